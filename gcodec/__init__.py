@@ -1,0 +1,29 @@
+"""gcodec: gradients, model updates and checkpoints in few bits, with an enforced bound on the relative L2 error.
+
+>>> import gcodec, numpy as np
+>>> x = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+>>> data = gcodec.encode(x, alpha=0.1)
+>>> y = gcodec.decode(data)
+>>> bool(((y - x) ** 2).sum() <= 0.1 * (x**2).sum())
+True
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["Archive", "decode", "encode", "errors", "load", "open", "save", "verify"]
+_HOMES = dict.fromkeys(("Archive", "decode", "encode", "load", "open", "save"), "api") | {"verify": "verification"}
+
+
+def __getattr__(name: str) -> Any:
+    """The public names come from their modules on first use, so that `gcodec --help` starts without numpy."""
+    if name == "errors":
+        return import_module(".errors", __name__)
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gcodec' has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,214 @@
+"""The main path of gcodec.
+
+    array ── ArraySource ── auto.compress ── Writer ── bytes
+    bytes ── Stream / RandomAccess ── pipeline.decompress ── array
+
+`encode` and `decode` are for one array; `save`, `load` and `open` for several named ones in a file.
+"""
+
+import builtins
+import math
+import os
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from . import auto, registry
+from .atomic import replacing
+from .auto import option_names
+from .compressor import Guarantee
+from .container.layout import TensorHeader
+from .container.reader import RandomAccess, Record, Stream
+from .container.writer import Writer
+from .errors import InvalidInput
+from .parallel import thread_count
+from .pipeline import Choice, decompress
+from .source import ArraySource
+
+DEFAULT_ALPHA, DEFAULT_OMEGA = 0.1, 0.25  # the paper's choices for a single array
+
+
+def encode(x: np.ndarray, method: str = "auto", **options: Any) -> bytes:
+    """Compress one array; the bytes are a whole container.
+
+    x: any shape, of a floating, integer, bool or complex dtype (all but the floating ones are stored exactly).
+    method: "auto" or a name of `registry.ENTRIES`. options: those of `choose`. Without a bound, alpha = 0.1 (omega = 1/4 for
+    the unbiased methods). Guarantees what `Guarantee` says, on these bytes. Raises InvalidInput, NonFinite.
+    """
+    file = BytesIO()
+    writer = Writer(file)
+    with auto.compress("", ArraySource(np.asarray(x)), choose(method, **options)) as coded:
+        writer.add(coded.header, coded.pieces())
+    writer.close()
+    return file.getvalue()
+
+
+def decode(data: bytes, *, threads: int | None = None, limit: int | None = None) -> np.ndarray:
+    """The array of a container that holds one; its dtype and shape are those of the encoded array.
+
+    Raises FormatError, UnsupportedVersion, UnsupportedFeature; LimitExceeded when more than `limit` bytes are declared.
+    """
+    arrays = [read_tensor(record, threads, limit) for record in Stream(BytesIO(data))]
+    if len(arrays) != 1:
+        raise InvalidInput(f"the container holds {len(arrays)} tensors, not one; use gcodec.load or gcodec.open")
+    return arrays[0]
+
+
+def save(path: str | os.PathLike, tensors: Mapping[str, np.ndarray], method: str | None = None, **options: Any) -> None:
+    """Compress named arrays into a file, which appears whole or not at all (an existing one is replaced).
+
+    method and options: as for `encode`, but one of method, alpha, omega or lossless must be given: nobody's weights are
+    degraded silently.
+    """
+    choice = choose_for_checkpoint(method, **options)
+    with replacing(Path(path)) as temporary, builtins.open(temporary, "wb") as file:
+        writer = Writer(file)
+        for name, array in tensors.items():
+            with auto.compress(name, ArraySource(np.asarray(array)), choice) as coded:
+                writer.add(coded.header, coded.pieces())
+        writer.close()
+
+
+def load(path: str | os.PathLike, *, threads: int | None = None, limit: int | None = None) -> dict[str, np.ndarray]:
+    """All arrays of a container file by name, in file order. Raises what `decode` does."""
+    with builtins.open(path, "rb") as file:
+        return {record.header.name: read_tensor(record, threads, limit) for record in Stream(file)}
+
+
+def open(path: str | os.PathLike, *, threads: int | None = None, limit: int | None = None) -> "Archive":
+    """A container file as a lazy Mapping from names to arrays; only what is asked for is read and decoded."""
+    return Archive(builtins.open(path, "rb"), threads, limit)
+
+
+class Archive(Mapping[str, np.ndarray]):
+    """Tensors of a container file, each decoded when it is asked for. Close it, or use it in a `with` statement."""
+
+    def __init__(self, file: BinaryIO, threads: int | None = None, limit: int | None = None) -> None:
+        self._file, self._threads, self._limit = file, threads, limit
+        try:
+            self._access = RandomAccess(file, file.seek(0, os.SEEK_END))
+        except BaseException:
+            file.close()
+            raise
+        self.meta = self._access.meta
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return read_tensor(self.record(name), self._threads, self._limit)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._access.offsets)
+
+    def __len__(self) -> int:
+        return len(self._access.offsets)
+
+    def __enter__(self) -> "Archive":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def header(self, name: str) -> TensorHeader:
+        """Dtype, shape, guarantee and certificate of a tensor, without reading its payload."""
+        return self.record(name).header
+
+    def record(self, name: str) -> Record:
+        """The header and access to the coded bytes."""
+        return self._access.record(name)
+
+    def rows(self, name: str, start: int, stop: int) -> np.ndarray:
+        """`self[name][start:stop]`, reading and decoding only the chunks that hold these rows."""
+        record = self.record(name)
+        shape = record.header.spec.shape
+        if not shape:
+            raise InvalidInput(f"{name!r} has no first axis")
+        start, stop, _ = slice(start, stop).indices(shape[0])
+        stop = max(start, stop)
+        width = math.prod(shape[1:])
+        out = np.empty((stop - start) * width, record.header.spec.dtype)
+        for first, values in decompress(record, thread_count(self._threads), start * width, stop * width, self._limit):
+            out[first - start * width : first - start * width + values.size] = values
+        return out.reshape(stop - start, *shape[1:])
+
+
+def read_tensor(record: Record, threads: int | None = None, limit: int | None = None) -> np.ndarray:
+    """A record's whole array."""
+    spec = record.header.spec
+    parts = decompress(record, thread_count(threads), limit=limit)
+    first = next(parts, None)  # before any memory is taken: the record must have bytes that decode
+    out = np.empty(spec.size, spec.dtype)
+    while first is not None:
+        start, values = first
+        out[start : start + values.size] = values
+        first = next(parts, None)
+    return out.reshape(spec.shape)
+
+
+def choose(
+    method: str = "auto",
+    *,
+    alpha: float | None = None,
+    omega: float | None = None,
+    lossless: bool = False,
+    threads: int | None = None,
+    nonfinite: str = "refuse",
+    **options: Any,
+) -> Choice:
+    """The choice that a method's name and at most one bound stand for; raises InvalidInput when they do not fit.
+
+    alpha: 0 < alpha < 1, the largest relative squared L2 error. omega: > 0, the largest expected one, unbiased. lossless: bit
+    for bit. nonfinite: "refuse" tensors with NaN or infinity, or store them "lossless". options: fields of the
+    compressor (seed, effort, …).
+    """
+    if nonfinite not in ("refuse", "lossless"):
+        raise InvalidInput(f'nonfinite must be "refuse" or "lossless", not {nonfinite!r}')
+    if threads is not None and threads < 1:
+        raise InvalidInput(f"the number of threads must be at least 1, not {threads}")
+    kinds = _kinds(method)
+    bounds = {"alpha": alpha, "omega": omega, "exact": 0.0 if lossless else None}
+    given = [kind for kind, bound in bounds.items() if bound is not None]
+    if len(given) > 1:
+        raise InvalidInput("give only one of alpha, omega and lossless")
+    kind = given[0] if given else kinds[0]
+    if kind not in kinds:
+        raise InvalidInput(f"method {method} cannot guarantee {kind}; it guarantees {' or '.join(kinds)}")
+    default = {"alpha": DEFAULT_ALPHA, "omega": DEFAULT_OMEGA, "exact": 0.0}[kind]
+    guarantee = Guarantee(kind, default if bounds[kind] is None else float(bounds[kind]))
+    if kind == "alpha" and not 0 < guarantee.bound < 1:
+        raise InvalidInput(
+            f"alpha must be between 0 and 1 (without either), not {alpha}; for a copy without error use lossless"
+        )
+    if kind == "omega" and not 0 < guarantee.bound < math.inf:
+        raise InvalidInput(f"omega must be a positive number, not {omega}")
+    used = {key: value for key, value in options.items() if value is not None}
+    return Choice(method, guarantee, _accepted(method, used), nonfinite, thread_count(threads))
+
+
+def choose_for_checkpoint(method: str | None = None, **options: Any) -> Choice:
+    """As `choose`, but something must be chosen."""
+    if method is None and not any(options.get(key) for key in ("alpha", "omega", "lossless")):
+        raise InvalidInput(
+            "a checkpoint needs a choice: alpha=… (the largest relative squared L2 error of each tensor, such as 1e-3), "
+            "omega=… (unbiased), lossless, or a method"
+        )
+    return choose(method or "auto", **options)
+
+
+def _kinds(method: str) -> tuple[str, ...]:
+    return auto.KINDS if method == "auto" else registry.by_name(method).load().kinds
+
+
+def _accepted(method: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options, if the method has fields with these names (auto passes on what each method knows)."""
+    known = auto.OPTIONS if method == "auto" else option_names(method)
+    for name in options:
+        if name not in known:
+            raise InvalidInput(
+                f"method {method} has no option {name}" + (f"; it has {', '.join(known)}" if known else "")
+            )
+    return options

@@ -1,0 +1,29 @@
+"""Every option of the command line, written once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+InputArg = Annotated[str, typer.Argument(metavar="INPUT", help="A file of tensors (.npy), or - for standard input.")]
+FileArg = Annotated[str, typer.Argument(metavar="FILE", help="A gcodec file (.gcz), or - for standard input.")]
+OutOpt = Annotated[str | None, typer.Option("-o", "--output", help="Where to write; - for standard output.")]
+MethodOpt = Annotated[str | None, typer.Option(help="auto (the default), or a compressor such as sd, rsd, lossless.")]
+AlphaOpt = Annotated[float | None, typer.Option(help="Largest relative squared L2 error, 0 < alpha < 1; enforced.")]
+OmegaOpt = Annotated[float | None, typer.Option(help="Unbiased, with at most this expected relative squared L2 error.")]
+LosslessOpt = Annotated[bool, typer.Option("--lossless", help="Bit for bit.")]
+SeedOpt = Annotated[int | None, typer.Option(help="Seed of the compressors that draw random numbers.")]
+EffortOpt = Annotated[str | None, typer.Option(help="auto: best (fewest bytes, the default) or fast.")]
+ThreadsOpt = Annotated[int | None, typer.Option("-T", "--threads", help="Threads; default: one for each core.")]
+ForceOpt = Annotated[bool, typer.Option("-f", "--force", help="Overwrite an existing output.")]
+JsonOpt = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+QuietOpt = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")]
+DtypeOpt = Annotated[str | None, typer.Option(help="What raw integers of an .npy file stand for, such as bf16.")]
+NonfiniteOpt = Annotated[str, typer.Option(help="Tensors with NaN or infinity: refuse, or store them lossless.")]
+TensorOpt = Annotated[str | None, typer.Option(help="Decode this tensor alone.")]
+ToOpt = Annotated[str | None, typer.Option(help="Format of the output: npy, npz, h5 or safetensors.")]
+LimitOpt = Annotated[int | None, typer.Option(help="Accept tensors of at most this many decoded bytes.")]
+AgainstOpt = Annotated[Path | None, typer.Option(help="The original, to measure the error against.")]
+TrialsOpt = Annotated[
+    int, typer.Option(help="With --against: encode this often with new seeds, and test the expectations.")
+]

@@ -1,0 +1,44 @@
+"""`gcodec verify`: does a container keep its promises?"""
+
+from contextlib import ExitStack
+
+import typer
+
+from ..verification import verify as verify_container
+from . import options as opt
+from .files import container_file, tensor_file
+from .output import show, table
+
+
+def verify(
+    file: opt.FileArg,
+    against: opt.AgainstOpt = None,
+    trials: opt.TrialsOpt = 0,
+    dtype: opt.DtypeOpt = None,
+    limit: opt.LimitOpt = None,
+    threads: opt.ThreadsOpt = None,
+    json: opt.JsonOpt = False,
+    quiet: opt.QuietOpt = False,
+) -> None:
+    """Check FILE's checksums, certificates and bounds; with --against, measure its error. Exit code 1: a promise is broken."""
+    with ExitStack() as stack:
+        source = stack.enter_context(container_file(file))
+        originals = None
+        if against is not None:
+            originals = dict(stack.enter_context(tensor_file(str(against), dtype)).tensors())
+        result = verify_container(source, originals, trials=trials, threads=threads, limit=limit)
+    show(result, _text(file, result), as_json=json, quiet=quiet)
+    if not result["ok"]:
+        raise typer.Exit(1)
+
+
+def _text(file: str, result: dict) -> str:
+    blocks = []
+    for tensor in result["tensors"]:
+        shape = "×".join(map(str, tensor["shape"])) or "scalar"
+        head = f"{tensor['name'] or file}: {tensor['method']}, {tensor['dtype']} {shape}, {tensor['rate']:.4f} bits per coordinate"
+        rows = [("  " + ("ok" if c["ok"] else "FAILS"), c["name"], c["detail"]) for c in tensor["checks"]]
+        blocks.append(f"{head}\n{table(rows)}")
+    broken = sum(not check["ok"] for tensor in result["tensors"] for check in tensor["checks"])
+    verdict = f"{file}: every promise holds" if result["ok"] else f"{file}: {broken} checks FAIL"
+    return "\n\n".join([*blocks, verdict])

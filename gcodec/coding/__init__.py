@@ -1,0 +1,1 @@
+"""Entropy codes over arrays of levels."""

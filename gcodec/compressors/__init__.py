@@ -1,0 +1,1 @@
+"""Compressors: one file each. They hold parameters and call kernels; no loops over elements."""

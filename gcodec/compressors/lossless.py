@@ -1,0 +1,89 @@
+"""`lossless`: byte planes, each compressed with zstd where that helps. Bit for bit for every dtype.
+
+Of a float, the sign is first moved from the highest bit to the lowest, so that one plane holds whole exponents: the
+only part of a gradient that has structure.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import zstandard
+
+from .. import dtypes
+from ..compressor import CHUNK, Compressor, Decode, Guarantee, Payload, TensorSpec
+from ..errors import Corrupt
+from ..source import Source
+
+LEVEL = 9
+
+
+@dataclass(frozen=True)
+class Lossless(Compressor):
+    """Guarantee `exact` for every dtype, NaN payloads and signed zeros included."""
+
+    kinds = ("exact",)
+
+    def encode(self, source: Source, guarantee: Guarantee) -> Payload:
+        return Payload(b"", min(CHUNK, max(source.size, 1)), lambda start, stop: _pack(source.read(start, stop)))
+
+    @classmethod
+    def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:
+        if head:
+            raise Corrupt("lossless: the head is not empty")
+        return lambda data, start, count: _unpack(data, count, spec.dtype)
+
+
+def _word(dtype: np.dtype) -> tuple[np.dtype, bool]:
+    """The unsigned integer of a number's bits (of a complex number's parts), and whether its top bit is a sign."""
+    width = dtype.itemsize // (2 if dtype.kind == "c" else 1)
+    return np.dtype(f"<u{width}"), dtypes.is_float(dtype) or dtype.kind == "c"
+
+
+def _pack(values: np.ndarray) -> bytes:
+    word, signed = _word(values.dtype)
+    bits = np.ascontiguousarray(values).view(word)
+    if signed:
+        bits = (bits << 1) | (bits >> (8 * word.itemsize - 1))
+    planes = bits.view(np.uint8).reshape(-1, word.itemsize)
+    compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=False, write_content_size=True)
+    out = []
+    for i in range(word.itemsize):
+        plane = planes[:, i].tobytes()
+        packed = compressor.compress(plane)
+        if len(packed) + 4 < len(plane):
+            out += [len(packed).to_bytes(4, "little"), packed]
+        else:
+            out += [bytes(4), plane]
+    return b"".join(out)
+
+
+def _unpack(data: bytes, count: int, dtype: np.dtype) -> np.ndarray:
+    word, signed = _word(dtype)
+    length = count * dtype.itemsize // word.itemsize
+    planes = np.empty((length, word.itemsize), np.uint8)
+    at = 0
+    for i in range(word.itemsize):
+        size = int.from_bytes(data[at : at + 4], "little")
+        piece = data[at + 4 : at + 4 + (size or length)]
+        if at + 4 > len(data) or len(piece) != (size or length):
+            raise Corrupt("lossless: a byte plane is cut short")
+        planes[:, i] = np.frombuffer(_decompress(piece, length) if size else piece, np.uint8)
+        at += 4 + len(piece)
+    if at != len(data):
+        raise Corrupt("lossless: bytes after the last plane")
+    bits = planes.view(word).reshape(-1)
+    if signed:
+        bits = (bits >> 1) | (bits << (8 * word.itemsize - 1))
+    if dtype == np.bool_ and bits.max(initial=0) > 1:
+        raise Corrupt("lossless: a bool is neither 0 nor 1")
+    return bits.view(dtype)
+
+
+def _decompress(frame: bytes, length: int) -> bytes:
+    """One zstd frame that says it holds `length` bytes, and does."""
+    try:
+        if zstandard.get_frame_parameters(frame).content_size != length:
+            raise Corrupt("lossless: a byte plane has the wrong length")
+        return zstandard.ZstdDecompressor(max_window_size=1 << 27).decompress(frame, allow_extra_data=False)
+    except zstandard.ZstdError as error:
+        raise Corrupt(f"lossless: {error}") from None

@@ -1,0 +1,241 @@
+"""The structures of the format as dataclasses with pack and unpack, in the order of spec/format.md."""
+
+import json
+import math
+import struct
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from .. import dtypes
+from ..compressor import CHUNK, Guarantee, TensorSpec
+from ..errors import ChecksumMismatch, Corrupt, NotGcodec, UnsupportedFeature, UnsupportedVersion
+from .wire import Cursor, crc32, pack_text, pack_varint
+
+MAGIC = b"\x89GCZ\r\n\x1a\n"
+END_MAGIC = b"GCZE"
+MAJOR, MINOR = 1, 0
+KINDS = ("exact", "alpha", "omega")
+MAX_HEADER = 1 << 24
+MAX_HEAD = 1 << 26
+MAX_CODED_CHUNK = 1 << 25
+MAX_SIZE = 1 << 48
+MAX_NDIM = 64
+MAX_TEXT = (1 << 16) - 1
+
+
+def checked(data: bytes, crc: int, what: str) -> bytes:
+    """The data, or ChecksumMismatch."""
+    if crc32(data) != crc:
+        raise ChecksumMismatch(f"{what}: the checksum does not agree; the bytes were damaged")
+    return data
+
+
+@dataclass(frozen=True)
+class FileHeader:
+    """§2."""
+
+    major: int = MAJOR
+    minor: int = MINOR
+    SIZE: ClassVar[int] = 16
+
+    def pack(self) -> bytes:
+        data = MAGIC + bytes((self.major, self.minor, 0, 0))
+        return data + struct.pack("<I", crc32(data))
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "FileHeader":
+        major, minor, required, _, crc = struct.unpack("<8x4BI", data)
+        if data[:8] != MAGIC:
+            raise NotGcodec("this is not a gcodec file: it does not start with the magic bytes \\x89GCZ")
+        if major > MAJOR:
+            raise UnsupportedVersion(f"format {major}.{minor}; this gcodec reads up to {MAJOR}.x: update gcodec")
+        checked(data[:12], crc, "file header")
+        if major < MAJOR:
+            raise Corrupt(f"file header: format {major}.{minor} does not exist")
+        if required:
+            raise UnsupportedFeature(f"file header: required flags {required:#04x} are unknown; update gcodec")
+        return cls(major, minor)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """§3: what stands before a block's header."""
+
+    type: bytes
+    header_length: int
+    body_length: int
+    SIZE: ClassVar[int] = 16
+
+    def pack(self) -> bytes:
+        return struct.pack("<4sIQ", self.type, self.header_length, self.body_length)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "Frame":
+        frame = cls(*struct.unpack("<4sIQ", data))
+        if not frame.type.isalpha():
+            raise Corrupt(f"block type {frame.type!r} is not of four letters")
+        if frame.header_length > MAX_HEADER or frame.body_length >= 2**63:
+            raise Corrupt(f"block {frame.type.decode()}: declares more bytes than the format allows")
+        return frame
+
+
+def pack_block(kind: bytes, header: bytes, body_length: int = 0) -> bytes:
+    """Frame, header and crc of a block, without its body."""
+    data = Frame(kind, len(header), body_length).pack() + header
+    return data + struct.pack("<I", crc32(data))
+
+
+def pack_json(value: dict) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() if value else b""
+
+
+def unpack_json(data: bytes, what: str) -> dict:
+    """A JSON object; empty bytes are an empty one."""
+    if not data:
+        return {}
+    try:
+        value = json.loads(data.decode(), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise Corrupt(f"{what}: not a JSON object ({error})") from None
+    if not isinstance(value, dict):
+        raise Corrupt(f"{what}: JSON, but not an object")
+    return value
+
+
+def _unique(pairs: list) -> dict:
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a key stands twice")
+    return dict(pairs)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One line of the chunk table."""
+
+    length: int
+    crc: int
+    decoded_crc: int
+
+
+@dataclass(frozen=True)
+class TensorHeader:
+    """§3.2."""
+
+    name: str
+    spec: TensorSpec
+    compressor: int
+    version: int
+    guarantee: Guarantee
+    distortion: float
+    expected: float | None
+    chunk: int
+    head_length: int
+    head_crc: int
+    chunks: tuple[Chunk, ...]
+    attributes: dict = field(default_factory=dict)
+
+    @property
+    def body_length(self) -> int:
+        return self.head_length + sum(chunk.length for chunk in self.chunks)
+
+    def pack(self) -> bytes:
+        spec, guarantee = self.spec, self.guarantee
+        parts = [pack_text(self.name), pack_varint(dtypes.code_of(spec.dtype)), pack_varint(len(spec.shape))]
+        parts += map(pack_varint, spec.shape)
+        attributes = pack_json(self.attributes)
+        parts += [pack_varint(len(attributes)), attributes]
+        parts += [pack_varint(self.compressor), pack_varint(self.version), bytes([KINDS.index(guarantee.kind)])]
+        if guarantee.kind != "exact":
+            parts.append(struct.pack("<dd", guarantee.bound, self.distortion))
+        if guarantee.kind == "omega":
+            parts.append(struct.pack("<d", self.expected))
+        parts += [pack_varint(self.chunk), pack_varint(self.head_length), struct.pack("<I", self.head_crc)]
+        for chunk in self.chunks:
+            parts += [pack_varint(chunk.length), struct.pack("<II", chunk.crc, chunk.decoded_crc)]
+        return b"".join(parts)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "TensorHeader":
+        cursor = Cursor(data, "record header")
+        name = cursor.text(MAX_TEXT)
+        dtype = dtypes.dtype_of(cursor.varint())
+        shape = tuple(cursor.varint() for _ in range(cursor.varint(MAX_NDIM)))
+        if math.prod(shape) >= MAX_SIZE:
+            raise Corrupt(f"record {name!r}: shape {shape} has too many values")
+        attributes = unpack_json(cursor.take(cursor.varint(MAX_HEADER)), f"record {name!r}: attributes")
+        compressor, version = cursor.varint(), cursor.varint()
+        guarantee, distortion, expected = cls._unpack_guarantee(cursor, dtype, name)
+        chunk = cursor.varint(CHUNK)
+        if chunk == 0:
+            raise Corrupt(f"record {name!r}: chunks of no values")
+        head_length, head_crc = cursor.varint(MAX_HEAD), cursor.u32()
+        count = -(-math.prod(shape) // chunk)
+        if count > len(data) // 9:
+            raise Corrupt(f"record {name!r}: the chunk table is shorter than the shape {shape} needs")
+        chunks = tuple(Chunk(cursor.varint(MAX_CODED_CHUNK), cursor.u32(), cursor.u32()) for _ in range(count))
+        cursor.end()
+        spec = TensorSpec(dtype, shape)
+        return cls(name, spec, compressor, version, guarantee, distortion, expected, chunk, head_length, head_crc,
+                   chunks, attributes)  # fmt: skip
+
+    @staticmethod
+    def _unpack_guarantee(cursor: Cursor, dtype: np.dtype, name: str) -> tuple[Guarantee, float, float | None]:
+        code = cursor.u8()
+        if code >= len(KINDS) or (code and not dtypes.is_float(dtype)):
+            raise Corrupt(f"record {name!r}: guarantee {code} is unknown or not possible for {dtype}")
+        if KINDS[code] == "exact":
+            return Guarantee("exact"), 0.0, None
+        bound, distortion = cursor.f64(), cursor.f64()
+        expected = cursor.f64() if KINDS[code] == "omega" else None
+        if not (0 < bound < math.inf and 0 <= distortion < math.inf and 0 <= (expected or 0) < math.inf):
+            raise Corrupt(f"record {name!r}: a bound or a distortion is not a finite positive number")
+        return Guarantee(KINDS[code], bound), distortion, expected
+
+
+@dataclass(frozen=True)
+class Index:
+    """§3.3: names and offsets of the records, in file order."""
+
+    entries: tuple[tuple[str, int], ...]
+
+    def pack(self) -> bytes:
+        parts, before = [pack_varint(len(self.entries))], 0
+        for name, offset in self.entries:
+            parts += [pack_text(name), pack_varint(offset - before)]
+            before = offset
+        return b"".join(parts)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "Index":
+        cursor = Cursor(data, "index")
+        entries, offset = [], 0
+        for _ in range(cursor.varint(len(data))):
+            name = cursor.text(MAX_TEXT)
+            offset += cursor.varint()
+            entries.append((name, offset))
+        cursor.end()
+        if len({name for name, _ in entries}) != len(entries):
+            raise Corrupt("index: a name stands twice")
+        return cls(tuple(entries))
+
+
+@dataclass(frozen=True)
+class Footer:
+    """§6."""
+
+    index_offset: int
+    SIZE: ClassVar[int] = 16
+
+    def pack(self) -> bytes:
+        data = struct.pack("<Q", self.index_offset)
+        return data + struct.pack("<I", crc32(data)) + END_MAGIC
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "Footer":
+        offset, crc = struct.unpack("<QI4x", data)
+        if data[12:] != END_MAGIC:
+            raise Corrupt("footer: the end magic is missing")
+        checked(data[:8], crc, "footer")
+        return cls(offset)

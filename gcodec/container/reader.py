@@ -1,0 +1,201 @@
+"""Read a container: `Stream` goes through any binary file object without seeking, `RandomAccess` starts at the footer."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+from ..errors import Corrupt, Truncated, UnsupportedFeature
+from .layout import FileHeader, Footer, Frame, Index, TensorHeader, checked, unpack_json
+
+Fetch = Callable[[int, int], bytes]  # (offset in the body, length) → bytes
+_PIECE = 1 << 20
+
+
+class Record:
+    """A tensor's header and access to its body. A record from a stream gives head and chunks once, in order."""
+
+    def __init__(self, header: TensorHeader, fetch: Fetch) -> None:
+        self.header = header
+        self._fetch = fetch
+        self._offsets = [header.head_length]
+        for chunk in header.chunks:
+            self._offsets.append(self._offsets[-1] + chunk.length)
+
+    def head(self) -> bytes:
+        data = self._fetch(0, self.header.head_length)
+        return checked(data, self.header.head_crc, f"record {self.header.name!r}: head")
+
+    def chunk(self, i: int) -> bytes:
+        """The coded bytes of chunk i."""
+        entry = self.header.chunks[i]
+        data = self._fetch(self._offsets[i], entry.length)
+        return checked(data, entry.crc, f"record {self.header.name!r}: chunk {i}")
+
+
+class Stream:
+    """The records of a container, one after the other; `meta` is known once the first record is."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._at = 0
+        self.meta: dict = {}
+        self.names: list[str] = []  # of the records that were read whole
+        FileHeader.unpack(self._read_header())
+
+    @property
+    def position(self) -> int:
+        """Bytes read so far; after the last record, the length of the container."""
+        return self._at
+
+    def __iter__(self) -> Iterator[Record]:
+        entries: list[tuple[str, int]] = []
+        while True:
+            start = self._at
+            frame, header = _read_block(self._read)
+            end = self._at + frame.body_length
+            if frame.type == b"TENS":
+                parsed = _tensor_header(frame, header)
+                entries.append((parsed.name, start))
+                yield Record(parsed, self._body(self._at, end))
+                self._skip_to(end)
+                self.names.append(parsed.name)
+            elif frame.type == b"META":
+                self.meta = unpack_json(header, "META")
+            elif frame.type == b"INDX":
+                self._end(start, Index.unpack(header), entries)
+                return
+            self._skip_to(end)
+
+    def _end(self, start: int, index: Index, entries: list[tuple[str, int]]) -> None:
+        if list(index.entries) != entries:
+            raise Corrupt("the index does not agree with the records")
+        if Footer.unpack(self._read(Footer.SIZE)).index_offset != start:
+            raise Corrupt("the footer does not point to the index")
+        if self._file.read(1):
+            raise Corrupt("there are bytes after the end of the container")
+
+    def _body(self, start: int, end: int) -> Fetch:
+        def fetch(offset: int, length: int) -> bytes:
+            if not self._at <= start + offset <= start + offset + length <= end:
+                raise ValueError("the body of a streamed record is read once, in order")
+            self._skip_to(start + offset)
+            return self._read(length)
+
+        return fetch
+
+    def _read_header(self) -> bytes:
+        data = _read_up_to(self._file, FileHeader.SIZE)
+        self._at += len(data)
+        return _complete_header(data)
+
+    def _read(self, n: int) -> bytes:
+        data = _read_up_to(self._file, n)
+        self._at += len(data)
+        if len(data) < n:
+            raise Truncated(f"the data ends at byte {self._at}, before the container does")
+        return data
+
+    def _skip_to(self, position: int) -> None:
+        while self._at < position:
+            self._read(min(_PIECE, position - self._at))
+
+
+class RandomAccess:
+    """The records of a container in a seekable file, each read on its own; `offsets` maps names to positions."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        self._size = size
+        self._lock = threading.Lock()  # a seek and its read belong together
+        FileHeader.unpack(_complete_header(self.read_at(0, min(size, FileHeader.SIZE))))
+        if size < FileHeader.SIZE + Footer.SIZE:
+            raise Truncated(f"the data ends at byte {size}, before the container does")
+        self.meta = self._read_meta()
+        data = self.read_at(size - Footer.SIZE, Footer.SIZE)
+        try:
+            index_offset = Footer.unpack(data).index_offset
+        except Corrupt:
+            raise Truncated("there is no footer at the end: the file was cut, or something follows it") from None
+        frame, header = self._block(index_offset)
+        if frame.type != b"INDX" or index_offset + Frame.SIZE + len(header) + 4 != size - Footer.SIZE:
+            raise Corrupt("the footer does not point to the index")
+        self.offsets = dict(Index.unpack(header).entries)
+
+    def record(self, name: str) -> Record:
+        """The record with this name (KeyError if there is none)."""
+        offset = self.offsets[name]
+        frame, header = self._block(offset)
+        body = offset + Frame.SIZE + len(header) + 4
+        if frame.type != b"TENS" or body + frame.body_length > self._size:
+            raise Corrupt(f"the index does not point to the record {name!r}")
+        parsed = _tensor_header(frame, header)
+        if parsed.name != name:
+            raise Corrupt(f"the index points to {parsed.name!r} where {name!r} should be")
+        return Record(parsed, lambda offset, length: self.read_at(body + offset, length))
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset` on; raises Truncated when they are not there."""
+        with self._lock:
+            self._file.seek(offset)
+            data = _read_up_to(self._file, length)
+        if len(data) < length:
+            raise Truncated(f"the data ends at byte {offset + len(data)}, before the container does")
+        return data
+
+    def _block(self, offset: int) -> tuple[Frame, bytes]:
+        if not FileHeader.SIZE <= offset < self._size:
+            raise Corrupt("an offset points outside the file")
+        position = offset
+
+        def read(n: int) -> bytes:
+            nonlocal position
+            position += n
+            return self.read_at(position - n, n)
+
+        return _read_block(read)
+
+    def _read_meta(self) -> dict:
+        """META is the first block, if there is one."""
+        frame, header = self._block(FileHeader.SIZE)
+        return unpack_json(header, "META") if frame.type == b"META" else {}
+
+
+def _tensor_header(frame: Frame, header: bytes) -> TensorHeader:
+    parsed = TensorHeader.unpack(header)
+    if parsed.body_length != frame.body_length:
+        raise Corrupt(f"record {parsed.name!r}: the body's length is not that of its chunks")
+    return parsed
+
+
+def _read_block(read: Callable[[int], bytes]) -> tuple[Frame, bytes]:
+    """Frame and header of a block; refuses a required block of unknown type."""
+    data = read(Frame.SIZE)
+    frame = Frame.unpack(data)
+    header = read(frame.header_length)
+    checked(data + header, int.from_bytes(read(4), "little"), f"block {frame.type.decode()}")
+    if frame.type not in (b"TENS", b"META", b"INDX") and frame.type[:1].isupper():
+        raise UnsupportedFeature(f"a block of type {frame.type.decode()} must be understood and is not; update gcodec")
+    if frame.type in (b"META", b"INDX") and frame.body_length:
+        raise Corrupt(f"block {frame.type.decode()}: has a body")
+    return frame, header
+
+
+def _complete_header(data: bytes) -> bytes:
+    """16 bytes, or the right error: a short file is truncated only if it starts like one of ours."""
+    if len(data) == FileHeader.SIZE:
+        return data
+    if data == FileHeader().pack()[: len(data)]:
+        raise Truncated(f"the data ends at byte {len(data)}, before the container does")
+    return FileHeader.unpack(data.ljust(FileHeader.SIZE, b"\0"))  # raises
+
+
+def _read_up_to(file: BinaryIO, n: int) -> bytes:
+    """n bytes, fewer only at the end of the file; grows with what really comes."""
+    data = file.read(min(n, _PIECE))
+    if len(data) == n or not data:
+        return data
+    parts, got = [data], len(data)
+    while got < n and parts[-1]:
+        parts.append(file.read(min(n - got, _PIECE)))
+        got += len(parts[-1])
+    return b"".join(parts)

@@ -1,0 +1,82 @@
+"""Dtypes of the format: their codes, and the way between a tensor's own dtype and the floats that are quantised.
+
+Compressors work on `float64` for float64 tensors and on `float32` for every other floating dtype (`work_dtype`).
+`narrow` rounds decoded work values to the tensor's dtype: to nearest, ties to even, values beyond the largest
+finite number become that number. It is the last step of decoding and part of the format (spec/arithmetic.md).
+"""
+
+import ml_dtypes
+import numpy as np
+
+from .errors import InvalidInput, UnsupportedFeature
+
+_NAMES = {
+    1: "float16",
+    2: "bfloat16",
+    3: "float32",
+    4: "float64",
+    5: "float8_e4m3fn",
+    6: "float8_e5m2",
+    16: "int8",
+    17: "int16",
+    18: "int32",
+    19: "int64",
+    20: "uint8",
+    21: "uint16",
+    22: "uint32",
+    23: "uint64",
+    32: "bool",
+    33: "complex64",
+    34: "complex128",
+}
+_DTYPES = {code: np.dtype(getattr(ml_dtypes, name, None) or name) for code, name in _NAMES.items()}
+_CODES = {dtype: code for code, dtype in _DTYPES.items()}
+FLOATS = frozenset(_DTYPES[code] for code in range(1, 7))
+
+
+def code_of(dtype: np.dtype) -> int:
+    """The format's code of a dtype of any byte order; raises InvalidInput when the format has none."""
+    try:
+        return _CODES[np.dtype(dtype).newbyteorder("=")]
+    except KeyError:
+        raise InvalidInput(f"dtype {dtype} cannot be stored; supported are {', '.join(_NAMES.values())}") from None
+
+
+def dtype_of(code: int) -> np.dtype:
+    """The dtype of a code (native byte order); raises UnsupportedFeature when it is unknown."""
+    try:
+        return _DTYPES[code]
+    except KeyError:
+        raise UnsupportedFeature(f"dtype code {code} is unknown to this version of gcodec") from None
+
+
+def by_name(name: str) -> np.dtype:
+    """A dtype by its name; `f16`, `bf16`, `f32`, `f64`, `f8_e4m3` and `f8_e5m2` are short for the floats."""
+    short = dict(f16=1, bf16=2, f32=3, f64=4, f8_e4m3=5, f8_e5m2=6)
+    for code, known in _NAMES.items():
+        if name == known or short.get(name) == code:
+            return _DTYPES[code]
+    raise InvalidInput(f"dtype {name!r} is unknown; known are {', '.join([*short, *_NAMES.values()])}")
+
+
+def is_float(dtype: np.dtype) -> bool:
+    """Whether tensors of this dtype can be coded with a bound (all other dtypes are stored exactly)."""
+    return dtype in FLOATS
+
+
+def work_dtype(dtype: np.dtype) -> np.dtype:
+    """float64 for float64, float32 for all other floating dtypes."""
+    return dtype if dtype == np.float64 else np.dtype(np.float32)
+
+
+def widen(values: np.ndarray) -> np.ndarray:
+    """The same numbers in the work dtype; exact."""
+    return values.astype(work_dtype(values.dtype), copy=False)
+
+
+def narrow(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Work values rounded to `dtype`, to nearest with ties to even, saturating at its largest finite number."""
+    if values.dtype == dtype:
+        return values
+    largest = float(ml_dtypes.finfo(dtype).max)
+    return np.clip(values, -largest, largest).astype(dtype)

@@ -1,0 +1,16 @@
+"""The one place where numba is configured.
+
+`njit` compiles without the global interpreter lock, so chunks run in threads, and never with fastmath: a file must decode
+to the same bits everywhere. Compiled code is cached on disk; where no cache folder can be written, it is compiled anew.
+NUMBA_DISABLE_JIT=1 runs the same functions as plain Python.
+"""
+
+import numba
+
+
+def njit(function):
+    """Compile `function` on its first call."""
+    try:
+        return numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # numba found no folder for its cache
+        return numba.njit(nogil=True)(function)

@@ -1,0 +1,255 @@
+"""One tensor through a compressor and back, with the promise kept: encode, decode what was written, measure, try again.
+
+This is the only place that decides whether a bound holds; compressors are not trusted.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
+
+import numpy as np
+
+from . import dtypes, registry
+from .compressor import CHUNK, Compressor, Guarantee, Payload, TensorSpec
+from .container.layout import Chunk, TensorHeader
+from .container.reader import Record
+from .container.wire import crc32
+from .errors import ChecksumMismatch, Corrupt, LimitExceeded, NonFinite, UnsupportedFeature
+from .parallel import ordered
+from .source import Source
+
+TRIES = 4  # with a tightened bound, before a tensor is stored exactly
+SPOOL = 1 << 26  # coded bytes of one tensor kept in memory before they go to a temporary file
+FREE_LIMIT, LIMIT_RATIO = 1 << 30, 1 << 15  # decoded bytes that any record may have, and those per coded byte
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How to compress: a method's name, the guarantee, options for the compressor's fields, and what to do with
+    NaN and infinity (`nonfinite`: "refuse" or "lossless")."""
+
+    method: str
+    guarantee: Guarantee
+    options: dict[str, Any] = field(default_factory=dict)
+    nonfinite: str = "refuse"
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A compressed tensor: its header, and its body in a temporary file. Close it, or use it in a `with` statement."""
+
+    header: TensorHeader
+    body: IO[bytes]
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body in pieces of at most 1 MiB."""
+        self.body.seek(0)
+        while piece := self.body.read(1 << 20):
+            yield piece
+
+    def close(self) -> None:
+        self.body.close()
+
+    def __enter__(self) -> "Coded":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@dataclass(frozen=True)
+class Scan:
+    """‖x / scale‖² of a tensor in float64 (scale: a power of two, 1 unless squares would over- or underflow)."""
+
+    norm2: float
+    scale: float
+
+
+def spans(size: int, chunk: int) -> list[tuple[int, int]]:
+    """(start, stop) of every chunk."""
+    return [(start, min(start + chunk, size)) for start in range(0, size, chunk)]
+
+
+def compress(name: str, source: Source, choice: Choice) -> Coded:
+    """Compress one tensor so that the guarantee holds for the bytes that come back.
+
+    Dtypes without a bound, empty and all-zero tensors are stored exactly, as is a tensor for which the compressor misses
+    the bound even after its bound was tightened; the header then says `exact`.
+    """
+    if choice.guarantee.kind == "exact" or not dtypes.is_float(source.dtype) or source.size == 0:
+        return _exact(name, source, choice)
+    scan = scan_source(name, source, choice.nonfinite)
+    if scan is None or scan.norm2 == 0:
+        return _exact(name, source, choice)
+    compressor = registry.by_name(choice.method).load()(**choice.options)
+    guarantee = choice.guarantee
+    for _ in range(TRIES):
+        coded = _code(name, source, choice, compressor.encode(source, guarantee), scan)
+        reached = _reached(coded.header)
+        if reached <= choice.guarantee.bound:
+            return coded
+        coded.close()
+        tighter = guarantee.bound * min(choice.guarantee.bound / reached, 1.0) * (1 - 2**-20)
+        if not tighter > 0:
+            break
+        guarantee = Guarantee(guarantee.kind, tighter)
+    return _exact(name, source, choice)
+
+
+def _exact(name: str, source: Source, choice: Choice) -> Coded:
+    exact = Choice("lossless", Guarantee("exact"), threads=choice.threads)
+    payload = registry.by_name("lossless").load()().encode(source, exact.guarantee)
+    return _code(name, source, exact, payload, Scan(1.0, 1.0))
+
+
+def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Scan) -> Coded:
+    """Code every chunk, decode it again and measure."""
+    entry = registry.by_name(choice.method)
+    cls = entry.load()
+    spec = TensorSpec(source.dtype, source.shape)
+    decode = cls.decoder(payload.head, spec)
+    exact = choice.guarantee.kind == "exact"
+
+    def work(span: tuple[int, int]) -> tuple[bytes, int, float]:
+        start, stop = span
+        data = payload.code(start, stop)
+        decoded = dtypes.narrow(decode(data, start, stop - start), spec.dtype)
+        values = source.read(start, stop)
+        if exact and decoded.tobytes() != values.tobytes():
+            raise AssertionError(f"{entry.name} did not give back {name!r} bit for bit")
+        error2 = 0.0 if exact else squared_error(values, decoded, scan.scale)
+        return data, crc32(decoded.tobytes()), error2
+
+    body: IO[bytes] = SpooledTemporaryFile(SPOOL)  # noqa: SIM115 (closed with the result)
+    body.write(payload.head)
+    chunks, errors = [], []
+    for data, decoded_crc, error2 in ordered(work, spans(source.size, payload.chunk), choice.threads):
+        body.write(data)
+        chunks.append(Chunk(len(data), crc32(data), decoded_crc))
+        errors.append(error2)
+    error2 = math.fsum(errors) if all(map(math.isfinite, errors)) else math.inf
+    header = TensorHeader(
+        name=name,
+        spec=spec,
+        compressor=entry.id,
+        version=cls.version,
+        guarantee=choice.guarantee,
+        distortion=error2 / scan.norm2,
+        expected=payload.expected,
+        chunk=payload.chunk,
+        head_length=len(payload.head),
+        head_crc=crc32(payload.head),
+        chunks=tuple(chunks),
+    )
+    return Coded(header, body)
+
+
+def _reached(header: TensorHeader) -> float:
+    """The distortion that the bound speaks of. An unbiased compressor's is an expectation that it states; a single
+    result far beyond the bound is a miss as well."""
+    if header.guarantee.kind == "alpha":
+        return header.distortion
+    if header.expected is None or header.distortion > 16 * header.guarantee.bound:
+        return math.inf
+    return header.expected
+
+
+def scan_source(name: str, source: Source, nonfinite: str) -> Scan | None:
+    """One pass: the squared norm, or None when there are NaN or infinities and `nonfinite` is "lossless".
+
+    Raises NonFinite, with their number and the first one's place, when it is "refuse".
+    """
+    count, first, largest, squares = 0, -1, 0.0, []
+    for start, stop in spans(source.size, CHUNK):
+        values = dtypes.widen(source.read(start, stop))
+        finite = np.isfinite(values)
+        if not finite.all():
+            first = first if count else start + int(np.argmin(finite))
+            count += int(values.size - np.count_nonzero(finite))
+            continue
+        largest = max(largest, float(np.abs(values).max()))
+        squares.append(squared_norm(values, 1.0))
+    if count and nonfinite == "refuse":
+        index = tuple(map(int, np.unravel_index(first, source.shape)))
+        raise NonFinite(
+            f"{name or 'the array'}: {count} of {source.size} values are NaN or infinite, the first at index {index}; "
+            "no bound can hold for them. Mend them, or store such tensors exactly with --nonfinite lossless"
+        )
+    if count:
+        return None
+    if largest == 0 or 1e-140 < largest < 1e140:  # then no square over- or underflows
+        return Scan(math.fsum(squares), 1.0)
+    scale = math.ldexp(1.0, math.frexp(largest)[1])
+    parts = (squared_norm(source.read(start, stop), scale) for start, stop in spans(source.size, CHUNK))
+    return Scan(math.fsum(parts), scale)
+
+
+def squared_norm(values: np.ndarray, scale: float) -> float:
+    """‖values / scale‖² in float64 (infinite when it overflows)."""
+    with np.errstate(over="ignore"):
+        wide = values.astype(np.float64)
+        if scale != 1.0:
+            wide /= scale
+        return float(np.dot(wide, wide))
+
+
+def squared_error(values: np.ndarray, decoded: np.ndarray, scale: float) -> float:
+    """‖(decoded − values) / scale‖² in float64; infinite or NaN when `decoded` is."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return squared_norm(decoded.astype(np.float64) - values.astype(np.float64), scale)
+
+
+def decompress(record: Record, threads: int = 1, start: int = 0, stop: int | None = None, limit: int | None = None):
+    """Decode a record's values with flat indices from `start` to `stop` (default: all of them).
+
+    Yields (index of the first value, 1-D array in the tensor's dtype) for consecutive ranges; only the chunks that are
+    needed are read. Raises an error of the FormatError family, UnsupportedFeature or LimitExceeded.
+    """
+    header = record.header
+    stop = header.spec.size if stop is None else stop
+    check_limit(header, limit)
+    cls = compressor_of(header)
+    decode = cls.decoder(record.head(), header.spec)
+    numbers = [i for i, (a, b) in enumerate(spans(header.spec.size, header.chunk)) if a < stop and start < b]
+
+    def work(item: tuple[int, bytes]) -> tuple[int, np.ndarray]:
+        i, data = item
+        first = i * header.chunk
+        count = min(header.chunk, header.spec.size - first)
+        values = dtypes.narrow(decode(data, first, count), header.spec.dtype)
+        if values.shape != (count,):
+            raise Corrupt(f"record {header.name!r}: chunk {i} has the wrong number of values")
+        if crc32(values.tobytes()) != header.chunks[i].decoded_crc:
+            raise ChecksumMismatch(
+                f"record {header.name!r}: chunk {i} decodes to other values than it was encoded from"
+            )
+        return max(first, start), values[max(start - first, 0) : stop - first]
+
+    yield from ordered(work, ((i, record.chunk(i)) for i in numbers), threads)
+
+
+def compressor_of(header: TensorHeader) -> type[Compressor]:
+    """The class that decodes a record; raises UnsupportedFeature or Corrupt."""
+    entry = registry.by_id(header.compressor)
+    cls = entry.load()
+    if header.version != cls.version:
+        raise UnsupportedFeature(f"record {header.name!r}: payload version {header.version} of {entry.name} is unknown")
+    if header.guarantee.kind not in cls.kinds:
+        raise Corrupt(f"record {header.name!r}: {entry.name} cannot guarantee {header.guarantee.kind}")
+    if cls.kinds != ("exact",) and not dtypes.is_float(header.spec.dtype):
+        raise Corrupt(f"record {header.name!r}: {entry.name} does not store {header.spec.dtype}")
+    return cls
+
+
+def check_limit(header: TensorHeader, limit: int | None) -> None:
+    """Refuse a tensor whose decoded size is out of all proportion, or above an explicit limit (bytes)."""
+    declared = header.spec.size * header.spec.dtype.itemsize
+    allowed = FREE_LIMIT + LIMIT_RATIO * header.body_length if limit is None else limit
+    if declared > allowed:
+        raise LimitExceeded(
+            f"record {header.name!r} declares {declared:,} bytes from {header.body_length:,} coded ones; the limit is "
+            f"{allowed:,}. If you trust the file, raise it with --limit"
+        )

@@ -1,0 +1,44 @@
+"""The compressors of the format: one line each. Ids are never reused; 128 and above are free for private use."""
+
+from dataclasses import dataclass
+from importlib import import_module
+
+from .compressor import Compressor
+from .errors import InvalidInput, UnsupportedFeature
+
+
+@dataclass(frozen=True)
+class Entry:
+    id: int
+    name: str
+    path: str  # "module:Class" below gcodec.compressors, imported on first use
+    summary: str
+
+    def load(self) -> type[Compressor]:
+        module, cls = self.path.split(":")
+        return getattr(import_module(f"gcodec.compressors.{module}"), cls)
+
+
+ENTRIES = (
+    Entry(1, "lossless", "lossless:Lossless", "byte planes and zstd; bit for bit"),
+    Entry(2, "sd", "sparse_dithering:SparseDithering", "deterministic sparse dithering, the paper's code"),
+    Entry(
+        3, "rsd", "sparse_dithering:RandomSparseDithering", "randomised sparse dithering, unbiased, the paper's code"
+    ),
+)
+
+
+def by_id(number: int) -> Entry:
+    """The entry with this id; raises UnsupportedFeature when there is none."""
+    for entry in ENTRIES:
+        if entry.id == number:
+            return entry
+    raise UnsupportedFeature(f"compressor {number} is unknown to this version of gcodec; a newer one may read it")
+
+
+def by_name(name: str) -> Entry:
+    """The entry with this name; raises InvalidInput when there is none."""
+    for entry in ENTRIES:
+        if entry.name == name:
+            return entry
+    raise InvalidInput(f"method {name!r} is unknown; known are {', '.join(entry.name for entry in ENTRIES)}")

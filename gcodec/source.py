@@ -1,0 +1,38 @@
+"""A tensor that can be read piece by piece, so that one larger than memory can be encoded."""
+
+from typing import Protocol
+
+import numpy as np
+
+
+class Source(Protocol):
+    """What compressors read: the dtype (native byte order), the shape, and `read(start, stop)`.
+
+    `read` gives the values with flat C-order indices start…stop-1 as a 1-D array. It may be called any number of
+    times, in any order and from several threads; the array may be a view of the caller's data and is never written to.
+    """
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int: ...
+
+    def read(self, start: int, stop: int) -> np.ndarray: ...
+
+
+class ArraySource:
+    """An array in memory as a Source."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        native = array.dtype.newbyteorder("=")
+        self.dtype = native
+        self.shape = array.shape
+        self._flat = np.ascontiguousarray(array, dtype=native).reshape(-1)
+
+    @property
+    def size(self) -> int:
+        return self._flat.size
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        return self._flat[start:stop]

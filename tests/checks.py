@@ -1,0 +1,116 @@
+"""Checks that hold for every compressor; the test modules of the compressors and of the pipeline share them."""
+
+import subprocess
+import sys
+
+import numpy as np
+
+import gcodec
+from gcodec import dtypes, registry
+from gcodec.compressor import Guarantee, TensorSpec
+from gcodec.errors import Corrupt
+from gcodec.source import ArraySource
+
+BOUNDS = {"exact": (0.0,), "alpha": (0.5, 0.1, 1e-3), "omega": (1.0, 0.25)}
+CASES = [
+    (entry.name, kind, bound)
+    for entry in registry.ENTRIES
+    for kind in entry.load().kinds
+    for bound in BOUNDS[kind]
+]  # fmt: skip
+
+
+def tensors(dtype: np.dtype) -> dict[str, np.ndarray]:
+    """Arrays that a compressor must cope with: odd lengths, one value, extremes, zeros, heavy tails."""
+    rng = np.random.default_rng(1)
+    info = np.finfo(np.float32 if dtype.itemsize < 4 else dtype)
+    largest = float(dtypes.narrow(np.array([info.max], np.float64), dtype)[0])
+    found = {
+        "scalar": np.array(-2.5),
+        "one": np.array([3.0]),
+        "two": np.array([1.0, -1e-3]),
+        "matrix": rng.normal(size=(37, 19)),
+        "row": rng.normal(size=(1, 65)),
+        "convolution": rng.normal(size=(8, 4, 3, 3)),
+        "heavy": rng.standard_t(2, size=501),
+        "sparse": rng.normal(size=700) * (rng.random(700) < 0.02),
+        "one-hot": np.eye(1, 300, 17)[0],
+        "constant": np.full(100, 0.7),
+        "huge": rng.normal(size=64) * largest * 1e-2,
+        "largest": np.array([largest, -largest, 0.0]),
+        "smallest": np.array([float(info.smallest_subnormal), 0.0, -0.0]),
+        "rank one": np.outer(rng.normal(size=40), rng.normal(size=24)),
+    }
+    return {name: array.astype(dtype) for name, array in found.items()}
+
+
+def distortion(x: np.ndarray, y: np.ndarray) -> float:
+    """‖y − x‖²/‖x‖², safe for huge and tiny values."""
+    scale = float(np.abs(x.astype(np.float64)).max()) or 1.0
+    a, b = x.astype(np.float64) / scale, y.astype(np.float64) / scale
+    return float(((b - a) ** 2).sum() / ((a**2).sum() or 1.0))
+
+
+def check_promise(x: np.ndarray, method: str, kind: str, bound: float) -> bytes:
+    """Encode and decode: same dtype and shape, and the guarantee that the file states holds."""
+    bounds = {"lossless": True} if kind == "exact" else {kind: bound}
+    data = gcodec.encode(x, method, **bounds)
+    y = gcodec.decode(data)
+    assert y.dtype == x.dtype and y.shape == x.shape
+    stated = header_of(data)
+    if stated.guarantee.kind == "exact":
+        assert y.tobytes() == x.tobytes()
+    elif kind == "alpha":
+        assert distortion(x, y) <= bound * (1 + 1e-12)
+    else:
+        assert stated.expected <= bound
+    return data
+
+
+def header_of(data: bytes):
+    from io import BytesIO
+
+    from gcodec.container.reader import Stream
+
+    return next(iter(Stream(BytesIO(data)))).header
+
+
+def check_corrupt_payloads(method: str, kind: str, bound: float, tries: int = 60) -> None:
+    """Prefixes and mutations of head and chunk decode to something of the right size, or raise Corrupt."""
+    x = np.random.default_rng(3).normal(size=(24, 16)).astype(np.float32)
+    cls = registry.by_name(method).load()
+    payload = cls().encode(ArraySource(x), Guarantee(kind, bound))
+    spec = TensorSpec(x.dtype, x.shape)
+    chunk = payload.code(0, min(payload.chunk, x.size))
+    count = min(payload.chunk, x.size)
+    rng = np.random.default_rng(4)
+    for _ in range(tries):
+        for head, data in ((_mutated(payload.head, rng), chunk), (payload.head, _mutated(chunk, rng))):
+            try:
+                values = cls.decoder(head, spec)(data, 0, count)
+            except Corrupt:
+                continue
+            assert values.shape == (count,)
+
+
+def _mutated(data: bytes, rng: np.random.Generator) -> bytes:
+    changed = bytearray(data)
+    match rng.integers(4):
+        case 0:
+            return bytes(changed[: rng.integers(len(changed) + 1)])
+        case 1:
+            return bytes(changed) + rng.bytes(3)
+        case 2 if changed:
+            changed[rng.integers(len(changed))] ^= 1 << rng.integers(8)
+        case _ if changed:
+            at = rng.integers(len(changed))
+            changed[at : at + 4] = rng.bytes(4)
+    return bytes(changed)
+
+
+def run_cli(*args: object, stdin: bytes | None = None) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of the command line in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gcodec", *map(str, args)], input=stdin, capture_output=True, timeout=120, check=False
+    )
+    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")

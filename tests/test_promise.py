@@ -1,0 +1,151 @@
+"""Does every compressor keep its promise, for every dtype and shape, and does the pipeline keep it for a compressor that lies?"""
+
+from dataclasses import dataclass
+
+import checks
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import gcodec
+from gcodec import registry
+from gcodec.compressor import Compressor, Payload
+from gcodec.errors import InvalidInput, NonFinite
+
+FLOATS = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2]
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda d: np.dtype(d).name)
+@pytest.mark.parametrize(("method", "kind", "bound"), checks.CASES)
+def test_promise(method, kind, bound, dtype):
+    for name, x in checks.tensors(np.dtype(dtype)).items():
+        try:
+            checks.check_promise(x, method, kind, bound)
+        except InvalidInput as error:
+            assert name and str(error)  # a method may refuse a tensor, in words
+        except BaseException as error:
+            error.add_note(f"tensor: {name}")
+            raise
+
+
+@pytest.mark.parametrize(("method", "kind", "bound"), checks.CASES)
+def test_corrupt_payloads(method, kind, bound):
+    checks.check_corrupt_payloads(method, kind, bound)
+
+
+@pytest.mark.parametrize("method", ["auto", *(entry.name for entry in registry.ENTRIES)])
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (), (1,), (4, 5)])
+@pytest.mark.parametrize("value", [0.0, -0.0])
+def test_empty_and_zero(method, shape, value):
+    x = np.full(shape, value, np.float32)
+    assert gcodec.decode(gcodec.encode(x, method)).tobytes() == x.tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?", "c8", "c16", ">f4", ">i2"])
+def test_other_dtypes_are_exact(dtype):
+    x = (np.random.default_rng(0).normal(size=(5, 7)) * 50).astype(dtype)
+    y = gcodec.decode(gcodec.encode(x, alpha=0.1))
+    assert np.array_equal(x, y) if dtype != ">f4" else checks.distortion(x, y) <= 0.1
+
+
+def test_lossless_keeps_every_bit():
+    bits = np.random.default_rng(0).integers(0, 2**32, 10_000, dtype=np.uint64).astype(np.uint32)
+    bits[:4] = 0x7FC00001, 0xFF800001, 0x80000000, 0x00000001  # NaN payloads, −0.0, a subnormal
+    x = bits.view(np.float32)
+    assert gcodec.decode(gcodec.encode(x, lossless=True)).view(np.uint32).tolist() == bits.tolist()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_non_finite(bad):
+    x = np.ones((4, 5), np.float32)
+    x[2, 3] = x[3, 0] = bad
+    with pytest.raises(NonFinite, match=r"2 of 20 .* index \(2, 3\)"):
+        gcodec.encode(x, alpha=0.1)
+    y = gcodec.decode(gcodec.encode(x, alpha=0.1, nonfinite="lossless"))
+    assert y.tobytes() == x.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "words"),
+    [
+        ("sd", {"alpha": 0.0}, "between 0 and 1"),
+        ("sd", {"alpha": 1.0}, "between 0 and 1"),
+        ("sd", {"alpha": float("nan")}, "between 0 and 1"),
+        ("rsd", {"omega": 0.0}, "positive"),
+        ("rsd", {"omega": float("inf")}, "positive"),
+        ("sd", {"omega": 1.0}, "guarantees alpha"),
+        ("sd", {"alpha": 0.1, "omega": 1.0}, "only one"),
+        ("sd", {"seed": 1}, "no option seed"),
+        ("zip", {}, "unknown"),
+        ("sd", {"threads": 0}, "threads"),
+        ("sd", {"nonfinite": "what"}, "nonfinite"),
+    ],
+)
+def test_arguments(method, options, words):
+    with pytest.raises(InvalidInput, match=words):
+        gcodec.encode(np.ones(3), method, **options)
+
+
+def test_unsupported_dtypes():
+    for array in (np.array(["a"]), np.array([object()]), np.zeros(3, "M8[s]"), np.zeros(2, "f4,i4")):
+        with pytest.raises(InvalidInput, match="cannot be stored"):
+            gcodec.encode(array)
+
+
+@given(
+    hnp.arrays(
+        np.float32,
+        hnp.array_shapes(max_dims=3, max_side=20),
+        elements=st.floats(width=32, allow_nan=False, allow_infinity=False),
+    ),
+    st.floats(1e-9, 0.99),
+)
+def test_any_array_any_alpha(x, alpha):
+    checks.check_promise(x, "sd", "alpha", alpha)
+
+
+@dataclass(frozen=True)
+class Liar(Compressor):
+    """Gives back whatever bytes it was told to, whatever was asked for."""
+
+    kinds = ("alpha", "omega")
+    answer = 0.0
+    expected = 0.0
+
+    def encode(self, source, guarantee):
+        return Payload(b"", source.size, lambda start, stop: b"", self.expected if guarantee.kind == "omega" else None)
+
+    @classmethod
+    def decoder(cls, head, spec):
+        return lambda data, start, count: np.full(count, cls.answer, np.float32)
+
+
+@pytest.mark.parametrize("answer", [0.0, 1e30, np.inf, np.nan])
+@pytest.mark.parametrize("bound", [{"alpha": 0.5}, {"omega": 0.01}])
+def test_a_lying_compressor_is_found_out(monkeypatch, answer, bound):
+    monkeypatch.setattr(Liar, "answer", answer)
+    monkeypatch.setattr(
+        registry.Entry, "load", lambda entry, real=registry.Entry.load: Liar if entry.id == 2 else real(entry)
+    )
+    x = np.random.default_rng(0).normal(size=100).astype(np.float32)
+    data = gcodec.encode(x, "sd", **bound)
+    assert checks.header_of(data).guarantee.kind == "exact"
+    assert gcodec.decode(data).tobytes() == x.tobytes()
+
+
+def test_threads_make_no_difference(monkeypatch):
+    monkeypatch.setattr("gcodec.compressors.lossless.CHUNK", 1000)
+    x = np.random.default_rng(0).normal(size=10_500).astype(np.float32)
+    assert gcodec.encode(x, lossless=True, threads=1) == gcodec.encode(x, lossless=True, threads=3)
+
+
+def test_save_needs_a_choice(tmp_path):
+    with pytest.raises(InvalidInput, match="needs a choice"):
+        gcodec.save(tmp_path / "x.gcz", {"a": np.ones(3)})
+    gcodec.save(tmp_path / "x.gcz", {"a": np.ones((3, 2)), "b": np.arange(4)}, alpha=0.1)
+    with gcodec.open(tmp_path / "x.gcz") as archive:
+        assert list(archive) == ["a", "b"] and np.array_equal(archive["b"], np.arange(4))
+    assert set(gcodec.load(tmp_path / "x.gcz")) == {"a", "b"}
