@@ -16,26 +16,23 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from . import auto, registry
+from . import auto
 from .atomic import replacing
-from .auto import option_names
-from .compressor import Guarantee
+from .choice import choose, choose_for_checkpoint
 from .container.layout import TensorHeader
 from .container.reader import RandomAccess, Record, Stream
 from .container.writer import Writer
 from .errors import InvalidInput
 from .parallel import thread_count
-from .pipeline import Choice, decompress
+from .pipeline import decompress
 from .source import ArraySource
-
-DEFAULT_ALPHA, DEFAULT_OMEGA = 0.1, 0.25  # the paper's choices for a single array
 
 
 def encode(x: np.ndarray, method: str = "auto", **options: Any) -> bytes:
     """Compress one array; the bytes are a whole container.
 
     x: any shape, of a floating, integer, bool or complex dtype (all but the floating ones are stored exactly).
-    method: "auto" or a name of `registry.ENTRIES`. options: those of `choose`. Without a bound, alpha = 0.1 (omega = 1/4 for
+    method: "auto" or a name of `registry.ENTRIES`. options: those of `choice.choose`. Without a bound, alpha = 0.1 (omega = 1/4 for
     the unbiased methods). Guarantees what `Guarantee` says, on these bytes. Raises InvalidInput, NonFinite.
     """
     file = BytesIO()
@@ -147,68 +144,3 @@ def read_tensor(record: Record, threads: int | None = None, limit: int | None = 
         out[start : start + values.size] = values
         first = next(parts, None)
     return out.reshape(spec.shape)
-
-
-def choose(
-    method: str = "auto",
-    *,
-    alpha: float | None = None,
-    omega: float | None = None,
-    lossless: bool = False,
-    threads: int | None = None,
-    nonfinite: str = "refuse",
-    **options: Any,
-) -> Choice:
-    """The choice that a method's name and at most one bound stand for; raises InvalidInput when they do not fit.
-
-    alpha: 0 < alpha < 1, the largest relative squared L2 error. omega: > 0, the largest expected one, unbiased. lossless: bit
-    for bit. nonfinite: "refuse" tensors with NaN or infinity, or store them "lossless". options: fields of the
-    compressor (seed, effort, …).
-    """
-    if nonfinite not in ("refuse", "lossless"):
-        raise InvalidInput(f'nonfinite must be "refuse" or "lossless", not {nonfinite!r}')
-    if threads is not None and threads < 1:
-        raise InvalidInput(f"the number of threads must be at least 1, not {threads}")
-    kinds = _kinds(method)
-    bounds = {"alpha": alpha, "omega": omega, "exact": 0.0 if lossless else None}
-    given = [kind for kind, bound in bounds.items() if bound is not None]
-    if len(given) > 1:
-        raise InvalidInput("give only one of alpha, omega and lossless")
-    kind = given[0] if given else kinds[0]
-    if kind not in kinds:
-        raise InvalidInput(f"method {method} cannot guarantee {kind}; it guarantees {' or '.join(kinds)}")
-    default = {"alpha": DEFAULT_ALPHA, "omega": DEFAULT_OMEGA, "exact": 0.0}[kind]
-    guarantee = Guarantee(kind, default if bounds[kind] is None else float(bounds[kind]))
-    if kind == "alpha" and not 0 < guarantee.bound < 1:
-        raise InvalidInput(
-            f"alpha must be between 0 and 1 (without either), not {alpha}; for a copy without error use lossless"
-        )
-    if kind == "omega" and not 0 < guarantee.bound < math.inf:
-        raise InvalidInput(f"omega must be a positive number, not {omega}")
-    used = {key: value for key, value in options.items() if value is not None}
-    return Choice(method, guarantee, _accepted(method, used), nonfinite, thread_count(threads))
-
-
-def choose_for_checkpoint(method: str | None = None, **options: Any) -> Choice:
-    """As `choose`, but something must be chosen."""
-    if method is None and not any(options.get(key) for key in ("alpha", "omega", "lossless")):
-        raise InvalidInput(
-            "a checkpoint needs a choice: alpha=… (the largest relative squared L2 error of each tensor, such as 1e-3), "
-            "omega=… (unbiased), lossless, or a method"
-        )
-    return choose(method or "auto", **options)
-
-
-def _kinds(method: str) -> tuple[str, ...]:
-    return auto.KINDS if method == "auto" else registry.by_name(method).load().kinds
-
-
-def _accepted(method: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The options, if the method has fields with these names (auto passes on what each method knows)."""
-    known = auto.OPTIONS if method == "auto" else option_names(method)
-    for name in options:
-        if name not in known:
-            raise InvalidInput(
-                f"method {method} has no option {name}" + (f"; it has {', '.join(known)}" if known else "")
-            )
-    return options

@@ -46,4 +46,4 @@ def _try(name: str, source: Source, choice: Choice, method: str) -> Coded | None
 
 def option_names(method: str) -> tuple[str, ...]:
     """The names of a method's options: the fields of its class."""
-    return tuple(f.name for f in fields(registry.by_name(method).load()))
+    return tuple(f.name for f in fields(registry.by_name(method).load()))  # type: ignore[arg-type] # a dataclass

@@ -1,8 +1,21 @@
 """What theory says of the bits of one record: a lower bound for vectors on the sphere, and the code's own worst case."""
 
+import math
+from dataclasses import dataclass
+
 from .container.layout import TensorHeader
 from .describe import method_name
-from .theory import sphere
+from .theory import sparse_dithering, sphere
+
+SIGMAS = 8  # of a randomised code's length: each coordinate's draw moves the sum of levels by at most ½ (one sigma)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A number of bits, and what it is in words."""
+
+    bits: float
+    words: str
 
 
 def lower_bound(header: TensorHeader) -> float | None:
@@ -18,11 +31,23 @@ def lower_bound(header: TensorHeader) -> float | None:
     return sphere.uncertainty_bits(guarantee.bound / (1 + guarantee.bound), d)
 
 
-def upper_bound(header: TensorHeader) -> float | None:
-    """Bits that the method never exceeds at this guarantee, its coder's constants included; None where there is none."""
-    method = method_name(header)
-    if method == "lossless":
-        return 8.0 * header.spec.size * header.spec.dtype.itemsize + 8 * (4 * header.spec.dtype.itemsize) * len(
-            header.chunks
-        )
+def upper_bound(header: TensorHeader) -> Limit | None:
+    """Bits that the method does not exceed at this guarantee, its coder's constants included; None where there is none."""
+    d, bound = header.spec.size, header.guarantee.bound
+    match method_name(header):
+        case "lossless":
+            width = header.spec.dtype.itemsize
+            return Limit(8.0 * width * (d + 4 * len(header.chunks)), "the raw bytes and their planes' lengths")
+        case "sd":
+            return Limit(sparse_dithering.exact_bits(bound, d) + _sd_overhead(header), "the worst case of all vectors")
+        case "rsd":
+            expected = sparse_dithering.published_expected_bits(bound, d) + 1 + _sd_overhead(header)
+            return Limit(expected + SIGMAS * math.sqrt(d) / 2, f"the paper's expectation and {SIGMAS} sigmas")
     return None
+
+
+def _sd_overhead(header: TensorHeader) -> float:
+    """The coder's stated constant (imported here: it lives beside the code that it speaks of, and that needs numba)."""
+    from .compressors.sparse_dithering import overhead_bits
+
+    return overhead_bits(header.spec.size, header.chunk, header.head_length)

@@ -15,7 +15,7 @@ from . import dtypes, registry
 from .compressor import CHUNK, Compressor, Guarantee, Payload, TensorSpec
 from .container.layout import Chunk, TensorHeader
 from .container.reader import Record
-from .container.wire import crc32
+from .wire import crc32
 from .errors import ChecksumMismatch, Corrupt, LimitExceeded, NonFinite, UnsupportedFeature
 from .parallel import ordered
 from .source import Source
@@ -79,6 +79,7 @@ def compress(name: str, source: Source, choice: Choice) -> Coded:
     Dtypes without a bound, empty and all-zero tensors are stored exactly, as is a tensor for which the compressor misses
     the bound even after its bound was tightened; the header then says `exact`.
     """
+    dtypes.code_of(source.dtype)  # refuses what the format has no code for
     if choice.guarantee.kind == "exact" or not dtypes.is_float(source.dtype) or source.size == 0:
         return _exact(name, source, choice)
     scan = scan_source(name, source, choice.nonfinite)
@@ -124,12 +125,16 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
         return data, crc32(decoded.tobytes()), error2
 
     body: IO[bytes] = SpooledTemporaryFile(SPOOL)  # noqa: SIM115 (closed with the result)
-    body.write(payload.head)
     chunks, errors = [], []
-    for data, decoded_crc, error2 in ordered(work, spans(source.size, payload.chunk), choice.threads):
-        body.write(data)
-        chunks.append(Chunk(len(data), crc32(data), decoded_crc))
-        errors.append(error2)
+    try:
+        body.write(payload.head)
+        for data, decoded_crc, error2 in ordered(work, spans(source.size, payload.chunk), choice.threads):
+            body.write(data)
+            chunks.append(Chunk(len(data), crc32(data), decoded_crc))
+            errors.append(error2)
+    except BaseException:
+        body.close()
+        raise
     error2 = math.fsum(errors) if all(map(math.isfinite, errors)) else math.inf
     header = TensorHeader(
         name=name,
@@ -182,7 +187,7 @@ def scan_source(name: str, source: Source, nonfinite: str) -> Scan | None:
         return None
     if largest == 0 or 1e-140 < largest < 1e140:  # then no square over- or underflows
         return Scan(math.fsum(squares), 1.0)
-    scale = math.ldexp(1.0, math.frexp(largest)[1])
+    scale = math.ldexp(1.0, max(math.frexp(largest)[1] - 1, -1022))
     parts = (squared_norm(source.read(start, stop), scale) for start, stop in spans(source.size, CHUNK))
     return Scan(math.fsum(parts), scale)
 

@@ -12,8 +12,11 @@ class Source(Protocol):
     times, in any order and from several threads; the array may be a view of the caller's data and is never written to.
     """
 
-    dtype: np.dtype
-    shape: tuple[int, ...]
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
 
     @property
     def size(self) -> int: ...

@@ -14,7 +14,7 @@ from .container.layout import TensorHeader
 from .container.reader import Record, Stream
 from .describe import describe
 from .errors import InvalidInput
-from .limits import lower_bound, upper_bound
+from .limits import Limit, lower_bound, upper_bound
 from .parallel import thread_count
 from .pipeline import decompress, scan_source, squared_error
 from .source import Source
@@ -96,7 +96,7 @@ def check_record(record: Record, original: Source | None, trials: int, threads: 
         _certificate(header),
         *_bits(header, lower := lower_bound(header), upper := upper_bound(header)),
     ]
-    result = describe(header) | {"lower_bound_bits": lower, "upper_bound_bits": upper}
+    result = describe(header) | {"lower_bound_bits": lower, "upper_bound_bits": upper.bits if upper else None}
     if original is not None:
         measured = 0.0 if equal else error2 / scan.norm2 if scan and scan.norm2 else math.inf
         result["measured_distortion"] = measured if math.isfinite(measured) else None
@@ -126,12 +126,13 @@ def _margin(value: float, bound: float) -> str:
     return f", {100 * (bound - value) / bound:.2f} % below" if value <= bound else ""
 
 
-def _bits(header: TensorHeader, lower: float | None, upper: float | None) -> list[dict]:
+def _bits(header: TensorHeader, lower: float | None, upper: Limit | None) -> list[dict]:
     bits, d = 8 * header.body_length, max(header.spec.size, 1)
     checks = []
     if upper is not None:
-        relation = f"{(upper - bits) / d:.4f} bits per coordinate below" if bits <= upper else "above"
-        checks.append(_check("upper bound", bits <= upper, f"{bits:,} bits, {relation} the worst case {upper:,.0f}"))
+        relation = f"{(upper.bits - bits) / d:.4f} bits per coordinate below" if bits <= upper.bits else "above"
+        detail = f"{bits:,} bits, {relation} {upper.words}, {upper.bits:,.0f}"
+        checks.append(_check("upper bound", bits <= upper.bits, detail))
     if lower is not None:
         gap = (bits - lower) / d
         detail = f"{gap:+.4f} bits per coordinate from the sphere's lower bound {lower:,.0f}"

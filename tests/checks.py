@@ -36,7 +36,7 @@ def tensors(dtype: np.dtype) -> dict[str, np.ndarray]:
         "sparse": rng.normal(size=700) * (rng.random(700) < 0.02),
         "one-hot": np.eye(1, 300, 17)[0],
         "constant": np.full(100, 0.7),
-        "huge": rng.normal(size=64) * largest * 1e-2,
+        "huge": rng.normal(size=64) * (largest * 1e-2),
         "largest": np.array([largest, -largest, 0.0]),
         "smallest": np.array([float(info.smallest_subnormal), 0.0, -0.0]),
         "rank one": np.outer(rng.normal(size=40), rng.normal(size=24)),

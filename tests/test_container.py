@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import gcodec
 from gcodec.container.layout import FileHeader, Frame, Index, TensorHeader, pack_block
 from gcodec.container.reader import RandomAccess, Stream
-from gcodec.container.wire import Cursor, crc32, pack_varint
+from gcodec.wire import Cursor, crc32, pack_varint
 from gcodec.errors import (
     ChecksumMismatch,
     Corrupt,

@@ -6,16 +6,16 @@ import tempfile
 from collections.abc import Callable, Iterable
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..container.reader import Record, Stream
-from ..convert import decode_record
-from ..describe import original_bytes
 from ..errors import InvalidInput
 from ..io import formats
-from ..parallel import thread_count
 from . import options as opt
 from .files import container_file, decoded_name
 from .output import progress_bar, show, target
+
+if TYPE_CHECKING:
+    from ..container.reader import Record, Stream
 
 
 def decode(
@@ -30,6 +30,11 @@ def decode(
     quiet: opt.QuietOpt = False,
 ) -> None:
     """Give back the tensors of FILE (x.npy.gcz → x.npy); FILE is kept."""
+    from ..container.reader import Stream
+    from ..convert import decode_record
+    from ..describe import original_bytes
+    from ..parallel import thread_count
+
     with container_file(file) as source:
         stream = Stream(source)
         records = _with_meta(stream)
@@ -56,7 +61,7 @@ def decode(
     )
 
 
-def _with_meta(stream: Stream) -> Iterable[Record]:
+def _with_meta(stream: "Stream") -> "Iterable[Record]":
     """The stream's records, with the first one read already, so that `stream.meta` is known."""
     records = iter(stream)
     first = next(records, None)

@@ -1,10 +1,8 @@
 """`gcodec encode`: a file of tensors to a container."""
 
 from itertools import chain
+from typing import Any
 
-from .. import api
-from ..convert import encode_tensors
-from ..describe import describe, original_bytes
 from . import options as opt
 from .files import encoded_name, tensor_file
 from .output import binary_target, progress_bar, show
@@ -30,20 +28,24 @@ def encode(
 
     A single array without a bound gets alpha 0.1 (the paper's choice; omega 1/4 for unbiased methods).
     """
+    from .. import api
+    from ..convert import encode_tensors
+    from ..describe import describe, original_bytes
+
     output = output or encoded_name(input)
     with tensor_file(input, dtype) as reader:
-        bounds = dict(alpha=alpha, omega=omega, lossless=lossless)
-        common = dict(seed=seed, effort=effort, nonfinite=nonfinite, threads=threads)
+        options: dict[str, Any] = dict(alpha=alpha, omega=omega, lossless=lossless, seed=seed, effort=effort)
+        options |= dict(nonfinite=nonfinite, threads=threads)
         tensors = list(reader.tensors())
         if len(tensors) == 1:
-            choice = api.choose(method or "auto", **bounds, **common)
+            choice = api.choose(method or "auto", **options)
         else:
-            choice = api.choose_for_checkpoint(method, **bounds, **common)
+            choice = api.choose_for_checkpoint(method, **options)
         total = sum(source.size * source.dtype.itemsize for _, source in tensors)
         with binary_target(output, force) as file, progress_bar(total, "encoding", quiet) as progress:
             headers = list(encode_tensors(tensors, reader.meta, file, choice, progress))
     defaulted = alpha is None and omega is None and not lossless and method != "lossless"
-    result = {"input": input, "output": output, "tensors": [describe(header) for header in headers]}
+    result: dict[str, Any] = {"input": input, "output": output, "tensors": [describe(header) for header in headers]}
     original, coded = sum(map(original_bytes, headers)), sum(t["bytes"] for t in result["tensors"])
     text = f"{input} → {output}: {original:,} → {coded:,} bytes ({original / max(coded, 1):.1f} times fewer)"
     lines = chain([text], (_line(tensor, defaulted) for tensor in result["tensors"] if len(headers) == 1))

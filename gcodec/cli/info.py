@@ -1,21 +1,24 @@
 """`gcodec info`: what a container says of itself, without decoding anything."""
 
 import os
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..container.layout import MAJOR, MINOR, TensorHeader
-from ..container.reader import RandomAccess, Stream
-from ..describe import describe, original_bytes
 from . import options as opt
 from .files import container_file
 from .output import show, table
 
+if TYPE_CHECKING:
+    from ..container.layout import TensorHeader
+
 
 def info(file: opt.FileArg, json: opt.JsonOpt = False) -> None:
     """List the tensors of FILE: method, guarantee, certificate, bytes."""
+    from ..container.layout import MAJOR, MINOR
+    from ..describe import describe, original_bytes
+
     with container_file(file) as source:
         headers, meta, length = _read(source)
-    result = {"format": {"major": MAJOR, "minor": MINOR}, "bytes": length, "meta": meta}
+    result: dict[str, Any] = {"format": {"major": MAJOR, "minor": MINOR}, "bytes": length, "meta": meta}
     result["tensors"] = [describe(header) for header in headers]
     original = sum(map(original_bytes, headers))
     rows = [("name", "dtype", "shape", "method", "guarantee", "distortion", "bytes", "bits/coordinate")]
@@ -25,8 +28,10 @@ def info(file: opt.FileArg, json: opt.JsonOpt = False) -> None:
     show(result, f"{head}\n\n{table(rows, right=(5, 6, 7))}", as_json=json)
 
 
-def _read(file: BinaryIO) -> tuple[list[TensorHeader], dict, int]:
+def _read(file: BinaryIO) -> "tuple[list[TensorHeader], dict, int]":
     """Headers, metadata and length of a container; of a seekable file only the headers are read."""
+    from ..container.reader import RandomAccess, Stream
+
     if file.seekable():
         access = RandomAccess(file, length := file.seek(0, os.SEEK_END))
         return [access.record(name).header for name in access.offsets], access.meta, length

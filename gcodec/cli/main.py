@@ -1,7 +1,13 @@
-"""The `gcodec` command: assembles the commands and turns errors into one line and an exit code."""
+"""The `gcodec` command: assembles the commands and turns errors into one line and an exit code.
+
+The commands import what does the work inside their bodies, so that `--help` starts without numpy.
+"""
 
 import os
 import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import typer
 
@@ -17,8 +23,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Compress gradients, model updates and checkpoints with a guaranteed relative L2 error.",
 )
-for command in (encode, decode, verify, info, bounds):
-    app.command()(getattr(command, command.__name__.rsplit(".", 1)[1]))
 
 
 def _version(asked: bool) -> None:
@@ -34,24 +38,39 @@ def _options(
     pass
 
 
-def main() -> None:
-    """Run the command line; never shows a traceback for what a user or a file did wrong."""
-    try:
-        app()
-        sys.stdout.flush()
-    except GcodecError as error:
-        _fail(str(error), error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's own flush at exit is quiet
-        _fail("the reader of the output closed the pipe", 5)
-    except OSError as error:
-        _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", 5)
-    except MemoryError:
-        _fail("not enough memory for this tensor", 5)
-    except KeyboardInterrupt:
-        _fail("interrupted; nothing was left behind", 130)
+def guarded(command: Callable) -> Callable:
+    """The command, with one line and an exit code for whatever a user, a file or the system did wrong."""
+
+    @wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+            sys.stdout.flush()
+        except GcodecError as error:
+            _fail(str(error), error.exit_code)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit is quiet
+            _fail("the reader of the output closed the pipe", 5)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            _fail(f"{where}{error.strerror or error}", 5)
+        except MemoryError:
+            _fail("not enough memory for this tensor", 5)
+        except KeyboardInterrupt:
+            _fail("interrupted; nothing was left behind", 130)
+
+    return run
 
 
 def _fail(message: str, code: int) -> None:
     print(f"gcodec: {message}", file=sys.stderr)
     sys.exit(code)
+
+
+for module in (encode, decode, verify, info, bounds):
+    app.command()(guarded(getattr(module, module.__name__.rpartition(".")[2])))
+
+
+def main() -> None:
+    """The entry point of the `gcodec` script."""
+    app()

@@ -4,7 +4,6 @@ from contextlib import ExitStack
 
 import typer
 
-from ..verification import verify as verify_container
 from . import options as opt
 from .files import container_file, tensor_file
 from .output import show, table
@@ -21,6 +20,8 @@ def verify(
     quiet: opt.QuietOpt = False,
 ) -> None:
     """Check FILE's checksums, certificates and bounds; with --against, measure its error. Exit code 1: a promise is broken."""
+    from ..verification import verify as verify_container
+
     with ExitStack() as stack:
         source = stack.enter_context(container_file(file))
         originals = None

@@ -11,7 +11,7 @@ import numpy as np
 from .. import dtypes
 from ..compressor import CHUNK, Guarantee, TensorSpec
 from ..errors import ChecksumMismatch, Corrupt, NotGcodec, UnsupportedFeature, UnsupportedVersion
-from .wire import Cursor, crc32, pack_text, pack_varint
+from ..wire import Cursor, crc32, pack_text, pack_varint
 
 MAGIC = b"\x89GCZ\r\n\x1a\n"
 END_MAGIC = b"GCZE"

@@ -186,7 +186,8 @@ def _complete_header(data: bytes) -> bytes:
         return data
     if data == FileHeader().pack()[: len(data)]:
         raise Truncated(f"the data ends at byte {len(data)}, before the container does")
-    return FileHeader.unpack(data.ljust(FileHeader.SIZE, b"\0"))  # raises
+    FileHeader.unpack(data.ljust(FileHeader.SIZE, b"\0"))
+    raise AssertionError("a header that is not ours was accepted")
 
 
 def _read_up_to(file: BinaryIO, n: int) -> bytes:

@@ -20,8 +20,7 @@ def format_of(path: Path, name: str | None = None) -> str:
             return fmt
     if start.startswith(b"\x89GCZ"):
         raise InvalidInput(f"{name or path}: is a gcodec file already; to look into it use gcodec info or decode")
-    fmt = SUFFIXES.get(Path(name or path).suffix)
-    if start[8:9] == b"{" or (fmt == "safetensors"):
+    if start[8:9] == b"{" or SUFFIXES.get(Path(name or path).suffix) == "safetensors":
         return "safetensors"
     known = ", ".join(sorted(SUFFIXES))
     raise InvalidInput(f"{name or path}: neither an .npy file nor another known format ({known})")

@@ -34,7 +34,7 @@ class FileSource:
     def read(self, start: int, stop: int) -> np.ndarray:
         width = self._stored.itemsize
         out = np.empty(stop - start, self._stored)
-        view, done = memoryview(out.view(np.uint8)), 0
+        view, done = out.view(np.uint8).reshape(-1).data, 0
         while done < len(view):
             got = os.preadv(self._file.fileno(), [view[done:]], self._offset + start * width + done)
             if got == 0:

@@ -3,7 +3,7 @@
 import struct
 from zlib import crc32
 
-from ..errors import Corrupt
+from .errors import Corrupt
 
 __all__ = ["Cursor", "crc32", "pack_text", "pack_varint"]
 

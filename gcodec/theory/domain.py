@@ -1,0 +1,21 @@
+"""Where the formulas hold: checks of their arguments, shared by all modules here."""
+
+import math
+
+
+def check_dimension(d: int) -> None:
+    """Raise ValueError unless d is a whole number of coordinates, at least 1."""
+    if not (d >= 1 and d == math.floor(d) and d < 2**63):
+        raise ValueError(f"the dimension must be a whole number from 1 to 2^63 - 1, not {d}")
+
+
+def check_alpha(alpha: float) -> None:
+    """Raise ValueError unless 0 < alpha <= 1 (NaN fails)."""
+    if not 0 < alpha <= 1:
+        raise ValueError(f"alpha must be above 0 and at most 1, not {alpha}")
+
+
+def check_omega(omega: float) -> None:
+    """Raise ValueError unless omega is positive and finite (NaN fails)."""
+    if not 0 < omega < math.inf:
+        raise ValueError(f"omega must be positive and finite, not {omega}")

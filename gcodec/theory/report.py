@@ -1,0 +1,155 @@
+"""The table of `gcodec bounds`: what a dimension and a guarantee cost, at least and by each method whose bits are known."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import baselines as known
+from . import shannon, sphere, spherical
+from . import sparse_dithering as sd
+from .domain import check_dimension
+from .lloyd_max import MOST_BITS
+
+LOWER, METHOD, BASELINE = "lower bound", "method", "baseline"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line. `dataclasses.asdict` of it can be written as JSON.
+
+    group: LOWER, METHOD (of gcodec) or BASELINE. kind and constant: the class of guarantee, "alpha" or "omega", and the
+    operator's constant at the bits given. reaches: whether that meets the guarantee asked for; an operator that cannot
+    is listed with the best that it can do. bits are for the whole vector, rate per coordinate.
+    """
+
+    group: str
+    name: str
+    what: str
+    kind: str
+    constant: float
+    bits: float
+    rate: float
+    reaches: bool
+    note: str
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The question: d coordinates, and the guarantee in both classes."""
+
+    d: int
+    alpha: float
+    omega: float
+
+    def answer(self, group: str, name: str, what: str, constant: dict[str, float], bits: float, note: str = "") -> Row:
+        ((kind, value),) = constant.items()
+        wanted = self.alpha if kind == "alpha" else self.omega
+        reaches = value <= wanted * (1 + 1e-12)  # equal but for the rounding of the formulas
+        return Row(group, name, what, kind, value, bits, bits / self.d, reaches, note)
+
+
+def rows(d: int, *, alpha: float | None = None, omega: float | None = None) -> list[Row]:
+    """The table for d coordinates and exactly one of 0 < alpha < 1 and omega > 0; raises ValueError for anything else."""
+    check_dimension(d)
+    if alpha is not None and omega is None:
+        if not 0 < alpha < 1:
+            raise ValueError(f"alpha must be between 0 and 1, not {alpha}")
+        asked = _Asked(d, alpha, shannon.omega_of_alpha(alpha))
+        note = "times 1/(1+omega); in expectation only"
+        return _contractive(asked) + _contractive_baselines(asked) + _unbiased_baselines(asked, note)
+    if omega is not None and alpha is None:
+        asked = _Asked(d, shannon.alpha_of_omega(omega), omega)
+        return _unbiased(asked) + _unbiased_baselines(asked, "")
+    raise ValueError("exactly one of alpha and omega is needed")
+
+
+def _contractive(asked: _Asked) -> list[Row]:
+    d, alpha = asked.d, asked.alpha
+
+    def lower(name: str, what: str, bits: float, note: str) -> Row:
+        return asked.answer(LOWER, name, what, {"alpha": alpha}, bits, note)
+
+    def method(name: str, what: str, bits: float, note: str) -> Row:
+        return asked.answer(METHOD, name, what, {"alpha": alpha}, bits, note)
+
+    published = "30 + log2 d + 3.35 d" if d >= 3 else "30 + log2 d + 3.35 d, for d >= 3; here sd exact holds"
+    draws = f"one block; 2^{sphere.cap_bits(alpha, d):.4g} directions to try"
+    scalar = d * shannon.scalar_rate(alpha)
+    table = [
+        lower("uncertainty", "any code, error in expectation", sphere.uncertainty_bits(alpha, d), "d/2 log2(1/alpha)"),
+        lower("cap", "error surely; direction alone", sphere.cap_bits(alpha, d), "the norm's bits on top"),
+        lower("covering", "best strict code; direction alone", sphere.covering_bits(alpha, d), "but for a constant"),
+        method("sd exact", "sparse dithering, worst vector", sd.exact_bits(alpha, d), "with 31 bits of norm"),
+        method("sd closed", "the same in closed form", sd.closed_form_bits(alpha, d), "any alpha"),
+        method("sd published", "the same, the paper's constant", sd.published_bits(d), published),
+        method("sc", "spherical compression, mean", spherical.expected_bits(alpha, d), draws),
+        method("ecsq", "scalar quantiser, Gaussian data", scalar, "fine steps; coarse ones and other data need less"),
+    ]
+    return [row for row in table if row.name != "sd published" or alpha == sd.PUBLISHED_NU]
+
+
+def _unbiased(asked: _Asked) -> list[Row]:
+    d, omega = asked.d, asked.omega
+    cap = spherical.cap_for_omega(omega, d)
+    per_message, in_all = sd.saving(omega)
+    saving = f"{per_message:.3g} times fewer bits than float32, {in_all:.3g} times with the slow-down 1 + omega"
+    draws = f"one block, cap {cap:.4g}; 2^{sphere.cap_bits(cap, d):.4g} directions to try"
+    constant, reached = {"omega": omega}, {"omega": spherical.unbiased_omega(cap, d)}
+    least, rsd = sphere.uncertainty_bits(asked.alpha, d), sd.published_expected_bits(omega, d)
+    return [
+        asked.answer(LOWER, "uncertainty", "any unbiased operator", constant, least, "d/2 log2((1+omega)/omega)"),
+        asked.answer(METHOD, "rsd", "sparse dithering, mean at most", constant, rsd, saving),
+        asked.answer(METHOD, "sc", "spherical compression, mean", reached, spherical.expected_bits(cap, d), draws),
+    ]
+
+
+def _contractive_baselines(asked: _Asked) -> list[Row]:
+    d, alpha = asked.d, asked.alpha
+
+    def line(name: str, what: str, constant: float, bits: float, note: str) -> Row:
+        return asked.answer(BASELINE, name, what, {"alpha": constant}, bits, note)
+
+    k = max(1, math.ceil(d * (1 - alpha)))
+    b, t = _fewest_bits(known.rotation_alpha, alpha), _fewest_bits(known.turboquant_alpha, alpha)
+    sign = known.sign_alpha(d)
+    mean = "in expectation, for large d"
+    return [
+        line("top-k", f"k = {k}", known.top_k_alpha(d, k), known.sparse_bits(d, k), "surely"),
+        line("scaled sign", "worst vector", sign, known.sign_bits(d), "surely; 1 - 2/pi on Gaussian data"),
+        line("drive/eden", f"b = {b}", known.rotation_alpha(b), known.rotation_bits(d, b), mean),
+        line("turboquant", f"b = {t}", known.turboquant_alpha(t), known.rotation_bits(d, t), mean),
+    ]
+
+
+def _unbiased_baselines(asked: _Asked, note: str) -> list[Row]:
+    d, omega = asked.d, asked.omega
+
+    def line(name: str, what: str, constant: float, bits: float) -> Row:
+        return asked.answer(BASELINE, name, what, {"omega": constant}, bits, note)
+
+    k = min(d, math.ceil(d / (1 + omega)))
+    s = max(1, math.ceil(min(math.sqrt(d / omega), math.sqrt(d) / omega)))
+    n = _natural_levels(d, omega)
+    b = _fewest_bits(known.rotation_omega, omega)
+    natural_dithering = known.natural_dithering_omega(d, n), known.natural_dithering_bits(d, n)
+    return [
+        line("rand-k", f"k = {k}", known.rand_k_omega(d, k), known.sparse_bits(d, k)),
+        line("terngrad", "three levels", known.terngrad_omega(d), known.ternary_bits(d)),
+        line("qsgd", f"s = {s}, Elias codes, at most", known.dithering_omega(d, s), known.dithering_bits(d, s)),
+        line("natural compression", "powers of two", known.NATURAL_OMEGA, known.natural_bits(d)),
+        line("natural dithering", f"s = {n}", *natural_dithering),
+        line("eden", f"b = {b}, large d", known.rotation_omega(b), known.rotation_bits(d, b)),
+    ]
+
+
+def _fewest_bits(constant: Callable[[int], float], wanted: float) -> int:
+    """The fewest bits of a rotation that reach a constant; the most bits known if none does."""
+    return next((bits for bits in range(1, MOST_BITS) if constant(bits) <= wanted), MOST_BITS)
+
+
+def _natural_levels(d: int, omega: float) -> int:
+    """The fewest levels of natural dithering that reach ω, or that come within 1 % of its limit of 1/8."""
+    levels = 1
+    while known.natural_dithering_omega(d, levels) > max(omega, 1.01 * known.NATURAL_OMEGA):
+        levels += 1
+    return levels
