@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,7 +25,7 @@ from .container.reader import RandomAccess, Record, Stream
 from .container.writer import Writer
 from .errors import InvalidInput
 from .parallel import thread_count
-from .pipeline import decompress
+from .pipeline import decompress, decompress_range
 from .source import ArraySource
 
 
@@ -128,19 +129,20 @@ class Archive(Mapping[str, np.ndarray]):
         stop = max(start, stop)
         width = math.prod(shape[1:])
         out = np.empty((stop - start) * width, record.header.spec.dtype)
-        for first, values in decompress(record, thread_count(self._threads), start * width, stop * width, self._limit):
-            out[first - start * width : first - start * width + values.size] = values
+        for part in decompress_range(record, start * width, stop * width, thread_count(self._threads), self._limit):
+            out[part.start - start * width : part.start - start * width + part.values.size] = part.values
         return out.reshape(stop - start, *shape[1:])
 
 
 def read_tensor(record: Record, threads: int | None = None, limit: int | None = None) -> np.ndarray:
     """A record's whole array."""
     spec = record.header.spec
-    parts = decompress(record, thread_count(threads), limit=limit)
-    first = next(parts, None)  # before any memory is taken: the record must have bytes that decode
+    several = len(record.header.chunks) > 1
+    parts = decompress([record], thread_count(threads) if several else 1, limit)
+    first = next(parts)  # before any memory is taken: the record must have bytes that decode
+    if not several:
+        return first.values.reshape(spec.shape)
     out = np.empty(spec.size, spec.dtype)
-    while first is not None:
-        start, values = first
-        out[start : start + values.size] = values
-        first = next(parts, None)
+    for part in chain([first], parts):
+        out[part.start : part.start + part.values.size] = part.values
     return out.reshape(spec.shape)

@@ -16,19 +16,31 @@ def thread_count(asked: int | None) -> int:
 
 
 def ordered(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """The results in the order of the items; at most `threads` + 1 are held at a time, so memory stays bounded."""
+    """The results in the order of the items; at most `threads` + 1 are held at a time, so memory stays bounded.
+
+    When `items` raises, the results of the items before come first.
+    """
     if threads == 1:
         yield from map(function, items)
         return
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Result]] = deque()
+        iterator = iter(items)
+        failure: Exception | None = None
         try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
+            while failure is None:
+                try:
+                    waiting.append(pool.submit(function, next(iterator)))
+                except StopIteration:
+                    break
+                except Exception as error:
+                    failure = error
                 if len(waiting) > threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+            if failure is not None:
+                raise failure
         finally:
             for future in waiting:
                 future.cancel()

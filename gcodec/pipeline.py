@@ -4,21 +4,22 @@ This is the only place that decides whether a bound holds; compressors are not t
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
 import numpy as np
 
 from . import dtypes, registry
-from .compressor import CHUNK, Compressor, Guarantee, Payload, TensorSpec
+from .compressor import CHUNK, Compressor, Decode, Guarantee, Payload, TensorSpec
 from .container.layout import Chunk, TensorHeader
 from .container.reader import Record
-from .wire import crc32
 from .errors import ChecksumMismatch, Corrupt, LimitExceeded, NonFinite, UnsupportedFeature
 from .parallel import ordered
 from .source import Source
+from .wire import crc32
 
 TRIES = 4  # with a tightened bound, before a tensor is stored exactly
 SPOOL = 1 << 26  # coded bytes of one tensor kept in memory before they go to a temporary file
@@ -125,10 +126,11 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
         return data, crc32(decoded.tobytes()), error2
 
     body: IO[bytes] = SpooledTemporaryFile(SPOOL)  # noqa: SIM115 (closed with the result)
+    pieces = spans(source.size, payload.chunk)
     chunks, errors = [], []
     try:
         body.write(payload.head)
-        for data, decoded_crc, error2 in ordered(work, spans(source.size, payload.chunk), choice.threads):
+        for data, decoded_crc, error2 in ordered(work, pieces, choice.threads if len(pieces) > 1 else 1):
             body.write(data)
             chunks.append(Chunk(len(data), crc32(data), decoded_crc))
             errors.append(error2)
@@ -207,33 +209,55 @@ def squared_error(values: np.ndarray, decoded: np.ndarray, scale: float) -> floa
         return squared_norm(decoded.astype(np.float64) - values.astype(np.float64), scale)
 
 
-def decompress(record: Record, threads: int = 1, start: int = 0, stop: int | None = None, limit: int | None = None):
-    """Decode a record's values with flat indices from `start` to `stop` (default: all of them).
+@dataclass(frozen=True)
+class Part:
+    """Consecutive values of a tensor, in its dtype; `start` is the flat index of the first."""
 
-    Yields (index of the first value, 1-D array in the tensor's dtype) for consecutive ranges; only the chunks that are
-    needed are read. Raises an error of the FormatError family, UnsupportedFeature or LimitExceeded.
+    header: TensorHeader
+    start: int
+    values: np.ndarray
+
+
+def decompress(records: Iterable[Record], threads: int = 1, limit: int | None = None) -> Iterator[Part]:
+    """Decode records chunk by chunk, in order; an empty tensor gives one empty part.
+
+    Raises an error of the FormatError family, UnsupportedFeature or LimitExceeded, after all parts before it.
     """
+
+    def jobs() -> Iterator[Callable[[], Part]]:
+        for record in records:
+            yield from _jobs(record, 0, record.header.spec.size, limit)
+
+    return ordered(lambda job: job(), jobs(), threads)
+
+
+def decompress_range(record: Record, start: int, stop: int, threads: int, limit: int | None) -> Iterator[Part]:
+    """As `decompress`, of the values with flat indices from `start` to `stop`; reads only the chunks that hold them."""
+    for part in ordered(lambda job: job(), _jobs(record, start, stop, limit), threads):
+        skip = max(start - part.start, 0)
+        yield Part(part.header, part.start + skip, part.values[skip : stop - part.start])
+
+
+def _jobs(record: Record, start: int, stop: int, limit: int | None) -> Iterator[Callable[[], Part]]:
+    """Functions that decode the chunks; their bytes are read here, in order."""
     header = record.header
-    stop = header.spec.size if stop is None else stop
     check_limit(header, limit)
-    cls = compressor_of(header)
-    decode = cls.decoder(record.head(), header.spec)
-    numbers = [i for i, (a, b) in enumerate(spans(header.spec.size, header.chunk)) if a < stop and start < b]
+    decode = compressor_of(header).decoder(record.head(), header.spec)
+    if not header.chunks:
+        yield lambda: Part(header, 0, np.empty(0, header.spec.dtype))
+    for i in range(start // header.chunk, min(-(-stop // header.chunk), len(header.chunks))):
+        yield partial(_decode_chunk, header, decode, i, record.chunk(i))
 
-    def work(item: tuple[int, bytes]) -> tuple[int, np.ndarray]:
-        i, data = item
-        first = i * header.chunk
-        count = min(header.chunk, header.spec.size - first)
-        values = dtypes.narrow(decode(data, first, count), header.spec.dtype)
-        if values.shape != (count,):
-            raise Corrupt(f"record {header.name!r}: chunk {i} has the wrong number of values")
-        if crc32(values.tobytes()) != header.chunks[i].decoded_crc:
-            raise ChecksumMismatch(
-                f"record {header.name!r}: chunk {i} decodes to other values than it was encoded from"
-            )
-        return max(first, start), values[max(start - first, 0) : stop - first]
 
-    yield from ordered(work, ((i, record.chunk(i)) for i in numbers), threads)
+def _decode_chunk(header: TensorHeader, decode: Decode, i: int, data: bytes) -> Part:
+    first = i * header.chunk
+    count = min(header.chunk, header.spec.size - first)
+    values = dtypes.narrow(decode(data, first, count), header.spec.dtype)
+    if values.shape != (count,):
+        raise Corrupt(f"record {header.name!r}: chunk {i} has the wrong number of values")
+    if crc32(values.tobytes()) != header.chunks[i].decoded_crc:
+        raise ChecksumMismatch(f"record {header.name!r}: chunk {i} decodes to other values than it was encoded from")
+    return Part(header, first, values)
 
 
 def compressor_of(header: TensorHeader) -> type[Compressor]:

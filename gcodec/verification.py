@@ -13,7 +13,7 @@ from . import dtypes
 from .container.layout import TensorHeader
 from .container.reader import Record, Stream
 from .describe import describe
-from .errors import InvalidInput
+from .errors import Corrupt, InvalidInput
 from .limits import Limit, lower_bound, upper_bound
 from .parallel import thread_count
 from .pipeline import decompress, scan_source, squared_error
@@ -37,18 +37,21 @@ def verify(
     container: a path, the bytes, or a binary file. against: the original Source of each name. trials: with `against`, encode
     every tensor with an omega guarantee that often with new seeds and test what is promised of the expectation.
 
-    Returns {"ok", "tensors": [what `info` says, "measured_distortion" (with `against`), "lower_bound_bits",
+    Returns {"ok", "checks" of the file as a whole, "tensors": [what `info` says, "measured_distortion" (with `against`), "lower_bound_bits",
     "upper_bound_bits" (None where theory gives none), "checks": [{"name", "ok", "detail"}]]}. Raises what decoding raises
     on damaged bytes: then no promise can be checked.
     """
     if trials and against is None:
         raise InvalidInput("trials need the original: give it with --against")
     with _opened(container) as file:
+        stream = Stream(file)
         tensors = [
             check_record(record, _original(record.header, against), trials, thread_count(threads), limit)
-            for record in Stream(file)
+            for record in stream
         ]
-    return {"ok": all(check["ok"] for tensor in tensors for check in tensor["checks"]), "tensors": tensors}
+    checks = _scope(stream.meta["scope"], tensors) if "scope" in stream.meta else []
+    everything = [*checks, *(check for tensor in tensors for check in tensor["checks"])]
+    return {"ok": all(check["ok"] for check in everything), "checks": checks, "tensors": tensors}
 
 
 @contextmanager
@@ -85,11 +88,11 @@ def check_record(record: Record, original: Source | None, trials: int, threads: 
     scan = None
     if original is not None and dtypes.is_float(header.spec.dtype):
         scan = scan_source(header.name, original, "lossless")
-    for start, values in decompress(record, threads, limit=limit):
+    for part in decompress([record], threads, limit):
         if original is not None:
-            there = original.read(start, start + values.size)
-            equal = equal and there.tobytes() == values.tobytes()
-            error2 += squared_error(there, values, scan.scale) if scan else 0.0
+            there = original.read(part.start, part.start + part.values.size)
+            equal = equal and there.tobytes() == part.values.tobytes()
+            error2 += squared_error(there, part.values, scan.scale) if scan else 0.0
     checks = [
         _check("checksums", True, "the coded bytes are intact"),
         _check("decoded values", True, "they are what the encoder decoded"),
@@ -104,6 +107,23 @@ def check_record(record: Record, original: Source | None, trials: int, threads: 
         if trials and header.guarantee.kind == "omega":
             checks += [_check(*row) for row in try_seeds(original, header, trials, threads)]
     return result | {"checks": checks}
+
+
+def _scope(scope: dict, tensors: list[dict]) -> list[dict]:
+    """`--scope file`: the errors of all tensors together, by their measured or else their stored distortions."""
+    try:
+        alpha, norm2 = float(scope["alpha"]), {str(name): float(value) for name, value in scope["norm2"].items()}
+    except (TypeError, KeyError, ValueError, AttributeError):
+        raise Corrupt("META: what it says of the scope is not as it must be") from None
+    error = math.fsum(
+        (tensor.get("measured_distortion") or tensor["distortion"]) * norm2.get(tensor["name"], 0.0)
+        for tensor in tensors
+    )
+    reached = error / (math.fsum(norm2.values()) or 1.0)
+    sign = "≤" if reached <= alpha else ">"
+    return [
+        _check("scope", reached <= alpha, f"over all tensors, relative squared L2 error {reached:.6g} {sign} {alpha:g}")
+    ]
 
 
 def _check(name: str, ok: bool, detail: str) -> dict:

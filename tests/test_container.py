@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 import gcodec
 from gcodec.container.layout import FileHeader, Frame, Index, TensorHeader, pack_block
 from gcodec.container.reader import RandomAccess, Stream
-from gcodec.wire import Cursor, crc32, pack_varint
 from gcodec.errors import (
     ChecksumMismatch,
     Corrupt,
@@ -24,6 +23,7 @@ from gcodec.errors import (
     UnsupportedFeature,
     UnsupportedVersion,
 )
+from gcodec.wire import Cursor, crc32, pack_varint
 
 ARRAYS = {"a": np.arange(12, dtype=np.float32).reshape(3, 4), "b/é": np.array(7, np.int16), "empty": np.zeros((0, 3))}
 

@@ -1,21 +1,23 @@
 """`gcodec decode`: a container back to a file of tensors."""
 
+import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from ..errors import InvalidInput
+from ..errors import FormatError, GcodecError, InvalidInput
 from ..io import formats
 from . import options as opt
 from .files import container_file, decoded_name
 from .output import progress_bar, show, target
 
 if TYPE_CHECKING:
-    from ..container.reader import Record, Stream
+    from ..container.reader import Record
 
 
 def decode(
@@ -23,6 +25,7 @@ def decode(
     output: opt.OutOpt = None,
     tensor: opt.TensorOpt = None,
     to: opt.ToOpt = None,
+    salvage: opt.SalvageOpt = False,
     limit: opt.LimitOpt = None,
     threads: opt.ThreadsOpt = None,
     force: opt.ForceOpt = False,
@@ -30,42 +33,56 @@ def decode(
     quiet: opt.QuietOpt = False,
 ) -> None:
     """Give back the tensors of FILE (x.npy.gcz → x.npy); FILE is kept."""
-    from ..container.reader import Stream
-    from ..convert import decode_record
-    from ..describe import original_bytes
+    from ..convert import decode_tensors, whole
     from ..parallel import thread_count
 
-    with container_file(file) as source:
-        stream = Stream(source)
-        records = _with_meta(stream)
-        fmt = _format(to, output, stream.meta)
+    with container_file(file) as source, ExitStack() as stack:
+        records, meta = _records(source, file, tensor)
+        records = whole(records) if salvage else records
+        fmt = _format(to, output, meta)
         output = output or decoded_name(file, fmt)
-        decoded: list[dict] = []
-
-        def run(path: Path) -> None:
-            with formats.writer(path, fmt, stream.meta) as writer:
-                for record in records:
-                    header = record.header
-                    if tensor is not None and header.name != tensor:
-                        continue
-                    with progress_bar(original_bytes(header), f"decoding {header.name}", quiet) as progress:
-                        decode_record(record, writer, thread_count(threads), limit, progress)
-                    decoded.append({"name": header.name, "dtype": str(header.spec.dtype), "shape": header.spec.shape})
-            if tensor is not None and not decoded:
+        done: list[str] = []
+        damage: GcodecError | None = None
+        progress = stack.enter_context(progress_bar(meta.get("bytes", 0), "decoding", quiet))
+        path = stack.enter_context(_delivered(output, force))
+        with formats.writer(path, fmt, meta) as writer:
+            try:
+                for header in decode_tensors(records, writer, thread_count(threads), limit, progress):
+                    done.append(header.name)
+            except FormatError as error:
+                damage = error
+                if not salvage or not done:
+                    raise type(error)(f"{error}; {_arrived(done, meta)}") from None
+            if tensor is not None and not done:
                 raise InvalidInput(f"{file}: holds no tensor named {tensor!r}; gcodec info lists the names")
+    text = f"{file} → {output}: {len(done)} tensor{'s' * (len(done) != 1)}"
+    result = {"input": file, "output": output, "tensors": done}
+    show(result, text, as_json=json, quiet=quiet, to_stderr=output == "-")
+    if damage is not None:
+        raise type(damage)(f"{damage}; {_arrived(done, meta)}")
 
-        _deliver(run, output, force)
-    text = f"{file} → {output}: {len(decoded)} tensor{'s' * (len(decoded) != 1)}"
-    show(
-        {"input": file, "output": output, "tensors": decoded}, text, as_json=json, quiet=quiet, to_stderr=output == "-"
-    )
+
+def _records(file: BinaryIO, name: str, tensor: str | None) -> "tuple[Iterator[Record], dict]":
+    """Records and metadata; of a seekable file, one tensor is read alone."""
+    from ..container.reader import RandomAccess, Stream
+
+    if tensor is not None and file.seekable():
+        access = RandomAccess(file, file.seek(0, os.SEEK_END))
+        if tensor not in access.offsets:
+            raise InvalidInput(f"{name}: holds no tensor named {tensor!r}; gcodec info lists the names")
+        return iter([access.record(tensor)]), access.meta
+    stream = Stream(file)
+    first = next(records := iter(stream), None)  # then `stream.meta` is known
+    chosen = (record for record in chain([first] if first else [], records) if tensor in (None, record.header.name))
+    return chosen, stream.meta
 
 
-def _with_meta(stream: "Stream") -> "Iterable[Record]":
-    """The stream's records, with the first one read already, so that `stream.meta` is known."""
-    records = iter(stream)
-    first = next(records, None)
-    return records if first is None else chain([first], records)
+def _arrived(done: list[str], meta: dict) -> str:
+    """Which tensors are whole, and which are known to be missing."""
+    names = ", ".join(map(repr, done)) or "none"
+    missing = [repr(name) for name in meta.get("names", []) if name not in done]
+    text = f"whole are: {names}" + (f"; missing are: {', '.join(missing)}" if missing else "")
+    return text + ("" if not done else " (decode --salvage writes the whole ones)")
 
 
 def _format(to: str | None, output: str | None, meta: dict) -> str:
@@ -77,17 +94,18 @@ def _format(to: str | None, output: str | None, meta: dict) -> str:
     return to or by_suffix or (came_from if came_from in formats.MODULES else "npy")
 
 
-def _deliver(run: Callable[[Path], None], output: str, force: bool) -> None:
-    """Let `run` write a file and put it in place; standard output gets it once it is whole."""
+@contextmanager
+def _delivered(output: str, force: bool) -> Iterator[Path]:
+    """A path to write to, put in place at the end; standard output gets the file once it is whole."""
     if output != "-":
         with target(output, force) as path:
-            run(path)
+            yield path
         return
     if sys.stdout.isatty():
         raise InvalidInput("binary data does not go to a terminal; name a file with -o, or use a pipe")
     with tempfile.TemporaryDirectory(prefix="gcodec-") as folder:
         path = Path(folder, "output")
-        run(path)
+        yield path
         with open(path, "rb") as result:
             shutil.copyfileobj(result, sys.stdout.buffer)
         sys.stdout.buffer.flush()

@@ -1,20 +1,27 @@
 """`gcodec encode`: a file of tensors to a container."""
 
-from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..errors import InvalidInput
 from . import options as opt
 from .files import encoded_name, tensor_file
 from .output import binary_target, progress_bar, show
+
+if TYPE_CHECKING:
+    from ..policy import Policy
+    from ..source import Source
 
 
 def encode(
     input: opt.InputArg,
     output: opt.OutOpt = None,
-    method: opt.MethodOpt = None,
-    alpha: opt.AlphaOpt = None,
+    method: opt.MethodsOpt = None,
+    alpha: opt.AlphasOpt = None,
     omega: opt.OmegaOpt = None,
     lossless: opt.LosslessOpt = False,
+    exact: opt.ExactOpt = None,
+    small: opt.SmallOpt = None,
+    scope: opt.ScopeOpt = "tensor",
     seed: opt.SeedOpt = None,
     effort: opt.EffortOpt = None,
     dtype: opt.DtypeOpt = None,
@@ -28,39 +35,95 @@ def encode(
 
     A single array without a bound gets alpha 0.1 (the paper's choice; omega 1/4 for unbiased methods).
     """
-    from .. import api
     from ..convert import encode_tensors
     from ..describe import describe, original_bytes
 
     output = output or encoded_name(input)
+    methods, alphas = _rules(method, "--method"), {glob: _number(a) for glob, a in _rules(alpha, "--alpha").items()}
+    options: dict[str, Any] = dict(method=methods.pop("", None), alpha=alphas.pop("", None), omega=omega)
+    options |= dict(lossless=lossless, seed=seed, effort=effort, nonfinite=nonfinite, threads=threads)
+    defaulted = not (options["alpha"] or omega or lossless or options["method"] == "lossless")
     with tensor_file(input, dtype) as reader:
-        options: dict[str, Any] = dict(alpha=alpha, omega=omega, lossless=lossless, seed=seed, effort=effort)
-        options |= dict(nonfinite=nonfinite, threads=threads)
         tensors = list(reader.tensors())
-        if len(tensors) == 1:
-            choice = api.choose(method or "auto", **options)
-        else:
-            choice = api.choose_for_checkpoint(method, **options)
+        single = reader.meta["format"] == "npy"
+        policy, scoped = _policy(tensors, single, options, tuple(exact or ()), methods, alphas, small, scope)
         total = sum(source.size * source.dtype.itemsize for _, source in tensors)
+        meta = reader.meta | scoped | {"bytes": total, "names": [name for name, _ in tensors]}
         with binary_target(output, force) as file, progress_bar(total, "encoding", quiet) as progress:
-            headers = list(encode_tensors(tensors, reader.meta, file, choice, progress))
-    defaulted = alpha is None and omega is None and not lossless and method != "lossless"
-    result: dict[str, Any] = {"input": input, "output": output, "tensors": [describe(header) for header in headers]}
-    original, coded = sum(map(original_bytes, headers)), sum(t["bytes"] for t in result["tensors"])
-    text = f"{input} → {output}: {original:,} → {coded:,} bytes ({original / max(coded, 1):.1f} times fewer)"
-    lines = chain([text], (_line(tensor, defaulted) for tensor in result["tensors"] if len(headers) == 1))
+            headers = list(encode_tensors(tensors, meta, file, policy, progress))
+    described = [describe(header) for header in headers]
+    original, coded = sum(map(original_bytes, headers)), sum(tensor["bytes"] for tensor in described)
+    lines = [f"{input} → {output}: {original:,} → {coded:,} bytes ({original / max(coded, 1):.1f} times fewer)"]
+    if single:
+        lines += [_line(tensor, defaulted) for tensor in described]
+    else:
+        lines.append(_summary(described))
+    result = {"input": input, "output": output, "tensors": described}
     show(result, "\n".join(lines), as_json=json, quiet=quiet, to_stderr=output == "-")
+
+
+def _rules(values: list[str] | None, option: str) -> dict[str, str]:
+    """GLOB=VALUE options by glob; the plain VALUE is under the empty one."""
+    rules: dict[str, str] = {}
+    for text in values or ():
+        glob, _, value = text.rpartition("=")
+        if glob in rules:
+            raise InvalidInput(f"{option} {text}: given twice")
+        rules[glob] = value
+    return rules
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidInput(f"--alpha {text}: not a number") from None
+
+
+def _policy(
+    tensors: "list[tuple[str, Source]]",
+    single: bool,
+    options: dict[str, Any],
+    exact: tuple[str, ...],
+    methods: dict[str, str],
+    alphas: dict[str, float],
+    small: int | None,
+    scope: str,
+) -> "tuple[Policy, dict]":
+    """The policy that the options stand for, and what the file should say of it."""
+    from ..choice import choose, choose_for_checkpoint
+    from ..policy import SMALL, Policy
+
+    method = options.pop("method")
+    default = choose(method or "auto", **options) if single else choose_for_checkpoint(method, **options)
+    policy = Policy(default, exact, methods, alphas, (0 if single else SMALL) if small is None else small)
+    policy.check_names([name for name, _ in tensors])
+    if scope == "file":
+        return policy.over_file(tensors)
+    if scope != "tensor":
+        raise InvalidInput(f"--scope {scope}: unknown; it is tensor or file")
+    return policy, {}
 
 
 def _line(tensor: dict, defaulted: bool) -> str:
     guarantee = tensor["guarantee"]
-    default = " (the default; choose with --alpha, --omega or --lossless)" if defaulted else ""
+    kind, bound = guarantee["class"], guarantee["bound"]
     rate = f"{tensor['method']}, {tensor['rate']:.3f} bits per coordinate, "
-    if guarantee["class"] == "exact":
+    if kind == "exact":
         return rate + "bit for bit"
-    if guarantee["class"] == "omega":
-        return (
-            rate
-            + f"unbiased, expected relative squared L2 error {tensor['expected_distortion']:.4g} ≤ {guarantee['bound']:g}{default}"
-        )
-    return rate + f"relative squared L2 error {tensor['distortion']:.4g} ≤ {guarantee['bound']:g}{default}"
+    error, words = tensor["distortion"], "relative squared L2 error"
+    if kind == "omega":
+        error, words = tensor["expected_distortion"], "unbiased, expected relative squared L2 error"
+    default = " (the default; choose with --alpha, --omega or --lossless)" if defaulted else ""
+    return f"{rate}{words} {error:.4g} ≤ {bound:g}{default}"
+
+
+def _summary(tensors: list[dict]) -> str:
+    """How many tensors went which way."""
+    ways: dict[str, int] = {}
+    for tensor in tensors:
+        guarantee = tensor["guarantee"]
+        exact = guarantee["class"] == "exact"
+        way = "exact" if exact else f"{tensor['method']} ({guarantee['class']} ≤ {guarantee['bound']:g})"
+        ways[way] = ways.get(way, 0) + 1
+    return f"{len(tensors)} tensors: " + ", ".join(f"{count} {way}" for way, count in ways.items())

@@ -5,10 +5,26 @@ from typing import Annotated
 
 import typer
 
-InputArg = Annotated[str, typer.Argument(metavar="INPUT", help="A file of tensors (.npy), or - for standard input.")]
+InputArg = Annotated[
+    str, typer.Argument(metavar="INPUT", help=".npy, .npz, .h5 or .safetensors; - for standard input.")
+]
 FileArg = Annotated[str, typer.Argument(metavar="FILE", help="A gcodec file (.gcz), or - for standard input.")]
 OutOpt = Annotated[str | None, typer.Option("-o", "--output", help="Where to write; - for standard output.")]
-MethodOpt = Annotated[str | None, typer.Option(help="auto (the default), or a compressor such as sd, rsd, lossless.")]
+MethodsOpt = Annotated[
+    list[str] | None,
+    typer.Option("--method", help="auto (the default) or a compressor such as sd; GLOB=METHOD for some tensors."),
+]
+AlphasOpt = Annotated[
+    list[str] | None,
+    typer.Option("--alpha", help="Largest relative squared L2 error, 0 < alpha < 1; GLOB=ALPHA for some tensors."),
+]
+ExactOpt = Annotated[list[str] | None, typer.Option(help="GLOB of tensors to store bit for bit.")]
+SmallOpt = Annotated[
+    int | None,
+    typer.Option(help="Store tensors of fewer values exactly; default: 1024 in checkpoints, 0 for an array."),
+]
+ScopeOpt = Annotated[str, typer.Option(help="tensor: alpha holds for each; file: for all of them as one vector.")]
+SalvageOpt = Annotated[bool, typer.Option("--salvage", help="Of a damaged FILE, write the tensors that arrived whole.")]
 AlphaOpt = Annotated[float | None, typer.Option(help="Largest relative squared L2 error, 0 < alpha < 1; enforced.")]
 OmegaOpt = Annotated[float | None, typer.Option(help="Unbiased, with at most this expected relative squared L2 error.")]
 LosslessOpt = Annotated[bool, typer.Option("--lossless", help="Bit for bit.")]

@@ -40,6 +40,9 @@ def _text(file: str, result: dict) -> str:
         head = f"{tensor['name'] or file}: {tensor['method']}, {tensor['dtype']} {shape}, {tensor['rate']:.4f} bits per coordinate"
         rows = [("  " + ("ok" if c["ok"] else "FAILS"), c["name"], c["detail"]) for c in tensor["checks"]]
         blocks.append(f"{head}\n{table(rows)}")
-    broken = sum(not check["ok"] for tensor in result["tensors"] for check in tensor["checks"])
+    if result["checks"]:
+        blocks.append(table(("  " + ("ok" if c["ok"] else "FAILS"), c["name"], c["detail"]) for c in result["checks"]))
+    every = [*result["checks"], *(check for tensor in result["tensors"] for check in tensor["checks"])]
+    broken = sum(not check["ok"] for check in every)
     verdict = f"{file}: every promise holds" if result["ok"] else f"{file}: {broken} checks FAIL"
     return "\n\n".join([*blocks, verdict])

@@ -1,5 +1,5 @@
 """Files that hold tensors: one module a format.
 
-Each has `open_reader(path)` with `meta` and `tensors()` (names and Sources, read piece by piece), and
-`create_writer(path, meta)` with `add(name, dtype, shape)`, whose result takes the values by `write(start, values)` in order.
+Each has `Reader(path)` with `meta` and `tensors()` (names and Sources, read piece by piece), and `Writer(path, meta)`
+with `add(name, dtype, shape)`, whose result takes the values by `write(start, values)` in order.
 """

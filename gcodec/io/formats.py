@@ -31,9 +31,9 @@ def reader(path: Path, fmt: str, dtype: str | None = None) -> Any:
     if dtype is not None and fmt != "npy":
         raise InvalidInput("--dtype is for .npy files; other formats name their dtypes")
     module = import_module(f"gcodec.io.{MODULES[fmt]}")
-    return module.open_reader(path, dtype) if fmt == "npy" else module.open_reader(path)
+    return module.Reader(path, dtype) if fmt == "npy" else module.Reader(path)
 
 
 def writer(path: Path, fmt: str, meta: dict) -> Any:
     """A Writer of a new file at `path`; `meta` is that of the container if it came from the same format, else {}."""
-    return import_module(f"gcodec.io.{MODULES[fmt]}").create_writer(path, meta if meta.get("format") == fmt else {})
+    return import_module(f"gcodec.io.{MODULES[fmt]}").Writer(path, meta if meta.get("format") == fmt else {})

@@ -44,20 +44,10 @@ class FileSource:
         return native.view(self.dtype) if self.dtype != native.dtype else native
 
 
-def open_reader(path: Path, dtype: str | None = None) -> "Reader":
-    """Open a `.npy` file; `dtype` says what raw 16- or 8-bit integers stand for (as "bf16")."""
-    return Reader(path, dtype)
-
-
-def create_writer(path: Path, meta: dict) -> "Writer":
-    """Begin a `.npy` file (it needs nothing from `meta`)."""
-    return Writer(path)
-
-
 class Reader:
-    """The one array of a `.npy` file, under the empty name."""
+    """The one array of a `.npy` file, under the empty name; `dtype`: what raw integers stand for (as "bf16")."""
 
-    def __init__(self, path: Path, dtype: str | None) -> None:
+    def __init__(self, path: Path, dtype: str | None = None) -> None:
         self.meta = {"format": "npy"}
         self._file = open(path, "rb")  # noqa: SIM115 (closed by close)
         try:
@@ -121,7 +111,7 @@ def reinterpreted(stored: np.dtype, name: str | None) -> np.dtype:
 class Writer:
     """Writes one array to a new `.npy` file; bfloat16 and float8 are stored as raw unsigned integers."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, meta: dict) -> None:
         self._file = open(path, "wb")  # noqa: SIM115 (closed by __exit__)
         self._used = False
 

@@ -76,7 +76,7 @@ def _contractive(asked: _Asked) -> list[Row]:
     draws = f"one block; 2^{sphere.cap_bits(alpha, d):.4g} directions to try"
     scalar = d * shannon.scalar_rate(alpha)
     table = [
-        lower("uncertainty", "any code, error in expectation", sphere.uncertainty_bits(alpha, d), "d/2 log2(1/alpha)"),
+        lower("uncertainty", "any code, error in expectation", sphere.uncertainty_bits(alpha, d), "norm included"),
         lower("cap", "error surely; direction alone", sphere.cap_bits(alpha, d), "the norm's bits on top"),
         lower("covering", "best strict code; direction alone", sphere.covering_bits(alpha, d), "but for a constant"),
         method("sd exact", "sparse dithering, worst vector", sd.exact_bits(alpha, d), "with 31 bits of norm"),

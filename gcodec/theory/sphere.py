@@ -103,7 +103,7 @@ def _by_continued_fraction(alpha: float, a: float) -> float:
         denominator_inverse = 1 / (offset + partial * denominator_inverse)
         step = numerator * denominator_inverse
         value *= step
-        if abs(step - 1) <= 4 * _PRECISION:
+        if abs(step - 1) <= 16 * _PRECISION:
             return a * math.sqrt(rest) / value
 
 

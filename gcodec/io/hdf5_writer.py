@@ -1,0 +1,209 @@
+"""Writes HDF5 files: from a skeleton and its tensors, or from tensors alone."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+from h5py import h5d, h5p, h5s, h5t
+
+from ..errors import Corrupt, UnsupportedFeature
+from .hdf5_dataset import DTYPE_ATTRIBUTE, Dataset, fill_bits, open_dataset, write_values
+from .hdf5_tree import reporting, survey
+from .names import Names
+from .skeleton import SkeletonSink, is_skeleton
+
+BLOCK = 1 << 20  # values written at once when a missing dataset is filled
+
+
+class Writer:
+    """Makes an HDF5 file of its skeleton (which must come first) and the tensors that belong into it; or, of tensors
+    alone, a file with plain datasets and a group for each "/" in a name.
+
+    A tensor whose values did not all arrive counts as missing: its dataset has its fill value, or is not made. Raises
+    InvalidInput for names that collide or are no paths, Corrupt when skeleton and tensors do not fit. Nothing outside
+    the file is written, whatever external links or storage the skeleton declares. The skeleton, not `meta`, says what the
+    file is made of.
+    """
+
+    def __init__(self, path: Path, meta: dict) -> None:
+        self._path = path
+        self._image: SkeletonSink | None = None
+        self._h5: h5py.File | None = None
+        self._missing: dict[str, Dataset] = {}  # of the skeleton
+        self._kept: set[str] = set()
+        self._names = Names(tree=True)
+        self._sink: _DatasetSink | None = None
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._close()
+
+    def add(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> "SkeletonSink | _DatasetSink":
+        """Begin a tensor; the result's `write(start, values)` takes its values in order."""
+        if is_skeleton(name):
+            if self._image or self._h5:
+                raise Corrupt(f"the record {name!r} must come first, and once")
+            self._image = SkeletonSink(self._path, dtype, shape)
+            return self._image
+        self._end_tensor()
+        file = self._file()
+        self._sink = (
+            self._new(file, name, dtype, shape) if self._image is None else self._known(file, name, dtype, shape)
+        )
+        return self._sink
+
+    def _file(self) -> h5py.File:
+        if self._h5 is None and self._image is not None:
+            self._open_image(self._image)
+        elif self._h5 is None:
+            with reporting(self._path):
+                self._h5 = h5py.File(self._path, "w")
+        return self._h5
+
+    def _open_image(self, image: SkeletonSink) -> None:
+        image.close()
+        if not image.complete:
+            raise Corrupt("the skeleton of the HDF5 file is not whole")
+        with reporting("the skeleton of the HDF5 file", Corrupt):
+            self._h5 = h5py.File(self._path, "r+")
+            self._missing, self._kept = survey(self._h5)
+            for about in self._missing.values():
+                if about.filtered and about.stored_bytes:
+                    _blank(open_dataset(self._h5.id, about), about)
+
+    def _known(self, file: h5py.File, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> "_DatasetSink":
+        if name in self._kept:
+            raise UnsupportedFeature(
+                f"the dataset {name!r} needs a compression filter that this installation of HDF5 lacks; install it (see "
+                "hdf5plugin), or decode to another format"
+            )
+        about = self._missing.pop(name, None)
+        if about is None:
+            raise Corrupt(f"the skeleton of the HDF5 file has no place for the tensor {name!r}")
+        if about.dtype != dtype or about.shape != tuple(shape):
+            raise Corrupt(f"{name!r} is {dtype} of shape {shape}, but {about.dtype} of {about.shape} in the skeleton")
+        with reporting(f"dataset {name!r}", Corrupt):
+            return _DatasetSink(open_dataset(file.id, about), about)
+
+    def _new(self, file: h5py.File, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> "_DatasetSink":
+        name = self._names.add(name)
+        raw = dtype if dtype.kind in "biufc" else np.dtype(f"u{dtype.itemsize}")
+        stored = np.dtype(np.int8) if raw.kind == "b" else raw
+        with reporting(f"dataset {name!r}"):
+            dataset = _create(file, name, raw, shape)
+            if raw != dtype:
+                h5py.Dataset(dataset).attrs[DTYPE_ATTRIBUTE] = dtype.name
+        return _DatasetSink(dataset, Dataset(name, stored, dtype, tuple(shape), None, False, (), 0))
+
+    def _end_tensor(self) -> None:
+        """Close the tensor before; one that is not whole is taken back."""
+        if self._sink is None:
+            return
+        sink, self._sink = self._sink, None
+        with reporting(f"dataset {sink.about.name!r}"):
+            if sink.left and self._image is None:
+                del self._file()[sink.about.name]
+            elif sink.left:
+                _reset(sink.dataset, sink.about)
+            sink.dataset.close()
+
+    def _finish(self) -> None:
+        self._end_tensor()
+        file = self._file()
+        with reporting(self._path):
+            for about in self._missing.values():
+                if about.stored_bytes:
+                    _reset(open_dataset(file.id, about), about)
+            file.close()
+
+    def _close(self) -> None:
+        if self._image:
+            self._image.close()
+        if self._h5:
+            with reporting(self._path):
+                self._h5.close()
+
+
+class _DatasetSink:
+    """Takes a dataset's values in order. Where storage is blank, runs of the fill value are not written, so that what was
+    never allocated stays so. (Contiguous storage is allocated as a whole, with any bytes: only a first run can be left.)
+    """
+
+    def __init__(self, dataset: h5d.DatasetID, about: Dataset) -> None:
+        self.dataset, self.about = dataset, about
+        self.left = about.size
+        blank = not about.stored_bytes or _blanked(about)
+        self._implied = fill_bits(dataset, about) if blank else None
+        self._skipped = 0
+
+    def write(self, start: int, values: np.ndarray) -> None:
+        with reporting(f"dataset {self.about.name!r}"):
+            stored = np.ascontiguousarray(values).view(self.about.stored.newbyteorder("=")).astype(self.about.stored)
+            if self._implied is not None and (_bytes_of(stored) == _bytes_of(self._implied)).all():
+                self._skipped = start + values.size
+            else:
+                self._begin_contiguous()
+                write_values(self.dataset, self.about, start, stored)
+        self.left -= values.size
+
+    def _begin_contiguous(self) -> None:
+        if self.about.chunks is None and self._implied is not None:
+            _write_run(self.dataset, self.about, self._skipped, self._implied)
+            self._implied = None
+
+
+def _bytes_of(values: np.ndarray) -> np.ndarray:
+    return values.view(np.uint8).reshape(-1, values.itemsize)
+
+
+def _blanked(about: Dataset) -> bool:
+    return about.filtered and not about.one_chunk
+
+
+def _blank(dataset: h5d.DatasetID, about: Dataset) -> None:
+    """Take the compressed chunks out of a dataset, unread: what the skeleton says of their place and length is history.
+
+    HDF5 does not release the only chunk of a dataset that shrinks; an uncompressed one takes its place instead.
+    """
+    if _blanked(about):
+        dataset.set_extent((0, *about.shape[1:]))
+        dataset.set_extent(about.shape)
+    else:
+        chunk = np.full(about.chunks or (), _fill(dataset, about), about.stored)
+        dataset.write_direct_chunk((0,) * len(about.shape), chunk.tobytes(), 0xFFFFFFFF)
+
+
+def _reset(dataset: h5d.DatasetID, about: Dataset) -> None:
+    """Give a dataset its fill value."""
+    if _blanked(about):
+        _blank(dataset, about)
+    else:
+        _write_run(dataset, about, about.size, _fill(dataset, about))
+
+
+def _write_run(dataset: h5d.DatasetID, about: Dataset, stop: int, value: np.ndarray) -> None:
+    """Write one value at all flat indices below `stop`."""
+    for start in range(0, stop, BLOCK):
+        write_values(dataset, about, start, np.full(min(BLOCK, stop - start), value, about.stored))
+
+
+def _fill(dataset: h5d.DatasetID, about: Dataset) -> np.ndarray:
+    fill = fill_bits(dataset, about)
+    return np.zeros(1, about.stored) if fill is None else fill
+
+
+def _create(file: h5py.File, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> h5d.DatasetID:
+    """A new contiguous dataset with the groups above it."""
+    links = h5p.create(h5p.LINK_CREATE)
+    links.set_create_intermediate_group(True)
+    links.set_char_encoding(h5t.CSET_UTF8)
+    create = h5p.create(h5p.DATASET_CREATE)
+    create.set_obj_track_times(False)
+    space = h5s.create_simple(shape) if shape else h5s.create(h5s.SCALAR)
+    return h5d.create(file.id, name.encode(), h5t.py_create(dtype, logical=True), space, create, links)

@@ -1,0 +1,299 @@
+"""`sd` and `rsd`: the bounds on error and on length for hostile tensors, and the statistics of the random one."""
+
+import math
+import os
+import subprocess
+import sys
+
+import ml_dtypes
+import numpy as np
+import pytest
+from checks import distortion
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from gcodec import dtypes
+from gcodec.compressor import Guarantee, Payload, TensorSpec
+from gcodec.compressors import sparse_dithering as sd
+from gcodec.compressors.sparse_dithering import RandomSparseDithering, SparseDithering
+from gcodec.errors import Corrupt
+from gcodec.kernels import rng as counter_rng
+from gcodec.pipeline import spans
+from gcodec.source import ArraySource
+
+FLOATS = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
+NORMAL_999 = 3.291  # two-sided 99.9 % of the normal distribution
+
+
+def encode(compressor, x: np.ndarray, bound: float) -> tuple[Payload, list[bytes]]:
+    payload = compressor.encode(ArraySource(x), Guarantee(compressor.kinds[0], bound))
+    return payload, [payload.code(start, stop) for start, stop in spans(x.size, payload.chunk)]
+
+
+def decode(x: np.ndarray, payload: Payload, chunks: list[bytes]) -> np.ndarray:
+    decoder = SparseDithering.decoder(payload.head, TensorSpec(x.dtype, x.shape))
+    parts = [decoder(data, a, b - a) for data, (a, b) in zip(chunks, spans(x.size, payload.chunk), strict=True)]
+    return dtypes.narrow(np.concatenate(parts), x.dtype).reshape(x.shape)
+
+
+def paper_length(x: np.ndarray, payload: Payload, chunks: list[bytes]) -> float:
+    counts = [sd.chunk_counts(data, b - a) for data, (a, b) in zip(chunks, spans(x.size, payload.chunk), strict=True)]
+    return sd.paper_bits(x.size, sum(c.zeros for c in counts), sum(c.level_sum for c in counts))
+
+
+def payload_bits(payload: Payload, chunks: list[bytes]) -> int:
+    return 8 * (len(payload.head) + sum(map(len, chunks)))
+
+
+def worst_length(d: int, nu: float) -> float:
+    """31 + log2 d + the largest of log2 C(d,m) + m + ⌊½(m + √(m·d/ν))⌋: no vector needs more in the paper's code."""
+    m = np.arange(d + 1.0)
+    logs = np.concatenate([[0.0], np.cumsum(np.log2(m[1:]))])
+    return 31 + math.log2(d) + float((logs[-1] - logs - logs[::-1] + m + np.floor((m + np.sqrt(m * d / nu)) / 2)).max())
+
+
+def check_sd(x: np.ndarray, alpha: float) -> None:
+    """The error, the paper's length of these levels, and the worst case of all levels."""
+    payload, chunks = encode(SparseDithering(), x, alpha)
+    assert distortion(x, decode(x, payload, chunks)) <= alpha
+    constant = sd.overhead_bits(x.size, payload.chunk, len(payload.head))
+    assert payload_bits(payload, chunks) <= paper_length(x, payload, chunks) + constant
+    assert payload_bits(payload, chunks) <= worst_length(x.size, alpha) + constant
+
+
+def equality_case(d: int, nu: float, share: float = 0.837) -> np.ndarray:
+    """The costliest unit vectors: a share of the coordinates has magnitudes at which levels round up, (2k − 1)h, with two
+    neighbouring k such that the norm is used up; the others are zero. 0.837 is the worst share for ν = 0.1."""
+    count = min(max(int(share * d), 1), int(d / nu))
+    k = int((1 + math.sqrt(d / count / nu)) / 2)
+    lower, upper = ((2 * k - 1) ** 2 * nu / d, (2 * k + 1) ** 2 * nu / d)
+    raised = min(int((1 - count * lower) / (upper - lower)), count)
+    u = np.zeros(d)
+    u[:count] = math.sqrt(lower)
+    u[:raised] = math.sqrt(upper)
+    rng = np.random.default_rng(d)
+    return rng.permutation(u) * rng.choice([-1, 1], d)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("alpha", [0.5, 0.1, 0.001])
+@pytest.mark.parametrize("d", [1, 2, 3, 5, 17, 100, 1023, 10_000])
+def test_hostile_vectors(d, alpha, dtype):
+    rng = np.random.default_rng(d)
+    vectors = [
+        np.eye(1, d, d // 2)[0],
+        np.ones(d),
+        rng.choice([-1.0, 1.0], d),
+        rng.normal(size=d),
+        rng.standard_t(1, size=d),
+    ]
+    vectors += [equality_case(d, alpha, share) for share in (0.837, 0.5, 0.01, 1.0)]
+    vectors += [np.arange(d) < max(share * d, 1) for share in (0.9, 0.837, 0.5, 0.1)]
+    for vector in vectors:
+        check_sd(vector.astype(dtype), alpha)
+
+
+@pytest.mark.parametrize("vector", ["equality", "equal, a share", "one-hot", "equal", "normal"])
+def test_a_million_values(vector):
+    d, alpha = 10**6, 0.1
+    rng = np.random.default_rng(0)
+    x = {
+        "equality": equality_case(d, alpha),
+        "equal, a share": rng.permutation(np.arange(d) < 0.837 * d),
+        "one-hot": np.arange(d) == 17,
+        "equal": rng.choice([-1.0, 1.0], d),
+        "normal": rng.normal(size=d),
+    }[vector]
+    check_sd(x.astype(np.float32), alpha)
+
+
+def test_published_bound():
+    """30 + log2 d + 3.35·d bits at ν = 0.1, for d where the exact count is below it."""
+    for d in (100, 4096, 10**6):
+        payload, chunks = encode(SparseDithering(), equality_case(d, 0.1).astype(np.float32), 0.1)
+        assert payload_bits(payload, chunks) <= 30 + math.log2(d) + 3.35 * d + sd.overhead_bits(d, payload.chunk, 4)
+
+
+@given(
+    hnp.arrays(np.float64, st.integers(1, 40), elements=st.floats(-1, 1)).filter(lambda x: np.abs(x).max() > 1e-100),
+    st.sampled_from([0.9, 0.3, 0.1, 1e-3, 1e-6]),
+    st.integers(-900, 1000),
+)
+def test_any_vector(x, alpha, exponent):
+    scaled = np.ldexp(x / np.abs(x).max(), exponent)
+    payload, chunks = encode(SparseDithering(), scaled, alpha)
+    constant = sd.overhead_bits(x.size, payload.chunk, len(payload.head))
+    assert distortion(scaled, decode(scaled, payload, chunks)) <= alpha * (1 + 1e-12)
+    assert payload_bits(payload, chunks) <= worst_length(x.size, alpha) + constant
+
+
+def test_several_chunks():
+    x = np.random.default_rng(5).standard_t(3, size=(2, (1 << 20) + 7)).astype(np.float32)
+    payload, chunks = encode(SparseDithering(), x, 0.1)
+    assert len(chunks) == 3
+    assert distortion(x, decode(x, payload, chunks)) <= 0.1
+    assert payload_bits(payload, chunks) <= paper_length(x, payload, chunks) + sd.overhead_bits(
+        x.size, payload.chunk, 4
+    )
+
+
+def test_small_bounds_need_little_memory():
+    x = np.zeros(10**6, np.float32)
+    x[3] = 2.5
+    payload, chunks = encode(SparseDithering(), x, 1e-9)
+    assert payload_bits(payload, chunks) < 300
+    assert distortion(x, decode(x, payload, chunks)) <= 1e-9
+    for alpha in (1e-13, 1e-25):
+        y = np.random.default_rng(1).normal(size=1000)
+        payload, chunks = encode(SparseDithering(), y, alpha)
+        assert len(payload.head) == 8 and distortion(y, decode(y, payload, chunks)) <= alpha
+
+
+@pytest.mark.parametrize("compressor", [SparseDithering(), RandomSparseDithering(7)], ids=["sd", "rsd"])
+@pytest.mark.parametrize("bound", [1e-40, 1e-30, 1e-9, 0.1, 0.999999])
+def test_extremes(compressor, bound):
+    """Sizes, ranges and bounds at their ends: finite values, no warning; where precision allows it, the bound."""
+    for dtype in FLOATS:
+        info = ml_dtypes.finfo(dtype)
+        rng = np.random.default_rng(9)
+        for x in (
+            np.array(-2.5, dtype),
+            np.array([info.max, -info.max, 0], np.float64).astype(dtype),
+            np.array([info.smallest_subnormal, 0, -0.0], np.float64).astype(dtype),
+            (rng.normal(size=50) * (float(info.max) / 16)).astype(dtype),
+            (rng.normal(size=50) * (float(info.smallest_subnormal) * 100)).astype(dtype),
+        ):
+            payload, chunks = encode(compressor, x, bound)
+            y = decode(x, payload, chunks)
+            assert y.dtype == x.dtype and y.shape == x.shape and np.isfinite(y.astype(np.float64)).all()
+            if bound == 0.1 and isinstance(compressor, RandomSparseDithering):
+                assert payload.expected <= bound
+            if bound == 0.1 and dtype in (np.float32, ml_dtypes.bfloat16) and isinstance(compressor, SparseDithering):
+                assert distortion(x, y) <= bound * 1.01
+
+
+def gradients() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(11)
+    rows = np.exp(rng.normal(size=(40, 1))) * rng.standard_t(4, size=(40, 50))
+    return {"normal": rng.normal(size=2000), "rows of different scale": rows.reshape(-1)}
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda d: np.dtype(d).name)
+@pytest.mark.parametrize("omega", [0.25, 1.0, 4.0])
+@pytest.mark.parametrize("name", gradients())
+def test_unbiased_with_bounded_variance(name, omega, dtype):
+    """Over 256 seeds: the means' χ² with its exact variance and the mean error, each within 99.9 %; bits and error below
+    the paper's expectations."""
+    x = gradients()[name].astype(dtype)
+    wide, seeds = x.astype(np.float64), 256
+    norm2 = float((wide**2).sum())
+    errors, bits = np.zeros((seeds, x.size)), np.zeros(seeds)
+    for seed in range(seeds):
+        payload, chunks = encode(RandomSparseDithering(seed), x, omega)
+        errors[seed] = decode(x, payload, chunks).astype(np.float64) - wide
+        bits[seed] = payload_bits(payload, chunks)
+    assert payload.expected <= omega
+
+    squares = (errors**2).sum(axis=1) / norm2
+    allowance = NORMAL_999 * squares.std(ddof=1) / math.sqrt(seeds)
+    assert abs(squares.mean() - payload.expected) <= allowance
+    assert squares.mean() <= omega + allowance
+
+    low, high, probability = exact_distribution(x, payload)
+    variance = probability * (1 - probability) * (high - low) ** 2
+    drawn = variance > 0
+    assert np.array_equal(errors[:, ~drawn], np.zeros((seeds, int((~drawn).sum()))))
+    assert variance.sum() / norm2 == pytest.approx(payload.expected, rel=1e-9)
+    z2 = errors[:, drawn].mean(axis=0) ** 2 * seeds / variance[drawn]
+    fourth = 1 / (probability * (1 - probability))[drawn] - 3  # kurtosis of a two-point distribution
+    spread = math.sqrt(float((2 + (fourth - 3) / seeds).sum()))
+    assert abs(float(z2.sum()) - z2.size) <= NORMAL_999 * spread
+
+    assert bits.mean() <= 30 + math.log2(x.size) + (math.log2(3) + 1 / (2 * math.sqrt(omega))) * x.size
+
+
+def exact_distribution(x: np.ndarray, payload: Payload) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The two decoded magnitudes around each |x| and the probability of the upper one, by search among all levels."""
+    work = dtypes.work_dtype(x.dtype)
+    scale = float(np.frombuffer(payload.head, "<f4" if len(payload.head) == 4 else "<f8")[0])
+    magnitude = np.abs(x.astype(np.float64))
+    levels = np.arange(int(magnitude.max() / scale) + 3) * scale
+    decoded = dtypes.narrow(levels.astype(work), x.dtype).astype(np.float64)
+    upper = np.searchsorted(decoded, magnitude, side="right")
+    low, high = decoded[upper - 1], decoded[upper]
+    return low, high, (magnitude - low) / (high - low)
+
+
+def test_random_levels_do_not_depend_on_chunks_or_order():
+    x = np.random.default_rng(4).normal(size=5000).astype(np.float32)
+    payload = RandomSparseDithering(-3).encode(ArraySource(x), Guarantee("omega", 1.0))
+    again = RandomSparseDithering(2**64 - 3).encode(ArraySource(x), Guarantee("omega", 1.0))
+    decoder = RandomSparseDithering.decoder(payload.head, TensorSpec(x.dtype, x.shape))
+    whole = decoder(again.code(0, 5000), 0, 5000)
+    parts = [decoder(payload.code(a, b), a, b - a) for a, b in ((3000, 5000), (0, 3000))]
+    assert np.array_equal(whole, np.concatenate(parts[::-1]))
+    other = RandomSparseDithering(1).encode(ArraySource(x), Guarantee("omega", 1.0))
+    assert payload.code(0, 5000) != other.code(0, 5000)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"", b"\0" * 4, b"\0" * 3, b"\0" * 8, b"\0\0\x80\xbf", b"\1\0\0\0", b"\0\0\x80\x7f", b"\xff" * 8, b"\0" * 9],
+)
+def test_bad_heads(head):
+    with pytest.raises(Corrupt):
+        SparseDithering.decoder(head, TensorSpec(np.dtype(np.float32), (3,)))
+
+
+def test_worked_example():
+    """The one of the specification."""
+    payload, chunks = encode(SparseDithering(), np.array([3, -1, 0, 0.5], np.float32), 0.1)
+    assert (payload.head.hex(), chunks[0].hex()) == ("0000803f", "9500c0")
+    assert sd.chunk_counts(chunks[0], 4) == (2, 4)
+    assert sd.paper_bits(4, 2, 4) == pytest.approx(31 + 2 + math.log2(6) + 2 + 4)
+
+
+def test_random_numbers():
+    """The table of the specification, and the array form."""
+    table = {(0, 0, 0): 0x33FE8BD4F9C57863, (0, 0, 1): 0x568A9B0B1A2C05EC, (1, 2, 3): 0x76E36D629CAE6121}
+    table[2**64 - 1, 0, 2**40] = 0x9E23D5065C80E73A
+    for (seed, stream, counter), expected in table.items():
+        assert int(counter_rng.random_u64(np.uint64(seed), stream, counter)) == expected
+    out = np.zeros(1000, np.uint64)
+    counter_rng.fill_u64(np.uint64(1), 2, 3, out)
+    assert int(out[0]) == table[1, 2, 3] and np.unique(out).size == 1000
+    assert int(out[-1]) == int(counter_rng.random_u64(np.uint64(1), 2, 1002))
+
+
+def test_random_numbers_look_random():
+    out = np.zeros(1 << 16, np.uint64)
+    for seed, stream in ((0, 0), (0, 1), (1, 0)):
+        counter_rng.fill_u64(np.uint64(seed), stream, 0, out)
+        ones = np.unpackbits(out.view(np.uint8).reshape(-1, 8), axis=1, bitorder="little").mean(axis=0)
+        assert np.abs(ones - 0.5).max() < 5 * 0.5 / 256
+        assert abs(np.corrcoef(out[:-1] / 2.0**64, out[1:] / 2.0**64)[0, 1]) < 5 / 256
+
+
+SAME_BYTES = """
+import numpy as np
+from gcodec.compressor import Guarantee, TensorSpec
+from gcodec.compressors.sparse_dithering import RandomSparseDithering, SparseDithering
+from gcodec.source import ArraySource
+for dtype in (np.float16, np.float32, np.float64):
+    x = (np.sin(np.arange(1, 400) ** 2) ** 3 * 50).astype(dtype)
+    for compressor, bound in ((SparseDithering(), 0.1), (SparseDithering(), 1e-6), (RandomSparseDithering(2**64 - 1), 0.3)):
+        payload = compressor.encode(ArraySource(x), Guarantee(compressor.kinds[0], bound))
+        data = payload.code(0, x.size)
+        values = compressor.decoder(payload.head, TensorSpec(x.dtype, x.shape))(data, 0, x.size)
+        print(payload.head.hex(), data.hex(), values.tobytes().hex())
+"""
+
+
+def test_plain_python_gives_the_same_bytes():
+    outputs = []
+    for disabled in ("0", "1"):
+        environment = {**os.environ, "NUMBA_DISABLE_JIT": disabled}
+        run = [sys.executable, "-W", "error", "-c", SAME_BYTES]
+        outputs.append(subprocess.run(run, env=environment, capture_output=True, check=True, text=True).stdout)
+    assert outputs[0] == outputs[1] and outputs[0].count("\n") == 9

@@ -1,0 +1,317 @@
+"""The bounds: known values, monotony, and that what a method needs is never below what any method needs."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gcodec.theory import baselines, report, shannon, sphere, spherical
+from gcodec.theory import sparse_dithering as sd
+from gcodec.theory.lloyd_max import lloyd_max
+
+ALPHAS = (1e-300, 1e-12, 1e-4, 0.01, 0.1, 0.25, 0.5, 0.6, 0.9, 0.999, 1 - 1e-6, 1 - 1e-12, 1.0)
+DIMENSIONS = (1, 2, 3, 8, 100, 10_000, 1_000_000)
+
+# −log2 P(α, d) for d = 8, 100, 10⁴, 10⁶, from a computation with 30 digits
+CAP_BITS = {
+    0.5: (5.91504316221, 53.6580234276, 5006.96971242, 500010.291533),
+    0.25: (9.62323176907, 103.441274318, 10006.7620975, 1000010.08401),
+    0.1: (14.3489236693, 169.005091514, 16615.8730931, 1660973.60201),
+    0.01: (26.0286416731, 333.507845340, 33223.9213406, 3321936.05724),
+    0.0001: (49.2877163677, 662.385761560, 66439.8875377, 6643860.83738),
+}
+
+# d, α, −log2 P, 1/c̄ − 1 (30 digits): small and large dimensions, tiny α, and α above one half on all sides of the rim
+CAPS = (
+    (2, 1e-12, 21.5830646988, 1.666666666667e-13),
+    (2, 0.6, 1.825991948524, 0.1439206479681),
+    (2, 0.9, 1.330669782709, 0.3166098475276),
+    (2, 0.999999, 1.000918740817, 0.569797111527),
+    (3, 1e-12, 41.86313713865, 2.500000000001e-13),
+    (3, 0.9, 1.548412254608, 0.5194938532959),
+    (8, 0.6, 4.887189524582, 0.3879630885317),
+    (8, 0.999, 1.095986475503, 2.226219572699),
+    (100, 1e-12, 1977.869357845, 4.900990099014e-13),
+    (100, 0.9, 10.61546982223, 1.933763926961),
+    (100, 0.999, 1.408175153695, 8.899416310375),
+    (10_000, 0.6, 3691.768308475, 0.5809017895787),
+    (10_000, 0.9, 766.2493652066, 2.15943954178),
+    (10_000, 0.999999, 1.119745079057, 114.9240316734),
+    (1_000_000, 1e-12, 19931559.92929, 4.999990000014e-13),
+    (1_000_000, 0.6, 368493.0591704, 0.581136458389),
+    (1_000_000, 0.999, 728.0177906413, 30.59127968812),
+    (1_000_000, 0.999999, 2.656031697303, 654.6797145742),
+    (1_000_000, 0.999999999999, 1.001151549769, 1251.314462357),
+)
+
+
+@pytest.mark.parametrize("alpha", CAP_BITS)
+def test_cap_bits_agree_with_the_reference_table(alpha):
+    got = [sphere.cap_bits(alpha, d) for d in (8, 100, 10_000, 1_000_000)]
+    assert got == pytest.approx(CAP_BITS[alpha], rel=1e-11)
+
+
+@pytest.mark.parametrize(("d", "alpha", "bits", "excess"), CAPS)
+def test_caps_agree_with_a_computation_of_30_digits(d, alpha, bits, excess):
+    assert sphere.cap_bits(alpha, d) == pytest.approx(bits, rel=1e-12)
+    assert sphere.mean_cosine_excess(alpha, d) == pytest.approx(excess, rel=1e-12)
+
+
+@given(st.floats(1e-12, 1.0, exclude_max=True), st.integers(2, 10**6))
+def test_the_expansions_agree_where_they_meet(alpha, d):
+    a = (d - 1) / 2
+    candidates = [sphere._excess(alpha, a)]
+    if alpha < 0.99:
+        candidates.append(sphere._excess_by_series(alpha, a))
+    if alpha > 0.4 and a * (1 - alpha) > 1:
+        candidates.append(sphere._by_continued_fraction(alpha, a) - 1)
+    if alpha > 0.4 and a * (1 - alpha) < 2:
+        candidates.append(sphere._by_complement(alpha, a) - 1)
+    assert candidates == pytest.approx([candidates[0]] * len(candidates), rel=1e-11, abs=1e-14)
+
+
+def test_caps_in_closed_form():
+    for alpha in ALPHAS[1:]:
+        assert sphere.cap_bits(alpha, 1) == 1
+        assert sphere.mean_cosine(alpha, 1) == 1
+        angle = math.atan2(math.sqrt(alpha), math.sqrt(1 - alpha))
+        assert 2 ** -sphere.cap_bits(alpha, 2) == pytest.approx(angle / math.pi, rel=1e-12)
+        assert sphere.mean_cosine(alpha, 2) == pytest.approx(math.sqrt(alpha) / angle, rel=1e-12)
+        height = alpha / (1 + math.sqrt(1 - alpha))  # 1 − √(1−α): Archimedes, for d = 3
+        assert 2 ** -sphere.cap_bits(alpha, 3) == pytest.approx(height / 2, rel=1e-12)
+        assert sphere.mean_cosine(alpha, 3) == pytest.approx((1 + math.sqrt(1 - alpha)) / 2, rel=1e-12)
+    assert sphere.cap_bits(1.0, 10**6) == pytest.approx(1, abs=1e-12)
+
+
+def test_cap_bits_grow_with_dimension_and_shrink_with_alpha():
+    table = np.array([[sphere.cap_bits(alpha, d) for alpha in ALPHAS] for d in DIMENSIONS])
+    assert np.isfinite(table).all()
+    assert (np.diff(table, axis=0) >= -1e-14).all()
+    assert (np.diff(table, axis=1) <= 0).all()
+    assert (table >= 1).all()
+
+
+def test_a_measured_share_of_the_sphere():
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((200_000, 6))
+    cosines = x[:, 0] / np.linalg.norm(x, axis=1)
+    inside = cosines[cosines >= math.sqrt(1 - 0.4)]
+    share, expected = inside.size / cosines.size, 2 ** -sphere.cap_bits(0.4, 6)
+    assert abs(share - expected) < 5 * math.sqrt(expected / cosines.size)
+    assert inside.mean() == pytest.approx(sphere.mean_cosine(0.4, 6), abs=5 * inside.std() / math.sqrt(inside.size))
+
+
+def test_uncertainty_and_the_tie_between_the_classes():
+    assert sphere.uncertainty_bits(0.1, 1_000_000) == pytest.approx(1660964.047)
+    for omega in (1e-9, 0.25, 1, 1e6):
+        alpha = shannon.alpha_of_omega(omega)
+        assert shannon.omega_of_alpha(alpha) == pytest.approx(omega, rel=1e-9)
+        assert shannon.contractive_rate(alpha) == pytest.approx(shannon.unbiased_rate(omega), rel=1e-12)
+    assert pytest.approx(0.2546, abs=5e-5) == shannon.CUBIC_LOSS
+    assert shannon.omega_of_alpha(1.0) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("nu", "rate"),
+    [(0.5, 2.5550), (0.25, 2.8165), (0.1, 3.3435), (0.01, 6.5853), (1e-3, 17.314), (1e-4, 51.5)],
+)
+def test_worst_rates_of_sparse_dithering(nu, rate):
+    assert sd.worst_rate(nu) == pytest.approx(rate, rel=3e-5)
+
+
+def test_the_equality_case_of_the_published_constant():
+    assert sd.worst_density(sd.PUBLISHED_NU) == pytest.approx(0.837, abs=5e-4)
+
+
+@pytest.mark.parametrize(("d", "margin"), [(1, -0.65), (2, -0.30), (3, 0.05), (100, 3.2), (100_000, 659)])
+def test_the_exact_count_against_the_published_bound(d, margin):
+    assert sd.published_bits(d) - sd.exact_bits(0.1, d) == pytest.approx(margin, rel=5e-3)
+
+
+@pytest.mark.parametrize("nu", [1e-9, 1e-4, 0.01, 0.1, 1 / 9, 0.25, 0.5, 0.999])
+def test_the_exact_count_equals_its_definition(nu):
+    for d in (1, 2, 3, 4, 5, 9, 30, 257):
+        worst = max(
+            math.log2(math.comb(d, m)) + m + math.floor((m + math.sqrt(m * d / nu)) / 2) for m in range(1, d + 1)
+        )
+        assert sd.exact_bits(nu, d) == pytest.approx(31 + math.log2(d) + worst, abs=1e-9)
+
+
+def test_the_closed_form_is_above_the_exact_count():
+    for nu in (1e-6, 0.1, 0.9):
+        for d in (1, 2, 10, 1000, 10**6, 10**9):
+            gap = sd.closed_form_bits(nu, d) - sd.exact_bits(nu, d)
+            assert 0 <= gap < 3 + 0.5 * math.log2(d)
+    assert sd.exact_bits(0.1, 2**50) == sd.closed_form_bits(0.1, 2**50)
+
+
+def test_the_savings_of_randomised_dithering():
+    per_message, in_all = sd.saving(0.25)
+    assert per_message == 32 / (math.log2(3) + 1)
+    assert round(per_message, 1) == 12.4
+    assert round(in_all, 1) == 9.9
+    best = sd.best_omega()
+    assert best == pytest.approx(0.2426, abs=1e-4)
+    assert sd.saving(best)[1] >= max(in_all, sd.saving(0.2)[1], sd.saving(0.3)[1])
+    assert sd.half_step(0.25, 100) == 0.05
+
+
+@pytest.mark.parametrize(
+    ("alpha", "d", "rate", "draws"),
+    [(0.1, 8, 1.978, 2.1e4), (0.25, 12, 1.282, 1.6e4), (0.5, 24, 0.672, 2.6e4), (0.75, 64, 0.280, 9e4),
+     (0.9, 128, 0.112, 7.7e3)],
+)  # fmt: skip
+def test_spherical_blocks(alpha, d, rate, draws):
+    bits = sphere.cap_bits(alpha, d)
+    assert spherical.golomb_mean_bits(bits) / d == pytest.approx(rate, abs=5e-4)
+    assert 2**bits == pytest.approx(draws, rel=0.05)
+    assert spherical.expected_bits(alpha, d) == 31 + spherical.golomb_mean_bits(bits)
+
+
+def _golomb_length(n: int, parameter: int) -> int:
+    width = (parameter - 1).bit_length()
+    return n // parameter + 1 + (width - 1 if n % parameter < (1 << width) - parameter else width)
+
+
+@pytest.mark.parametrize("bits", [0.2, 1, 1.3, 2, 3.7, 6])
+def test_the_golomb_code_is_the_best_one(bits):
+    p = 2.0**-bits
+    numbers = range(int(60 / p))
+
+    def mean(parameter):
+        return sum(p * (1 - p) ** n * _golomb_length(n, parameter) for n in numbers)
+
+    best = spherical.golomb_parameter(bits)
+    assert spherical.golomb_mean_bits(bits) == pytest.approx(mean(best), rel=1e-12)
+    assert all(mean(best) <= mean(other) + 1e-12 for other in (best - 1, best + 1) if other)
+    entropy = sum(-p * (1 - p) ** n * (math.log2(p) + n * math.log2(1 - p)) for n in numbers)
+    assert spherical.geometric_entropy(bits) == pytest.approx(entropy, rel=1e-12)
+
+
+@given(st.floats(0, 1e7))
+def test_golomb_is_within_one_and_a_half_bits(bits):
+    mean = spherical.golomb_mean_bits(bits)
+    assert spherical.geometric_entropy(bits) <= mean + 1e-9 * bits
+    assert mean <= bits + 1.5
+    if bits > 10:
+        assert mean >= bits + 1.2
+
+
+def test_the_ends_of_the_geometric_law():
+    assert spherical.geometric_entropy(0) == 0
+    assert spherical.golomb_mean_bits(0) == 1
+    assert spherical.golomb_parameter(0) == 1
+    assert spherical.geometric_entropy(5000.0) == pytest.approx(5000 + math.log2(math.e))
+    with pytest.raises(ValueError, match="1000 bits"):
+        spherical.golomb_parameter(1001)
+
+
+@given(st.floats(1e-9, 1e6), st.integers(1, 10**6))
+def test_the_cap_of_an_unbiased_code(omega, d):
+    alpha = spherical.cap_for_omega(omega, d)
+    assert 0 < alpha <= 1
+    assert spherical.unbiased_omega(alpha, d) <= omega
+    if alpha < 1:
+        assert spherical.unbiased_omega(min(1.0, alpha * (1 + 1e-9) + 1e-15), d) > omega * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+@pytest.mark.parametrize("alpha", [1e-6, 0.01, 0.1, 0.5, 0.9, 0.999])
+def test_no_method_is_below_the_lower_bounds(d, alpha):
+    table = {row.name: row for row in report.rows(d, alpha=alpha)}
+    cap = table["cap"].bits
+    assert table["uncertainty"].bits * (d - 1) / d + 1 <= cap * (1 + 1e-12)  # it counts the norm as a coordinate more
+    assert cap <= table["covering"].bits
+    assert cap + 1 <= table["sc"].bits - 31 + 1e-9 * cap
+    assert cap <= table["sd exact"].bits <= table["sd closed"].bits
+    assert table["uncertainty"].bits <= table["ecsq"].bits
+    assert ("sd published" in table) == (alpha == 0.1)
+    strict = [row for row in table.values() if row.group == report.BASELINE and row.note == "surely" and row.reaches]
+    assert all(cap <= row.bits for row in strict)
+
+
+@pytest.mark.parametrize("d", DIMENSIONS)
+@pytest.mark.parametrize("omega", [1e-3, 0.25, 1, 4, 100])
+def test_unbiased_rows(d, omega):
+    table = {row.name: row for row in report.rows(d, omega=omega)}
+    assert table["uncertainty"].bits <= table["rsd"].bits
+    assert table["uncertainty"].bits <= table["sc"].bits
+    assert table["sc"].reaches and table["rsd"].reaches and table["rand-k"].reaches and table["qsgd"].reaches
+    assert table["natural dithering"].reaches or omega < 0.127
+    assert all(row.kind == "omega" for row in table.values())
+
+
+def test_rows_are_plain_data():
+    for arguments in ({"alpha": 1e-9}, {"alpha": 0.1}, {"omega": 1e-9}, {"omega": 1e9}):
+        for d in (1, 2, 1000, 2**62):
+            table = [dataclasses.asdict(row) for row in report.rows(d, **arguments)]
+            assert json.loads(json.dumps(table, allow_nan=False)) == table
+            assert all(row["rate"] == row["bits"] / d for row in table)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: report.rows(0, alpha=0.1),
+        lambda: report.rows(10, alpha=1.0),
+        lambda: report.rows(10, alpha=0.0),
+        lambda: report.rows(10, alpha=math.nan),
+        lambda: report.rows(10, omega=0.0),
+        lambda: report.rows(10, omega=math.inf),
+        lambda: report.rows(10),
+        lambda: report.rows(10, alpha=0.1, omega=0.1),
+        lambda: sphere.cap_bits(1.5, 3),
+        lambda: sphere.cap_bits(0.5, 2.5),
+        lambda: spherical.cap_for_omega(-1.0, 3),
+        lambda: sd.worst_rate(0.0),
+        lambda: sd.published_bits(0),
+        lambda: baselines.top_k_alpha(3, 4),
+        lambda: lloyd_max(9),
+    ],
+)
+def test_arguments_outside_the_domain_are_refused(call):
+    with pytest.raises(ValueError, match=r"must be|needed|given"):
+        call()
+
+
+def test_lloyd_max_against_known_quantisers():
+    centroids, error = lloyd_max(1)
+    assert centroids == pytest.approx((math.sqrt(2 / math.pi),), rel=1e-14)
+    assert error == pytest.approx(1 - 2 / math.pi, rel=1e-13)
+    assert lloyd_max(2)[0] == pytest.approx((0.4528, 1.510), abs=5e-4)
+    assert [lloyd_max(b)[1] for b in (2, 3, 4, 5)] == pytest.approx([0.1175, 0.03454, 0.009501, 0.002505], rel=1e-3)
+    for bits in range(1, 9):
+        assert lloyd_max(bits)[1] < baselines.turboquant_alpha(bits)
+        assert len(lloyd_max(bits)[0]) == 2 ** (bits - 1)
+
+
+def test_constants_of_the_baselines():
+    assert baselines.rand_k_omega(100, 10) == 9
+    assert baselines.top_k_alpha(100, 10) == 0.9
+    assert baselines.sparse_bits(4, 2) == pytest.approx(64 + math.log2(6))
+    assert baselines.ternary_omega(100) == 9
+    assert baselines.terngrad_omega(100) == 4.5
+    assert baselines.ternary_bits(100) == pytest.approx(31 + 100 * math.log2(3))
+    assert baselines.dithering_omega(100, 10) == 1
+    assert baselines.dithering_omega(100, 2) == 5
+    assert baselines.dithering_bits(100, 10) == 33 + 300 + 100
+    assert baselines.natural_bits(100) == 900
+    assert baselines.natural_dithering_omega(64, 4) == 0.125 + 1
+    assert baselines.natural_dithering_bits(100, 4) == pytest.approx(31 + 100 * math.log2(9))
+    assert baselines.sign_alpha(4) == 0.75
+    assert baselines.sign_bits(100) == 131
+    assert baselines.rotation_omega(1) == pytest.approx(math.pi / 2 - 1)
+    assert baselines.rotation_bits(100, 3) == 332
+    assert baselines.turboquant_alpha(1) == pytest.approx(2.7207 / 4, rel=1e-4)
+
+
+def test_the_table_of_the_worked_example():
+    text = (Path(__file__).parent.parent / "docs" / "worked-example.md").read_text(encoding="utf-8")
+    for name, omega in (("1/16", 1 / 16), ("1/4", 0.25), ("1", 1), ("4", 4)):
+        per_message, in_all = sd.saving(omega)
+        assert f"| {name} | {sd.expected_rate(omega):.3f} | {per_message:.2f} | {in_all:.2f} |" in text
