@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from . import auto
+from . import auto, remote
 from .atomic import replacing
 from .choice import choose, choose_for_checkpoint
 from .container.layout import TensorHeader
@@ -77,8 +77,12 @@ def load(path: str | os.PathLike, *, threads: int | None = None, limit: int | No
 
 
 def open(path: str | os.PathLike, *, threads: int | None = None, limit: int | None = None) -> "Archive":
-    """A container file as a lazy Mapping from names to arrays; only what is asked for is read and decoded."""
-    return Archive(builtins.open(path, "rb"), threads, limit)
+    """A container file as a lazy Mapping from names to arrays; only what is asked for is read and decoded.
+
+    path: a local path, or a URL (with the extra `gcodec[remote]`), of which only the ranges needed are fetched.
+    """
+    url = isinstance(path, str) and remote.is_url(path)
+    return Archive(remote.open_url(str(path)) if url else builtins.open(path, "rb"), threads, limit)
 
 
 class Archive(Mapping[str, np.ndarray]):

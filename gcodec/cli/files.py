@@ -1,4 +1,4 @@
-"""Inputs of the command line: a path, or standard input kept in a temporary file when it must be seekable."""
+"""Inputs of the command line: paths, URLs, and standard input; what must be seekable goes through a temporary file."""
 
 import shutil
 import sys
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from .. import remote
 from ..errors import InvalidInput
 from ..io import formats
 
@@ -16,8 +17,8 @@ SUFFIX = ".gcz"
 
 @contextmanager
 def tensor_file(name: str, dtype: str | None = None) -> Iterator[Any]:
-    """The Reader of an input file; "-" is read from standard input to its end first."""
-    if name != "-":
+    """The Reader of an input file; "-" (standard input) and URLs are read to their end first."""
+    if name != "-" and not remote.is_url(name):
         path = Path(name)
         if path.is_dir():
             raise InvalidInput(f"{name} is a directory; name a file of tensors")
@@ -25,18 +26,24 @@ def tensor_file(name: str, dtype: str | None = None) -> Iterator[Any]:
             yield reader
         return
     with tempfile.NamedTemporaryFile(prefix="gcodec-") as spool:
-        shutil.copyfileobj(sys.stdin.buffer, spool)
-        spool.flush()
         path = Path(spool.name)
-        with formats.reader(path, formats.format_of(path, "standard input"), dtype) as reader:
+        if name == "-":
+            shutil.copyfileobj(sys.stdin.buffer, spool)
+            spool.flush()
+        else:
+            remote.download(name, path)
+        with formats.reader(path, formats.format_of(path, "standard input" if name == "-" else name), dtype) as reader:
             yield reader
 
 
 @contextmanager
 def container_file(name: str) -> Iterator[BinaryIO]:
-    """A gcodec file open for reading; "-" is standard input."""
+    """A gcodec file open for reading: a path, a URL, or "-" for standard input."""
     if name == "-":
         yield sys.stdin.buffer
+    elif remote.is_url(name):
+        with remote.open_url(name) as file:
+            yield file
     elif Path(name).is_dir():
         raise InvalidInput(f"{name} is a directory; name a gcodec file")
     else:

@@ -1,6 +1,5 @@
 """Every option of the command line, written once."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -39,7 +38,7 @@ NonfiniteOpt = Annotated[str, typer.Option(help="Tensors with NaN or infinity: r
 TensorOpt = Annotated[str | None, typer.Option(help="Decode this tensor alone.")]
 ToOpt = Annotated[str | None, typer.Option(help="Format of the output: npy, npz, h5 or safetensors.")]
 LimitOpt = Annotated[int | None, typer.Option(help="Accept tensors of at most this many decoded bytes.")]
-AgainstOpt = Annotated[Path | None, typer.Option(help="The original, to measure the error against.")]
+AgainstOpt = Annotated[str | None, typer.Option(help="The original, to measure the error against.")]
 TrialsOpt = Annotated[
     int, typer.Option(help="With --against: encode this often with new seeds, and test the expectations.")
 ]

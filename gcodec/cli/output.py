@@ -2,11 +2,13 @@
 
 import json
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from .. import remote
 from ..atomic import replacing
 from ..errors import InvalidInput
 
@@ -33,7 +35,14 @@ def table(rows: Iterable[Sequence[Any]], right: Sequence[int] = ()) -> str:
 
 @contextmanager
 def target(output: str, force: bool) -> Iterator[Path]:
-    """A path to write to: renamed to `output` at the end, or removed on an error. An existing file needs `force`."""
+    """A path to write to: renamed to `output` at the end, or removed on an error. An existing file needs `force`.
+
+    A URL gets the file once it is whole.
+    """
+    if remote.is_url(output):
+        with _upload(output, force) as path:
+            yield path
+        return
     path = Path(output)
     if path.is_file() and not force:
         raise InvalidInput(f"{output} exists; choose another name with -o, or overwrite it with -f")
@@ -43,6 +52,16 @@ def target(output: str, force: bool) -> Iterator[Path]:
         raise InvalidInput(f"{path.parent}: there is no such directory; create it first")
     with replacing(path) as temporary:
         yield temporary
+
+
+@contextmanager
+def _upload(url: str, force: bool) -> Iterator[Path]:
+    if not force and remote.exists(url):
+        raise InvalidInput(f"{url} exists; choose another name with -o, or overwrite it with -f")
+    with tempfile.TemporaryDirectory(prefix="gcodec-") as folder:
+        path = Path(folder, "output")
+        yield path
+        remote.upload(path, url)
 
 
 @contextmanager

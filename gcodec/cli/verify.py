@@ -26,7 +26,7 @@ def verify(
         source = stack.enter_context(container_file(file))
         originals = None
         if against is not None:
-            originals = dict(stack.enter_context(tensor_file(str(against), dtype)).tensors())
+            originals = dict(stack.enter_context(tensor_file(against, dtype)).tensors())
         result = verify_container(source, originals, trials=trials, threads=threads, limit=limit)
     show(result, _text(file, result), as_json=json, quiet=quiet)
     if not result["ok"]:

@@ -63,24 +63,36 @@ def describe(name: str, dataset: h5d.DatasetID) -> Dataset | None:
     Kept are types that are not numbers or have no dtype here, null dataspaces, virtual and external storage, filters that
     are unknown or lose precision, and what declares far more than is stored.
     """
-    space, create = dataset.get_space(), dataset.get_create_plist()
-    layout = create.get_layout()
-    if space.get_simple_extent_type() == h5s.NULL or layout not in (h5d.COMPACT, h5d.CONTIGUOUS, h5d.CHUNKED):
-        return None
-    if layout == h5d.CONTIGUOUS and create.get_external_count():
-        return None
+    space = dataset.get_space()
     pair = _dtypes(dataset)
-    filters = [create.get_filter(i)[0] for i in range(create.get_nfilters())] if layout == h5d.CHUNKED else []
-    if pair is None or not all(map(_usable, filters)):
+    if pair is None or space.get_simple_extent_type() == h5s.NULL:
         return None
     stored, dtype = pair
-    shape = space.get_simple_extent_dims()
-    chunks = create.get_chunk() if layout == h5d.CHUNKED else None
+    shape, stored_bytes = space.get_simple_extent_dims(), dataset.get_storage_size()
+    chunks: tuple[int, ...] | None = None
+    ranges: tuple[tuple[int, int], ...] = ()
+    filtered = False
+    offset = dataset.get_offset()
+    if offset is not None:  # contiguous, and in this file
+        ranges = ((offset, stored_bytes),)
+    else:
+        create = dataset.get_create_plist()
+        filters = [create.get_filter(i)[0] for i in range(create.get_nfilters())]
+        if not _is_readable(create, filters):
+            return None
+        if create.get_layout() == h5d.CHUNKED:
+            chunks, filtered, ranges = create.get_chunk(), bool(filters), _chunk_ranges(dataset)
     declared = max(math.prod(shape), math.prod(chunks or ())) * stored.itemsize
-    stored_bytes = dataset.get_storage_size()
     if declared > FREE_BYTES + RATIO * stored_bytes:
         return None
-    return Dataset(name, stored, dtype, shape, chunks, bool(filters), _ranges(dataset, layout), stored_bytes)
+    return Dataset(name, stored, dtype, shape, chunks, filtered, ranges, stored_bytes)
+
+
+def _is_readable(create: h5p.PropDCID, filters: list[int]) -> bool:
+    layout = create.get_layout()
+    if layout == h5d.CONTIGUOUS:
+        return create.get_external_count() == 0
+    return layout == h5d.COMPACT or (layout == h5d.CHUNKED and all(map(_usable, filters)))
 
 
 def _usable(code: int) -> bool:
@@ -88,12 +100,9 @@ def _usable(code: int) -> bool:
     return code in LOSSLESS_FILTERS and h5z.filter_avail(code) and h5z.get_filter_info(code) & both == both
 
 
-def _ranges(dataset: h5d.DatasetID, layout: int) -> tuple[tuple[int, int], ...]:
+def _chunk_ranges(dataset: h5d.DatasetID) -> tuple[tuple[int, int], ...]:
     found: list[tuple[int, int]] = []
-    if layout == h5d.CHUNKED:
-        dataset.chunk_iter(lambda chunk: found.append((chunk.byte_offset, chunk.size)))
-    elif layout == h5d.CONTIGUOUS and dataset.get_offset() is not None:
-        found.append((dataset.get_offset(), dataset.get_storage_size()))
+    dataset.chunk_iter(lambda chunk: found.append((chunk.byte_offset, chunk.size)))
     return tuple(found)
 
 

@@ -1,6 +1,7 @@
 """Writes HDF5 files: from a skeleton and its tensors, or from tensors alone."""
 
 from pathlib import Path
+from typing import BinaryIO
 
 import h5py
 import numpy as np
@@ -32,7 +33,9 @@ class Writer:
         self._missing: dict[str, Dataset] = {}  # of the skeleton
         self._kept: set[str] = set()
         self._names = Names(tree=True)
-        self._sink: _DatasetSink | None = None
+        self._properties = _properties()
+        self._sink: _DatasetSink | _BytesSink | None = None
+        self._raw: BinaryIO | None = None  # the file under HDF5, for data that lie in it as they are
 
     def __enter__(self) -> "Writer":
         return self
@@ -44,7 +47,7 @@ class Writer:
         finally:
             self._close()
 
-    def add(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> "SkeletonSink | _DatasetSink":
+    def add(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> "SkeletonSink | _DatasetSink | _BytesSink":
         """Begin a tensor; the result's `write(start, values)` takes its values in order."""
         if is_skeleton(name):
             if self._image or self._h5:
@@ -72,12 +75,15 @@ class Writer:
             raise Corrupt("the skeleton of the HDF5 file is not whole")
         with reporting("the skeleton of the HDF5 file", Corrupt):
             self._h5 = h5py.File(self._path, "r+")
+            self._raw = open(self._path, "r+b")  # noqa: SIM115 (closed by _close)
             self._missing, self._kept = survey(self._h5)
             for about in self._missing.values():
                 if about.filtered and about.stored_bytes:
                     _blank(open_dataset(self._h5.id, about), about)
 
-    def _known(self, file: h5py.File, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> "_DatasetSink":
+    def _known(
+        self, file: h5py.File, name: str, dtype: np.dtype, shape: tuple[int, ...]
+    ) -> "_DatasetSink | _BytesSink":
         if name in self._kept:
             raise UnsupportedFeature(
                 f"the dataset {name!r} needs a compression filter that this installation of HDF5 lacks; install it (see "
@@ -88,18 +94,26 @@ class Writer:
             raise Corrupt(f"the skeleton of the HDF5 file has no place for the tensor {name!r}")
         if about.dtype != dtype or about.shape != tuple(shape):
             raise Corrupt(f"{name!r} is {dtype} of shape {shape}, but {about.dtype} of {about.shape} in the skeleton")
+        if about.contiguous and self._raw:
+            return _BytesSink(self._raw, about)
         with reporting(f"dataset {name!r}", Corrupt):
-            return _DatasetSink(open_dataset(file.id, about), about)
+            dataset = open_dataset(file.id, about)
+            blank = not about.stored_bytes or _blanked(about)
+            return _DatasetSink(dataset, about, fill_bits(dataset, about) if blank else None)
 
     def _new(self, file: h5py.File, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> "_DatasetSink":
         name = self._names.add(name)
         raw = dtype if dtype.kind in "biufc" else np.dtype(f"u{dtype.itemsize}")
         stored = np.dtype(np.int8) if raw.kind == "b" else raw
         with reporting(f"dataset {name!r}"):
-            dataset = _create(file, name, raw, shape)
+            space = h5s.create_simple(shape) if shape else h5s.create(h5s.SCALAR)
+            kind = h5t.py_create(raw, logical=True)
+            dataset = h5d.create(file.id, name.encode(), kind, space, *self._properties)
             if raw != dtype:
                 h5py.Dataset(dataset).attrs[DTYPE_ATTRIBUTE] = dtype.name
-        return _DatasetSink(dataset, Dataset(name, stored, dtype, tuple(shape), None, False, (), 0))
+        return _DatasetSink(
+            dataset, Dataset(name, stored, dtype, tuple(shape), None, False, (), 0), np.zeros(1, stored)
+        )
 
     def _end_tensor(self) -> None:
         """Close the tensor before; one that is not whole is taken back."""
@@ -107,11 +121,11 @@ class Writer:
             return
         sink, self._sink = self._sink, None
         with reporting(f"dataset {sink.about.name!r}"):
+            sink.close()
             if sink.left and self._image is None:
                 del self._file()[sink.about.name]
             elif sink.left:
-                _reset(sink.dataset, sink.about)
-            sink.dataset.close()
+                _reset(open_dataset(self._file().id, sink.about), sink.about)
 
     def _finish(self) -> None:
         self._end_tensor()
@@ -125,9 +139,27 @@ class Writer:
     def _close(self) -> None:
         if self._image:
             self._image.close()
+        if self._raw:
+            self._raw.close()
         if self._h5:
             with reporting(self._path):
                 self._h5.close()
+
+
+class _BytesSink:
+    """Takes the values of contiguous storage to their place in the file, without HDF5."""
+
+    def __init__(self, file: BinaryIO, about: Dataset) -> None:
+        self._file, self.about, self.left = file, about, about.size
+
+    def write(self, start: int, values: np.ndarray) -> None:
+        stored = _as_stored(values, self.about)
+        self._file.seek(self.about.ranges[0][0] + start * stored.itemsize)
+        self._file.write(stored.tobytes())
+        self.left -= values.size
+
+    def close(self) -> None:
+        self._file.flush()
 
 
 class _DatasetSink:
@@ -135,27 +167,33 @@ class _DatasetSink:
     never allocated stays so. (Contiguous storage is allocated as a whole, with any bytes: only a first run can be left.)
     """
 
-    def __init__(self, dataset: h5d.DatasetID, about: Dataset) -> None:
-        self.dataset, self.about = dataset, about
-        self.left = about.size
-        blank = not about.stored_bytes or _blanked(about)
-        self._implied = fill_bits(dataset, about) if blank else None
+    def __init__(self, dataset: h5d.DatasetID, about: Dataset, implied: np.ndarray | None) -> None:
+        self._dataset, self.about = dataset, about
+        self._implied = implied  # what blank storage reads as
         self._skipped = 0
+        self.left = about.size
 
     def write(self, start: int, values: np.ndarray) -> None:
         with reporting(f"dataset {self.about.name!r}"):
-            stored = np.ascontiguousarray(values).view(self.about.stored.newbyteorder("=")).astype(self.about.stored)
+            stored = _as_stored(values, self.about)
             if self._implied is not None and (_bytes_of(stored) == _bytes_of(self._implied)).all():
                 self._skipped = start + values.size
             else:
                 self._begin_contiguous()
-                write_values(self.dataset, self.about, start, stored)
+                write_values(self._dataset, self.about, start, stored)
         self.left -= values.size
 
     def _begin_contiguous(self) -> None:
         if self.about.chunks is None and self._implied is not None:
-            _write_run(self.dataset, self.about, self._skipped, self._implied)
+            _write_run(self._dataset, self.about, self._skipped, self._implied)
             self._implied = None
+
+    def close(self) -> None:
+        self._dataset.close()
+
+
+def _as_stored(values: np.ndarray, about: Dataset) -> np.ndarray:
+    return np.ascontiguousarray(values).view(about.stored.newbyteorder("=")).astype(about.stored, copy=False)
 
 
 def _bytes_of(values: np.ndarray) -> np.ndarray:
@@ -198,12 +236,10 @@ def _fill(dataset: h5d.DatasetID, about: Dataset) -> np.ndarray:
     return np.zeros(1, about.stored) if fill is None else fill
 
 
-def _create(file: h5py.File, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> h5d.DatasetID:
-    """A new contiguous dataset with the groups above it."""
-    links = h5p.create(h5p.LINK_CREATE)
-    links.set_create_intermediate_group(True)
-    links.set_char_encoding(h5t.CSET_UTF8)
-    create = h5p.create(h5p.DATASET_CREATE)
+def _properties() -> tuple[h5p.PropDCID, h5p.PropLCID]:
+    """Of a new dataset, without times so that the same tensors give the same file; and of its link, with the groups above."""
+    create, link = h5p.create(h5p.DATASET_CREATE), h5p.create(h5p.LINK_CREATE)
     create.set_obj_track_times(False)
-    space = h5s.create_simple(shape) if shape else h5s.create(h5s.SCALAR)
-    return h5d.create(file.id, name.encode(), h5t.py_create(dtype, logical=True), space, create, links)
+    link.set_create_intermediate_group(True)
+    link.set_char_encoding(h5t.CSET_UTF8)
+    return create, link

@@ -1,0 +1,61 @@
+"""Sparsification: some coordinates as float32, the rest zero."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..theory import baselines as theory
+from ..theory.sparse_dithering import log2_binomial
+from .baseline import Baseline
+
+_SEED_BITS = 64
+
+
+def _count(fraction: float, d: int) -> int:
+    return min(d, max(1, round(fraction * d)))
+
+
+@dataclass(frozen=True)
+class TopK(Baseline):
+    """The k = fraction·d coordinates of largest magnitude (at least one): strictly contractive with 1 − k/d."""
+
+    fraction: float = 0.1
+    kind = "alpha"
+
+    def constant(self, d: int, x: np.ndarray | None = None) -> float:
+        return theory.top_k_alpha(d, _count(self.fraction, d))
+
+    def _code(self, x: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+        x = x.reshape(-1)
+        k = _count(self.fraction, x.size)
+        kept = np.argpartition(np.abs(x), x.size - k)[x.size - k :]
+        coded = np.zeros_like(x)
+        coded[kept] = x[kept].astype(np.float32)
+        return coded, 32 * k + _index_bits(x.size, k)
+
+
+@dataclass(frozen=True)
+class RandK(Baseline):
+    """k = fraction·d coordinates at random (at least one), times d/k: unbiased with ω = d/k − 1.
+
+    The indices cost their enumerative code or the 64-bit seed that they come from, whichever is shorter.
+    """
+
+    fraction: float = 0.1
+    kind = "omega"
+
+    def constant(self, d: int, x: np.ndarray | None = None) -> float:
+        return theory.rand_k_omega(d, _count(self.fraction, d))
+
+    def _code(self, x: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+        x = x.reshape(-1)
+        k = _count(self.fraction, x.size)
+        kept = rng.choice(x.size, k, replace=False, shuffle=False)
+        coded = np.zeros_like(x)
+        coded[kept] = x[kept].astype(np.float32) * (x.size / k)
+        return coded, 32 * k + min(_SEED_BITS, _index_bits(x.size, k))
+
+
+def _index_bits(d: int, k: int) -> int:
+    return math.ceil(log2_binomial(d, k))
