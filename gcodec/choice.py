@@ -1,6 +1,7 @@
 """What a user asked for, checked: a method and a guarantee that fit each other."""
 
 import math
+from numbers import Integral, Real
 from typing import Any
 
 from . import auto, registry
@@ -31,8 +32,13 @@ def choose(
     """
     if nonfinite not in ("refuse", "lossless"):
         raise InvalidInput(f'nonfinite must be "refuse" or "lossless", not {nonfinite!r}')
-    if threads is not None and threads < 1:
-        raise InvalidInput(f"the number of threads must be at least 1, not {threads}")
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise InvalidInput(f"the number of threads must be a whole number, at least 1, not {threads!r}")
+    for name, value in (("alpha", alpha), ("omega", omega)):
+        if value is not None and not isinstance(value, Real):
+            raise InvalidInput(f"{name} must be a number, not {value!r}")
+    if not isinstance(options.get("seed") or 0, Integral):
+        raise InvalidInput(f"the seed must be a whole number, not {options['seed']!r}")
     kinds = _kinds(method)
     bounds = {"alpha": alpha, "omega": omega, "exact": 0.0 if lossless else None}
     given = [kind for kind, bound in bounds.items() if bound is not None]
@@ -56,7 +62,8 @@ def choose(
 
 def choose_for_checkpoint(method: str | None = None, **options: Any) -> Choice:
     """As `choose`, but something must be chosen."""
-    if method is None and not any(options.get(key) for key in ("alpha", "omega", "lossless")):
+    chosen = options.get("alpha") is not None or options.get("omega") is not None or options.get("lossless")
+    if method is None and not chosen:
         raise InvalidInput(
             "a checkpoint needs a choice: alpha=… (the largest relative squared L2 error of each tensor, such as 1e-3), "
             "omega=… (unbiased), lossless, or a method"

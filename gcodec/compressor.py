@@ -12,7 +12,7 @@ Decoding: `decoder(head, spec)` parses the head once and returns a function `dec
 It uses exact arithmetic only (spec/arithmetic.md), and raises `Corrupt` on any data that it cannot have written; it
 never trusts a length or an index that it read.
 
-What a compressor promises is checked by its caller, on the bytes it made: see `api.compress`. A miss leads to a second
+What a compressor promises is checked by its caller, on the bytes it made: see `pipeline.compress`. A miss leads to a second
 try with a smaller bound and at last to `lossless`, so a wrong compressor costs bits but never breaks a promise.
 
 A compressor is a frozen dataclass: its fields are its options (`seed`, `effort`, …). It writes every parameter that

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO
 
 from . import auto
@@ -11,7 +10,7 @@ from .container.layout import TensorHeader
 from .container.reader import Record
 from .container.writer import Writer
 from .parallel import ordered
-from .pipeline import SPOOL, Coded, decompress
+from .pipeline import Coded, decompress
 from .policy import Policy
 from .source import Source
 
@@ -55,21 +54,3 @@ def decode_tensors(
         progress(part.values.nbytes)
         if part.start + part.values.size == part.header.spec.size:
             yield part.header
-
-
-def whole(records: Iterable[Record]) -> Iterator[Record]:
-    """The records of a stream, each only once all of its bytes are here (in memory, or in a temporary file if many)."""
-    for record in records:
-        with SpooledTemporaryFile(SPOOL) as spool:
-            spool.write(record.head())
-            for i in range(len(record.header.chunks)):
-                spool.write(record.chunk(i))
-            yield Record(record.header, _fetch_from(spool))
-
-
-def _fetch_from(file: Any) -> Callable[[int, int], bytes]:
-    def fetch(offset: int, length: int) -> bytes:
-        file.seek(offset)
-        return file.read(length)
-
-    return fetch

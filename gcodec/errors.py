@@ -3,7 +3,6 @@
     GcodecError
     ├── InvalidInput            2  an argument or an array that cannot be encoded (also a ValueError)
     │   └── NonFinite           2  NaN or infinity where a bound was asked for
-    ├── BoundNotMet             1  a stored or measured bound does not hold
     ├── FormatError             3  the bytes are not what the format allows (also a ValueError)
     │   ├── NotGcodec           3  the magic is missing
     │   ├── Truncated           3  the bytes end too early
@@ -13,7 +12,7 @@
     ├── UnsupportedFeature      4  needs a compressor, dtype or flag that this version does not know
     └── LimitExceeded           5  declares more than the reader's limits allow
 
-A failing operating system call stays an OSError; the command line turns it into exit code 5 as well.
+Exit code 1 is that of `gcodec verify` when a promise is broken. A failing operating system call stays an OSError; the command line turns it into exit code 5 as well.
 """
 
 
@@ -30,11 +29,6 @@ class InvalidInput(GcodecError, ValueError):
 
 class NonFinite(InvalidInput):
     code = "non-finite"
-
-
-class BoundNotMet(GcodecError):
-    code = "bound-not-met"
-    exit_code = 1
 
 
 class FormatError(GcodecError, ValueError):

@@ -1,13 +1,10 @@
 """What theory says of the bits of one record: a lower bound for vectors on the sphere, and the code's own worst case."""
 
-import math
 from dataclasses import dataclass
 
 from .container.layout import TensorHeader
 from .describe import method_name
 from .theory import sparse_dithering, sphere
-
-SIGMAS = 8  # of a randomised code's length: each coordinate's draw moves the sum of levels by at most ½ (one sigma)
 
 
 @dataclass(frozen=True)
@@ -16,6 +13,7 @@ class Limit:
 
     bits: float
     words: str
+    sure: bool = True  # else it holds in expectation, and one file may exceed it
 
 
 def lower_bound(header: TensorHeader) -> float | None:
@@ -32,7 +30,7 @@ def lower_bound(header: TensorHeader) -> float | None:
 
 
 def upper_bound(header: TensorHeader) -> Limit | None:
-    """Bits that the method does not exceed at this guarantee, its coder's constants included; None where there is none."""
+    """Bits that the method does not exceed (rsd: in expectation) at this guarantee, its coder's constants included; None where there is none."""
     d, bound = header.spec.size, header.guarantee.bound
     match method_name(header):
         case "lossless":
@@ -42,7 +40,7 @@ def upper_bound(header: TensorHeader) -> Limit | None:
             return Limit(sparse_dithering.exact_bits(bound, d) + _sd_overhead(header), "the worst case of all vectors")
         case "rsd":
             expected = sparse_dithering.published_expected_bits(bound, d) + 1 + _sd_overhead(header)
-            return Limit(expected + SIGMAS * math.sqrt(d) / 2, f"the paper's expectation and {SIGMAS} sigmas")
+            return Limit(expected, "the paper's bound of the expectation", sure=False)
     return None
 
 

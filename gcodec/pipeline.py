@@ -81,7 +81,8 @@ def compress(name: str, source: Source, choice: Choice) -> Coded:
     the bound even after its bound was tightened; the header then says `exact`.
     """
     dtypes.code_of(source.dtype)  # refuses what the format has no code for
-    if choice.guarantee.kind == "exact" or not dtypes.is_float(source.dtype) or source.size == 0:
+    exact = choice.method == "lossless" or choice.guarantee.kind == "exact"
+    if exact or not dtypes.is_float(source.dtype) or source.size == 0:
         return _exact(name, source, choice)
     scan = scan_source(name, source, choice.nonfinite)
     if scan is None or scan.norm2 == 0:
@@ -151,12 +152,17 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
         head_crc=crc32(payload.head),
         chunks=tuple(chunks),
     )
+    if compressor_of(header) is not cls:
+        raise AssertionError(f"{entry.name} would not be read back")
     return Coded(header, body)
 
 
 def _reached(header: TensorHeader) -> float:
-    """The distortion that the bound speaks of. An unbiased compressor's is an expectation that it states; a single
-    result far beyond the bound is a miss as well."""
+    """The distortion that the bound speaks of. An unbiased compressor's is an expectation that it states.
+
+    A single result far beyond the bound is a miss as well; no honest unbiased compressor of ours can produce one (their
+    errors are bounded), so this does not condition on the seed.
+    """
     if header.guarantee.kind == "alpha":
         return header.distortion
     if header.expected is None or header.distortion > 16 * header.guarantee.bound:

@@ -25,6 +25,7 @@ ENTRIES = (
     Entry(
         3, "rsd", "sparse_dithering:RandomSparseDithering", "randomised sparse dithering, unbiased, the paper's code"
     ),
+    Entry(4, "sc", "spherical:Spherical", "spherical compression: one block, or blocks and their norms"),
 )
 
 
@@ -41,4 +42,4 @@ def by_name(name: str) -> Entry:
     for entry in ENTRIES:
         if entry.name == name:
             return entry
-    raise InvalidInput(f"method {name!r} is unknown; known are {', '.join(entry.name for entry in ENTRIES)}")
+    raise InvalidInput(f"method {name!r} is unknown; known are auto, {', '.join(entry.name for entry in ENTRIES)}")

@@ -12,7 +12,7 @@ from gcodec.errors import Corrupt
 from gcodec.source import ArraySource
 
 BOUNDS = {"exact": (0.0,), "alpha": (0.5, 0.1, 1e-3), "omega": (1.0, 0.25)}
-CASES = [
+CASES = [("auto", kind, bound) for kind in ("alpha", "omega") for bound in BOUNDS[kind]] + [
     (entry.name, kind, bound)
     for entry in registry.ENTRIES
     for kind in entry.load().kinds
@@ -36,6 +36,8 @@ def tensors(dtype: np.dtype) -> dict[str, np.ndarray]:
         "sparse": rng.normal(size=700) * (rng.random(700) < 0.02),
         "one-hot": np.eye(1, 300, 17)[0],
         "constant": np.full(100, 0.7),
+        "ones": np.ones(2000),
+        "signs": np.where(rng.random(3000) < 0.5, -1.0, 1.0),
         "huge": rng.normal(size=64) * (largest * 1e-2),
         "largest": np.array([largest, -largest, 0.0]),
         "smallest": np.array([float(info.smallest_subnormal), 0.0, -0.0]),

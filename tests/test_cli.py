@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 from checks import run_cli
@@ -134,6 +135,31 @@ def test_existing_outputs_are_kept(gradient):
     assert run_cli("encode", gradient, "-f", "-q") == (0, "", "")
     fails(2, "decode", coded, words="-f")
     assert np.load(gradient).shape == (64, 48)
+
+
+def test_the_input_is_never_the_output(gradient):
+    before = gradient.read_bytes()
+    fails(2, "encode", gradient, "-o", gradient, "-f", words="the input itself")
+    run_cli("encode", gradient)
+    fails(2, "decode", f"{gradient}.gcz", "-o", f"{gradient}.gcz", "-f", words="the input itself")
+    assert gradient.read_bytes() == before
+
+
+def test_terminated(tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=1 << 23))
+    command = [sys.executable, "-m", "gcodec", "encode", str(tmp_path / "x.npy"), "--lossless"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while process.poll() is None and not list(tmp_path.glob(".*.part")):
+        time.sleep(0.01)
+    process.terminate()
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert [p.name for p in tmp_path.iterdir()] == ["x.npy"]
+
+
+def test_bfloat16_as_numpy_saves_it(tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 30)).astype(ml_dtypes.bfloat16))
+    fails(2, "encode", tmp_path / "x.npy", words="--dtype bf16")
+    assert run_cli("encode", tmp_path / "x.npy", "--dtype", "bf16")[0] == 0
 
 
 def test_bad_npy(tmp_path):

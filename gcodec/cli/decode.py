@@ -33,7 +33,9 @@ def decode(
     quiet: opt.QuietOpt = False,
 ) -> None:
     """Give back the tensors of FILE (x.npy.gcz → x.npy); FILE is kept."""
-    from ..convert import decode_tensors, whole
+    from ..container.reader import whole
+    from ..convert import decode_tensors
+    from ..io.skeleton import is_skeleton
     from ..parallel import thread_count
 
     with container_file(file) as source, ExitStack() as stack:
@@ -44,17 +46,19 @@ def decode(
         done: list[str] = []
         damage: GcodecError | None = None
         progress = stack.enter_context(progress_bar(meta.get("bytes", 0), "decoding", quiet))
-        path = stack.enter_context(_delivered(output, force))
+        path = stack.enter_context(_delivered(output, force, file))
+        wanted = records if fmt == "h5" else (record for record in records if not is_skeleton(record.header.name))
         with formats.writer(path, fmt, meta) as writer:
             try:
-                for header in decode_tensors(records, writer, thread_count(threads), limit, progress):
+                for header in decode_tensors(wanted, writer, thread_count(threads), limit, progress):
                     done.append(header.name)
             except FormatError as error:
                 damage = error
                 if not salvage or not done:
                     raise type(error)(f"{error}; {_arrived(done, meta)}") from None
-            if tensor is not None and not done:
-                raise InvalidInput(f"{file}: holds no tensor named {tensor!r}; gcodec info lists the names")
+            if not done and (tensor is not None or fmt == "npy"):
+                named = f" named {tensor!r}; gcodec info lists the names" if tensor is not None else ""
+                raise InvalidInput(f"{file}: holds no tensor{named}")
     text = f"{file} → {output}: {len(done)} tensor{'s' * (len(done) != 1)}"
     result = {"input": file, "output": output, "tensors": done}
     show(result, text, as_json=json, quiet=quiet, to_stderr=output == "-")
@@ -95,10 +99,10 @@ def _format(to: str | None, output: str | None, meta: dict) -> str:
 
 
 @contextmanager
-def _delivered(output: str, force: bool) -> Iterator[Path]:
+def _delivered(output: str, force: bool, source: str) -> Iterator[Path]:
     """A path to write to, put in place at the end; standard output gets the file once it is whole."""
     if output != "-":
-        with target(output, force) as path:
+        with target(output, force, source) as path:
             yield path
         return
     if sys.stdout.isatty():

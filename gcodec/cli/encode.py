@@ -49,7 +49,7 @@ def encode(
         policy, scoped = _policy(tensors, single, options, tuple(exact or ()), methods, alphas, small, scope)
         total = sum(source.size * source.dtype.itemsize for _, source in tensors)
         meta = reader.meta | scoped | {"bytes": total, "names": [name for name, _ in tensors]}
-        with binary_target(output, force) as file, progress_bar(total, "encoding", quiet) as progress:
+        with binary_target(output, force, input) as file, progress_bar(total, "encoding", quiet) as progress:
             headers = list(encode_tensors(tensors, meta, file, policy, progress))
     described = [describe(header) for header in headers]
     original, coded = sum(map(original_bytes, headers)), sum(tensor["bytes"] for tensor in described)

@@ -4,6 +4,7 @@ The commands import what does the work inside their bodies, so that `--help` sta
 """
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -45,7 +46,8 @@ def guarded(command: Callable) -> Callable:
     def run(*args: Any, **options: Any) -> None:
         try:
             command(*args, **options)
-            sys.stdout.flush()
+            if sys.stdout:
+                sys.stdout.flush()
         except GcodecError as error:
             _fail(str(error), error.exit_code)
         except BrokenPipeError:
@@ -73,4 +75,7 @@ for module in (encode, decode, verify, info, bounds):
 
 def main() -> None:
     """The entry point of the `gcodec` script."""
-    app()
+    for name in ("SIGTERM", "SIGHUP"):  # so that temporary files are removed
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
+    guarded(app)()

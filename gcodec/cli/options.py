@@ -20,7 +20,7 @@ AlphasOpt = Annotated[
 ExactOpt = Annotated[list[str] | None, typer.Option(help="GLOB of tensors to store bit for bit.")]
 SmallOpt = Annotated[
     int | None,
-    typer.Option(help="Store tensors of fewer values exactly; default: 1024 in checkpoints, 0 for an array."),
+    typer.Option(min=0, help="Store tensors of fewer values exactly; default: 1024 in checkpoints, 0 for an array."),
 ]
 ScopeOpt = Annotated[str, typer.Option(help="tensor: alpha holds for each; file: for all of them as one vector.")]
 SalvageOpt = Annotated[bool, typer.Option("--salvage", help="Of a damaged FILE, write the tensors that arrived whole.")]
@@ -40,5 +40,5 @@ ToOpt = Annotated[str | None, typer.Option(help="Format of the output: npy, npz,
 LimitOpt = Annotated[int | None, typer.Option(help="Accept tensors of at most this many decoded bytes.")]
 AgainstOpt = Annotated[str | None, typer.Option(help="The original, to measure the error against.")]
 TrialsOpt = Annotated[
-    int, typer.Option(help="With --against: encode this often with new seeds, and test the expectations.")
+    int, typer.Option(min=0, help="With --against: encode this often with new seeds, and test the expectations.")
 ]

@@ -34,8 +34,10 @@ def table(rows: Iterable[Sequence[Any]], right: Sequence[int] = ()) -> str:
 
 
 @contextmanager
-def target(output: str, force: bool) -> Iterator[Path]:
+def target(output: str, force: bool, source: str) -> Iterator[Path]:
     """A path to write to: renamed to `output` at the end, or removed on an error. An existing file needs `force`.
+
+    The source itself is never written over.
 
     A URL gets the file once it is whole.
     """
@@ -44,6 +46,8 @@ def target(output: str, force: bool) -> Iterator[Path]:
             yield path
         return
     path = Path(output)
+    if path.is_file() and Path(source).is_file() and path.samefile(source):
+        raise InvalidInput(f"{output} is the input itself, which is kept; choose another name with -o")
     if path.is_file() and not force:
         raise InvalidInput(f"{output} exists; choose another name with -o, or overwrite it with -f")
     if path.is_dir():
@@ -65,10 +69,10 @@ def _upload(url: str, force: bool) -> Iterator[Path]:
 
 
 @contextmanager
-def binary_target(output: str, force: bool) -> Iterator[BinaryIO]:
+def binary_target(output: str, force: bool, source: str) -> Iterator[BinaryIO]:
     """A binary file to write to, as `target`; "-" is standard output unless that is a terminal."""
     if output != "-":
-        with target(output, force) as path, open(path, "wb") as file:
+        with target(output, force, source) as path, open(path, "wb") as file:
             yield file
         return
     if sys.stdout.isatty():

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 
 import typer
 
+from ..errors import FormatError
 from . import options as opt
 from .files import container_file, tensor_file
 from .output import show, table
@@ -27,7 +28,12 @@ def verify(
         originals = None
         if against is not None:
             originals = dict(stack.enter_context(tensor_file(against, dtype)).tensors())
-        result = verify_container(source, originals, trials=trials, threads=threads, limit=limit)
+        try:
+            result = verify_container(source, originals, trials=trials, threads=threads, limit=limit)
+        except FormatError as error:
+            if json:
+                show({"ok": False, "error": {"code": error.code, "message": str(error)}}, "", as_json=True)
+            raise
     show(result, _text(file, result), as_json=json, quiet=quiet)
     if not result["ok"]:
         raise typer.Exit(1)
@@ -44,5 +50,7 @@ def _text(file: str, result: dict) -> str:
         blocks.append(table(("  " + ("ok" if c["ok"] else "FAILS"), c["name"], c["detail"]) for c in result["checks"]))
     every = [*result["checks"], *(check for tensor in result["tensors"] for check in tensor["checks"])]
     broken = sum(not check["ok"] for check in every)
+    if not result["tensors"]:
+        return f"{file}: intact, and holds no tensor"
     verdict = f"{file}: every promise holds" if result["ok"] else f"{file}: {broken} checks FAIL"
     return "\n\n".join([*blocks, verdict])

@@ -96,12 +96,28 @@ def unpack_json(data: bytes, what: str) -> dict:
     if not data:
         return {}
     try:
-        value = json.loads(data.decode(), object_pairs_hook=_unique)
+        value = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise Corrupt(f"{what}: not a JSON object ({error})") from None
     if not isinstance(value, dict):
         raise Corrupt(f"{what}: JSON, but not an object")
     return value
+
+
+def unpack_meta(data: bytes) -> dict:
+    """The header of META, with the types that §3.1 gives to its keys."""
+    meta = unpack_json(data, "META")
+    names, total, scope = meta.get("names", []), meta.get("bytes", 0), meta.get("scope", {"alpha": 0, "norm2": {}})
+    right = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    right = right and isinstance(total, int) and total >= 0 and isinstance(meta.get("format", ""), str)
+    right = right and isinstance(scope, dict) and isinstance(scope.get("norm2"), dict)
+    if not right or not all(isinstance(x, (int, float)) for x in (scope.get("alpha"), *scope["norm2"].values())):
+        raise Corrupt("META: a key has a value of another type than it must have")
+    return meta
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _unique(pairs: list) -> dict:
@@ -162,7 +178,7 @@ class TensorHeader:
         name = cursor.text(MAX_TEXT)
         dtype = dtypes.dtype_of(cursor.varint())
         shape = tuple(cursor.varint() for _ in range(cursor.varint(MAX_NDIM)))
-        if math.prod(shape) >= MAX_SIZE:
+        if math.prod(n or 1 for n in shape) >= MAX_SIZE:
             raise Corrupt(f"record {name!r}: shape {shape} has too many values")
         attributes = unpack_json(cursor.take(cursor.varint(MAX_HEADER)), f"record {name!r}: attributes")
         compressor, version = cursor.varint(), cursor.varint()
@@ -189,8 +205,12 @@ class TensorHeader:
             return Guarantee("exact"), 0.0, None
         bound, distortion = cursor.f64(), cursor.f64()
         expected = cursor.f64() if KINDS[code] == "omega" else None
-        if not (0 < bound < math.inf and 0 <= distortion < math.inf and 0 <= (expected or 0) < math.inf):
-            raise Corrupt(f"record {name!r}: a bound or a distortion is not a finite positive number")
+        if not (
+            0 < bound < (1.0 if KINDS[code] == "alpha" else math.inf)
+            and 0 <= distortion < math.inf
+            and 0 <= (expected or 0) < math.inf
+        ):
+            raise Corrupt(f"record {name!r}: a bound or a distortion is not in its range")
         return Guarantee(KINDS[code], bound), distortion, expected
 
 

@@ -1,14 +1,16 @@
 """Read a container: `Stream` goes through any binary file object without seeking, `RandomAccess` starts at the footer."""
 
 import threading
-from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from collections.abc import Callable, Iterable, Iterator
+from tempfile import SpooledTemporaryFile
+from typing import IO, BinaryIO
 
 from ..errors import Corrupt, Truncated, UnsupportedFeature
-from .layout import FileHeader, Footer, Frame, Index, TensorHeader, checked, unpack_json
+from .layout import FileHeader, Footer, Frame, Index, TensorHeader, checked, unpack_meta
 
 Fetch = Callable[[int, int], bytes]  # (offset in the body, length) → bytes
 _PIECE = 1 << 20
+_SPOOL = 1 << 26  # bytes of a record kept in memory before they go to a temporary file
 
 
 class Record:
@@ -40,7 +42,7 @@ class Stream:
         self._at = 0
         self.meta: dict = {}
         self.names: list[str] = []  # of the records that were read whole
-        FileHeader.unpack(self._read_header())
+        self.version = FileHeader.unpack(self._read_header())
 
     @property
     def position(self) -> int:
@@ -60,7 +62,9 @@ class Stream:
                 self._skip_to(end)
                 self.names.append(parsed.name)
             elif frame.type == b"META":
-                self.meta = unpack_json(header, "META")
+                if start != FileHeader.SIZE:
+                    raise Corrupt("META is not the first block")
+                self.meta = unpack_meta(header)
             elif frame.type == b"INDX":
                 self._end(start, Index.unpack(header), entries)
                 return
@@ -100,6 +104,27 @@ class Stream:
             self._read(min(_PIECE, position - self._at))
 
 
+def whole(records: Iterable[Record]) -> Iterator[Record]:
+    """The records of a stream, each only once all of its bytes are here (in memory, or in a temporary file if many).
+
+    Head and chunks of such a record can be read again, until the next record is asked for.
+    """
+    for record in records:
+        with SpooledTemporaryFile(_SPOOL) as spool:
+            spool.write(record.head())
+            for i in range(len(record.header.chunks)):
+                spool.write(record.chunk(i))
+            yield Record(record.header, _fetch_from(spool))
+
+
+def _fetch_from(file: IO[bytes]) -> Fetch:
+    def fetch(offset: int, length: int) -> bytes:
+        file.seek(offset)
+        return file.read(length)
+
+    return fetch
+
+
 class RandomAccess:
     """The records of a container in a seekable file, each read on its own; `offsets` maps names to positions."""
 
@@ -107,7 +132,7 @@ class RandomAccess:
         self._file = file
         self._size = size
         self._lock = threading.Lock()  # a seek and its read belong together
-        FileHeader.unpack(_complete_header(self.read_at(0, min(size, FileHeader.SIZE))))
+        self.version = FileHeader.unpack(_complete_header(self.read_at(0, min(size, FileHeader.SIZE))))
         if size < FileHeader.SIZE + Footer.SIZE:
             raise Truncated(f"the data ends at byte {size}, before the container does")
         self.meta = self._read_meta()
@@ -131,7 +156,7 @@ class RandomAccess:
         parsed = _tensor_header(frame, header)
         if parsed.name != name:
             raise Corrupt(f"the index points to {parsed.name!r} where {name!r} should be")
-        return Record(parsed, lambda offset, length: self.read_at(body + offset, length))
+        return Record(parsed, lambda at, length: self.read_at(body + at, length))
 
     def read_at(self, offset: int, length: int) -> bytes:
         """`length` bytes from `offset` on; raises Truncated when they are not there."""
@@ -157,7 +182,7 @@ class RandomAccess:
     def _read_meta(self) -> dict:
         """META is the first block, if there is one."""
         frame, header = self._block(FileHeader.SIZE)
-        return unpack_json(header, "META") if frame.type == b"META" else {}
+        return unpack_meta(header) if frame.type == b"META" else {}
 
 
 def _tensor_header(frame: Frame, header: bytes) -> TensorHeader:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import BinaryIO
 
-from ..errors import InvalidInput
+from ..errors import FormatError, InvalidInput
 from .layout import MAX_HEADER, MAX_TEXT, FileHeader, Footer, Index, TensorHeader, pack_block, pack_json
 
 
@@ -29,6 +29,10 @@ class Writer:
             raise InvalidInput(f"the name {header.name[:40]!r}… is longer than {MAX_TEXT} bytes")
         self._entries[header.name] = self._offset
         packed = _sized(header.pack(), f"the header of {header.name!r}")
+        try:
+            TensorHeader.unpack(packed)  # what a reader would refuse is not written
+        except FormatError as error:
+            raise InvalidInput(f"the format cannot hold this tensor: {error}") from None
         self._write(pack_block(b"TENS", packed, header.body_length))
         for part in body:
             self._write(part)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import InvalidInput
 
-SUFFIXES = {".npy": "npy", ".npz": "npz", ".h5": "h5", ".hdf5": "h5", ".keras": "h5", ".safetensors": "safetensors"}
+SUFFIXES = {".npy": "npy", ".npz": "npz", ".h5": "h5", ".hdf5": "h5", ".safetensors": "safetensors"}
 MODULES = {"npy": "npy", "npz": "npz", "h5": "hdf5", "safetensors": "safetensors"}
 _MAGIC = {b"\x93NUMPY": "npy", b"PK\x03\x04": "npz", b"\x89HDF\r\n\x1a\n": "h5"}
 
@@ -20,6 +20,8 @@ def format_of(path: Path, name: str | None = None) -> str:
             return fmt
     if start.startswith(b"\x89GCZ"):
         raise InvalidInput(f"{name or path}: is a gcodec file already; to look into it use gcodec info or decode")
+    if SUFFIXES.get(Path(name or path).suffix) == "h5":  # the magic may stand behind a user block
+        return "h5"
     if start[8:9] == b"{" or SUFFIXES.get(Path(name or path).suffix) == "safetensors":
         return "safetensors"
     known = ", ".join(sorted(SUFFIXES))

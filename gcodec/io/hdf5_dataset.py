@@ -14,6 +14,7 @@ from h5py import h5a, h5d, h5f, h5p, h5s, h5t, h5z
 
 from .. import dtypes
 from ..errors import InvalidInput
+from .raw import raw_dtype
 
 DTYPE_ATTRIBUTE = "gcodec_dtype"  # names the float that raw unsigned integers stand for
 LOSSLESS_FILTERS = {1, 2, 3, 4, 32000, 32001, 32004, 32008, 32015}  # deflate, shuffle, fletcher32, szip, lzf; and
@@ -160,8 +161,7 @@ def _float(kind: h5t.TypeID) -> tuple[np.dtype, np.dtype] | None:
     dtype = _FLOATS.get((kind.get_size(), kind.get_fields(), kind.get_ebias()))
     if dtype is None:
         return None
-    code = "f" if dtype.kind == "f" else "u"
-    return np.dtype(f"{_order(kind)}{code}{dtype.itemsize}"), dtype
+    return np.dtype(f"{_order(kind)}{raw_dtype(dtype).str[1:]}"), dtype
 
 
 def _plain(kind: h5t.TypeID) -> bool:

@@ -11,6 +11,7 @@ from ..errors import Corrupt, UnsupportedFeature
 from .hdf5_dataset import DTYPE_ATTRIBUTE, Dataset, fill_bits, open_dataset, write_values
 from .hdf5_tree import reporting, survey
 from .names import Names
+from .raw import raw_dtype
 from .skeleton import SkeletonSink, is_skeleton
 
 BLOCK = 1 << 20  # values written at once when a missing dataset is filled
@@ -103,7 +104,7 @@ class Writer:
 
     def _new(self, file: h5py.File, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> "_DatasetSink":
         name = self._names.add(name)
-        raw = dtype if dtype.kind in "biufc" else np.dtype(f"u{dtype.itemsize}")
+        raw = raw_dtype(dtype)
         stored = np.dtype(np.int8) if raw.kind == "b" else raw
         with reporting(f"dataset {name!r}"):
             space = h5s.create_simple(shape) if shape else h5s.create(h5s.SCALAR)

@@ -11,7 +11,9 @@ from numpy.lib import format as npy_format
 
 from .. import dtypes
 from ..errors import InvalidInput
-from ..source import ArraySource, Source
+from ..source import Source
+from .fortran import FortranSource
+from .raw import raw_dtype
 
 
 class FileSource:
@@ -67,6 +69,12 @@ class Reader:
 
     def _open(self, path: Path, dtype: str | None) -> Source:
         shape, fortran, stored = read_header(self._file, str(path))
+        if stored.kind == "V":  # how numpy stores bfloat16 and float8
+            if dtype is None:
+                raise InvalidInput(
+                    f"{path}: holds raw {stored.itemsize}-byte values; say what they are, as --dtype bf16"
+                )
+            stored = np.dtype(f"u{stored.itemsize}")
         there = os.fstat(self._file.fileno()).st_size - self._file.tell()
         if there != math.prod(shape) * stored.itemsize:
             raise InvalidInput(
@@ -76,8 +84,7 @@ class Reader:
         native = reinterpreted(stored.newbyteorder("="), dtype)
         dtypes.code_of(native)
         if fortran and len(shape) > 1:
-            flat = FileSource(self._file, self._file.tell(), stored, native, shape[::-1])
-            return ArraySource(flat.read(0, flat.size).reshape(shape[::-1]).T)
+            return FortranSource(FileSource(self._file, self._file.tell(), stored, native, shape[::-1]), shape)
         return FileSource(self._file, self._file.tell(), stored, native, shape)
 
 
@@ -91,10 +98,11 @@ def read_header(file: BinaryIO, what: str) -> tuple[tuple[int, ...], bool, np.dt
         raise InvalidInput(f"{what}: not a readable .npy file ({str(error).splitlines()[0]})") from None
     if dtype.hasobject:
         raise InvalidInput(f"{what}: holds pickled Python objects, which gcodec never loads; save a numeric array")
-    if dtype.fields is not None or dtype.kind not in "biufc":
+    raw = dtype.kind == "V" and dtype.fields is None and dtype.subdtype is None and dtype.itemsize in (1, 2)
+    if not raw and (dtype.fields is not None or dtype.kind not in "biufc"):
         raise InvalidInput(f"{what}: dtype {dtype} is not numeric; save its fields as arrays of their own")
-    if any(n < 0 for n in shape):
-        raise InvalidInput(f"{what}: the shape {shape} has a negative length")
+    if len(shape) > 64 or any(n < 0 for n in shape) or math.prod(n or 1 for n in shape) >= 1 << 48:
+        raise InvalidInput(f"{what}: the shape {shape} is not one that an array can have")
     return shape, fortran, dtype
 
 
@@ -126,8 +134,7 @@ class Writer:
         if self._used:
             raise InvalidInput("a .npy file holds one array; choose one with --tensor, or --to npz")
         self._used = True
-        raw = dtype if dtype.kind in "biufc" else np.dtype(f"u{dtype.itemsize}")
-        header = {"descr": npy_format.dtype_to_descr(raw), "fortran_order": False, "shape": shape}
+        header = {"descr": npy_format.dtype_to_descr(raw_dtype(dtype)), "fortran_order": False, "shape": shape}
         npy_format.write_array_header_1_0(self._file, header)
         return self
 

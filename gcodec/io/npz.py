@@ -4,6 +4,7 @@ import json
 import math
 import os
 import struct
+import weakref
 import zipfile
 import zlib
 from collections import OrderedDict
@@ -24,6 +25,7 @@ from ..source import Source
 from .fortran import FortranSource
 from .names import Names, path_problem
 from .npy import FileSource, read_header, reinterpreted
+from .raw import raw_dtype
 
 DTYPES_MEMBER = "__gcodec_dtypes__.json"  # what arrays of raw integers stand for
 MAX_DTYPES = 1 << 24
@@ -160,18 +162,26 @@ class Reader:
         return named
 
     def _unpack(self, member: _Member) -> Source:
-        stored = member.info.compress_type == zipfile.ZIP_STORED
-        target: Any = None if stored else TemporaryFile()  # noqa: SIM115 (lives as long as the Source)
+        shape = member.shape[::-1] if member.fortran else member.shape
+        if member.info.compress_type == zipfile.ZIP_STORED:
+            self._copy(member, None)
+            offset = self._offset(member.info) + member.header_length
+            source = FileSource(self._file, offset, member.stored, member.dtype, shape)
+        else:
+            file: Any = TemporaryFile()  # noqa: SIM115 (closed with the Source)
+            source = FileSource(file, member.header_length, member.stored, member.dtype, shape)
+            weakref.finalize(source, file.close)  # a thread may still read when the member is dropped from `_unpacked`
+            self._copy(member, file)
+        return FortranSource(source, member.shape) if member.fortran else source
+
+    def _copy(self, member: _Member, target: IO[bytes] | None) -> None:
+        """Read a member to the end, where zipfile checks its CRC-32."""
         with self._zip.open(member.info) as file:
-            while piece := file.read(PIECE):  # to the end, where zipfile checks the CRC-32
+            while piece := file.read(PIECE):
                 if target:
                     target.write(piece)
         if target:
             target.flush()
-        offset = self._offset(member.info) if stored else 0
-        shape = member.shape[::-1] if member.fortran else member.shape
-        source = FileSource(target or self._file, offset + member.header_length, member.stored, member.dtype, shape)
-        return FortranSource(source, member.shape) if member.fortran else source
 
     def _offset(self, info: zipfile.ZipInfo) -> int:
         """Where a member's bytes begin: behind its local header, whose name and extra field have their own lengths."""
@@ -225,7 +235,7 @@ class Writer:
         """Begin an array; the result's `write(start, values)` takes its values in order."""
         self._end_array()
         key = self._names.add(name)
-        raw = dtype if dtype.kind in "biufc" else np.dtype(f"u{dtype.itemsize}")
+        raw = raw_dtype(dtype)
         if raw != dtype:
             self._renamed[key] = dtype.name
         stored = raw.newbyteorder(">" if name in self._big_endian else "<")

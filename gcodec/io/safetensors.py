@@ -19,6 +19,7 @@ from ..errors import Corrupt, InvalidInput
 from ..source import Source
 from .names import UNNAMED
 from .npy import FileSource
+from .raw import raw_dtype
 from .safetensors_header import CODES, DTYPES, MAX_HEADER, METADATA, Entry, arrange, metadata_of, parse_header
 
 
@@ -51,13 +52,8 @@ class Reader:
     def tensors(self) -> Iterator[tuple[str, Source]]:
         for entry in self._entries:
             dtype = DTYPES[entry.code]
-            stored = _stored(dtype)
+            stored = raw_dtype(dtype).newbyteorder("<")
             yield entry.name, FileSource(self._file, self._data + entry.begin, stored, dtype, entry.shape)
-
-
-def _stored(dtype: np.dtype) -> np.dtype:
-    """Little-endian numbers that numpy itself has, of the same width."""
-    return np.dtype(f"<{dtype.kind if dtype.kind in 'iufc' else 'u'}{dtype.itemsize}")
 
 
 def _read_header(file: IO[bytes], path: Path) -> bytes:
@@ -185,8 +181,8 @@ class _Sink:
         self._file, self._offset = file, offset
 
     def write(self, start: int, values: np.ndarray) -> None:
-        stored = _stored(self.dtype)
-        data = np.ascontiguousarray(values).view(stored.newbyteorder("=")).astype(stored, copy=False)
-        self._file.seek(self._offset + start * stored.itemsize)
+        raw = raw_dtype(self.dtype)
+        data = np.ascontiguousarray(values).view(raw).astype(raw.newbyteorder("<"), copy=False)
+        self._file.seek(self._offset + start * raw.itemsize)
         self._file.write(data.tobytes())
         self.left -= data.nbytes
