@@ -32,7 +32,7 @@ def try_seeds(original: Source, header: TensorHeader, trials: int, threads: int)
     for start, stop in spans(original.size, min(chunk, CHUNK)):
         values = original.read(start, stop).astype(np.float64)
         kept = np.empty((trials, -(-values.size // stride)), np.float32)
-        for i, decoded in enumerate(ordered(lambda run, a=start, b=stop: run(a, b), runs, threads)):
+        for i, decoded in enumerate(ordered(lambda run: run(start, stop), runs, threads)):  # noqa: B023 (used at once)
             error = (decoded.astype(np.float64) - values) / scan.scale
             distortions[i] += np.dot(error, error) / scan.norm2
             kept[i] = error[::stride]
