@@ -30,7 +30,9 @@ WIDTH_MIN = 1 << 32  # below it, 16 bits are shifted out
 LOW_MASK = (1 << 32) - 1
 FLUSH_BYTES = WIDTH_BITS // 8  # the most bytes that `flush` appends
 RATE = np.array([(1 << 17) // (2 * n + 3) for n in range(COUNT_MASK + 1)], dtype=np.int64)  # 2^16 / (n + 1.5)
-SHIFT = np.array([((4 * n + 6) // 3).bit_length() - 1 for n in range(COUNT_MASK + 1)], dtype=np.int32)  # ≈ log2(n + 1.5)
+SHIFT = np.array(
+    [((4 * n + 6) // 3).bit_length() - 1 for n in range(COUNT_MASK + 1)], dtype=np.int32
+)  # ≈ log2(n + 1.5)
 GOALS = np.array(
     [[i * GAP if i <= s else (1 << BOUND_BITS) - (SYMBOLS - i) * GAP for i in range(SYMBOLS)] for s in range(SYMBOLS)],
     dtype=np.int32,
