@@ -33,7 +33,7 @@ def encode_tensors(
         return auto.compress(name, source, choice)
 
     writer = Writer(file, meta)
-    for coded in ordered(work, tensors, policy.default.threads):
+    for coded in ordered(work, tensors, policy.default.threads, Coded.close):
         with coded:
             writer.add(coded.header, coded.pieces())
         file.flush()

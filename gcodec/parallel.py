@@ -17,10 +17,16 @@ def thread_count(asked: int | None) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def ordered(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+def ordered(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    threads: int,
+    discard: Callable[[Result], object] = lambda result: None,
+) -> Iterator[Result]:
     """The results in the order of the items; at most `threads` + 1 are held at a time, so memory stays bounded.
 
-    When `items` raises, the results of the items before come first.
+    When `items` raises, the results of the items before come first. `discard` gets the results that nobody took,
+    when the caller stops early or a function raises.
     """
     if threads == 1:
         yield from map(function, items)
@@ -45,4 +51,5 @@ def ordered(function: Callable[[Item], Result], items: Iterable[Item], threads: 
                 raise failure
         finally:
             for future in waiting:
-                future.cancel()
+                if not future.cancel() and future.exception() is None:
+                    discard(future.result())

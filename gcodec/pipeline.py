@@ -17,6 +17,7 @@ from .compressor import CHUNK, Compressor, Decode, Guarantee, Payload, TensorSpe
 from .container.layout import Chunk, TensorHeader
 from .container.reader import Record
 from .errors import ChecksumMismatch, Corrupt, LimitExceeded, NonFinite, UnsupportedFeature
+from .kernels import norms
 from .parallel import ordered
 from .source import Source
 from .wire import crc32
@@ -121,10 +122,10 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
         data = payload.code(start, stop)
         decoded = dtypes.narrow(decode(data, start, stop - start), spec.dtype)
         values = source.read(start, stop)
-        if exact and decoded.tobytes() != values.tobytes():
+        if exact and not np.array_equal(as_bytes(decoded), as_bytes(values)):
             raise AssertionError(f"{entry.name} did not give back {name!r} bit for bit")
         error2 = 0.0 if exact else squared_error(values, decoded, scan.scale)
-        return data, crc32(decoded.tobytes()), error2
+        return data, crc32(as_bytes(decoded)), error2
 
     body: IO[bytes] = SpooledTemporaryFile(SPOOL)  # noqa: SIM115 (closed with the result)
     pieces = spans(source.size, payload.chunk)
@@ -177,14 +178,10 @@ def scan_source(name: str, source: Source, nonfinite: str) -> Scan | None:
     """
     count, first, largest, squares = 0, -1, 0.0, []
     for start, stop in spans(source.size, CHUNK):
-        values = dtypes.widen(source.read(start, stop))
-        finite = np.isfinite(values)
-        if not finite.all():
-            first = first if count else start + int(np.argmin(finite))
-            count += int(values.size - np.count_nonzero(finite))
-            continue
-        largest = max(largest, float(np.abs(values).max()))
-        squares.append(squared_norm(values, 1.0))
+        bad, at, top, square = norms.scan(dtypes.widen(source.read(start, stop)))
+        first = start + at if bad and not count else first
+        count, largest = count + bad, max(largest, top)
+        squares.append(square)
     if count and nonfinite == "refuse":
         index = tuple(map(int, np.unravel_index(first, source.shape)))
         raise NonFinite(
@@ -200,6 +197,11 @@ def scan_source(name: str, source: Source, nonfinite: str) -> Scan | None:
     return Scan(math.fsum(parts), scale)
 
 
+def as_bytes(values: np.ndarray) -> np.ndarray:
+    """The bytes of contiguous values, without a copy."""
+    return values.view(np.uint8)
+
+
 def squared_norm(values: np.ndarray, scale: float) -> float:
     """‖values / scale‖² in float64 (infinite when it overflows)."""
     with np.errstate(over="ignore"):
@@ -211,6 +213,8 @@ def squared_norm(values: np.ndarray, scale: float) -> float:
 
 def squared_error(values: np.ndarray, decoded: np.ndarray, scale: float) -> float:
     """‖(decoded − values) / scale‖² in float64; infinite or NaN when `decoded` is."""
+    if scale == 1.0:
+        return norms.squared_distance(dtypes.widen(decoded), dtypes.widen(values))
     with np.errstate(over="ignore", invalid="ignore"):
         return squared_norm(decoded.astype(np.float64) - values.astype(np.float64), scale)
 
@@ -261,7 +265,7 @@ def _decode_chunk(header: TensorHeader, decode: Decode, i: int, data: bytes) -> 
     values = dtypes.narrow(decode(data, first, count), header.spec.dtype)
     if values.shape != (count,):
         raise Corrupt(f"record {header.name!r}: chunk {i} has the wrong number of values")
-    if crc32(values.tobytes()) != header.chunks[i].decoded_crc:
+    if crc32(as_bytes(values)) != header.chunks[i].decoded_crc:
         raise ChecksumMismatch(f"record {header.name!r}: chunk {i} decodes to other values than it was encoded from")
     return Part(header, first, values)
 

@@ -1,21 +1,21 @@
 """Streams: cut anywhere, a container gives the tensors that arrived whole, and says which; killed, it leaves nothing behind."""
 
 import json
+import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from checks import run_cli
+from checks import NIGHTLY, call_cli, run_cli
 from safetensors.numpy import load_file, save_file
 
-CUTS = 12
+CUTS, KILLS = (50, 50) if NIGHTLY else (12, 4)
 
 
 @pytest.fixture(scope="module")
@@ -57,45 +57,83 @@ def names_after(words, text):
     return set(re.findall(r"'([^']*)'", found[1])) if found else set()
 
 
-def test_over_a_socket(tmp_path, checkpoint):
-    """Encoder and decoder are two processes with a connection between them."""
-    server = socket.create_server(("127.0.0.1", 0))
-    sender = subprocess.Popen(
-        [sys.executable, "-m", "gcodec", "encode", str(checkpoint), "--lossless", "-o", "-"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-
-    def send():
-        with socket.create_connection(server.getsockname()) as line:
-            while piece := sender.stdout.read(1000):
-                line.sendall(piece)
-
-    thread = threading.Thread(target=send)
-    thread.start()
-    receiver = subprocess.Popen(
-        [sys.executable, "-m", "gcodec", "decode", "-", "-o", str(tmp_path / "back.safetensors"), "-q"],
-        stdin=subprocess.PIPE,
-    )
-    line, _ = server.accept()
-    with line:
-        while piece := line.recv(1000):
-            receiver.stdin.write(piece)
-    receiver.stdin.close()
-    thread.join()
-    server.close()
-    sender.stdout.close()
-    assert receiver.wait(60) == 0 and sender.wait(60) == 0
-    assert (tmp_path / "back.safetensors").read_bytes() == checkpoint.read_bytes()
+SENDER = """
+import socket, sys
+left = int(sys.argv[3])
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=30) as line:
+    while piece := sys.stdin.buffer.read(min(left, 1000)):
+        line.sendall(piece)
+        left -= len(piece)
+"""
+RECEIVER = """
+import socket, sys
+server = socket.create_server((sys.argv[1], 0))
+print(server.getsockname()[1], file=sys.stderr, flush=True)
+line, _ = server.accept()
+while piece := line.recv(1000):
+    sys.stdout.buffer.write(piece)
+"""
 
 
-@pytest.mark.parametrize("kill", range(4))
+@pytest.fixture(scope="module")
+def namespaces():
+    """Two network namespaces with a cable between them: the commands to run things there, and the second one's address."""
+    names = [f"gcodec-{os.getpid()}-{side}" for side in "ab"]
+    steps = [f"netns add {name}" for name in names]
+    steps.append(f"link add eth0 netns {names[0]} type veth peer name eth0 netns {names[1]}")
+    steps += [f"-n {name} addr add 10.97.0.{i + 1}/24 dev eth0" for i, name in enumerate(names)]
+    steps += [f"-n {name} link set eth0 up" for name in names]
+    try:
+        for step in steps:
+            subprocess.run(["ip", *step.split()], check=True, capture_output=True, timeout=20)
+        yield [["ip", "netns", "exec", name] for name in names], "10.97.0.2"
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"network namespaces cannot be made here: {error}")
+    finally:
+        for name in names:
+            with suppress(OSError):
+                subprocess.run(["ip", "netns", "del", name], capture_output=True, timeout=20, check=False)
+
+
+@pytest.fixture(params=["loopback", "namespaces"])
+def line(request):
+    return ([[], []], "127.0.0.1") if request.param == "loopback" else request.getfixturevalue("namespaces")
+
+
+@pytest.mark.parametrize("cut", [None, *range(CUTS // 4)])
+def test_from_machine_to_machine(tmp_path, checkpoint, encoded, line, cut):
+    """encode | connection | decode, each a process of its own; the connection is whole, or breaks somewhere."""
+    (here, there), address = line
+    left = 1 << 40 if cut is None else int(np.random.default_rng(cut).integers(1, len(encoded)))
+    gcodec, out = [sys.executable, "-m", "gcodec"], tmp_path / "back.safetensors"
+    pipe = subprocess.PIPE
+    with ExitStack() as stack:
+
+        def start(command, **streams):
+            return stack.enter_context(subprocess.Popen(list(map(str, command)), stderr=pipe, **streams))
+
+        receiver = start([*there, sys.executable, "-c", RECEIVER, address], stdout=pipe)
+        port = receiver.stderr.readline().decode().strip()
+        decoder = start([*there, *gcodec, "decode", "-", "-o", out], stdin=receiver.stdout)
+        options = ["--alpha", "1e-2", "--method", "sd", "-o", "-"]
+        encoder = start([*here, *gcodec, "encode", checkpoint, *options], stdout=pipe)
+        sender = start([*here, sys.executable, "-c", SENDER, address, port, left], stdin=encoder.stdout)
+        encoder.stdout.close()
+        errors = decoder.communicate(timeout=60)[1].decode()
+        assert sender.wait(60) == 0 and encoder.wait(60) in (0, 5)
+    if cut is None:
+        assert decoder.returncode == 0 and set(load_file(out)) == set(load_file(checkpoint))
+    else:
+        assert decoder.returncode == 3 and "whole are: " in errors and not out.exists()
+
+
+@pytest.mark.parametrize("kill", range(KILLS))
 def test_killed_it_leaves_nothing_under_the_final_name(tmp_path, kill):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=1 << 22))
     before = (tmp_path / "x.npy").read_bytes()
     command = [sys.executable, "-m", "gcodec", "encode", str(tmp_path / "x.npy"), "--lossless"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    time.sleep(0.3 + 0.15 * kill)
+    time.sleep(float(np.random.default_rng(kill).uniform(0.3, 1.5)))
     process.send_signal(signal.SIGKILL)
     process.wait(60)
     out = tmp_path / "x.npy.gcz"
@@ -117,16 +155,16 @@ def test_policy(tmp_path, checkpoint):
         "--method",
         "sd",
     ]
-    assert run_cli("encode", checkpoint, "-o", out, *rules)[0] == 0
-    tensors = {t["name"]: t for t in json.loads(run_cli("info", out, "--json")[1])["tensors"]}
+    assert call_cli("encode", checkpoint, "-o", out, *rules)[0] == 0
+    tensors = {t["name"]: t for t in json.loads(call_cli("info", out, "--json")[1])["tensors"]}
     assert tensors["layer0.weight"]["guarantee"] == {"class": "alpha", "bound": 0.01}
     assert tensors["layer1.weight"]["guarantee"] == {"class": "alpha", "bound": 0.3}
     assert tensors["layer2.weight"]["guarantee"]["class"] == "exact"
     assert tensors["layer0.bias"]["guarantee"]["class"] == "exact"  # small
     assert tensors["layer3.weight"]["method"] == "sd"
-    code, _, err = run_cli("encode", checkpoint, "-f", "-o", out, "--alpha", "0.1", "--exact", "nothing*")
+    code, _, err = call_cli("encode", checkpoint, "-f", "-o", out, "--alpha", "0.1", "--exact", "nothing*")
     assert code == 2 and "matches none of the 12 tensors" in err
-    code, _, err = run_cli("encode", checkpoint, "-f", "-o", out)
+    code, _, err = call_cli("encode", checkpoint, "-f", "-o", out)
     assert code == 2 and "needs a choice" in err
 
 
@@ -137,13 +175,13 @@ def test_scope_file(tmp_path):
     }
     save_file(tensors, tmp_path / "m.safetensors")
     out = tmp_path / "m.gcz"
-    assert run_cli("encode", tmp_path / "m.safetensors", "-o", out, "--alpha", "0.05", "--scope", "file")[0] == 0
-    assert run_cli("decode", out, "-o", tmp_path / "back.safetensors")[0] == 0
+    assert call_cli("encode", tmp_path / "m.safetensors", "-o", out, "--alpha", "0.05", "--scope", "file")[0] == 0
+    assert call_cli("decode", out, "-o", tmp_path / "back.safetensors")[0] == 0
     back = load_file(tmp_path / "back.safetensors")
     error = sum(float(((back[name] - x) ** 2).sum()) for name, x in tensors.items())
     assert error <= 0.05 * sum(float((x**2).sum()) for x in tensors.values())
-    bounds = {t["name"]: t["guarantee"]["bound"] for t in json.loads(run_cli("info", out, "--json")[1])["tensors"]}
+    bounds = {t["name"]: t["guarantee"]["bound"] for t in json.loads(call_cli("info", out, "--json")[1])["tensors"]}
     assert bounds["b"] > bounds["a"] > bounds["c"]  # the same step for all
-    assert "over all tensors" in run_cli("verify", out, "--against", tmp_path / "m.safetensors")[1]
-    code, _, err = run_cli("encode", tmp_path / "m.safetensors", "-o", out, "-f", "--lossless", "--scope", "file")
+    assert "over all tensors" in call_cli("verify", out, "--against", tmp_path / "m.safetensors")[1]
+    code, _, err = call_cli("encode", tmp_path / "m.safetensors", "-o", out, "-f", "--lossless", "--scope", "file")
     assert code == 2 and "one alpha" in err
