@@ -122,7 +122,7 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
         data = payload.code(start, stop)
         decoded = dtypes.narrow(decode(data, start, stop - start), spec.dtype)
         values = source.read(start, stop)
-        if exact and not np.array_equal(as_bytes(decoded), as_bytes(values)):
+        if exact and not np.array_equal(decoded.view(np.uint8), values.view(np.uint8)):
             raise AssertionError(f"{entry.name} did not give back {name!r} bit for bit")
         error2 = 0.0 if exact else squared_error(values, decoded, scan.scale)
         return data, crc32(as_bytes(decoded)), error2
@@ -197,9 +197,9 @@ def scan_source(name: str, source: Source, nonfinite: str) -> Scan | None:
     return Scan(math.fsum(parts), scale)
 
 
-def as_bytes(values: np.ndarray) -> np.ndarray:
+def as_bytes(values: np.ndarray) -> memoryview:
     """The bytes of contiguous values, without a copy."""
-    return values.view(np.uint8)
+    return values.view(np.uint8).data
 
 
 def squared_norm(values: np.ndarray, scale: float) -> float:
