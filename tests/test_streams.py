@@ -1,5 +1,6 @@
 """Streams: cut anywhere, a container gives the tensors that arrived whole, and says which; killed, it leaves nothing behind."""
 
+import io
 import json
 import os
 import re
@@ -8,12 +9,19 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from checks import NIGHTLY, call_cli, run_cli
 from safetensors.numpy import load_file, save_file
+
+from gcodec.compressor import Guarantee
+from gcodec.container.reader import RandomAccess
+from gcodec.container.writer import Writer
+from gcodec.pipeline import Choice, compress
+from gcodec.source import ArraySource
 
 CUTS, KILLS = (50, 50) if NIGHTLY else (12, 4)
 
@@ -50,6 +58,40 @@ def test_a_cut_stream_gives_what_arrived_whole(tmp_path, checkpoint, encoded, cu
         for name in whole:
             assert ((back[name] - original[name]) ** 2).sum() <= 1e-2 * (original[name] ** 2).sum()
         assert names_after("missing are: ", err) == set(original) - whole
+
+
+def damaged(encoded, name):
+    """A file with one flipped bit in the last byte of this tensor's record."""
+    access = RandomAccess(io.BytesIO(encoded), len(encoded))
+    names = list(access.offsets)
+    after = names[names.index(name) + 1]
+    data = bytearray(encoded)
+    data[access.offsets[after] - 1] ^= 4
+    return bytes(data)
+
+
+def test_damage_in_one_tensor_costs_that_one_alone(tmp_path, checkpoint, encoded):
+    (tmp_path / "x.gcz").write_bytes(damaged(encoded, "layer1.weight"))
+    for source, stdin in ((tmp_path / "x.gcz", None), ("-", (tmp_path / "x.gcz").read_bytes())):
+        out = tmp_path / "back.safetensors"
+        code, _, err = run_cli("decode", source, "-o", out, "--salvage", "-f", stdin=stdin)
+        assert code == 3 and names_after("missing are: ", err) == {"layer1.weight"}, err
+        assert set(load_file(out)) == set(load_file(checkpoint)) - {"layer1.weight"}
+
+
+def test_a_tensor_of_a_later_version_costs_that_one_alone(tmp_path, checkpoint):
+    """One record names a compressor that does not exist yet."""
+    arrays = load_file(checkpoint)
+    with open(tmp_path / "x.gcz", "wb") as file:
+        writer = Writer(file, {"format": "safetensors", "names": list(arrays)})
+        for name, array in arrays.items():
+            with compress(name, ArraySource(array), Choice("lossless", Guarantee("exact"))) as coded:
+                new = replace(coded.header, compressor=100) if name == "layer2.bias" else coded.header
+                writer.add(new, coded.pieces())
+        writer.close()
+    code, _, err = call_cli("decode", tmp_path / "x.gcz", "-o", tmp_path / "back.safetensors", "--salvage")
+    assert code == 4 and "compressor 100" in err and names_after("missing are: ", err) == {"layer2.bias"}
+    assert set(load_file(tmp_path / "back.safetensors")) == set(arrays) - {"layer2.bias"}
 
 
 def names_after(words, text):

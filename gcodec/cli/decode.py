@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
@@ -33,18 +33,15 @@ def decode(
     quiet: opt.QuietOpt = False,
 ) -> None:
     """Give back the tensors of FILE (x.npy.gcz → x.npy); FILE is kept."""
-    from ..container.reader import whole
     from ..convert import decode_tensors
     from ..io.skeleton import is_skeleton
     from ..parallel import thread_count
 
     with container_file(file) as source, ExitStack() as stack:
-        records, meta = _records(source, file, tensor)
-        records = whole(records) if salvage else records
+        records, meta, lost = _salvaged(source, tensor) if salvage else (*_records(source, file, tensor), [])
         fmt = _format(to, output, meta)
         output = output or decoded_name(file, fmt)
         done: list[str] = []
-        damage: GcodecError | None = None
         progress = stack.enter_context(progress_bar(meta.get("bytes", 0), "decoding", quiet))
         path = stack.enter_context(_delivered(output, force, file))
         wanted = records if fmt == "h5" else (record for record in records if not is_skeleton(record.header.name))
@@ -53,17 +50,19 @@ def decode(
                 for header in decode_tensors(wanted, writer, thread_count(threads), limit, progress):
                     done.append(header.name)
             except FormatError as error:
-                damage = error
-                if not salvage or not done:
+                lost.append(error)
+                if not salvage:
                     raise type(error)(f"{error}; {_arrived(done, meta)}") from None
+            if lost and not done:
+                raise _damage(lost, done, meta)
             if not done and (tensor is not None or fmt == "npy"):
                 named = f" named {tensor!r}; gcodec info lists the names" if tensor is not None else ""
                 raise InvalidInput(f"{file}: holds no tensor{named}")
     text = f"{file} → {output}: {len(done)} tensor{'s' * (len(done) != 1)}"
     result = {"input": file, "output": output, "tensors": done}
     show(result, text, as_json=json, quiet=quiet, to_stderr=output == "-")
-    if damage is not None:
-        raise type(damage)(f"{damage}; {_arrived(done, meta)}")
+    if lost:
+        raise _damage(lost, done, meta)
 
 
 def _records(file: BinaryIO, name: str, tensor: str | None) -> "tuple[Iterator[Record], dict]":
@@ -76,9 +75,29 @@ def _records(file: BinaryIO, name: str, tensor: str | None) -> "tuple[Iterator[R
             raise InvalidInput(f"{name}: holds no tensor named {tensor!r}; gcodec info lists the names")
         return iter([access.record(tensor)]), access.meta
     stream = Stream(file)
-    first = next(records := iter(stream), None)  # then `stream.meta` is known
-    chosen = (record for record in chain([first] if first else [], records) if tensor in (None, record.header.name))
-    return chosen, stream.meta
+    return _chosen(stream, tensor), stream.meta
+
+
+def _salvaged(file: BinaryIO, tensor: str | None) -> "tuple[Iterator[Record], dict, list[GcodecError]]":
+    """The intact records of a damaged container, its metadata, and a list that gets the errors of the others."""
+    from ..salvage import Salvage
+
+    salvage = Salvage(file)
+    return _chosen(salvage, tensor), salvage.meta, salvage.lost
+
+
+def _chosen(records: "Iterable[Record]", tensor: str | None) -> "Iterator[Record]":
+    """The records that are wanted; the first one is read at once, after which a stream's metadata is known."""
+    iterator = iter(records)
+    first = next(iterator, None)
+    found = chain([] if first is None else [first], iterator)
+    return (record for record in found if tensor in (None, record.header.name))
+
+
+def _damage(lost: list[GcodecError], done: list[str], meta: dict) -> GcodecError:
+    """One error for all that was lost."""
+    more = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
+    return type(lost[0])(f"{lost[0]}{more}; {_arrived(done, meta)}")
 
 
 def _arrived(done: list[str], meta: dict) -> str:
