@@ -30,7 +30,7 @@ def lower_bound(header: TensorHeader) -> float | None:
 
 
 def upper_bound(header: TensorHeader) -> Limit | None:
-    """Bits that the method does not exceed (rsd: in expectation) at this guarantee, its coder's constants included; None where there is none."""
+    """Bits that the method does not exceed (rsd, sc: in expectation) at this guarantee, its coder's constants included; None where there is none."""
     d, bound = header.spec.size, header.guarantee.bound
     match method_name(header):
         case "lossless":
@@ -41,6 +41,8 @@ def upper_bound(header: TensorHeader) -> Limit | None:
         case "rsd":
             expected = sparse_dithering.published_expected_bits(bound, d) + 1 + _sd_overhead(header)
             return Limit(expected, "the paper's bound of the expectation", sure=False)
+        case "sc":
+            return _one_block(header)
     return None
 
 
@@ -49,3 +51,15 @@ def _sd_overhead(header: TensorHeader) -> float:
     from .compressors.sparse_dithering import overhead_bits
 
     return overhead_bits(header.spec.size, header.chunk, header.head_length)
+
+
+def _one_block(header: TensorHeader) -> Limit | None:
+    """The paper's 31 bits of norm and −log2 P + 3 of index, for one block; tensors in blocks have no bound of their own."""
+    from .compressors import spherical_single as single
+
+    if header.head_length > single.MAX_HEAD:
+        return None
+    cap = single.Cap.of(header.guarantee, header.spec.size)
+    expected = sphere.cap_bits(cap.alpha, header.spec.size) + 3 + sparse_dithering.NORM_BITS
+    overhead = single.overhead_bits(cap, header.spec.dtype, header.head_length)
+    return Limit(expected + overhead, "the paper's bound of the expectation, −log2 P + 3 and a norm", sure=False)

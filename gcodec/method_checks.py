@@ -2,13 +2,14 @@
 
 import math
 
+from .container.layout import TensorHeader
 from .container.reader import Record
 from .describe import method_name
 from .pipeline import spans
 from .source import Source
+from .theory import sphere
 
-SIGMA = 1.5  # bits; of the length of a Golomb code for a geometric index, nearly whatever its parameter
-SIGMAS = 4.0
+CHANCE = 1e-6  # of failing a file whose indices are as theory says
 
 
 def method_checks(record: Record, original: Source | None, trials: int) -> list[tuple[str, bool, str]]:
@@ -17,47 +18,75 @@ def method_checks(record: Record, original: Source | None, trials: int) -> list[
 
 
 def _spherical(record: Record, original: Source | None, trials: int) -> list[tuple[str, bool, str]]:
-    """The paper's statement for the average case: the index takes at most −log2 P + 3 bits in the mean; the cap of every
-    block against the original; and, for one block and `trials`, the mean over random vectors."""
+    """The paper's statement for the average case: an index takes at most −log2 P + 3 bits in the mean; the whole payload
+    beside that of one block; the mean over random vectors for one block and `trials`; every block's cap."""
     from .compressors import spherical_report as report
 
     header, head = record.header, record.head()
     pieces = spans(header.spec.size, header.chunk)
     chunks = ((record.chunk(i), stop - start) for i, (start, stop) in enumerate(pieces))
-    rows = [_index_row("index", *_mean(report.index_report(head, header.spec, header.guarantee, chunks)))]
-    if trials and len(pieces) == 1 and report.describe(head, header.spec, header.guarantee)["mode"] == "one block":
-        one = report.try_vectors(head, header.spec, header.guarantee, trials)
-        rows.append(_index_row("index, random vectors", *_mean([one])))
+    classes = report.index_report(head, header.spec, header.guarantee, chunks)
+    rows = [_index_row("index", classes), _average_row(header, sum(one.index_bits for one in classes))]
+    if trials and report.describe(head, header.spec, header.guarantee)["mode"] == "one block":
+        tried = report.try_vectors(head, header.spec, header.guarantee, trials)
+        rows.append(_index_row("index, random vectors", [tried]))
     if original is not None:
         caps = [
             report.cap_report(head, header.spec, header.guarantee, record.chunk(i), original.read(start, stop))
             for i, (start, stop) in enumerate(pieces)
         ]
-        outside, blocks = sum(cap.outside for cap in caps), sum(cap.blocks for cap in caps)
-        least = min((cap.least for cap in caps), default=math.inf)
-        rows.append(
-            (
-                "caps",
-                outside == 0,
-                f"{outside} of {blocks:,} blocks outside; the least cosine is {least:.6f} of the rim's",
-            )
-        )
+        rows.append(_cap_row(caps))
     return rows
 
 
-def _mean(classes: list) -> tuple[int, float, float, float]:
-    """Blocks, and over them the means of the index's bits, of −log2 P, and of the entropy that theory expects."""
+def _index_row(name: str, classes: list) -> tuple[str, bool, str]:
+    """The mean of the indices' bits against −log2 P + 3, with what chance may add."""
     blocks = sum(one.blocks for one in classes)
-    parts = [(one.index_bits, one.cap_bits, one.expected_bits) for one in classes]
-    sums = [math.fsum(one.blocks * part[i] for one, part in zip(classes, parts, strict=True)) for i in range(3)]
-    measured, cap, expected = (total / max(blocks, 1) for total in sums)
-    return blocks, measured, cap, expected
-
-
-def _index_row(name: str, blocks: int, measured: float, cap: float, expected: float) -> tuple[str, bool, str]:
-    slack = SIGMAS * SIGMA / math.sqrt(max(blocks, 1))
+    if blocks == 0:
+        return name, True, "no block has a direction"
+    measured = math.fsum(one.index_bits for one in classes) / blocks
+    cap = math.fsum(one.blocks * one.cap_bits for one in classes) / blocks
+    expected = math.fsum(one.blocks * one.expected_bits for one in classes) / blocks
+    slack = _deviation(sum(one.spread for one in classes) / blocks)
     detail = (
-        f"{measured:.3f} bits in the mean over {blocks:,} blocks, expected about {expected:.3f}; "
-        f"{measured - cap:.3f} above −log2 P, where the paper allows 3 (± {slack:.2g})"
+        f"{measured:.3f} bits in the mean over {_blocks(blocks)}; expected are −log2 P + log2 e = {expected:.3f}, and the "
+        f"paper's average case allows −log2 P + 3 = {cap + 3:.3f} (chance may add {slack:.2g})"
     )
     return name, measured <= cap + 3 + slack, detail
+
+
+def _deviation(spread: float) -> float:
+    """Bits by which the mean of 1/spread² independent indices exceeds its expectation with probability CHANCE at most.
+
+    An index times P is nearly exponential, and its code takes one bit for each ln 2 of that. For exponential numbers of mean 1
+    Chernoff's bound is P(mean ≥ 1 + t) ≤ exp(−n(t − ln(1+t))), and t − ln(1+t) ≥ t²/(2 + 4t/3).
+    """
+    a = -math.log(CHANCE) * spread**2
+    return (2 * a / 3 + math.sqrt(4 * a * a / 9 + 2 * a)) / math.log(2)
+
+
+def _average_row(header: TensorHeader, index_bits: float) -> tuple[str, bool, str]:
+    """All bits of the payload against the least that vectors of random direction take on average."""
+    d, bound, bits = header.spec.size, header.guarantee.bound, 8 * header.body_length
+    if header.guarantee.kind == "alpha":
+        least, formula = sphere.cap_bits(bound, d), f"−log2 P({bound:g}, {d:,})"
+    else:
+        least, formula = sphere.uncertainty_bits(bound / (1 + bound), d), f"d/2·log2((1+ω)/ω), d = {d:,}"
+    detail = (
+        f"{index_bits:,.0f} bits of indices and {bits - index_bits:,.0f} of norms, splits and head: {(bits - least) / d:+.4f} "
+        f"bits per coordinate from what a vector of random direction needs on average, {formula} = {least:,.0f}"
+    )
+    return "average case", True, detail
+
+
+def _cap_row(caps: list) -> tuple[str, bool, str]:
+    outside, blocks = sum(cap.outside for cap in caps), sum(cap.blocks for cap in caps)
+    if blocks == 0:
+        return "caps", True, "no block has a direction"
+    least = min(cap.least for cap in caps)
+    detail = f"{outside:,} of {_blocks(blocks)} outside; the least cosine is {least:.6f} times its cap's √(1−α)"
+    return "caps", outside == 0, detail
+
+
+def _blocks(count: int) -> str:
+    return f"{count:,} block{'s' if count != 1 else ''}"

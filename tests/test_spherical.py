@@ -1,11 +1,7 @@
-"""`sc`: the cap condition, the law of its index, the bounds on length and error, and the statistics of the unbiased one."""
+"""`sc`: its directions, the search, the law of the index, and one block: the paper's code."""
 
 import math
 import os
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
@@ -13,52 +9,23 @@ import pytest
 from checks import distortion
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
+from spherical_coding import decode, encode, payload_bits, random_vectors, spec_of
 
 from gcodec.coding import golomb
-from gcodec.compressor import CHUNK, Guarantee, Payload, TensorSpec
+from gcodec.compressor import Guarantee, TensorSpec
 from gcodec.compressors import spherical_report as report
+from gcodec.compressors import spherical_single as single
 from gcodec.compressors.spherical import Spherical
-from gcodec.compressors.spherical_blocks import Rules, decode_chunk, encode_chunk, read_leaves
-from gcodec.compressors.spherical_choice import Problem
-from gcodec.compressors.spherical_plan import Plan, lengths_of
 from gcodec.compressors.spherical_search import find, stream
-from gcodec.dtypes import narrow
 from gcodec.errors import Corrupt, InvalidInput
 from gcodec.kernels import normals
 from gcodec.kernels import spherical as kernels
-from gcodec.pipeline import spans
-from gcodec.source import ArraySource
 from gcodec.theory.sphere import cap_bits, mean_cosine
 from gcodec.theory.spherical import golomb_mean_bits
-from gcodec.trials import _unbiased, _within
 
 NORMAL_999 = 3.291  # two-sided 99.9 % of the normal distribution
 CHI2_999 = 43.82  # 99.9 % of chi-square with 19 degrees of freedom
-GRADIENT = np.load(Path(__file__).parents[1] / "corpora" / "lm_up.npy")
-
-
-def encode(x: np.ndarray, kind: str, bound: float, **options: int) -> tuple[Payload, list[bytes]]:
-    payload = Spherical(**options).encode(ArraySource(x), Guarantee(kind, bound))
-    return payload, [payload.code(start, stop) for start, stop in spans(x.size, payload.chunk)]
-
-
-def decode(x: np.ndarray, payload: Payload, chunks: list[bytes]) -> np.ndarray:
-    decoder = Spherical.decoder(payload.head, TensorSpec(x.dtype, x.shape))
-    parts = [decoder(data, a, b - a) for data, (a, b) in zip(chunks, spans(x.size, payload.chunk), strict=True)]
-    return narrow(np.concatenate(parts), x.dtype).reshape(x.shape)
-
-
-def spec_of(x: np.ndarray) -> TensorSpec:
-    return TensorSpec(x.dtype, x.shape)
-
-
-def payload_bits(payload: Payload, chunks: list[bytes]) -> int:
-    return 8 * (len(payload.head) + sum(map(len, chunks)))
-
-
-def random_vectors(d: int, count: int) -> np.ndarray:
-    return np.random.default_rng(d).normal(size=(count, d)).astype(np.float32)
+VECTORS = 2000 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 250
 
 
 def test_normals_are_quantiles():
@@ -117,7 +84,7 @@ def test_tiled_search_equals_naive_search(length, alpha):
 def test_one_block_is_within_three_bits(d, alpha):
     """The mean length of whole payloads, and the paper's bound on the error, which holds surely."""
     bits, indices = [], []
-    for x in random_vectors(d, 250):
+    for x in random_vectors(d, VECTORS):
         payload, chunks = encode(x, "alpha", alpha)
         assert distortion(x, decode(x, payload, chunks)) <= alpha
         (found,) = report.index_report(payload.head, spec_of(x), Guarantee("alpha", alpha), [(chunks[0], d)])
@@ -125,6 +92,7 @@ def test_one_block_is_within_three_bits(d, alpha):
         indices.append(found.index_bits)
         assert report.cap_report(payload.head, spec_of(x), Guarantee("alpha", alpha), chunks[0], x).outside == 0
     least = cap_bits(alpha, d)
+    assert single.overhead_bits(single.Cap.of(Guarantee("alpha", alpha), d), x.dtype, len(payload.head)) == 0
     assert np.mean(bits) <= 31 + least + 3
     assert np.mean(indices) <= least + 3
     assert (
@@ -156,102 +124,6 @@ def test_rate_does_not_depend_on_the_direction(shape):
     assert abs(cosines.mean() - mean_cosine(0.5, 9)) < NORMAL_999 * cosines.std() / math.sqrt(seeds)
 
 
-FLOAT32 = hnp.arrays(np.float32, st.integers(1, 300), elements=st.floats(-100, 100, width=32)).filter(np.any)
-
-
-@given(FLOAT32, st.sampled_from([0.5, 0.1, 0.01]))
-def test_alpha_is_met_surely(x, alpha):
-    payload, chunks = encode(x, "alpha", alpha, max_draws=1 << 12)
-    assert distortion(x, decode(x, payload, chunks)) <= alpha
-
-
-@pytest.mark.parametrize("alpha", [0.5, 0.1, 0.01])
-def test_blocks_spend_the_bound(alpha):
-    x = np.random.default_rng(2).normal(size=20_000).astype(np.float32)
-    payload, chunks = encode(x, "alpha", alpha, max_draws=1 << 16)
-    assert 0.99 * alpha <= distortion(x, decode(x, payload, chunks)) <= alpha
-    checked = report.cap_report(payload.head, spec_of(x), Guarantee("alpha", alpha), chunks[0], x)
-    assert checked.outside == 0
-    assert checked.blocks > 500
-    classes = report.index_report(payload.head, spec_of(x), Guarantee("alpha", alpha), [(chunks[0], x.size)])
-    assert sum(c.blocks for c in classes) == checked.blocks
-    for one in classes:
-        if one.blocks > 100:
-            assert one.index_bits <= one.cap_bits + 3
-            assert abs(one.index_bits - golomb_mean_bits(one.cap_bits)) < 6 / math.sqrt(one.blocks) + 0.02
-
-
-def test_rate_on_gaussian_values():
-    x = np.random.default_rng(6).normal(size=1 << 16).astype(np.float32)
-    assert payload_bits(*encode(x, "alpha", 0.1)) / x.size < 2.05
-    assert payload_bits(*encode(x, "alpha", 0.5)) / x.size < 0.66
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("scale", [1e-44, 1e-30, 1.0, 3e37])
-@pytest.mark.parametrize("size", [1, 2, 3, 17, 1000])
-def test_any_size_and_scale(size, scale, dtype):
-    scale = scale**8 if dtype == np.float64 else scale
-    x = (np.random.default_rng(size).normal(size=size) * scale).astype(dtype)
-    if not x.any():
-        x[0] = np.finfo(dtype).smallest_subnormal
-    for kind, bound in (("alpha", 0.1), ("omega", 0.5)):
-        payload, chunks = encode(x, kind, bound, max_draws=1 << 14)
-        error = distortion(x, decode(x, payload, chunks))
-        assert error <= (bound if scale > 1e-40 else 0.3) if kind == "alpha" else math.isfinite(error)
-        assert kind == "alpha" or payload.expected <= bound
-
-
-def test_sparse_tensor_costs_little():
-    x = np.zeros(200_000, np.float32)
-    x[[5, 70_000, 199_999]] = [1, -2, 3]
-    payload, chunks = encode(x, "alpha", 0.1)
-    assert payload_bits(payload, chunks) < 2000
-    assert distortion(x, decode(x, payload, chunks)) <= 0.1
-
-
-def test_blocks_without_a_direction_are_split():
-    x = np.random.default_rng(8).normal(size=4096)
-    rules = Rules(zero=0.8, unbiased=False, max_draws=1 << 20)
-    plan = Problem(lambda: [(0, x)], 1.0, x.size, 0.1, rules, 0, 0).plan(8, 1.0, 1.0)
-    whole = encode_chunk(x, 0, plan, rules)
-    hurried = encode_chunk(x, 0, plan, Rules(zero=0.8, unbiased=False, max_draws=128))
-    spec = TensorSpec(np.dtype(np.float64), x.shape)
-    lengths = [np.bincount(read_leaves(one.data, x.size, plan).lengths, minlength=9) for one in (whole, hurried)]
-    assert lengths[0][8] > 1.5 * lengths[1][8] > 0
-    assert distortion(x, decode_chunk(hurried.data, x.size, plan, spec)) < 0.2
-
-
-@pytest.mark.parametrize(
-    ("x", "omega", "options"),
-    [
-        (GRADIENT.ravel()[:3000], 1.0, {"block": 8}),
-        (random_vectors(12, 1)[0], 1.0, {}),
-        (np.random.default_rng(9).normal(size=300) * (np.arange(300) % 10 == 0), 0.5, {"block": 10}),
-    ],
-    ids=["gradient", "one block", "sparse"],
-)  # fmt: skip
-def test_unbiased_over_seeds(x, omega, options):
-    errors, expected = [], 0.0
-    for seed in range(220):
-        payload, chunks = encode(x, "omega", omega, seed=seed, max_draws=1 << 13, **options)
-        errors.append((decode(x, payload, chunks).astype(np.float64) - x).ravel() / np.linalg.norm(x))
-        expected = payload.expected
-    gram = np.array(errors) @ np.array(errors).T
-    for _, ok, detail in (_unbiased(gram), _within(np.diag(gram), omega)):
-        assert ok, detail
-    assert 0.9 * omega < expected <= omega
-
-
-def test_unbiased_refuses_coarse_dtypes():
-    for dtype in ("float16", "bfloat16", "float8_e5m2"):
-        import ml_dtypes
-
-        x = np.ones(8, np.dtype(getattr(ml_dtypes, dtype, None) or dtype))
-        with pytest.raises(InvalidInput, match="rsd"):
-            encode(x, "omega", 1.0)
-
-
 def test_budget_errors_name_what_fits():
     x = random_vectors(64, 1)[0]
     with pytest.raises(InvalidInput, match=r"alpha of 0\.742 or more for 64 values, or 9 values at alpha = 0\.1"):
@@ -266,6 +138,7 @@ def test_budget_errors_name_what_fits():
         {"block": 300},
         {"max_draws": 1},
         {"max_draws": 1 << 40},
+        {"max_draws": 100.5},
         {"seed": -1},
         {"seed": 1 << 64},
     ):
@@ -273,111 +146,43 @@ def test_budget_errors_name_what_fits():
             encode(np.ones(400, np.float32), "alpha", 0.1, **options)
 
 
-def test_seed_reaches_the_decoder():
-    x = random_vectors(1000, 1)[0]
-    for y in (x, x[:8]):
-        heads = set()
-        for seed in (0, 1, 255, 256, (1 << 64) - 1):
-            payload, chunks = encode(y, "alpha", 0.1, seed=seed, max_draws=1 << 18)
-            assert distortion(y, decode(y, payload, chunks)) <= 0.1
-            assert report.describe(payload.head, spec_of(y), Guarantee("alpha", 0.1))["seed"] == seed
-            heads.add(payload.head)
-        assert len(heads) == 5
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("kind", "d", "bound"),
+    [
+        ("alpha", 1, 0.5),
+        ("alpha", 2, 1e-6),
+        ("alpha", 3, 1e-3),
+        ("alpha", 9, 0.99),
+        ("omega", 6, 0.1),
+        ("omega", 12, 10),
+    ],
+)
+def test_mean_bits_with_the_overhead(kind, d, bound, dtype):
+    guarantee = Guarantee(kind, bound)
+    cap = single.Cap.of(guarantee, d)
+    bits = []
+    for seed in range(100):
+        payload, chunks = encode(random_vectors(d, 1)[0].astype(dtype), kind, bound, seed=seed)
+        bits.append(payload_bits(payload, chunks) - single.overhead_bits(cap, np.dtype(dtype), len(payload.head)))
+    assert np.mean(bits) <= 34 + cap_bits(cap.alpha, d)
 
 
-def test_describe_and_random_vectors():
-    x = random_vectors(24, 1)[0]
-    guarantee = Guarantee("alpha", 0.5)
-    payload, _ = encode(x, "alpha", 0.5)
-    told = report.describe(payload.head, spec_of(x), guarantee)
-    assert told["mode"] == "one block"
-    assert told["classes"][0]["cap_bits"] == pytest.approx(cap_bits(0.5, 24), abs=0.01)
-    tried = report.try_vectors(payload.head, spec_of(x), guarantee, 100)
-    assert tried.index_bits <= tried.cap_bits + 3
-    assert abs(tried.index_bits - tried.expected_bits) < 0.6
+def test_worked_example():
+    """The one of the specification."""
+    x = np.array([3, -1, 0.5], np.float32)
+    payload, chunks = encode(x, "alpha", 0.1)
+    assert (payload.head.hex(), b"".join(chunks).hex()) == ("13", "c0b185")
+    assert decode(x, payload, chunks).tolist() == np.array([2.942309, -0.74521714, 0.15287624], np.float32).tolist()
+    drawn = [normals.normal_at(stream(0, 3), 168 + i) for i in range(3)]
+    assert drawn == [1.1716231375101078, -0.29674439784761636, 0.06087509810854941]
 
 
-def test_lengths_of_halves():
-    assert lengths_of(10) == [10, 5, 3, 2, 1]
-    assert lengths_of(1) == [1]
-    assert lengths_of(128) == [128, 64, 32, 16, 8, 4, 2, 1]
-
-
-@pytest.mark.parametrize(("size", "alpha"), [(500, 0.1), (500, 0.001), (8, 0.1)])
-def test_damaged_payloads(size, alpha):
-    x = np.random.default_rng(11).standard_t(2, size=size).astype(np.float32)
-    payload, (chunk,) = encode(x, "alpha", alpha, max_draws=1 << 12)
-    rng = np.random.default_rng(12)
-
-    def attempt(head: bytes, data: bytes) -> None:
-        try:
-            assert Spherical.decoder(head, spec_of(x))(data, 0, size).shape == (size,)
-        except Corrupt:
-            pass
-
-    for at in range(len(payload.head)):
-        with pytest.raises(Corrupt):
-            Spherical.decoder(payload.head[:at], spec_of(x))
-    for at in range(len(chunk)):
-        attempt(payload.head, chunk[:at])
-    with pytest.raises(Corrupt):
-        Spherical.decoder(payload.head + b"\0", spec_of(x))(chunk, 0, size)
-    with pytest.raises(Corrupt):
-        Spherical.decoder(payload.head, spec_of(x))(chunk + bytes(70), 0, size)
-    for _ in range(200):
-        head, data = bytearray(payload.head), bytearray(chunk)
-        head[rng.integers(len(head))] = rng.integers(256)
-        data[rng.integers(len(data))] = rng.integers(256)
-        attempt(bytes(head), chunk)
-        attempt(payload.head, bytes(data))
-        attempt(payload.head, rng.bytes(len(chunk)))
-
-
-def test_heads_out_of_range():
-    x = np.random.default_rng(13).normal(size=500).astype(np.float32)
-    payload, _ = encode(x, "alpha", 0.1, max_draws=1 << 12)
-    for at, value in ((0, 255), (0, 120), (1, 0), (1, 129), (3, 127)):
-        head = bytearray(payload.head)
-        head[at] = value
-        with pytest.raises(Corrupt):
-            Spherical.decoder(bytes(head), spec_of(x))(b"", 0, 500)
-    for field in (np.float32(np.nan), np.float32(-1), np.float32(np.inf)):
-        for at in (4, 8):
-            head = bytearray(payload.head)
-            head[at : at + 4] = field.tobytes()
-            with pytest.raises(Corrupt):
-                Plan.unpack(bytes(head))
-
-
-def test_same_bytes_from_two_threads():
-    x = np.random.default_rng(14).normal(size=CHUNK + 5000).astype(np.float32)
-    payload, chunks = encode(x, "alpha", 0.95, max_draws=1 << 10)
-    assert len(chunks) == 2
-    with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(lambda span: payload.code(*span), spans(x.size, payload.chunk))) == chunks
-    assert distortion(x, decode(x, payload, chunks)) <= 0.95
-
-
-PLAIN = """
-import sys, numpy as np
-sys.path.insert(0, sys.argv[1])
-from test_spherical import decode, encode
-x = np.random.default_rng(15).normal(size=96).astype(np.float32)
-for kind, bound, block in (("alpha", 0.3, 4), ("omega", 1.0, 6), ("alpha", 0.95, 96)):
-    payload, chunks = encode(x, kind, bound, block=block, max_draws=1 << 12, seed=2**64 - 1)
-    print(payload.head.hex(), b"".join(chunks).hex(), decode(x, payload, chunks).tobytes().hex(), payload.expected)
-"""
-
-
-def test_same_bytes_without_jit():
-    outputs = [
-        subprocess.run(
-            [sys.executable, "-W", "error", "-c", PLAIN, str(Path(__file__).parent)],
-            env=os.environ | {"NUMBA_DISABLE_JIT": disable},
-            capture_output=True,
-            check=True,
-        ).stdout
-        for disable in ("0", "1")
-    ]
-    assert outputs[0] == outputs[1]
-    assert len(outputs[0]) > 1000
+def test_exponents_of_one_block():
+    """In float64 they reach beyond what a power of two can be: index 0 is one bit, then 12 of exponent, 11 of mantissa."""
+    decoder = Spherical.decoder(b"\0", TensorSpec(np.dtype(np.float64), (3,)))
+    for exponent in (-1120, 0, 1100):
+        assert np.isfinite(decoder((exponent + 1120 << 11).to_bytes(3, "big"), 0, 3)).all()
+    for exponent in (1101, 2047, 2975):
+        with pytest.raises(Corrupt, match="exponent"):
+            decoder((exponent + 1120 << 11).to_bytes(3, "big"), 0, 3)

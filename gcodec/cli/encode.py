@@ -24,6 +24,8 @@ def encode(
     scope: opt.ScopeOpt = "tensor",
     seed: opt.SeedOpt = None,
     effort: opt.EffortOpt = None,
+    max_draws: opt.MaxDrawsOpt = None,
+    block: opt.BlockOpt = None,
     dtype: opt.DtypeOpt = None,
     nonfinite: opt.NonfiniteOpt = "refuse",
     threads: opt.ThreadsOpt = None,
@@ -41,7 +43,8 @@ def encode(
     output = output or encoded_name(input)
     methods, alphas = _rules(method, "--method"), {glob: _number(a) for glob, a in _rules(alpha, "--alpha").items()}
     options: dict[str, Any] = dict(method=methods.pop("", None), alpha=alphas.pop("", None), omega=omega)
-    options |= dict(lossless=lossless, seed=seed, effort=effort, nonfinite=nonfinite, threads=threads)
+    options |= dict(lossless=lossless, nonfinite=nonfinite, threads=threads)
+    options |= dict(seed=seed, effort=effort, max_draws=max_draws, block=block)
     defaulted = not (options["alpha"] or omega or lossless or options["method"] == "lossless")
     with tensor_file(input, dtype) as reader:
         tensors = list(reader.tensors())

@@ -28,6 +28,13 @@ AlphaOpt = Annotated[float | None, typer.Option(help="Largest relative squared L
 OmegaOpt = Annotated[float | None, typer.Option(help="Unbiased, with at most this expected relative squared L2 error.")]
 LosslessOpt = Annotated[bool, typer.Option("--lossless", help="Bit for bit.")]
 SeedOpt = Annotated[int | None, typer.Option(help="Seed of the compressors that draw random numbers.")]
+MaxDrawsOpt = Annotated[
+    int | None, typer.Option(help="sc: most directions tried for a block, 64 to 2^31; default: 2^22 = 4194304.")
+]
+BlockOpt = Annotated[
+    int | None,
+    typer.Option(help="sc: length of the longest blocks, 1 to 128; the tensor's size for one block; default: chosen."),
+]
 EffortOpt = Annotated[str | None, typer.Option(help="auto: best (fewest bytes, the default) or fast.")]
 ThreadsOpt = Annotated[int | None, typer.Option("-T", "--threads", help="Threads; default: one for each core.")]
 ForceOpt = Annotated[bool, typer.Option("-f", "--force", help="Overwrite an existing output.")]

@@ -10,6 +10,7 @@ arXiv 2010.03246 (2020).
 
 import math
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
@@ -58,6 +59,9 @@ class Spherical(Compressor):
         return self._encode_blocks(values, guarantee)
 
     def _check(self, source: Source, guarantee: Guarantee) -> None:
+        for name, value in (("seed", self.seed), ("max_draws", self.max_draws), ("block", self.block or 0)):
+            if not isinstance(value, Integral):
+                raise InvalidInput(f"{name} must be a whole number, not {value!r}")
         if not 0 <= self.seed < 1 << 64:
             raise InvalidInput(f"seed must be in 0…2^64−1, not {self.seed}")
         if not 2 * DRAWS_RATIO <= self.max_draws <= 1 << 31:
@@ -83,7 +87,8 @@ class Spherical(Compressor):
         rules = Rules(zero=0.8, unbiased=unbiased, max_draws=self.max_draws)
         total = math.fsum(energy(part) for _, part in values.pieces())
         problem = Problem(values.pieces, total, values.size, bound, rules, values.exponent, self.seed)
-        choice = choose(problem, LENGTHS if self.block is None else (self.block,))
+        lengths = tuple(k for k in LENGTHS if k <= values.size) or LENGTHS[:1]
+        choice = choose(problem, lengths if self.block is None else (self.block,))
         rules = replace(rules, zero=choice.zero)
         problem = replace(problem, rules=rules)
         survey = problem.solve(choice.length, choice.spread, problem.first_step())

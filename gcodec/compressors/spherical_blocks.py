@@ -14,12 +14,13 @@ from ..compressor import TensorSpec
 from ..dtypes import work_dtype
 from ..errors import Corrupt
 from ..kernels import spherical as kernels
+from ..kernels import spherical_tree as tree
 from .scaled import power_of_two
 from .spherical_plan import Plan, lengths_of
 from .spherical_search import find, stream
 
 _COINS = 1 << 32  # number of the first stream of coins for unbiased rounding
-_MAX_LEVEL = (1 << kernels.MAX_EXPONENT - 1) - 1
+_MAX_LEVEL = (1 << tree.MAX_EXPONENT - 1) - 1
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def encode_chunk(values: np.ndarray, start: int, plan: Plan, rules: Rules) -> Co
     all_levels = np.concatenate([levels[k] for k in order])
     all_indices = np.concatenate([indices[k] for k in order])
     out = np.zeros(64 + 128 * all_levels.size, dtype=np.uint8)
-    size = kernels.write_tree(
+    size = tree.write_tree(
         values.size, plan.length, plan.counts, plan.base, plan.moduli, cursor, all_levels, all_indices, out
     )
     return Coded(out[:size].tobytes(), heights, counts)
@@ -129,7 +130,7 @@ def _search(nodes: Nodes, plan: Plan, rules: Rules) -> tuple[np.ndarray, np.ndar
     if chosen.size:
         (classes,) = (one for one in plan.classes if one.length == k)
         which = nodes.levels[chosen] - 1
-        limits = np.minimum(classes.moduli * (kernels.MAX_QUOTIENT + 1), rules.max_draws)
+        limits = np.minimum(classes.moduli * (tree.MAX_QUOTIENT + 1), rules.max_draws)
         found, projections = find(
             nodes.blocks[chosen], nodes.norms[chosen], classes.caps[which], limits[which], plan.seed
         )
@@ -164,7 +165,7 @@ def read_leaves(data: bytes, count: int, plan: Plan) -> Leaves:
     room = count + plan.length
     lengths, levels, indices = (np.empty(room, dtype=np.int64) for _ in range(3))
     coded = np.frombuffer(data, dtype=np.uint8)
-    leaves = kernels.read_tree(coded, count, plan.length, plan.counts, plan.base, plan.moduli, lengths, levels, indices)
+    leaves = tree.read_tree(coded, count, plan.length, plan.counts, plan.base, plan.moduli, lengths, levels, indices)
     if leaves < 0:
         raise Corrupt("sc: a chunk's data cannot be right")
     return Leaves(lengths[:leaves], levels[:leaves], indices[:leaves])

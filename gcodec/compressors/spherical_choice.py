@@ -16,12 +16,14 @@ from .spherical_blocks import Nodes, Rules, walk, with_centroids
 from .spherical_plan import Plan, classes_within, lengths_of
 from .step_search import solve_step
 
-LENGTHS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128)
-SPREADS = (0.7, 1.4, 2.0)  # of the caps, tried after 1
+LENGTHS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128)  # below 4, single values would be cheaper: not spherical
+SPREADS = (0.5, 1.0, 2.0)  # factors of the caps
+_NEAR = (0.7, 1.4)  # of the best one of them
 ZEROS = (0.5, 0.8, 1.1)
 _SINGLE_LEVELS = 64  # of single values that are told apart in a survey
 _SAMPLE, _RUN = 1 << 16, 1 << 12
 _TOLERANCE = 0.002
+_TRIES = 8  # of steps for a candidate
 
 Chunks = Callable[[], Iterable[tuple[int, np.ndarray]]]  # (flat index, float64 values) of consecutive pieces
 
@@ -135,7 +137,7 @@ class Problem:
     def survey(self, length: int, spread: float, step: float) -> Survey:
         return Survey.of(self.chunks(), self.plan(length, spread, step), self.rules)
 
-    def solve(self, length: int, spread: float, start: float, tolerance: float = _TOLERANCE) -> Survey:
+    def solve(self, length: int, spread: float, start: float, tolerance: float = _TOLERANCE, tries: int = 24) -> Survey:
         """The survey at a step whose expected error is just below the bound, or at the best step tried."""
         tried: dict[float, Survey] = {}
 
@@ -143,7 +145,7 @@ class Problem:
             tried[step] = self.survey(length, spread, step)
             return max(tried[step].error() / self.energy, 0.0)
 
-        step = solve_step(distortion, self.bound, start, tolerance)
+        step = solve_step(distortion, self.bound, start, tolerance, tries)
         return tried[step] if step > 0 else min(tried.values(), key=Survey.error)
 
     def first_step(self) -> float:
@@ -159,7 +161,8 @@ class Choice:
 
 
 def choose(problem: Problem, lengths: tuple[int, ...]) -> Choice:
-    """The best block length (of every second one, then its neighbours), factor of the caps, and dead zone, on a sample."""
+    """The best block length and factor of the caps (of every second length, then what is near the best), and dead zone, on a
+    sample. Both at once: at low rates either is good only with the other."""
     sample = _sampled(problem)
     if sample.energy == 0:  # the sample met only zeros: sparse, so long blocks
         return Choice(max(lengths), 1.0, 1.1)
@@ -169,15 +172,18 @@ def choose(problem: Problem, lengths: tuple[int, ...]) -> Choice:
     def cost(choice: Choice) -> float:
         nonlocal step
         rules = replace(sample.rules, zero=choice.zero)
-        survey = replace(sample, rules=rules).solve(choice.length, choice.spread, step, 10 * _TOLERANCE)
+        survey = replace(sample, rules=rules).solve(choice.length, choice.spread, step, 10 * _TOLERANCE, _TRIES)
         step = survey.plan.step
         miss = max(survey.error() / (sample.energy * sample.bound), 1e-3)
         return survey.bits() + 0.5 * sample.size * np.log2(miss)
 
-    best = min((Choice(k, 1.0, 0.8) for k in lengths[::2]), key=cost)
+    def with_spreads(some: tuple[int, ...]) -> list[Choice]:
+        return [Choice(k, spread, 0.8) for k in some for spread in SPREADS]
+
+    best = min(with_spreads(lengths[::2]), key=cost)
     at = lengths.index(best.length)
-    best = min([best, *(replace(best, length=k) for k in lengths[max(at - 1, 0) : at + 2 : 2])], key=cost)
-    best = min([best, *(replace(best, spread=spread) for spread in SPREADS)], key=cost)
+    best = min([best, *with_spreads(lengths[max(at - 1, 0) : at + 2])], key=cost)
+    best = min([best, *(replace(best, spread=best.spread * factor) for factor in _NEAR)], key=cost)
     if not problem.rules.unbiased:
         best = min((replace(best, zero=zero) for zero in ZEROS), key=cost)
     return best

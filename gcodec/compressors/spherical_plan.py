@@ -16,7 +16,8 @@ import numpy as np
 
 from ..coding import golomb
 from ..errors import Corrupt
-from ..kernels import spherical as kernels
+from ..kernels import spherical_tree as tree
+from ..kernels.spherical import MAX_LENGTH
 from ..theory.sphere import cap_bits, mean_cosine
 from ..theory.spherical import golomb_mean_bits, golomb_parameter
 from .spherical_search import stream
@@ -92,7 +93,7 @@ def classes_within(length: int, spread: float, max_draws: int) -> Classes:
     """The classes of a length whose caps need at most max_draws / DRAWS_RATIO draws on average; the scales are all 1."""
     most = math.log2(max_draws / DRAWS_RATIO)
     caps, codes = [], []
-    for n in range(1, kernels.MAX_CLASSES + 1):
+    for n in range(1, tree.MAX_CLASSES + 1):
         alpha = cap_of(length, n, spread)
         bits = cap_bits(alpha, length)
         if bits > most:
@@ -188,13 +189,13 @@ def _unpack(head: bytes) -> Plan:
     length, exponent, step, spread = _FRONT.unpack_from(head, 1 + seed_length)
     at = 1 + seed_length + _FRONT.size
     sound = seed_length <= 8 and abs(exponent) <= _MAX_EXPONENT and 0 < step < math.inf and 0 < spread < math.inf
-    if not sound or not 1 <= length <= kernels.MAX_LENGTH or seed.bit_length() <= 8 * seed_length - 8:
+    if not sound or not 1 <= length <= MAX_LENGTH or seed.bit_length() <= 8 * seed_length - 8:
         raise Corrupt("sc: the head has a field out of range")
     layout, unit = (_UNBIASED_CLASS, 1.0) if unbiased else (_CLASS, _SCALE_UNIT)
     classes = []
     for k in lengths_of(length)[:-1]:
         count = head[at]
-        if count > kernels.MAX_CLASSES:
+        if count > tree.MAX_CLASSES:
             raise Corrupt(f"sc: {count} classes of length {k}")
         rows = [layout.unpack_from(head, at + 1 + i * layout.size) for i in range(count)]
         at += 1 + count * layout.size

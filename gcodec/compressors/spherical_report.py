@@ -6,41 +6,56 @@ The index of a direction is geometric with success P(α, k), the share of the sp
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..compressor import Guarantee, TensorSpec
 from ..dtypes import widen
 from ..kernels import spherical as kernels
-from ..source import ArraySource
-from ..theory.sphere import cap_bits
+from ..kernels import spherical_tree as tree
 from ..theory.spherical import geometric_entropy
 from . import spherical_single as single
 from .scaled import power_of_two
-from .spherical import Spherical
 from .spherical_blocks import Leaves, read_leaves
 from .spherical_plan import BLOCKS, Classes, Plan
-from .spherical_search import stream
+from .spherical_search import find, stream
 
 _ROUNDING = 1e-9  # of a cosine, when a block is projected again
+_BATCH = 1 << 20  # values of random vectors that are searched for together
 
 
 @dataclass(frozen=True)
 class ClassReport:
-    """The blocks of one length and level in some chunks: how many; mean bits of their index, measured and in theory."""
+    """The blocks of one length and level in some chunks.
+
+    blocks: how many. index_bits: of their indices together. spread: Σ over chunks of √(Σ over indices of the square of the
+    number of blocks that have it). Blocks of one chunk with the same index may be copies of each other, and what chance
+    did to one it did to all; so spread/blocks bounds what 1/√blocks would be for independent ones.
+    """
 
     length: int
     level: int
     cap: float
     cap_bits: float
-    blocks: int
-    index_bits: float
+    blocks: int = 0
+    index_bits: float = 0.0
+    spread: float = 0.0
 
     @property
     def expected_bits(self) -> float:
-        """The entropy of the index: −log2 P + log2 e but for large P."""
+        """The entropy of one index: −log2 P + log2 e but for large P."""
         return geometric_entropy(self.cap_bits)
+
+    def plus(self, indices: np.ndarray, modulus: int) -> "ClassReport":
+        """With the blocks that have these indices, of one more chunk."""
+        _, copies = np.unique(indices, return_counts=True)
+        return replace(
+            self,
+            blocks=self.blocks + indices.size,
+            index_bits=self.index_bits + float(_golomb_lengths(indices, modulus).sum()),
+            spread=self.spread + float(np.sqrt((copies * copies).sum())),
+        )
 
 
 @dataclass(frozen=True)
@@ -97,32 +112,28 @@ def index_report(
 ) -> list[ClassReport]:
     """Measured and expected bits of the indices, by class, over chunks (bytes, number of values)."""
     plan = _plan_of(head, spec, guarantee)
-    counts = {one.length: np.zeros(len(one) + 1) for one in plan.classes}
-    bits = {one.length: np.zeros(len(one) + 1) for one in plan.classes}
+    reports = _reports(plan)
     for data, count in chunks:
         leaves = _leaves_of(head, data, count, plan)
-        for one in plan.classes:
-            here = (leaves.lengths == one.length) & (leaves.levels > 0)
-            levels = leaves.levels[here]
-            lengths = _golomb_lengths(leaves.indices[here], one.moduli[levels - 1])
-            counts[one.length] += np.bincount(levels, minlength=len(one) + 1)
-            bits[one.length] += np.bincount(levels, lengths, len(one) + 1)
-    return [
-        ClassReport(one.length, n, float(one.caps[n - 1]), float(one.cap_bits[n - 1]), blocks, total / max(blocks, 1))
+        for (length, level), one in reports.items():
+            indices = leaves.indices[(leaves.lengths == length) & (leaves.levels == level)]
+            reports[length, level] = one.plus(indices, int(plan.moduli[plan.base[length] + level - 1]))
+    return list(reports.values())
+
+
+def _reports(plan: Plan) -> dict[tuple[int, int], ClassReport]:
+    """Of each class of a plan, by length and level, with no blocks yet."""
+    return {
+        (one.length, n + 1): ClassReport(one.length, n + 1, float(one.caps[n]), float(one.cap_bits[n]))
         for one in plan.classes
-        for n, blocks, total in zip(
-            range(1, len(one) + 1),
-            counts[one.length][1:].astype(int).tolist(),
-            bits[one.length][1:].tolist(),
-            strict=True,
-        )
-    ]
+        for n in range(len(one))
+    }
 
 
-def _golomb_lengths(indices: np.ndarray, moduli: np.ndarray) -> np.ndarray:
-    digits = np.frexp(moduli)[1] - 1
-    spare = (2 << digits) - moduli
-    return indices // moduli + 1 + digits + (indices % moduli >= spare)
+def _golomb_lengths(indices: np.ndarray, modulus: int) -> np.ndarray:
+    digits = modulus.bit_length() - 1
+    spare = (2 << digits) - modulus
+    return indices // modulus + 1 + digits + (indices % modulus >= spare)
 
 
 def cap_report(head: bytes, spec: TensorSpec, guarantee: Guarantee, data: bytes, values: np.ndarray) -> CapReport:
@@ -148,14 +159,16 @@ def cap_report(head: bytes, spec: TensorSpec, guarantee: Guarantee, data: bytes,
 
 
 def try_vectors(head: bytes, spec: TensorSpec, guarantee: Guarantee, trials: int) -> ClassReport:
-    """Code `trials` random directions as the one block of this head was: `index_bits` is the mean over them."""
+    """The indices that `trials` random directions would have as the one block of this head."""
     plan = _plan_of(head, spec, guarantee)
-    numbers = np.random.default_rng(plan.seed)
-    total = 0.0
-    alpha = float(plan.classes[0].caps[0])
-    for _ in range(trials):
-        values = numbers.standard_normal(spec.size).astype(np.float32)
-        payload = Spherical(seed=plan.seed, block=spec.size).encode(ArraySource(values), guarantee)
-        (report,) = index_report(payload.head, spec, guarantee, [(payload.code(0, spec.size), spec.size)])
-        total += report.index_bits
-    return ClassReport(spec.size, 1, alpha, cap_bits(alpha, spec.size), trials, total / trials)
+    (one,) = _reports(plan).values()
+    modulus = int(plan.moduli[0])
+    limit = modulus * (tree.MAX_QUOTIENT + 1)
+    numbers = np.random.default_rng(0)
+    indices = []
+    for start in range(0, trials, rows := max(1, _BATCH // spec.size)):
+        blocks = numbers.standard_normal((min(rows, trials - start), spec.size))
+        norms = np.sqrt(np.einsum("ij,ij->i", blocks, blocks))
+        found, _ = find(blocks, norms, np.full(len(blocks), one.cap), np.full(len(blocks), limit), plan.seed)
+        indices.append(found)
+    return one.plus(np.concatenate(indices), modulus)

@@ -21,7 +21,9 @@ from .scaled import energy, power_of_two
 from .spherical_search import find, stream
 
 MAX_LENGTH = 1 << 16
+MAX_HEAD = 10  # bytes; all heads with blocks are longer
 SEEDED = golomb.CODES  # first byte of a head with a seed; without one, that byte is the Golomb code itself
+_MAX_EXPONENT = 1100  # of the scale: that of any float64 tensor is below
 _DIGITS = 8  # fewest binary digits of the scale behind the point
 _SLACK = 2.0**-13  # share of the bound that pays for rounding the scale
 _COINS = 1 << 32  # number of the stream whose first number rounds the scale
@@ -102,6 +104,11 @@ def exponent_field(dtype: np.dtype) -> tuple[int, int]:
     return (12, 1120) if dtype == np.float64 else (9, 176)
 
 
+def overhead_bits(cap: Cap, dtype: np.dtype, head_length: int) -> int:
+    """What a payload may take beyond 31 − log2 P + 3 bits on average: a seed, a float64's exponent, digits for a small bound."""
+    return 8 * (head_length - 1) + exponent_field(dtype)[0] - 9 + cap.digits - _DIGITS
+
+
 def encode(
     values: np.ndarray, exponent: int, cap: Cap, seed: int, max_draws: int, spec: TensorSpec
 ) -> tuple[bytes, bytes]:
@@ -149,7 +156,7 @@ class Head:
     def unpack(head: bytes) -> "Head":
         if len(head) == 1 and head[0] < golomb.CODES:
             return Head(0, head[0])
-        if not 3 <= len(head) <= 10 or head[0] != SEEDED or head[1] >= golomb.CODES or head[-1] == 0:
+        if not 3 <= len(head) <= MAX_HEAD or head[0] != SEEDED or head[1] >= golomb.CODES or head[-1] == 0:
             raise Corrupt("sc: the head cannot be right")
         return Head(int.from_bytes(head[2:], "little"), head[1])
 
@@ -178,6 +185,8 @@ def decode(data: bytes, count: int, head: Head, spec: TensorSpec) -> np.ndarray:
     rest = int.from_bytes(data, "big")
     scale = 1 + (rest & ((1 << digits) - 1)) * 2.0**-digits
     exponent = (rest >> digits & ((1 << width) - 1)) - bias
+    if exponent > _MAX_EXPONENT:
+        raise Corrupt("sc: a chunk's exponent is out of range")
     out = np.empty(count, dtype=work_dtype(spec.dtype))
     with np.errstate(over="ignore"):  # in plain Python
         kernels.fill_direction(

@@ -115,11 +115,11 @@ def encode_sign(out, low, width, pos, bit):
 def adapt_row(bounds, counts, row, symbol):
     """Move a row's bounds towards certainty of `symbol`."""
     count = counts[row]
-    shift = SHIFT[count] & 15  # below 16 anyway: told to the compiler
-    cells, goals = bounds[row], GOALS[symbol]
-    for i in range(SYMBOLS):
-        cells[i] += np.int32(np.int32(goals[i] - cells[i]) >> shift)
-    counts[row] = count + (count < COUNT_MASK)
+    shift = np.int32(SHIFT[count] & 15)  # below 16 anyway: told to the compiler
+    for i in range(bounds.shape[1]):  # not a constant: LLVM would unroll the loop before it could vectorise it
+        bound = bounds[row, i]
+        bounds[row, i] = np.int32(bound + np.int32(np.int32(GOALS[symbol, i] - bound) >> shift))
+    counts[row] = min(count + 1, COUNT_MASK)
 
 
 @njit
@@ -135,7 +135,7 @@ def encode_symbol(out, low, width, pos, bounds, counts, row, symbol):
     if low >= WIDTH_MAX:
         low = carry(out, low, pos)
     adapt_row(bounds, counts, row, symbol)
-    if width < WIDTH_MIN:
+    while width < WIDTH_MIN:  # twice where the symbol is one that had hardly been thought possible
         low, width, pos = emit(out, low, width, pos)
     return low, width, pos
 
@@ -220,24 +220,35 @@ def decode_sign(data, code, width, pos):
 
 
 @njit
+def decode_sign_if(data, code, width, pos, present):
+    """`decode_sign` if present is 1, else nothing and the bit 0; without a branch that would be mispredicted."""
+    width >>= present
+    bit = np.int64(code >= width) & present
+    code = min(code - width * bit, width - 1)
+    if width < WIDTH_MIN:
+        code = take(data, code, pos)
+        width <<= 16
+        pos += 2
+    return bit, code, width, pos
+
+
+@njit
 def decode_symbol(data, code, width, pos, bounds, counts, row):
     """Mirror of `encode_symbol`: gives (symbol, code, width, pos)."""
     unit = width >> CODED_BITS
-    cells = bounds[row]
     spare = BOUND_BITS - CODED_BITS
-    place = np.int32((min(code // unit, (1 << CODED_BITS) - 1) << spare) | ((1 << spare) - 1))
     below = np.int32(0)
-    for i in range(SYMBOLS):
-        below += np.int32(cells[i] <= place)
+    for i in range(bounds.shape[1]):  # as in adapt_row
+        below += np.int32(unit * np.int64(bounds[row, i] >> spare) <= code)
     symbol = np.int64(below) - 1
-    first = np.int64(cells[symbol] >> spare)
+    first = np.int64(bounds[row, symbol] >> spare)
     if symbol < SYMBOLS - 1:
-        last = np.int64(cells[symbol + 1] >> spare)
+        last = np.int64(bounds[row, symbol + 1] >> spare)
         code, width = code - unit * first, unit * (last - first)
     else:
         code, width = code - unit * first, width - unit * first
     adapt_row(bounds, counts, row, symbol)
-    if width < WIDTH_MIN:
+    while width < WIDTH_MIN:
         code = take(data, code, pos)
         width <<= 16
         pos += 2

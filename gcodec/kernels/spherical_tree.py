@@ -1,0 +1,245 @@
+"""Kernels of spherical compression in blocks: the levels and indices of a chunk's blocks to bytes and back.
+
+A tensor is cut into blocks of one length; a block that is too loud for it is split in halves, again and again, down to
+single values. What is coded of a block is its level (the norm in steps: 0 for a block of zeros; one beyond the last
+class of this length: split) and the index of its direction.
+"""
+
+import numpy as np
+
+from . import range_coder as rc
+from ._jit import njit
+
+MAX_CLASSES = 15
+MAX_QUOTIENT = 255  # of a Golomb code
+MAX_EXPONENT = 40  # of the level of a single value
+
+CONTEXTS = 16
+BINS = MAX_CLASSES + 1
+ENERGY_BITS = 10  # binary places of the running energy
+MEMORY = 16  # values over which it is averaged
+
+
+@njit
+def new_models(length):
+    """The adaptive bits of a chunk: BINS a context and length, and after them those of single values' exponents."""
+    models = np.empty((length + 1) * CONTEXTS * BINS + MAX_EXPONENT, dtype=np.int64)
+    models[:] = 1 << (rc.P_BITS + rc.COUNT_BITS - 1)
+    return models
+
+
+@njit
+def first_bin(length, energy):
+    """Where the bits of a block's level begin: its context is the octave of the square of the level to be expected."""
+    context = 0
+    expected = energy * length >> (ENERGY_BITS - 5)
+    while expected > 0 and context < CONTEXTS - 1:
+        expected >>= 1
+        context += 1
+    return (length * CONTEXTS + context) * BINS
+
+
+@njit
+def next_energy(energy, length, level):
+    """The running energy a value, in squared steps, after a block."""
+    seen = min(level, 1 << 15)
+    seen = (seen * seen << ENERGY_BITS) // length
+    return energy + (seen - energy) * length // (length + MEMORY)
+
+
+@njit
+def put_bits(out, low, width, pos, value, count):
+    """Code `count` equiprobable bits, the highest 16 first."""
+    while count > 16:
+        count -= 16
+        low, width, pos = rc.encode_bits(out, low, width, pos, (value >> count) & 0xFFFF, 16)
+    return rc.encode_bits(out, low, width, pos, value & ((1 << count) - 1), count)
+
+
+@njit
+def take_bits(data, code, width, pos, count):
+    """Mirror of `put_bits`: gives (value, code, width, pos)."""
+    value = 0
+    while count > 16:
+        count -= 16
+        part, code, width, pos = rc.decode_bits(data, code, width, pos, 16)
+        value = value << 16 | part
+    part, code, width, pos = rc.decode_bits(data, code, width, pos, count)
+    return value << count | part, code, width, pos
+
+
+@njit
+def bit_length(value):
+    """Binary digits of a non-negative integer."""
+    digits = 0
+    while value > 0:
+        value >>= 1
+        digits += 1
+    return digits
+
+
+@njit
+def digits_of(moduli):
+    """⌊log2 m⌋ of each modulus."""
+    digits = np.empty(moduli.size, dtype=np.int64)
+    for i in range(moduli.size):
+        digits[i] = bit_length(moduli[i]) - 1
+    return digits
+
+
+@njit
+def put_golomb(out, low, width, pos, index, modulus, digits):
+    """Golomb code: the quotient in ones ended by a zero, the remainder in truncated binary; digits: ⌊log2 modulus⌋."""
+    for _ in range(index // modulus):
+        low, width, pos = rc.encode_sign(out, low, width, pos, 1)
+    low, width, pos = rc.encode_sign(out, low, width, pos, 0)
+    rest = index % modulus
+    spare = (2 << digits) - modulus
+    if rest < spare:
+        return put_bits(out, low, width, pos, rest, digits)
+    rest += spare
+    low, width, pos = put_bits(out, low, width, pos, rest >> 1, digits)
+    return rc.encode_sign(out, low, width, pos, rest & 1)  # apart, since rounding makes 15 bits unlike 14 + 1
+
+
+@njit
+def take_golomb(data, code, width, pos, modulus, digits):
+    """Mirror of `put_golomb`: gives (index, or −1 when the quotient is too large, code, width, pos)."""
+    quotient = 0
+    while True:
+        bit, code, width, pos = rc.decode_sign(data, code, width, pos)
+        if bit == 0:
+            break
+        quotient += 1
+        if quotient > MAX_QUOTIENT:
+            return -1, code, width, pos
+    spare = (2 << digits) - modulus
+    rest, code, width, pos = take_bits(data, code, width, pos, digits)
+    if rest >= spare:
+        bit, code, width, pos = rc.decode_sign(data, code, width, pos)
+        rest = 2 * rest + bit - spare
+    return quotient * modulus + rest, code, width, pos
+
+
+@njit
+def put_level(out, low, width, pos, models, at, level, top, exponents):
+    """Code a level in 0…top: one adaptive bit "more?" for each smaller one. Single values (exponents ≥ 0, the place of
+    their bits) have no top: BINS ones announce an Elias gamma code of what is left."""
+    for i in range(min(top, BINS)):
+        more = int(level > i)
+        low, width, pos = rc.encode_bit(out, low, width, pos, models, at + i, more)
+        if more == 0:
+            return low, width, pos
+    if exponents < 0:
+        return low, width, pos
+    rest = level - BINS + 1
+    digits = bit_length(rest) - 1
+    for i in range(digits):
+        low, width, pos = rc.encode_bit(out, low, width, pos, models, exponents + i, 1)
+    if digits < MAX_EXPONENT - 1:
+        low, width, pos = rc.encode_bit(out, low, width, pos, models, exponents + digits, 0)
+    return put_bits(out, low, width, pos, rest & ((1 << digits) - 1), digits)
+
+
+@njit
+def take_level(data, code, width, pos, models, at, top, exponents):
+    """Mirror of `put_level`: gives (level, code, width, pos)."""
+    for i in range(min(top, BINS)):
+        more, code, width, pos = rc.decode_bit(data, code, width, pos, models, at + i)
+        if not more:
+            return i, code, width, pos
+    if exponents < 0:
+        return top, code, width, pos
+    digits = 0
+    while digits < MAX_EXPONENT - 1:
+        more, code, width, pos = rc.decode_bit(data, code, width, pos, models, exponents + digits)
+        if not more:
+            break
+        digits += 1
+    rest, code, width, pos = take_bits(data, code, width, pos, digits)
+    return (1 << digits) + rest + BINS - 1, code, width, pos
+
+
+@njit
+def write_tree(count, length, classes, base, moduli, cursor, levels, indices, out):
+    """Code the blocks of a chunk; gives the number of bytes written to `out`.
+
+    classes, base (int64, by length): how many classes a length has and where its Golomb moduli begin. levels, indices:
+    int64, the blocks of each length in order of their place, from cursor[length] (int64, by length; used up). An
+    index is coded when the level is neither 0 nor beyond the classes; that of a single value is 1 for a negative one.
+    """
+    digits = digits_of(moduli)
+    models = new_models(length)
+    exponents = models.size - MAX_EXPONENT
+    stack = np.empty(2 * bit_length(length) + 2, dtype=np.int64)
+    energy = 0
+    low, width, pos = 0, rc.WIDTH_MAX, 0
+    for _ in range(0, count, length):
+        stack[0] = length
+        depth = 1
+        while depth > 0:
+            depth -= 1
+            k = stack[depth]
+            level = levels[cursor[k]]
+            index = indices[cursor[k]]
+            cursor[k] += 1
+            at = first_bin(k, energy)
+            if k == 1:
+                low, width, pos = put_level(out, low, width, pos, models, at, level, BINS, exponents)
+                if level > 0:
+                    low, width, pos = rc.encode_sign(out, low, width, pos, index)
+            else:
+                low, width, pos = put_level(out, low, width, pos, models, at, level, classes[k] + 1, -1)
+                if level > classes[k]:
+                    stack[depth] = k // 2
+                    stack[depth + 1] = k - k // 2
+                    depth += 2
+                    continue
+                if level > 0:
+                    at = base[k] + level - 1
+                    low, width, pos = put_golomb(out, low, width, pos, index, moduli[at], digits[at])
+            energy = next_energy(energy, k, level)
+    return rc.flush(out, low, width, pos)
+
+
+@njit
+def read_tree(data, count, length, classes, base, moduli, lengths, levels, indices):
+    """Mirror of `write_tree`: fills lengths, levels and indices (int64, `count` rounded up to whole blocks) with the
+    blocks that were not split, in order. Gives their number, or −1 when the data cannot be right."""
+    digits = digits_of(moduli)
+    models = new_models(length)
+    exponents = models.size - MAX_EXPONENT
+    stack = np.empty(2 * bit_length(length) + 2, dtype=np.int64)
+    energy = 0
+    blocks = 0
+    code, width, pos = rc.start(data)
+    for _ in range(0, count, length):
+        stack[0] = length
+        depth = 1
+        while depth > 0:
+            depth -= 1
+            k = stack[depth]
+            at = first_bin(k, energy)
+            index = 0
+            if k == 1:
+                level, code, width, pos = take_level(data, code, width, pos, models, at, BINS, exponents)
+                if level > 0:
+                    index, code, width, pos = rc.decode_sign(data, code, width, pos)
+            else:
+                level, code, width, pos = take_level(data, code, width, pos, models, at, classes[k] + 1, -1)
+                if level > classes[k]:
+                    stack[depth] = k // 2
+                    stack[depth + 1] = k - k // 2
+                    depth += 2
+                    continue
+                if level > 0:
+                    at = base[k] + level - 1
+                    index, code, width, pos = take_golomb(data, code, width, pos, moduli[at], digits[at])
+                    if index < 0:
+                        return -1
+            lengths[blocks] = k
+            levels[blocks] = level
+            indices[blocks] = index
+            blocks += 1
+            energy = next_energy(energy, k, level)
+    return blocks if pos >= data.size else -1

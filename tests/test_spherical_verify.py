@@ -1,0 +1,118 @@
+"""What `verify`, the command line and the documentation say of `sc`."""
+
+import importlib.util
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checks import run_cli
+from spherical_coding import encode, random_vectors, spec_of
+
+import gcodec
+from gcodec import method_checks
+from gcodec.compressor import Guarantee
+from gcodec.compressors import spherical_report as report
+from gcodec.compressors.spherical_report import ClassReport
+from gcodec.theory.sphere import cap_bits
+
+ROOT = Path(__file__).parents[1]
+GRADIENT = np.load(ROOT / "corpora" / "lm_up.npy")
+
+
+def verified(x: np.ndarray, trials: int = 0, **options) -> tuple[dict, dict]:
+    """What verify says of an array against its encoding, and its checks by name."""
+    (tensor,) = gcodec.verify(gcodec.encode(x, "sc", **options), x, trials=trials)["tensors"]
+    return tensor, {check["name"]: check for check in tensor["checks"]}
+
+
+def test_describe_and_random_vectors():
+    x = random_vectors(24, 1)[0]
+    guarantee = Guarantee("alpha", 0.5)
+    payload, _ = encode(x, "alpha", 0.5)
+    told = report.describe(payload.head, spec_of(x), guarantee)
+    assert told["mode"] == "one block"
+    assert told["classes"][0]["cap_bits"] == pytest.approx(cap_bits(0.5, 24), abs=0.01)
+    tried = report.try_vectors(payload.head, spec_of(x), guarantee, 100)
+    assert tried.blocks == 100
+    assert tried.index_bits <= 100 * (tried.cap_bits + 3)
+    assert abs(tried.index_bits / 100 - tried.expected_bits) < 0.6
+
+
+@pytest.mark.parametrize("bound", [{"alpha": 0.1}, {"omega": 1.0}], ids=["alpha", "omega"])
+def test_a_tensor_in_blocks(bound):
+    tensor, checks = verified(GRADIENT[:128], **bound)
+    assert all(check["ok"] for check in checks.values())
+    assert "−log2 P + 3" in checks["index"]["detail"] and "−log2 P + log2 e" in checks["index"]["detail"]
+    gap = (tensor["payload_bits"] - tensor["lower_bound_bits"]) / GRADIENT[:128].size
+    assert f"{gap:+.4f} bits per coordinate" in checks["average case"]["detail"]
+    assert checks["caps"]["detail"].startswith("0 of ")
+    assert tensor["upper_bound_bits"] is None
+
+
+@pytest.mark.parametrize("bound", [{"alpha": 0.5}, {"omega": 1.0}], ids=["alpha", "omega"])
+def test_one_block_and_trials(bound):
+    x = random_vectors(20, 1)[0]
+    tensor, checks = verified(x, trials=200, seed=5, **bound)
+    assert all(check["ok"] for check in checks.values())
+    assert "200 blocks" in checks["index, random vectors"]["detail"]
+    if "alpha" in bound:
+        assert tensor["upper_bound_bits"] == pytest.approx(31 + cap_bits(0.5, 20) + 3 + 16, abs=0.01)  # 16: a seed
+    else:
+        assert "unbiased" in checks and "expected distortion" in checks
+
+
+def test_trials_of_a_block_beyond_the_default_budget():
+    _, checks = verified(random_vectors(20, 1)[0], trials=20, alpha=0.4, block=20, max_draws=1 << 28)
+    assert all(check["ok"] for check in checks.values())
+
+
+def test_copies_of_a_block_are_no_evidence():
+    """All blocks have one index, here a very long one: whatever luck its search had says nothing about the mean."""
+    block = np.random.default_rng(38).normal(size=8).astype(np.float32)
+    x = np.tile(block, 100)
+    payload, chunks = encode(x, "alpha", 0.1, block=8, max_draws=1 << 19, seed=38)
+    classes = report.index_report(payload.head, spec_of(x), Guarantee("alpha", 0.1), [(chunks[0], x.size)])
+    (one,) = (one for one in classes if one.blocks)
+    assert one.index_bits > one.blocks * (one.cap_bits + 4)
+    assert method_checks._index_row("index", classes)[1]
+
+
+def test_indices_that_are_too_long_fail():
+    fair = ClassReport(8, 1, 0.1, 14.0).plus(np.arange(1000) * 20, 1 << 14)
+    poor = ClassReport(8, 1, 0.1, 14.0).plus(np.arange(1000) * 200, 1 << 14)
+    assert method_checks._index_row("index", [fair])[1]
+    assert not method_checks._index_row("index", [poor])[1]
+    copies = ClassReport(8, 1, 0.1, 14.0).plus(np.full(1000, 100_000), 1 << 14)
+    assert copies.spread == copies.blocks == 1000
+    assert method_checks._index_row("index", [copies])[1]
+    assert fair.spread == pytest.approx(math.sqrt(1000))
+
+
+def test_a_direction_outside_its_cap_is_seen():
+    x = GRADIENT[:16]
+    data = gcodec.encode(x, "sc", alpha=0.1)
+    (tensor,) = gcodec.verify(data, np.roll(x, 1, axis=1))["tensors"]
+    (caps,) = (check for check in tensor["checks"] if check["name"] == "caps")
+    assert not caps["ok"] and not caps["detail"].startswith("0 of ")
+
+
+def test_options_of_the_command_line(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, random_vectors(24, 1)[0])
+    code, _, err = run_cli("encode", path, "--method", "sc", "--alpha", 0.1, "--block", 24, "--max-draws", 1 << 22)
+    assert code == 2 and "alpha of 0.437 or more for 24 values, or 9 values at alpha = 0.1" in err
+    assert err.count("\n") == 1
+    code, _, err = run_cli("encode", path, "--alpha", 0.1, "--max-draws", 1000)
+    assert code == 2 and "no option max_draws" in err
+    assert run_cli("encode", path, "--method", "sc", "--alpha", 0.437, "--block", 24)[0] == 0
+    code, out, _ = run_cli("verify", f"{path}.gcz", "--against", path)
+    assert code == 0 and "average case" in out and "every promise holds" in out
+
+
+def test_the_table_of_draws_in_the_documentation():
+    path = ROOT / "tests" / "bench" / "spherical.py"
+    spec = importlib.util.spec_from_file_location("bench_spherical", path)
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    assert bench.draws() in (ROOT / "docs" / "spherical.md").read_text(encoding="utf-8")
