@@ -23,7 +23,7 @@ SmallOpt = Annotated[
     typer.Option(min=0, help="Store tensors of fewer values exactly; default: 1024 in checkpoints, 0 for an array."),
 ]
 ScopeOpt = Annotated[str, typer.Option(help="tensor: alpha holds for each; file: for all of them as one vector.")]
-SalvageOpt = Annotated[bool, typer.Option("--salvage", help="Of a damaged FILE, write the tensors that arrived whole.")]
+SalvageOpt = Annotated[bool, typer.Option("--salvage", help="Of a damaged FILE, write the tensors that are whole.")]
 AlphaOpt = Annotated[float | None, typer.Option(help="Largest relative squared L2 error, 0 < alpha < 1; enforced.")]
 OmegaOpt = Annotated[float | None, typer.Option(help="Unbiased, with at most this expected relative squared L2 error.")]
 LosslessOpt = Annotated[bool, typer.Option("--lossless", help="Bit for bit.")]
