@@ -1,8 +1,11 @@
 """`auto`: try what can win on a tensor and keep the fewest bytes."""
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 
 from . import registry
+from .compressors.matricise import matricise
+from .dtypes import is_float
 from .errors import InvalidInput
 from .pipeline import Choice, Coded
 from .pipeline import compress as compress_by
@@ -10,13 +13,13 @@ from .source import Source
 
 KINDS = ("alpha", "omega", "exact")
 OPTIONS = ("seed", "effort")
-CANDIDATES = {  # for each guarantee and effort
-    ("exact", "best"): ("lossless",),
-    ("exact", "fast"): ("lossless",),
-    ("alpha", "best"): ("sd", "lossless"),
-    ("alpha", "fast"): ("sd", "lossless"),
-    ("omega", "best"): ("rsd",),
-    ("omega", "fast"): ("rsd",),
+EFFORTS = ("best", "fast")
+LARGE = 1 << 26  # values; above, "large": only methods whose memory does not grow with the tensor
+EXACT, OMEGA = ("lossless",), ("rsd", "dither")
+ALPHA = {  # by effort
+    "best": ("lossless", "sd", "tcq", "klt"),
+    "fast": ("lossless", "sd", "ecsq", "klt"),
+    "large": ("lossless", "sd", "ecsq"),
 }
 
 
@@ -24,21 +27,36 @@ def compress(name: str, source: Source, choice: Choice) -> Coded:
     """Compress with the chosen method; for "auto", with the candidate that needs the fewest bytes."""
     if choice.method != "auto":
         return compress_by(name, source, choice)
-    effort = choice.options.get("effort", "best")
-    if effort not in ("best", "fast"):
-        raise InvalidInput(f'effort must be "best" or "fast", not {effort!r}')
-    best: Coded | None = None
-    for method in CANDIDATES[choice.guarantee.kind, effort]:
-        coded = _try(name, source, choice, method)
-        if best is None or (coded and coded.header.body_length < best.header.body_length):
+    first, *others = _candidates(source, choice)
+    best = _try(name, source, choice, first)
+    for method in others:
+        try:
+            coded = _try(name, source, choice, method)
+        except InvalidInput:  # not made for this tensor
+            continue
+        except BaseException:
+            best.close()
+            raise
+        if coded.header.body_length < best.header.body_length:
             best, coded = coded, best
-        if coded:
-            coded.close()
-    assert best is not None  # the last candidate takes any tensor
+        coded.close()
     return best
 
 
-def _try(name: str, source: Source, choice: Choice, method: str) -> Coded | None:
+def _candidates(source: Source, choice: Choice) -> Sequence[str]:
+    """The methods to try; the first one takes any tensor."""
+    effort, kind = choice.options.get("effort", "best"), choice.guarantee.kind
+    if effort not in EFFORTS:
+        raise InvalidInput(f'effort must be "best" or "fast", not {effort!r}')
+    if kind == "exact" or not is_float(source.dtype) or source.size == 0:
+        return EXACT
+    if kind == "omega":
+        return OMEGA
+    matrix = min(matricise(source.shape)) > 1
+    return [method for method in ALPHA[effort if source.size <= LARGE else "large"] if matrix or method != "klt"]
+
+
+def _try(name: str, source: Source, choice: Choice, method: str) -> Coded:
     known = option_names(method)
     options = {key: value for key, value in choice.options.items() if key in known}
     return compress_by(name, source, replace(choice, method=method, options=options))

@@ -82,7 +82,10 @@ class Compressor(ABC):
 
     @abstractmethod
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
-        """Choose parameters for a non-empty, finite tensor with a non-zero value."""
+        """Choose parameters for a non-empty, finite tensor with a non-zero value.
+
+        Raises InvalidInput for a tensor, a bound or an option that it is not made for.
+        """
 
     @classmethod
     @abstractmethod

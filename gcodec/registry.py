@@ -26,6 +26,10 @@ ENTRIES = (
         3, "rsd", "sparse_dithering:RandomSparseDithering", "randomised sparse dithering, unbiased, the paper's code"
     ),
     Entry(4, "sc", "spherical:Spherical", "spherical compression: one block, or blocks and their norms"),
+    Entry(5, "ecsq", "ecsq:Ecsq", "uniform quantiser, scale classes and interleaved rANS: the fast one"),
+    Entry(6, "tcq", "tcq:Tcq", "trellis-coded quantisation, adaptive contexts of rows and columns; the small one"),
+    Entry(7, "klt", "klt:Klt", "low-rank transform of a matrix, its factors trellis-coded; smallest on gradients"),
+    Entry(8, "dither", "dither:Dither", "subtractive dither with a shared seed, entropy coded; unbiased"),
 )
 
 

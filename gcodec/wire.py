@@ -1,9 +1,13 @@
 """The primitive fields of the format (spec/format.md §1)."""
 
 import struct
-from zlib import crc32
 
 from .errors import Corrupt
+
+try:
+    from isal.isal_zlib import crc32  # several times as fast
+except ImportError:  # there are processors that it is not made for
+    from zlib import crc32
 
 __all__ = ["Cursor", "crc32", "pack_text", "pack_varint"]
 

@@ -15,6 +15,7 @@ from ..errors import Corrupt
 from ..source import Source
 
 LEVEL = 9
+MAX_WINDOW = 1 << 27
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,11 @@ def _unpack(data: bytes, count: int, dtype: np.dtype) -> np.ndarray:
 def _decompress(frame: bytes, length: int) -> bytes:
     """One zstd frame that says it holds `length` bytes, and does."""
     try:
-        if zstandard.get_frame_parameters(frame).content_size != length:
+        frame_header = zstandard.get_frame_parameters(frame)
+        if frame_header.content_size != length:
             raise Corrupt("lossless: a byte plane has the wrong length")
-        return zstandard.ZstdDecompressor(max_window_size=1 << 27).decompress(frame, allow_extra_data=False)
+        if frame_header.window_size > MAX_WINDOW:  # zstd itself only asks when it needs the window
+            raise Corrupt("lossless: a byte plane has too large a window")
+        return zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompress(frame, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise Corrupt(f"lossless: {error}") from None

@@ -1,7 +1,7 @@
 """The one place where numba is configured.
 
-`njit` compiles without the global interpreter lock, so chunks run in threads, and never with fastmath: a file must decode
-to the same bits everywhere. Compiled code is cached on disk; where no cache folder can be written, it is compiled anew.
+`njit` compiles without the global interpreter lock, so chunks run in threads, and what decodes never with fastmath: a file
+must decode to the same bits everywhere. Compiled code is cached on disk; where no cache folder can be written, it is compiled anew.
 NUMBA_DISABLE_JIT=1 runs the same functions as plain Python.
 """
 
@@ -10,7 +10,16 @@ import numba
 
 def njit(function):
     """Compile `function` on its first call."""
+    return _compiled(function)
+
+
+def njit_any_order(function):
+    """As `njit`, for sums that may be taken in any order: what is measured, but nothing that is decoded."""
+    return _compiled(function, fastmath={"reassoc"})
+
+
+def _compiled(function, **options):
     try:
-        return numba.njit(nogil=True, cache=True)(function)
+        return numba.njit(nogil=True, cache=True, **options)(function)
     except RuntimeError:  # numba found no folder for its cache
-        return numba.njit(nogil=True)(function)
+        return numba.njit(nogil=True, **options)(function)

@@ -1,0 +1,15 @@
+"""The matrix view of a tensor: rows that share a scale, columns that share a scale."""
+
+import math
+
+
+def matricise(shape: tuple[int, ...]) -> tuple[int, int]:
+    """(rows, columns) of the matrix whose C-order values are those of a tensor of this shape.
+
+    Axes of length 1 do not count. The first of the others is the rows, all the rest are columns: a convolution kernel becomes
+    out × (in·kh·kw). With fewer than two such axes the tensor is plain, one row. rows · columns is the tensor's size.
+    """
+    axes = [n for n in shape if n != 1]
+    if len(axes) < 2:
+        return 1, math.prod(shape)
+    return axes[0], math.prod(axes[1:])

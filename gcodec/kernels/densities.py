@@ -1,0 +1,154 @@
+"""Tables of frequencies made from a density, for symbols whose points lie differently at every phase (see dither.py).
+
+A description gives the density of |decoded value| as a broken line: its weights at 0, h, 2h, …, with h a quarter of the step
+times a power of two. From it follow the tables of all phases, by integers only:
+
+    3 bits log2(4h) · 5 bits number of the last node · the nodes' weights as in rans_tables.py · 4 bits the last token
+"""
+
+import numpy as np
+
+from ._jit import njit
+from .bits import get_bits, put_bits
+from .rans import SYMBOLS, normalise
+from .rans_tables import FIRST_EXPONENT, MAX_BITS, code_length, put_weight, take_weight
+from .tokens import CELLS, TOKENS
+
+NODES = 33  # at most, with an implicit one of weight 0 after the last
+SPACINGS = 8
+PLACES = 1024  # quarters of a step that are counted apart
+_UNIT = 16  # of a step, in which places of points are exact
+_TAIL = 64  # the cells of the last token end here
+_START_BITS, _TOKEN_BITS = np.array([8, 4])  # widths of fields (see rans_tables.py on their type)
+_ZERO = np.int64(0)
+
+
+@njit
+def fill_phases(nodes, spacing, last_token, frequencies):
+    """Frequencies of each phase (rows of an int64 array) from weights of nodes h apart, h = 2^spacing / 4 steps.
+
+    The point of number n at phase b of B lies at (2b + 1)/(2B) + 2n; its weight is the broken line's there. A
+    token's weight is the sum over its cells, and at least 1 up to the last token that occurs.
+    """
+    phases = frequencies.shape[0]
+    weights = np.empty(SYMBOLS, np.int64)
+    for b in range(phases):
+        place = (2 * b + 1) * _UNIT // (2 * phases)
+        weights.fill(0)
+        weights[0] = max(_line(nodes, spacing, place), 1)
+        for token in range(1, last_token + 1):
+            above, below = np.int64(0), np.int64(0)
+            for n in range(CELLS[token], CELLS[token + 1] if token + 1 < TOKENS else _TAIL):
+                above += _line(nodes, spacing, 2 * _UNIT * n + place)
+                below += _line(nodes, spacing, 2 * _UNIT * n - place)
+            weights[2 * token - 1] = max(above, 1)
+            weights[2 * token] = max(below, 1)
+        normalise(weights, frequencies[b])
+
+
+@njit
+def _line(nodes, spacing, place):
+    """The broken line at `place` (sixteenths of a step), times h in sixteenths."""
+    width = (_UNIT // 4) << spacing
+    left = place // width
+    if left >= NODES - 1:
+        return np.int64(0)
+    rest = place - left * width
+    return nodes[left] * (width - rest) + nodes[left + 1] * rest
+
+
+@njit
+def fit_nodes(counts, spacing, sharp, nodes):
+    """Weights of nodes (sum 4096) for counts of |value| by quarters of a step; returns the last node that is not 0.
+
+    A count is shared by the nodes on both sides, or, if `sharp`, given to the one before it: for laws that end at a
+    step's side, such as that of zeros, whose decoded values fill [−1, 1) evenly.
+    """
+    weights = np.zeros(NODES - 1)
+    scale = 2.0**-spacing
+    for i in range(counts.size - 1):
+        at = (i + 0.5) * scale
+        left = int(at)
+        if left + 1 < weights.size:
+            share = 0.0 if sharp else at - left
+            weights[left] += counts[i] * (1 - share)
+            weights[left + 1] += counts[i] * share
+    if not sharp:
+        weights[0] *= 2  # only half of its tent is counted
+    whole = np.empty(weights.size, np.int64)
+    last = np.int64(0)
+    for i in range(weights.size):
+        whole[i] = np.int64(weights[i] * 16)
+        if whole[i] > 0:
+            last = i
+    whole[0] = max(whole[0], 1)
+    nodes.fill(0)
+    normalise(whole, nodes[: whole.size])
+    return last
+
+
+@njit
+def put_density(nodes, spacing, last, last_token, out, at):
+    """Write a description and round the nodes to what it says; returns the position after it."""
+    at = put_bits(out, at, spacing << 5 | last, _START_BITS)
+    before = FIRST_EXPONENT
+    for i in range(last + 1):
+        at, before, nodes[i] = put_weight(out, at, nodes[i], before)
+    nodes[last + 1 :].fill(0)
+    return put_bits(out, at, last_token, _TOKEN_BITS)
+
+
+@njit
+def get_density(data, at, frequencies):
+    """Read a description from bits at `at` into the phases' frequencies; the position after it, -1 when it is none."""
+    start = get_bits(data, at, _START_BITS)
+    spacing, last = start >> 5, start & 31
+    at += _START_BITS
+    nodes = np.zeros(NODES, np.int64)
+    before = FIRST_EXPONENT
+    for i in range(last + 1):
+        at, before, nodes[i] = take_weight(data, at, before)
+        if at < 0:
+            return at
+    last_token = get_bits(data, at, _TOKEN_BITS)
+    if at + _TOKEN_BITS > 8 * data.size:
+        return np.int64(-1)
+    fill_phases(nodes, spacing, last_token, frequencies)
+    return at + _TOKEN_BITS
+
+
+@njit
+def _data_bits(nodes, spacing, last_token, histograms, frequencies):
+    fill_phases(nodes, spacing, last_token, frequencies)
+    bits = 0.0
+    for b in range(histograms.shape[0]):
+        bits += code_length(histograms[b], frequencies[b])
+    return bits
+
+
+@njit
+def choose_density(counts, histograms, out, at, frequencies):
+    """Write the description that makes description and data shortest; returns the position after it.
+
+    `counts`: |values| by quarters of a step. `histograms`: counts of symbols by phase; `frequencies`: the chosen ones.
+    """
+    last_token = np.int64(0)
+    for s in range(SYMBOLS):
+        for b in range(histograms.shape[0]):
+            if histograms[b, s] > 0:
+                last_token = (s + 1) // 2
+    nodes = np.zeros(NODES, np.int64)
+    trial = np.zeros(MAX_BITS // 8, np.uint8)
+    best, best_spacing, best_sharp = 1e30, _ZERO, False
+    for fit in range(2 * SPACINGS):
+        spacing, sharp = fit // 2, fit % 2 == 1
+        trial.fill(0)
+        last = fit_nodes(counts, spacing, sharp, nodes)
+        bits = 0.0 + put_density(nodes, spacing, last, last_token, trial, _ZERO)
+        bits += _data_bits(nodes, spacing, last_token, histograms, frequencies)
+        if bits < best:
+            best, best_spacing, best_sharp = bits, spacing, sharp
+    last = fit_nodes(counts, best_spacing, best_sharp, nodes)
+    at = put_density(nodes, best_spacing, last, last_token, out, at)
+    fill_phases(nodes, best_spacing, last_token, frequencies)
+    return at

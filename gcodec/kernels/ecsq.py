@@ -1,0 +1,157 @@
+"""Loops of the encoder of the entropy-coded scalar quantiser: scales, classes, quantising, measuring.
+
+A level k is quantised as sign(x)·⌊|x|/step + rounding⌋, where the rounding offset depends on the value's class. Classes are
+numbers below 32 in uint8 arrays, one a value.
+"""
+
+import numpy as np
+
+from ._jit import njit
+from .tokens import MAX_CLASSES
+
+BLOCK = 256  # values with one class, in the mode of that name
+GRADES = 512  # of magnitudes, for estimates: eight an octave
+
+_STRIP = 256  # values whose terms are computed together, in vectors, before they are summed
+
+
+@njit
+def _sum(terms):
+    """The sum of an array, in eight partial sums that fit vectors."""
+    a = b = c = d = e = f = g = h = 0.0
+    whole = terms.size & ~7
+    for i in range(0, whole, 8):
+        a += terms[i]
+        b += terms[i + 1]
+        c += terms[i + 2]
+        d += terms[i + 3]
+        e += terms[i + 4]
+        f += terms[i + 5]
+        g += terms[i + 6]
+        h += terms[i + 7]
+    for i in range(whole, terms.size):
+        a += terms[i]
+    return ((a + b) + (c + d)) + ((e + f) + (g + h))
+
+
+@njit
+def add_energies(values, first, width, rows, columns, blocks):
+    """Add the squares of values with flat indices first… to the energies of rows and columns, and of blocks of BLOCK.
+
+    The matrix is `width` wide; rows[0] is the row of the first value. Blocks count from the first value. Without room for
+    columns, neither they nor rows are added up.
+    """
+    buffer = np.empty(BLOCK)
+    row, column = 0, first % width
+    for start in range(0, values.size, BLOCK):
+        strip = values[start : start + BLOCK]
+        squares = buffer[: strip.size]
+        for i in range(strip.size):
+            x = np.float64(strip[i])
+            squares[i] = x * x
+        blocks[start // BLOCK] = _sum(squares)
+        done = 0 if columns.size > 0 else strip.size
+        while done < strip.size:
+            run = min(strip.size - done, width - column)
+            part = squares[done : done + run]
+            rows[row] += _sum(part)
+            below = columns[column : column + run]
+            for i in range(run):
+                below[i] += part[i]
+            done += run
+            column += run
+            if column == width:
+                row, column = row + 1, 0
+
+
+@njit
+def fill_product(first, width, rows, columns, shift, classes):
+    """classes[i] = clip(rows[r] + columns[c] − shift, 0, MAX_CLASSES − 1), r and c of flat index first + i.
+
+    rows[0] is the row of index `first`. `rows`, `columns`: int16.
+    """
+    done, row, column = 0, 0, first % width
+    while done < classes.size:
+        part = classes[done : done + width - column]
+        beside = columns[column : column + part.size]
+        base = np.int16(rows[row] - shift)
+        for i in range(part.size):
+            part[i] = min(max(base + beside[i], 0), MAX_CLASSES - 1)
+        done, row, column = done + part.size, row + 1, 0
+
+
+@njit
+def fill_blocks(blocks, classes):
+    """classes[i] = blocks[i // BLOCK]."""
+    for b in range(blocks.size):
+        classes[b * BLOCK : (b + 1) * BLOCK].fill(blocks[b])
+
+
+@njit
+def error_sums(values, classes, rounding, step):
+    """Of levels k that `quantise` would give, in units of step: Σ(|x| − k)², and Σ(|x| − k) and the count for k = 1 and 2.
+
+    Terms are added into strips of sums, element by element, so that the compiler may use vectors.
+    """
+    offsets, sums = np.empty(_STRIP), np.zeros((5, _STRIP))
+    squares, excess1, ones, excess2, twos = sums[0], sums[1], sums[2], sums[3], sums[4]
+    inverse = 1.0 / step
+    for start in range(0, values.size, _STRIP):
+        strip, strip_classes = values[start : start + _STRIP], classes[start : start + _STRIP]
+        for i in range(strip.size):
+            offsets[i] = rounding[strip_classes[i]]
+        for i in range(strip.size):
+            magnitude = abs(np.float64(strip[i])) * inverse
+            k = np.float64(np.int64(magnitude + offsets[i]))
+            rest = magnitude - k
+            one, two = 1.0 if k == 1.0 else 0.0, 1.0 if k == 2.0 else 0.0
+            squares[i] += rest * rest
+            excess1[i] += rest * one
+            ones[i] += one
+            excess2[i] += rest * two
+            twos[i] += two
+    return _sum(squares), _sum(excess1), _sum(ones), _sum(excess2), _sum(twos)
+
+
+@njit
+def squared_error(values, classes, rounding, step, offset1, offset2):
+    """Σ(|x| − k − offset)² in units of step, the offset being offset1 for k = 1, offset2 for k = 2, else 0."""
+    offsets, squares = np.empty(_STRIP), np.zeros(_STRIP)
+    inverse = 1.0 / step
+    for start in range(0, values.size, _STRIP):
+        strip, strip_classes = values[start : start + _STRIP], classes[start : start + _STRIP]
+        for i in range(strip.size):
+            offsets[i] = rounding[strip_classes[i]]
+        for i in range(strip.size):
+            magnitude = abs(np.float64(strip[i])) * inverse
+            k = np.float64(np.int64(magnitude + offsets[i]))
+            rest = magnitude - k - (offset1 if k == 1.0 else (offset2 if k == 2.0 else 0.0))
+            squares[i] += rest * rest
+    return _sum(squares)
+
+
+@njit
+def quantise(values, classes, rounding, step, levels):
+    """levels[i] = sign(x)·⌊|x|/step + rounding[class]⌋, into an array of integers that can hold them."""
+    offsets = np.empty(_STRIP)
+    inverse = 1.0 / step
+    for start in range(0, values.size, _STRIP):
+        strip, strip_classes = values[start : start + _STRIP], classes[start : start + _STRIP]
+        out = levels[start : start + _STRIP]
+        for i in range(strip.size):
+            offsets[i] = rounding[strip_classes[i]]
+        for i in range(strip.size):
+            x = np.float64(strip[i]) * inverse
+            out[i] = np.int64(x + (offsets[i] if x >= 0.0 else -offsets[i]))
+
+
+@njit
+def grade_levels(levels, classes, grades):
+    """Count levels by class and magnitude, for estimates: grades[class, g] (int64), g = |k| below 8, then 8 an octave."""
+    for i in range(levels.size):
+        m = abs(np.int64(levels[i]))
+        octave = 0
+        while m >= 16:
+            m >>= 1
+            octave += 1
+        grades[classes[i], min(8 * octave + m, GRADES - 1)] += 1

@@ -1,0 +1,314 @@
+"""`ecsq`: rate and distortion, classes of scale, the parts of its format, damage."""
+
+import hashlib
+import math
+
+import ml_dtypes
+import numpy as np
+import payloads
+import pytest
+from checks import distortion, header_of
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import gcodec
+from gcodec.coding.bitstring import BitReader, BitWriter
+from gcodec.coding.rans import (
+    count_symbols,
+    decode_classes,
+    decode_symbols,
+    encode_classes,
+    encode_lanes,
+    encode_symbols,
+    slots_of,
+)
+from gcodec.compressor import TensorSpec
+from gcodec.compressors.ecsq import Ecsq
+from gcodec.compressors.levels import Reconstruction, Step, decode_levels, encode_levels
+from gcodec.compressors.scale_classes import BLOCKS, CHUNK, NONE, PRODUCT, ScaleClasses
+from gcodec.errors import Corrupt
+from gcodec.kernels import rans, rans_tables, rans_vectors, tokens
+
+HISTOGRAMS = st.lists(st.integers(0, 2**20), min_size=32, max_size=32).filter(any)
+
+
+def digest() -> str:
+    """Of heads, chunks and decoded values of some small tensors."""
+    rng = np.random.default_rng(3)
+    state = hashlib.sha256()
+    subnormal = np.array([3e-45, 0, -1e-44], np.float32)
+    for x in (rng.standard_t(2, size=(12, 20)).astype(np.float32), rng.normal(size=270), subnormal):
+        for bound in (0.1, 1e-7):
+            payload, chunks = payloads.encode(Ecsq(), x, bound)
+            state.update(payload.head + b"".join(chunks) + payloads.decode(Ecsq, x, payload, chunks).tobytes())
+    return state.hexdigest()
+
+
+def mode_of(payload) -> int:
+    reader = BitReader(payload.head, "head")
+    Reconstruction.unpack(reader)
+    return reader.get(2)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 0.25, 0.1, 0.01, 1e-3, 1e-4])
+def test_gaussian(alpha):
+    """Within 0.28 bit of Shannon's bound, the whole file counted, and the bound on distortion is spent."""
+    x = np.random.default_rng(1).normal(size=1 << 20).astype(np.float32)
+    data = gcodec.encode(x, "ecsq", alpha=alpha)
+    assert 8 * len(data) / x.size <= math.log2(1 / alpha) / 2 + 0.28
+    measured = distortion(x, gcodec.decode(data))
+    assert 0.99 * alpha <= measured <= alpha
+    assert math.isclose(header_of(data).distortion, measured, rel_tol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.float64])
+@pytest.mark.parametrize("alpha", [0.25, 0.1, 0.003])
+def test_distortion_of_matrices(dtype, alpha):
+    rng = np.random.default_rng(2)
+    x = (rng.normal(size=(90, 40)) * np.exp(rng.normal(size=(90, 1))) * np.exp(rng.normal(size=40))).astype(dtype)
+    payload, chunks = payloads.encode(Ecsq(), x, alpha)
+    assert 0.98 * alpha <= distortion(x, payloads.decode(Ecsq, x, payload, chunks)) <= alpha * (1 + 1e-9)
+
+
+@given(
+    hnp.arrays(np.float32, st.integers(1, 60), elements=st.floats(-1e6, 1e6, width=32)).filter(np.any),
+    st.sampled_from([0.9, 0.3, 0.01, 1e-6]),
+)
+def test_any_vector(x, alpha):
+    y = gcodec.decode(gcodec.encode(x, "ecsq", alpha=alpha))
+    assert distortion(x, y) <= alpha * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 10, 100, 1000])
+def test_small_tensors(size):
+    """24 bytes, in the mean, beyond 0.25 bit above Shannon's bound of Gaussian values."""
+    rng = np.random.default_rng(size)
+    coded = [payloads.encode(Ecsq(), rng.normal(size=size).astype(np.float32), 0.01) for _ in range(20)]
+    assert np.mean([payloads.bits(*one) for one in coded]) <= 8 * 24 + size * (math.log2(100) / 2 + 0.25)
+
+
+def test_scale_classes_pay():
+    """Values whose scale differs by row and column, by block, or not at all: the mode that was made for it, and its gain."""
+    rng = np.random.default_rng(4)
+    plain = rng.normal(size=(256, 512)).astype(np.float32)
+    matrix = (plain * np.exp(rng.normal(size=(256, 1))) * np.exp(rng.normal(size=512))).astype(np.float32)
+    blocks = (plain.reshape(-1, 256) * np.exp(1.5 * rng.normal(size=(512, 1)))).reshape(-1).astype(np.float32)
+    for x, mode in ((plain, NONE), (matrix, PRODUCT), (blocks, BLOCKS)):
+        coded = payloads.encode(Ecsq(), x, 0.1)
+        assert mode_of(coded[0]) == mode
+        shuffled = payloads.encode(Ecsq(), rng.permutation(x.reshape(-1)), 0.1)
+        gain = payloads.bits(*shuffled) / payloads.bits(*coded)
+        assert gain > 1.15 if mode else gain == pytest.approx(1, abs=0.01)
+
+
+def test_chunks_decode_alone_and_threads_do_not_matter():
+    rng = np.random.default_rng(5)
+    x = (rng.normal(size=(900, 1000)) * np.exp(rng.normal(size=(900, 1)))).astype(np.float32)
+    payload, chunks = payloads.encode(Ecsq(), x, 0.05)
+    assert payload.chunk % 1000 == 0 and payload.chunk <= CHUNK and len(chunks) == 2
+    whole = payloads.decode(Ecsq, x, payload, chunks).reshape(-1)
+    decoder = Ecsq.decoder(payload.head, TensorSpec(x.dtype, x.shape))
+    assert np.array_equal(decoder(chunks[1], payload.chunk, x.size - payload.chunk), whole[payload.chunk :])
+    assert gcodec.encode(x, "ecsq", alpha=0.05, threads=1) == gcodec.encode(x, "ecsq", alpha=0.05, threads=2)
+
+
+@given(st.floats(1e-300, 1e300))
+def test_step(value):
+    step = Step.below(value)
+    assert value * (1 - 2**-12) < float(step) <= value
+    writer = BitWriter(64)
+    step.pack(writer)
+    assert Step.unpack(BitReader(writer.to_bytes(), "step")) == step
+    first, second = step.factors()
+    assert first * second == float(step)
+
+
+@given(HISTOGRAMS)
+def test_tables(histogram):
+    """What is read is what was written, fits the counts, and is no longer than MAX_BITS."""
+    counts = np.array(histogram)
+    data, written, read = (
+        np.zeros(rans_tables.MAX_BITS // 8 + 1, np.uint8),
+        np.empty(32, np.int64),
+        np.empty(32, np.int64),
+    )
+    end = rans_tables.choose_table(counts, data, np.int64(3), written)
+    assert rans_tables.get_table(data, np.int64(3), read) == end <= rans_tables.MAX_BITS
+    assert np.array_equal(written, read) and written.sum() == rans.TOTAL and (written[counts > 0] > 0).all()
+    ideal = -(counts[counts > 0] * np.log2(counts[counts > 0] / counts.sum())).sum()
+    assert rans_tables.code_length(counts, written) <= ideal + counts.sum() * 0.08
+
+
+@given(st.lists(st.integers(0, 2**40), min_size=1, max_size=32).filter(any))
+def test_normalise(weights):
+    weights = np.array(weights)
+    frequencies = np.empty(weights.size, np.int64)
+    rans.normalise(weights, frequencies)
+    assert frequencies.sum() == rans.TOTAL and np.array_equal(frequencies > 0, weights > 0)
+    expected = np.empty_like(frequencies)
+    rans.normalise.py_func(weights, expected)
+    assert np.array_equal(frequencies, expected)
+
+
+@given(st.data(), st.sampled_from([1, 2, 4, 8, 16, 32, 64]), st.integers(1, 300))
+def test_lanes(data, lanes, size):
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    symbols = np.minimum(rng.geometric(0.3, size), 32).astype(np.uint8) - np.uint8(1)
+    classes = rng.integers(0, 3, size).astype(np.uint8)
+    writer = BitWriter(1 << 16)
+    frequencies = np.zeros((32, 32), np.int64)
+    for c in np.unique(classes):
+        counts = np.bincount(symbols[classes == c], minlength=32)
+        writer.at = rans_tables.choose_table(counts, writer.data, writer.at, frequencies[c])
+    coded = encode_lanes(writer, symbols, classes, frequencies, lanes)
+    reader = BitReader(writer.to_bytes() + coded, "symbols")
+    assert np.array_equal(decode_symbols(reader, classes, with_shifts=False)[0], symbols)
+    reader.end()
+
+
+@pytest.mark.skipif(not rans_vectors.SUPPORTED, reason="this processor has no vectors for rANS")
+@pytest.mark.parametrize("size", [64, 65, 127, 128, 5000, 70_001])
+@pytest.mark.parametrize("bound", [0.9, 0.5, 0.05])
+def test_vectors_do_what_the_plain_loops_do(monkeypatch, size, bound):
+    """The same bytes, and the same end for words that are missing or damaged."""
+    random = np.random.default_rng(size)
+    symbols = np.minimum(random.geometric(bound, size), 32).astype(np.uint8) - np.uint8(1)
+    classes = random.integers(0, 32, size).astype(np.uint8)
+    frequencies = count_symbols(symbols, classes, rans.SYMBOLS)
+    for c in np.unique(classes):
+        rans.normalise(frequencies[c].copy(), frequencies[c])
+    ends = []
+    for supported in (True, False):
+        monkeypatch.setattr(rans_vectors, "SUPPORTED", supported)
+        ends.append(encode_lanes(BitWriter(64), symbols, classes, frequencies, 64))
+    assert ends[0] == ends[1]
+    states = np.frombuffer(ends[0][:256], np.uint32)
+    words = np.frombuffer(ends[0][256:], np.uint16)
+    for damaged in (words, words[:-1], words[: words.size // 2], words[:0], words ^ np.uint16(1)):
+        padded = np.append(damaged, np.zeros(rans.MAX_LANES, np.uint16))
+        found = []
+        for supported in (True, False):
+            state, out = states.copy(), np.zeros(size, np.uint8)
+            args = state, padded, classes, slots_of(frequencies), out
+            done = rans_vectors.decode_rows(*args) if supported else (0, 0)
+            found.append((rans.decode(*args, *done), out))
+        assert found[0][0] == found[1][0]
+        if damaged is words:
+            assert found[0][0] == rans.OK and all(np.array_equal(out, symbols) for _, out in found)
+
+
+@given(hnp.arrays(np.uint8, st.integers(1, 200), elements=st.integers(0, 31)))
+def test_sequences(classes):
+    reader = BitReader(encode_classes(classes), "classes")
+    assert np.array_equal(decode_classes(reader, classes.size), classes)
+    reader.end()
+
+
+LEVELS = st.one_of(st.integers(-3, 3), st.integers(-60, 60), st.integers(-(2**20), 2**20), st.integers(-(2**60), 2**60))
+
+
+@given(st.lists(st.tuples(LEVELS, st.integers(0, 31)), min_size=1, max_size=400))
+def test_levels_of_any_size(pairs):
+    levels = np.array([level for level, _ in pairs])
+    classes = np.array([c for _, c in pairs], np.uint8)
+    reader = BitReader(encode_levels(levels, classes), "levels")
+    values = decode_levels(reader, classes, Reconstruction(Step(0, 0)), np.dtype(np.float64))
+    assert np.array_equal(values, levels.astype(np.float64))
+
+
+@given(
+    st.lists(st.tuples(LEVELS, st.integers(0, 3)), min_size=1, max_size=300),
+    st.lists(st.integers(0, 45), min_size=32, max_size=32),
+)
+def test_raw_bits(pairs, shifts):
+    """Tokens and raw bits for any shifts, read one by one; compiled and plain Python agree."""
+    levels = np.array([level for level, _ in pairs])
+    classes, shifts = np.array([c for _, c in pairs], np.uint8), np.array(shifts)
+    symbols, plain_symbols = np.empty(levels.size, np.uint8), np.empty(levels.size, np.uint8)
+    bits = tokens.tokenise(levels, classes, shifts, symbols)
+    assert bits == tokens.tokenise.py_func(levels, classes, shifts, plain_symbols)
+    assert np.array_equal(symbols, plain_symbols) and symbols.max() < 31
+    words = np.zeros(bits // 32 + 1 + tokens.SPARE_WORDS, np.uint32)
+    tokens.put_raw(levels, classes, shifts, words)
+    at, end = np.uint64(0), np.uint64(bits)
+    for level, symbol, c in zip(levels, symbols, classes, strict=True):
+        back, at = tokens.get_level(np.int64(symbol), shifts[c], words, at, end)
+        assert back == level and at <= end
+        at = np.uint64(at)
+    assert at == bits
+
+
+def test_symbols_need_every_class():
+    """Classes that do not occur cost nothing, one that occurs has its table."""
+    symbols = np.arange(64).astype(np.uint8) % 4
+    sizes = []
+    for classes in (np.zeros(64, np.uint8), np.full(64, 31, np.uint8), np.arange(64, dtype=np.uint8) % 2):
+        writer = BitWriter(1 << 12)
+        sizes.append(len(encode_symbols(writer, symbols, classes)) + len(writer.to_bytes()))
+    assert sizes[0] == sizes[1] < sizes[2]
+
+
+@pytest.mark.parametrize("bound", [0.3, 1e-3, 1e-9])
+def test_damage(bound):
+    rng = np.random.default_rng(6)
+    matrix = (rng.normal(size=(40, 30)) * np.exp(2 * rng.normal(size=(40, 1)))).astype(np.float32)
+    for x in (rng.standard_t(2, size=(24, 16)).astype(np.float32), rng.normal(size=700), matrix):
+        payloads.check_damage(Ecsq(), x, bound, tries=150)
+
+
+def test_random_bytes():
+    rng = np.random.default_rng(8)
+    spec = TensorSpec(np.dtype(np.float32), (20, 30))
+    for _ in range(300):
+        try:
+            decoder = Ecsq.decoder(rng.bytes(rng.integers(4, 40)), spec)
+            decoder(rng.bytes(rng.integers(1, 200)), 0, 600)
+        except Corrupt:
+            pass
+
+
+def test_product_that_leaves_the_classes():
+    """Rows, columns and shift are independent fields: their sum is cut to the classes that there are."""
+    spec = TensorSpec(np.dtype(np.float32), (2, 3))
+    writer = BitWriter(1 << 12)
+    writer.put(PRODUCT, 2)
+    writer.put(17, 5)
+    reader = BitReader(writer.to_bytes() + encode_classes(np.array([0, 20, 31])), "head")
+    shared = ScaleClasses.unpack_head(reader, spec)
+    reader.align()
+    shared = shared.unpack_columns(reader)
+    chunk = BitReader(encode_classes(np.array([0, 31])), "chunk")
+    assert shared.unpack_chunk(chunk, 0, 6).tolist() == [0, 3, 14, 14, 31, 31]
+
+
+@pytest.mark.parametrize(
+    ("x", "alpha", "head", "chunk", "values"),
+    [
+        ([3, -1, 0, 0.5], 0.1, "F26800C1C500", "A299398000005C0001", [2.996212, -0.9962025, 0, 0]),
+        ([100, -1, 0, 0.5], 1e-4, "F1D800C20000", "0ACB00055555400C800046BD12005680", [99.173584, -1.0026741, 0, 0]),
+    ],
+)
+def test_worked_examples(x, alpha, head, chunk, values):
+    """Those of the specification: what is written, and what it stands for."""
+    x = np.array(x, np.float32)
+    payload, chunks = payloads.encode(Ecsq(), x, alpha)
+    assert (payload.head.hex().upper(), chunks[0].hex().upper()) == (head, chunk)
+    assert payloads.decode(Ecsq, x, payload, chunks) == pytest.approx(values, rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("code", "numbers"),
+    [
+        ("BE9800AAAAAAAAA800D800AAAAA003600073641B00", [0, 20, 31]),
+        ("BF0000AAAAAAAAAAAAAAA001800000100400", [0, 31]),
+        ("0A0000000100", [5] * 9),
+    ],
+)
+def test_worked_sequences(code, numbers):
+    assert decode_classes(BitReader(bytes.fromhex(code), "classes"), len(numbers)).tolist() == numbers
+    assert encode_classes(np.array(numbers)).hex().upper() == code
+
+
+def test_plain_python_gives_the_same_bytes():
+    assert payloads.run_plain("import test_ecsq; print(test_ecsq.digest())") == digest() + "\n"

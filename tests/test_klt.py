@@ -1,0 +1,200 @@
+"""`klt`: low-rank tensors in few bits, orthonormal factors in a written order, and its decoder on hostile bytes."""
+
+import math
+
+import numpy as np
+import pytest
+from checks import distortion
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gcodec
+from gcodec import dtypes
+from gcodec.compressor import CHUNK, Guarantee, Payload, TensorSpec
+from gcodec.compressors import spectrum
+from gcodec.compressors.klt import Head, Klt
+from gcodec.compressors.lowrank import MAX_RANK, Basis, Frame
+from gcodec.compressors.spectrum import spectrum_of
+from gcodec.compressors.tcq import Tcq
+from gcodec.errors import Corrupt, InvalidInput
+from gcodec.kernels import lowrank as kernels
+from gcodec.pipeline import spans
+from gcodec.source import ArraySource
+
+
+def encode(x: np.ndarray, bound: float, compressor=Klt, **options) -> tuple[Payload, list[bytes]]:
+    payload = compressor(**options).encode(ArraySource(x), Guarantee("alpha", bound))
+    return payload, [payload.code(start, stop) for start, stop in spans(x.size, payload.chunk)]
+
+
+def decode(x: np.ndarray, payload: Payload, chunks: list[bytes]) -> np.ndarray:
+    decoder = Klt.decoder(payload.head, TensorSpec(x.dtype, x.shape))
+    parts = [decoder(data, a, b - a) for data, (a, b) in zip(chunks, spans(x.size, payload.chunk), strict=True)]
+    return dtypes.narrow(np.concatenate(parts), x.dtype).reshape(x.shape)
+
+
+def length(payload: Payload, chunks: list[bytes]) -> int:
+    return len(payload.head) + sum(map(len, chunks))
+
+
+def nearly_low_rank(shape: tuple[int, int], rank: int, noise: float, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    left, right = rng.normal(size=(shape[0], rank)), rng.normal(size=(rank, shape[1]))
+    return ((left / np.arange(1, rank + 1)) @ right + noise * rng.normal(size=shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("shape", [(300, 80), (80, 300)])
+@pytest.mark.parametrize("alpha", [0.1, 0.001])
+def test_low_rank_needs_few_bits(shape, alpha):
+    x = nearly_low_rank(shape, 6, 0.02)
+    payload, chunks = encode(x, alpha)
+    assert 0.98 * alpha <= distortion(x, decode(x, payload, chunks)) <= alpha
+    assert length(payload, chunks) < 0.35 * length(*encode(x, alpha, Tcq))
+
+
+def test_full_rank_is_possible():
+    x = np.random.default_rng(1).normal(size=(60, 40))
+    for alpha in (0.5, 0.01, 1e-6, 1e-12):
+        assert distortion(x, decode(x, *encode(x, alpha))) <= alpha
+
+
+def test_best_effort_is_no_worse():
+    x = nearly_low_rank((200, 150), 30, 0.1)
+    best, fast = length(*encode(x, 0.05, effort="best")), length(*encode(x, 0.05, effort="fast"))
+    assert best <= fast <= 1.2 * best
+    with pytest.raises(InvalidInput, match="effort"):
+        encode(x, 0.1, effort="slow")
+
+
+@pytest.mark.parametrize(
+    "shape", [(), (5,), (1, 7), (7, 1), (2, 2), (2, 900), (900, 2), (16, 8, 3, 3), (1, 16, 1, 9), (2, 3, 2, 3, 2)]
+)
+def test_shapes(shape):
+    x = np.random.default_rng(2).normal(size=shape)
+    y = decode(x, *encode(x, 0.01))
+    assert y.shape == shape and distortion(x, y) <= 0.01
+
+
+@pytest.mark.parametrize("shape", [(9000, 150), (150, 9000), (CHUNK + 5,)])
+def test_more_than_one_chunk(shape):
+    x = np.outer(np.arange(1, shape[0] + 1), np.ones(math.prod(shape[1:]))).astype(np.float32).reshape(shape)
+    payload, chunks = encode(x, 0.01)
+    assert len(chunks) > 1
+    y = decode(x, payload, chunks)
+    assert distortion(x, y) <= 0.01
+    start = payload.chunk
+    alone = Klt.decoder(payload.head, TensorSpec(x.dtype, x.shape))(chunks[1], start, min(start, x.size - start))
+    assert np.array_equal(alone, y.reshape(-1)[start : 2 * start])
+
+
+def test_threads():
+    x = nearly_low_rank((9000, 150), 5, 0.1)
+    assert gcodec.encode(x, "klt", alpha=0.1, threads=1) == gcodec.encode(x, "klt", alpha=0.1, threads=3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**32 - 1))
+def test_orthonormalise(rows, columns, seed):
+    matrix = np.random.default_rng(seed).integers(-3, 4, size=(rows, columns)).astype(np.float64)
+    vectors = kernels.orthonormalise(matrix.copy())
+    kept = (vectors != 0).any(axis=0)
+    assert kept.sum() == np.linalg.matrix_rank(matrix)
+    assert np.allclose(vectors.T @ vectors, np.diag(kept.astype(float)), atol=1e-9)
+    assert np.array_equal(kernels.orthonormalise.py_func(matrix.copy()) if _compiled() else vectors, vectors)
+
+
+def _compiled() -> bool:
+    return hasattr(kernels.orthonormalise, "py_func")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rank", [1, 3, 4, 5, 8, 11])
+def test_product_is_summed_in_order(dtype, rank):
+    rng = np.random.default_rng(3)
+    left, right = rng.normal(size=(5, rank)).astype(dtype), rng.normal(size=(rank, 37)).astype(dtype)
+    wanted, out = np.zeros((5, 37), dtype), np.empty((5, 37), dtype)
+    for k in range(rank):
+        wanted = wanted + left[:, k : k + 1] * right[k]
+    kernels.multiply(left, right, out)
+    assert np.array_equal(out, wanted)
+
+
+@pytest.mark.parametrize("shape", [(560, 530), (530, 560), (90, 40)])
+def test_spectrum(shape):
+    x = nearly_low_rank(shape, 20, 0.001).astype(np.float64)
+    found = spectrum_of(x, float((x**2).sum()), 0.01 * float((x**2).sum()))
+    assert np.allclose(found.values[:15], np.linalg.svd(x, compute_uv=False)[:15], rtol=1e-3)
+    assert np.allclose(found.vectors.T @ found.vectors, np.eye(found.vectors.shape[1]), atol=1e-6)
+
+
+def test_large_matrices_of_full_rank_are_refused(monkeypatch):
+    for name, value in (("_FIRST", 4), ("_OVERSAMPLE", 1), ("_SIDE", 8), ("_LONG", 16)):
+        monkeypatch.setattr(spectrum, name, value)
+    x = nearly_low_rank((40, 30), 1, 1e-3)
+    assert distortion(x, decode(x, *encode(x, 0.1))) <= 0.1
+    with pytest.raises(InvalidInput, match="rank is not low"):
+        encode(np.random.default_rng(5).normal(size=(40, 30)), 0.1)
+
+
+def test_basis_of_zeros():
+    basis = Basis.of(np.zeros(6, np.int32), (0, 0, 0, 0), Frame(4, 3))
+    assert not basis.vectors.any() and (basis.contexts.means == 2.0**-8).all()
+
+
+def test_every_prefix_and_flipped_bit():
+    x = nearly_low_rank((12, 9), 2, 0.1)
+    payload, (data,) = encode(x, 0.01)
+    spec = TensorSpec(x.dtype, x.shape)
+    assert Head.unpack(payload.head, Frame.of(x.shape)).pack() == payload.head
+    cuts = [(payload.head[:cut], data) for cut in range(len(payload.head))]
+    cuts += [(payload.head, data[:cut]) for cut in range(len(data))]
+    for which, good in enumerate((payload.head, data)):
+        for at in range(8 * len(good)):
+            bad = bytes(b ^ (128 >> at % 8) * (i == at // 8) for i, b in enumerate(good))
+            cuts.append((bad, data) if which == 0 else (payload.head, bad))
+    for head, body in cuts:
+        try:
+            assert Klt.decoder(head, spec)(body, 0, x.size).shape == (x.size,)
+        except Corrupt:
+            pass
+
+
+def test_random_bytes():
+    rng = np.random.default_rng(4)
+    spec = TensorSpec(np.dtype(np.float64), (20, 30))
+    for _ in range(300):
+        head = b"\x10\x00\x80\x00" + rng.bytes(int(rng.integers(40)))
+        try:
+            assert Klt.decoder(head, spec)(rng.bytes(int(rng.integers(200))), 0, 600).shape == (600,)
+        except Corrupt:
+            pass
+
+
+def test_parts_of_rows_are_corrupt():
+    x = nearly_low_rank((12, 9), 2, 0.1)
+    payload, (data,) = encode(x, 0.01)
+    decoder = Klt.decoder(payload.head, TensorSpec(x.dtype, x.shape))
+    for start, count in ((0, 10), (1, 9)):
+        with pytest.raises(Corrupt, match="whole rows"):
+            decoder(data, start, count)
+    with pytest.raises(Corrupt, match="whole rows"):
+        Klt.decoder(payload.head, TensorSpec(x.dtype, (9, 12)))(data, 0, 12)
+
+
+def test_rank_is_bounded():
+    assert Frame.of((10**4, 10**5)).most == MAX_RANK
+    assert Frame.of((2, CHUNK + 1)).most == Frame.of((7,)).most == 1
+    x = nearly_low_rank((12, 9), 2, 0.1)
+    payload, _ = encode(x, 0.01)
+    with pytest.raises(Corrupt, match="rank"):
+        Klt.decoder(payload.head, TensorSpec(x.dtype, (108,)))
+
+
+def test_worked_example():
+    x = np.outer([3, -1, 2, 0.5], [1, -2, 4]).astype(np.float32)
+    x[0, 0] += np.float32(0.1)
+    x[3, 2] -= np.float32(0.2)
+    payload, (data,) = encode(x, 0.01)
+    assert (payload.head.hex().upper(), data.hex().upper()) == ("93A980000013804E88", "EBE7")
+    first = decode(x, payload, [data])[0].tolist()
+    assert first == pytest.approx([4.212890625, -6.3193359375, 12.638671875], rel=1e-7)
