@@ -14,7 +14,7 @@ import typer
 
 from .. import __version__
 from ..errors import GcodecError
-from . import bounds, decode, encode, info, verify
+from . import bounds, compare, decode, encode, experiment, info, verify
 
 app = typer.Typer(
     name="gcodec",
@@ -69,7 +69,7 @@ def _fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
-for module in (encode, decode, verify, info, bounds):
+for module in (encode, decode, verify, info, bounds, compare, experiment):
     app.command()(guarded(getattr(module, module.__name__.rpartition(".")[2])))
 
 

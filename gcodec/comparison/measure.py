@@ -1,0 +1,161 @@
+"""What one method, or one operator of the literature, makes of one tensor: bits, distortion, time."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from .. import auto, registry
+from ..baselines import FAMILIES
+from ..baselines.baseline import Baseline
+from ..choice import choose
+from ..container.reader import Record
+from ..describe import method_name
+from ..errors import InvalidInput
+from ..pipeline import Scan, decompress, squared_error
+from ..source import ArraySource
+from ..theory import shannon, sphere
+from ..theory.report import BASELINE, METHOD
+
+SEED = 0  # of the baselines' random choices
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A tensor to be measured: finite, floating, not all zero; `scan` as `pipeline.scan_source` gives it."""
+
+    name: str
+    array: np.ndarray
+    scan: Scan
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to measure. alpha is the question asked of a method (an unbiased one is asked for omega = α/(1−α)); None for a
+    baseline, which has parameters instead, and for a method that is exact."""
+
+    group: str
+    name: str
+    kind: str
+    alpha: float | None = None
+    baseline: Baseline | None = None
+
+    @property
+    def parameters(self) -> str:
+        """The baseline's parameters, as text."""
+        if self.baseline is None:
+            return ""
+        return ", ".join(f"{f.name} {getattr(self.baseline, f.name):g}" for f in fields(self.baseline))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """bits: of the payload (head and chunks; of a baseline, its message). distortion: ‖x̂ − x‖²/‖x‖²; of an unbiased method
+    its expectation over the seed where the compressor states it. error2, energy: ‖x̂ − x‖² and ‖x‖² divided by
+    `scale`². Seconds are of one core; decode_seconds is None for a baseline, whose encode_seconds are for both ways."""
+
+    tensor: str
+    task: Task
+    size: int
+    original_bytes: int
+    bits: int
+    distortion: float
+    energy: float
+    scale: float
+    encode_seconds: float
+    decode_seconds: float | None
+    note: str = ""
+
+    @property
+    def alpha(self) -> float:
+        """The distortion as an α; an unbiased operator's ω counts as ω/(1+ω), which it has after scaling by 1/(1+ω)."""
+        if self.task.kind != "omega" or not math.isfinite(self.distortion):
+            return self.distortion
+        return shannon.alpha_of_omega(self.distortion) if self.distortion > 0 else 0.0
+
+    @property
+    def least_bits(self) -> dict[str, float] | None:
+        """The lower bounds on the bits at this distortion, for a vector about which nothing is known; None at 0 and
+        from 1 on. "cap" holds for methods that keep their bound surely, and counts the direction alone."""
+        if not 0 < self.alpha < 1:
+            return None
+        return {
+            "uncertainty": sphere.uncertainty_bits(self.alpha, self.size),
+            "cap": sphere.cap_bits(self.alpha, self.size),
+        }
+
+
+def known_names() -> list[str]:
+    """Every name that `tasks` takes: `auto`, the methods, the baselines."""
+    return ["auto", *(entry.name for entry in registry.ENTRIES), *FAMILIES]
+
+
+def tasks(names: list[str] | None, alphas: list[float]) -> list[Task]:
+    """What to measure for these names (None: all methods and baselines) and questions; raises InvalidInput."""
+    for name in names or ():
+        if name not in known_names():
+            raise InvalidInput(f"method {name!r} is unknown; known are {', '.join(known_names())}")
+    wanted = known_names()[1:] if names is None else list(dict.fromkeys(names))
+    return [task for name in wanted for task in _tasks(name, alphas)]
+
+
+def _tasks(name: str, alphas: list[float]) -> Iterator[Task]:
+    if name in FAMILIES:
+        yield from (Task(BASELINE, name, member.kind, baseline=member) for member in FAMILIES[name])
+        return
+    kinds = ("alpha",) if name == "auto" else registry.by_name(name).load().kinds
+    for kind in kinds:
+        yield from (Task(METHOD, name, kind, alpha) for alpha in ([None] if kind == "exact" else alphas))
+
+
+def measure(subject: Subject, task: Task) -> Measurement:
+    """Run a task on one core. Raises InvalidInput when the method refuses the tensor."""
+    return _baseline(subject, task) if task.baseline else _method(subject, task)
+
+
+def _method(subject: Subject, task: Task) -> Measurement:
+    bounds = {"alpha": {"alpha": task.alpha}, "omega": {"omega": _omega(task)}, "exact": {"lossless": True}}[task.kind]
+    choice = choose(task.name, threads=1, **bounds)  # type: ignore[arg-type]
+    start = time.thread_time()
+    coded = auto.compress(subject.name, ArraySource(subject.array), choice)
+    encoded = time.thread_time()
+    header = coded.header
+    with coded:
+        body = b"".join(coded.pieces())
+    begin = time.thread_time()
+    for _ in decompress([Record(header, lambda offset, length: body[offset : offset + length])]):
+        pass
+    stop = time.thread_time()
+    gave_up = header.guarantee.kind != task.kind
+    note = "stored exactly, as the bound is out of reach" if gave_up else ""
+    note = method_name(header) if task.name == "auto" else note
+    distortion = header.distortion if header.expected is None else header.expected
+    return _result(subject, task, 8 * header.body_length, distortion, (encoded - start, stop - begin), note)
+
+
+def _baseline(subject: Subject, task: Task) -> Measurement:
+    assert task.baseline is not None
+    start = time.thread_time()
+    with np.errstate(
+        over="ignore", invalid="ignore", divide="ignore"
+    ):  # norms beyond float32 make it useless, not wrong
+        decoded, bits = task.baseline.compress(subject.array, np.random.default_rng(SEED))
+    seconds = time.thread_time() - start
+    error2 = squared_error(subject.array.reshape(-1), decoded.reshape(-1), subject.scan.scale)
+    distortion = error2 / subject.scan.norm2 if math.isfinite(error2) else math.inf
+    return _result(subject, task, bits, distortion, (seconds, None), "")
+
+
+def _omega(task: Task) -> float | None:
+    return None if task.alpha is None else shannon.omega_of_alpha(task.alpha)
+
+
+def _result(
+    subject: Subject, task: Task, bits: int, distortion: float, seconds: tuple[float, float | None], note: str
+) -> Measurement:
+    array, scan = subject.array, subject.scan
+    return Measurement(
+        subject.name, task, array.size, array.nbytes, bits, distortion, scan.norm2, scan.scale, *seconds, note
+    )

@@ -1,0 +1,113 @@
+"""The HTML report of `gcodec compare`: one self-contained page, light or dark as the browser asks."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from .. import __version__, pictures
+from ..theory.report import METHOD
+from .picture import rate_distortion
+from .summary import Comparison, Row, fewest, recommendation
+
+_STYLE = """
+:root { color-scheme: light dark; --muted: #5c636d; --tint: #f4f5f7; LIGHT }
+@media (prefers-color-scheme: dark) { :root { --muted: #a3a9b3; --tint: #202328; DARK } }
+* { box-sizing: border-box }
+body { margin: 0; background: var(--surface); color: var(--ink); font: 15px/1.55 system-ui, sans-serif }
+main { max-width: 68rem; margin: 0 auto; padding: 2rem 1.25rem 4rem }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .25rem; overflow-wrap: anywhere }
+h2 { font-size: 1.15rem; margin: 2.5rem 0 .5rem }
+p, ul { max-width: 46rem }
+.muted, td.base { color: var(--muted) }
+.advice { background: var(--tint); border-left: 3px solid var(--series-0); padding: .75rem 1rem; margin: 1.25rem 0; max-width: none }
+.advice p { margin: .2rem 0; max-width: none }
+figure { margin: 1rem 0; overflow-x: auto }
+figure svg { width: 100%; min-width: 42rem; height: auto; display: block }
+.scroll { overflow-x: auto }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .9rem }
+th { text-align: left; font-weight: 600; border-bottom: 1px solid var(--ink) }
+th, td { padding: .3rem .8rem .3rem 0; white-space: nowrap; vertical-align: top }
+td { border-bottom: 1px solid var(--grid) }
+.number { text-align: right }
+td.remark { white-space: normal; min-width: 12rem; color: var(--muted) }
+tr.best td { background: var(--tint); font-weight: 600 }
+details { margin: .5rem 0 } summary { cursor: pointer; overflow-wrap: anywhere }
+"""
+_HEADINGS = ("method", "bits per coordinate", "gap", "error", "encode MB/s", "decode MB/s", "remarks")
+_WORDS = """<p class="muted">The error is the relative squared L2 error ‖x̂ − x‖²/‖x‖². Unbiased methods are asked for
+ω = α/(1 − α), which makes them contractive with α once they are scaled by 1/(1 + ω). The gap is what a method spends above
+½·log2(1/error) bits per coordinate, the least for a vector about which nothing is known; below zero the data is
+compressible. Bits are those of the payload. A known operator is taken with its fewest bits that reach the error, else at
+its most exact. Speeds are of one core; a known operator's is for both ways.</p>"""
+
+
+def page(comparison: Comparison, source: str) -> str:
+    """The whole page; `source` names what was measured. Needs matplotlib."""
+    picture = pictures.svg(rate_distortion(comparison), "bits per coordinate against relative squared error")
+    style = _STYLE.replace("LIGHT", pictures.css(dark=False)).replace("DARK", pictures.css(dark=True))
+    advice = "".join(f"<p>{escape(line)}</p>" for line in recommendation(comparison).splitlines())
+    parts = [
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(source)} · gcodec compare</title>',
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{style}</style>\n</head>\n<body><main>',
+        f'<h1>{escape(source)}</h1>\n<p class="muted">{_summary(comparison)} · gcodec {__version__}</p>',
+        f'<div class="advice">{advice}</div>',
+        f"<figure>{picture}</figure>\n{_WORDS}",
+        *(_section(comparison, alpha) for alpha in comparison.alphas),
+        _left_out(comparison.left_out),
+        _tensors(comparison),
+        "</main></body>\n</html>\n",
+    ]
+    return "\n".join(parts)
+
+
+def _summary(comparison: Comparison) -> str:
+    tensors = len(comparison.tensors)
+    return f"{tensors} tensor{'s' * (tensors != 1)}, {comparison.size:,} values"
+
+
+def _section(comparison: Comparison, alpha: float) -> str:
+    rows = [row for row in comparison.totals if row.alpha == alpha]
+    return f"<h2>Error at most α = {alpha:g}</h2>\n{_table(rows)}"
+
+
+def _table(rows: Sequence[Row]) -> str:
+    head = "".join(f'<th{_number(1 <= i <= 5)} scope="col">{text}</th>' for i, text in enumerate(_HEADINGS))
+    best = [fewest(rows, METHOD, kind) for kind in ("alpha", "omega")]
+    body = "\n".join(_line(row, row in best) for row in rows)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>'
+
+
+def _line(row: Row, best: bool) -> str:
+    kind = "" if row.group == METHOD else ' class="base"'
+    numbers = (
+        f"{row.rate:.3f}",
+        "" if row.gap is None else f"{row.gap:+.3f}",
+        f"{row.distortion:.4g}",
+        f"{row.encode_speed:.3g}",
+        "" if row.decode_speed is None else f"{row.decode_speed:.3g}",
+    )
+    cells = "".join(f'<td class="number{" base" * bool(kind)}">{text}</td>' for text in numbers)
+    marked = ' class="best"' if best else ""
+    return f'<tr{marked}><td{kind}>{escape(row.name)}</td>{cells}<td class="remark">{escape(row.remarks)}</td></tr>'
+
+
+def _number(right: bool) -> str:
+    return ' class="number"' if right else ""
+
+
+def _left_out(left_out: Iterable[tuple[str, str]]) -> str:
+    items = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in left_out)
+    return f"<h2>Left out</h2>\n<details><summary>what, and why</summary><ul>{items}</ul></details>" if items else ""
+
+
+def _tensors(comparison: Comparison) -> str:
+    if len(comparison.tensors) == 1:
+        return ""
+    parts = ["<h2>Tensor by tensor</h2>"]
+    for name, dtype, shape in comparison.tensors:
+        tables = "".join(
+            f"<p>α = {alpha:g}</p>{_table([r for r in comparison.rows if r.tensor == name and r.alpha == alpha])}"
+            for alpha in comparison.alphas
+        )
+        title = f"{escape(name)} <span class=muted>{dtype} {'×'.join(map(str, shape))}</span>"
+        parts.append(f"<details><summary>{title}</summary>{tables}</details>")
+    return "\n".join(parts)

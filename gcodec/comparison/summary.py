@@ -1,0 +1,221 @@
+"""Measurements as a comparison: for each question α one row per method, on each tensor and on all of them together.
+
+A baseline has no bound to be asked for: of its family the member of fewest bits that reaches α on the tensor is taken, else its
+most exact one, which is marked. Unbiased operators are compared at ω = α/(1−α): scaled by 1/(1+ω) they are contractive
+with α.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+from ..theory import shannon
+from ..theory.report import BASELINE, METHOD
+from .measure import Measurement, Task
+
+ALL = "all tensors"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method's or baseline's answer to the question α, on a tensor or on ALL.
+
+    rate: bits per coordinate. distortion: ‖x̂ − x‖²/‖x‖² (see Measurement). reached: it as an α. reaches: reached ≤ alpha.
+    bounds: lower bounds in bits per coordinate at `reached`, for a vector about which nothing is known; gap: rate less
+    the uncertainty bound, negative when the data is compressible. Speeds: MB of the original a second on one core.
+    """
+
+    tensor: str
+    alpha: float
+    group: str
+    name: str
+    parameters: str
+    kind: str
+    rate: float
+    distortion: float
+    reached: float
+    reaches: bool
+    bounds: dict[str, float] | None
+    gap: float | None
+    encode_speed: float
+    decode_speed: float | None
+    note: str
+
+    @property
+    def remarks(self) -> str:
+        """What a table says of the row besides its numbers."""
+        kind = {"omega": "unbiased", "exact": "bit for bit"}.get(self.kind, "")
+        return "; ".join(filter(None, (kind, self.parameters, "" if self.reaches else "misses alpha", self.note)))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A method's or baseline family's points (rate, α) over all tensors, from few bits to many."""
+
+    name: str
+    group: str
+    kind: str
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The result of `compare`. tensors: (name, dtype, shape) of those measured; left_out: (what, why)."""
+
+    alphas: tuple[float, ...]
+    tensors: tuple[tuple[str, str, tuple[int, ...]], ...]
+    left_out: tuple[tuple[str, str], ...]
+    rows: tuple[Row, ...]
+    totals: tuple[Row, ...]
+    curves: tuple[Curve, ...]
+
+    @property
+    def size(self) -> int:
+        """Values in all tensors."""
+        return sum(math.prod(shape) for _, _, shape in self.tensors)
+
+    def as_dict(self) -> dict:
+        """Plain data, for JSON."""
+        result = asdict(self)
+        result["recommendation"] = recommendation(self)
+        return result
+
+
+def evaluated(
+    alphas: Sequence[float],
+    tensors: Sequence[tuple[str, str, tuple[int, ...]]],
+    left_out: Sequence[tuple[str, str]],
+    measured: Sequence[Measurement],
+) -> Comparison:
+    """The comparison that measurements amount to. A method that was not measured on all tensors has no total."""
+    rows, totals = [], []
+    for alpha in alphas:
+        chosen = _answers(alpha, measured)
+        rows += [_row(alpha, [one], one.tensor) for found in chosen.values() for one in found]
+        whole = [found for found in chosen.values() if len(found) == len(tensors)]
+        totals += sorted((_row(alpha, found, ALL) for found in whole), key=_order)
+    rows.sort(key=lambda row: _order(row))
+    places = {name: i for i, (name, _, _) in enumerate(tensors)}
+    rows.sort(key=lambda row: places[row.tensor])
+    curves = _curves(measured, len(tensors))
+    return Comparison(tuple(alphas), tuple(tensors), tuple(left_out), tuple(rows), tuple(totals), curves)
+
+
+def recommendation(comparison: Comparison) -> str:
+    """What to use, in a sentence for each α and class of guarantee that was measured on all tensors."""
+    sentences = [_advice(comparison, alpha, kind) for alpha in comparison.alphas for kind in ("alpha", "omega")]
+    return "\n".join(filter(None, sentences))
+
+
+def fewest(rows: Iterable[Row], group: str, kind: str) -> Row | None:
+    """Of the rows of a group and class that reach their α, the one of fewest bits."""
+    fitting = (row for row in rows if (row.group, row.kind) == (group, kind) and row.reaches)
+    return min(fitting, key=lambda row: row.rate, default=None)
+
+
+def _advice(comparison: Comparison, alpha: float, kind: str) -> str:
+    totals = [row for row in comparison.totals if row.alpha == alpha]
+    best, known = fewest(totals, METHOD, kind), fewest(totals, BASELINE, kind)
+    if best is None:
+        return ""
+    by_tensor: dict[str, list[Row]] = defaultdict(list)
+    for row in comparison.rows:
+        if row.alpha == alpha:
+            by_tensor[row.tensor].append(row)
+    winners = [fewest(rows, METHOD, kind) for rows in by_tensor.values()]
+    winning = sorted({row.name for row in winners if row})
+    omega = shannon.omega_of_alpha(alpha)
+    promise, option = ("alpha", alpha) if kind == "alpha" else ("unbiased, omega", omega)
+    text = f"{promise} {option:.4g}: use {best.name}, {best.rate:.3f} bits per coordinate"
+    if known:
+        text += f", {known.rate / best.rate:.3g} times fewer than {known.name}, the best known operator"
+    if best.gap is not None and best.gap < 0:
+        text += "; that is below the sphere bound: the data is compressible"
+    method = f"--method {best.name} "
+    if len(winning) > 1:
+        method, text = "", f"{text}; tensors differ ({', '.join(winning)} win), so let auto choose"
+    return f"{text}: gcodec encode {method}--{kind} {option:.4g}"
+
+
+def _order(row: Row) -> tuple:
+    """By question, methods before baselines, what reaches it before what does not, fewest bits first."""
+    return -row.alpha, row.group != METHOD, row.kind == "omega", not row.reaches, row.rate
+
+
+def _answers(alpha: float, measured: Iterable[Measurement]) -> dict[tuple[str, str], list[Measurement]]:
+    """By (name, kind), for each tensor the measurement that answers the question α."""
+    families: dict[tuple[str, str, str], list[Measurement]] = defaultdict(list)
+    for one in measured:
+        if one.task.alpha in (None, alpha):
+            families[one.task.name, one.task.kind, one.tensor].append(one)
+    answers: dict[tuple[str, str], list[Measurement]] = defaultdict(list)
+    for (name, kind, _), members in families.items():
+        reaching = [one for one in members if one.alpha <= alpha]
+        best = min(reaching, key=lambda one: one.bits) if reaching else min(members, key=lambda one: one.alpha)
+        answers[name, kind].append(best)
+    return answers
+
+
+def _row(alpha: float, found: Sequence[Measurement], tensor: str) -> Row:
+    """One row for measurements of a method on one or several tensors."""
+    task, size = found[0].task, sum(one.size for one in found)
+    rate = sum(one.bits for one in found) / size
+    distortion, reached = _together(found)
+    bounds = _bounds(found, size)
+    parameters = list(dict.fromkeys(one.task.parameters for one in found))
+    notes = list(dict.fromkeys(filter(None, (one.note for one in found))))
+    decodes = [one.decode_seconds for one in found if one.decode_seconds is not None]
+    return Row(
+        tensor=tensor,
+        alpha=alpha,
+        group=task.group,
+        name=task.name,
+        parameters=parameters[0] if len(parameters) == 1 else "varies",
+        kind=task.kind,
+        rate=rate,
+        distortion=distortion,
+        reached=reached,
+        reaches=all(one.alpha <= alpha for one in found),
+        bounds=bounds,
+        gap=rate - bounds["uncertainty"] if bounds else None,
+        encode_speed=_speed(found, math.fsum(one.encode_seconds for one in found)),
+        decode_speed=_speed(found, math.fsum(decodes)) if decodes else None,
+        note=", ".join(notes),
+    )
+
+
+def _together(found: Sequence[Measurement]) -> tuple[float, float]:
+    """(distortion, the same as an α) of tensors taken as one vector."""
+    unit = max(one.scale for one in found)
+    energies = [one.energy * (one.scale / unit) ** 2 for one in found]
+    total = math.fsum(energies)
+
+    def mean(values: Iterable[float]) -> float:
+        return math.fsum(energy * value for energy, value in zip(energies, values, strict=True)) / total
+
+    return mean(one.distortion for one in found), mean(one.alpha for one in found)
+
+
+def _bounds(found: Sequence[Measurement], size: int) -> dict[str, float] | None:
+    """Lower bounds per coordinate, each tensor at its own distortion; None when one has none."""
+    bounds = [one.least_bits for one in found]
+    if any(bound is None for bound in bounds):
+        return None
+    return {name: math.fsum(bound[name] for bound in bounds if bound) / size for name in ("uncertainty", "cap")}
+
+
+def _speed(found: Sequence[Measurement], seconds: float) -> float:
+    return sum(one.original_bytes for one in found) / max(seconds, 1e-9) / 1e6
+
+
+def _curves(measured: Iterable[Measurement], tensors: int) -> tuple[Curve, ...]:
+    points: dict[Task, list[Measurement]] = defaultdict(list)
+    for one in measured:
+        points[one.task].append(one)
+    families: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
+    for task, found in points.items():
+        if len(found) == tensors and task.kind != "exact":
+            rate = sum(one.bits for one in found) / sum(one.size for one in found)
+            families[task.name, task.group, task.kind].append((rate, _together(found)[1]))
+    return tuple(Curve(*key, tuple(sorted(found))) for key, found in families.items())

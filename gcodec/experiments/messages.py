@@ -1,0 +1,156 @@
+"""What a worker sends: a real gcodec file, a baseline's message, or the plain float32 values; with its bits counted.
+
+The bits of a gcodec message are those of its payload, the head and the chunk. The container around it (a name, a
+shape, checksums: what both ends of a connection know already) is sent but not counted, and neither is it for the others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from .. import api, auto, registry
+from ..baselines import BASELINES
+from ..choice import DEFAULT_ALPHA, DEFAULT_OMEGA, choose
+from ..container.writer import Writer
+from ..errors import InvalidInput
+from ..pipeline import Choice
+from ..source import ArraySource
+from ..theory import sphere, spherical
+from ..theory.report import BASELINE, METHOD
+
+PLAIN = "uncompressed"
+# `sc` on thousands of short messages: one block as long as its search takes milliseconds, else blocks of three.
+MOST_SEARCH_BITS = 15
+ONE_BLOCK, SHORT_BLOCKS = {"max_draws": 1 << 21}, {"max_draws": 1 << 8, "block": 3}
+MATRIX_METHODS = ("klt",)  # messages are vectors
+
+
+class Message(NamedTuple):
+    """data: what is sent. bits: what it counts as."""
+
+    data: bytes
+    bits: int
+
+
+class Coder(Protocol):
+    """A compressor of float32 vectors. kind: "exact", "alpha" or "omega"; random choices follow from `stamp` alone."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def group(self) -> str: ...
+
+    def constant(self, d: int) -> float:
+        """α or ω in dimension d; 0 when exact."""
+
+    def encode(self, values: np.ndarray, stamp: tuple[int, ...]) -> Message: ...
+
+    def decode(self, data: bytes) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Constants:
+    """The bounds that methods are asked for; the paper's choices."""
+
+    alpha: float = DEFAULT_ALPHA
+    omega: float = DEFAULT_OMEGA
+
+
+@dataclass(frozen=True)
+class Plain:
+    """float32 as it is: 32 bits a coordinate."""
+
+    name: str = PLAIN
+    kind: str = "exact"
+    group: str = METHOD
+
+    def constant(self, d: int) -> float:
+        return 0.0
+
+    def encode(self, values: np.ndarray, stamp: tuple[int, ...]) -> Message:
+        return Message(values.tobytes(), 32 * values.size)
+
+    def decode(self, data: bytes) -> np.ndarray:
+        return np.frombuffer(data, np.float32)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of gcodec with a bound of a class that it has."""
+
+    name: str
+    kind: str
+    constants: Constants = Constants()
+    group: str = METHOD
+
+    def constant(self, d: int) -> float:
+        return {"exact": 0.0, "alpha": self.constants.alpha, "omega": self.constants.omega}[self.kind]
+
+    def encode(self, values: np.ndarray, stamp: tuple[int, ...]) -> Message:
+        file = BytesIO()
+        writer = Writer(file)
+        with auto.compress("", ArraySource(values), self._choice(values.size, stamp)) as coded:
+            writer.add(coded.header, coded.pieces())
+            bits = 8 * coded.header.body_length
+        writer.close()
+        return Message(file.getvalue(), bits)
+
+    def decode(self, data: bytes) -> np.ndarray:
+        return api.decode(data, threads=1)
+
+    def _choice(self, d: int, stamp: tuple[int, ...]) -> Choice:
+        bound, known = self.constant(d), auto.option_names(self.name)
+        options: dict[str, int] = {}
+        if "seed" in known:
+            options["seed"] = int(np.random.SeedSequence(stamp).generate_state(1, np.uint64)[0])
+        if "max_draws" in known:
+            cap = bound if self.kind == "alpha" else spherical.cap_for_omega(bound, d)
+            options |= ONE_BLOCK if sphere.cap_bits(cap, d) <= MOST_SEARCH_BITS else SHORT_BLOCKS
+        return choose(self.name, threads=1, **{self.kind: bound} if bound else {}, **options)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator of the literature with its usual parameters. Its bits are counted by itself; what is sent is C(x)."""
+
+    name: str
+    group: str = BASELINE
+
+    @property
+    def kind(self) -> str:
+        return BASELINES[self.name].kind
+
+    def constant(self, d: int) -> float:
+        return BASELINES[self.name].constant(d)
+
+    def encode(self, values: np.ndarray, stamp: tuple[int, ...]) -> Message:
+        decoded, bits = BASELINES[self.name].compress(values, np.random.default_rng(stamp))
+        return Message(decoded.tobytes(), bits)
+
+    def decode(self, data: bytes) -> np.ndarray:
+        return np.frombuffer(data, np.float32)
+
+
+def coders(d: int, names: Sequence[str] | None = None, constants: Constants = Constants()) -> list[Coder]:
+    """All coders for dimension d, or those with these names, and always the plain one, which comes first.
+
+    What theory gives no step size for is left out: contractive operators with α = 1 in dimension d; and methods for matrices,
+    unless they are named. Raises InvalidInput for an unknown name.
+    """
+    found: list[Coder] = [Plain()]
+    found += [Method(entry.name, kind, constants) for entry in registry.ENTRIES for kind in entry.load().kinds]
+    found += [Operator(name) for name in BASELINES]
+    known = dict.fromkeys(coder.name for coder in found)
+    for name in names or ():
+        if name not in known:
+            raise InvalidInput(f"method {name!r} is unknown; known are {', '.join(known)}")
+    fitting = [coder for coder in found if coder.kind != "alpha" or coder.constant(d) < 1]
+    wanted = [name for name in known if name not in MATRIX_METHODS] if names is None else [PLAIN, *names]
+    return [coder for coder in fitting if coder.name in wanted]
