@@ -17,9 +17,9 @@ EFFORTS = ("best", "fast")
 LARGE = 1 << 26  # values; above, "large": only methods whose memory does not grow with the tensor
 EXACT, OMEGA = ("lossless",), ("rsd", "dither")
 ALPHA = {  # by effort
-    "best": ("lossless", "sd", "tcq", "klt"),
-    "fast": ("lossless", "sd", "ecsq", "klt"),
-    "large": ("lossless", "sd", "ecsq"),
+    "best": ("sd", "lossless", "tcq", "klt"),
+    "fast": ("sd", "lossless", "ecsq", "klt"),
+    "large": ("sd", "lossless", "ecsq"),
 }
 
 

@@ -22,6 +22,15 @@ from .trellis import MEAN_CODES, Labels, Points
 
 _RANK_BITS, _MEAN_BITS = 12, 7
 _HEAD_ROOM = 256  # bits beside those of the columns
+_FREE_LEVELS, _LEVELS_PER_BYTE = 1 << 22, 1 << 7  # of the first factor: what a head of few bytes may ask of a decoder
+_FREE_PRODUCTS, _PRODUCTS_PER_BYTE = 1 << 30, 1 << 16  # of its orthonormalisation
+
+
+def _is_paid_for(width: int, rank: int, head_length: int) -> bool:
+    """Whether a head has enough bytes for the memory and the time that its first factor takes."""
+    levels = width * rank
+    affordable = levels <= _FREE_LEVELS + _LEVELS_PER_BYTE * head_length
+    return affordable and levels * rank <= _FREE_PRODUCTS + _PRODUCTS_PER_BYTE * head_length
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,8 @@ class Head:
         rank = reader.get(_RANK_BITS) + 1
         if rank > frame.most:
             raise reader.corrupt(f"rank {rank} of a {frame.height} x {frame.width} matrix")
+        if not _is_paid_for(frame.width, rank, len(head)):
+            raise reader.corrupt(f"a first factor of {frame.width} x {rank} levels in {len(head)} bytes")
         means = [reader.get(_MEAN_BITS)]
         while len(means) < rank:
             means.append(means[-1] - reader.rice(0, means[-1]))
@@ -83,8 +94,10 @@ class Klt(Compressor):
             raise InvalidInput(f'effort must be "best" or "fast", not {self.effort!r}')
         frame = Frame.of(source.shape)
         coder = fit(Scaled.of(source), frame, guarantee.bound, self.effort == "best")
-        head = Head(coder.labels, coder.points(), coder.settings.first.shifts, coder.means, coder.basis_code())
-        return Payload(head.pack(), frame.chunk, coder.code)
+        head = Head(coder.labels, coder.points(), coder.settings.first.shifts, coder.means, coder.basis_code()).pack()
+        if not _is_paid_for(frame.width, coder.means.size, len(head)):
+            raise InvalidInput("klt: the first factor is so sparse that a decoder would not trust it; use tcq")
+        return Payload(head, frame.chunk, coder.code)
 
     @classmethod
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:

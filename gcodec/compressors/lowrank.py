@@ -70,12 +70,13 @@ class Frame:
         return (0, self.height) if self.transposed else (start // self.columns, stop // self.columns)
 
     def product(self, coefficients: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-        """coefficients · vectorsᵀ as flat values of the tensor, in the dtype of the coefficients."""
+        """coefficients · vectorsᵀ as flat values of the tensor, in the dtype of the coefficients; within its finite numbers."""
         vectors = vectors.astype(coefficients.dtype)
         left, right = (vectors, coefficients) if self.transposed else (coefficients, vectors)
         out = np.empty((left.shape[0], right.shape[0]), coefficients.dtype)
         kernels.multiply(left, np.ascontiguousarray(right.T), out)
-        return out.reshape(-1)
+        largest = np.finfo(out.dtype).max
+        return np.clip(out, -largest, largest, out=out).reshape(-1)
 
 
 def basis_contexts(means: np.ndarray) -> Contexts:

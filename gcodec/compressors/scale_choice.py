@@ -16,7 +16,7 @@ from ..kernels import ecsq as kernels
 from ..kernels.ecsq import BLOCK, GRADES
 from ..kernels.tokens import MAX_CLASSES
 from ..source import Source
-from .scale_classes import BLOCKS, PRODUCT, Grid, ScaleClasses
+from .scale_classes import BLOCKS, PRODUCT, WIDEST, Grid, ScaleClasses
 
 _SAMPLE, _PIECE = 1 << 17, 1 << 10  # values that stand for a larger tensor, values of each piece of them
 _EXTREME = 100  # decimal exponents beyond which squares could leave the range of float64
@@ -88,7 +88,7 @@ def candidates(energies: Energies, grid: Grid, step: float) -> Iterator[ScaleCla
     counts[-1] = (grid.size - 1) % grid.chunk % BLOCK + 1
     if counts.size > 1 and not (height > 1 and grid.width == BLOCK):
         yield ScaleClasses(grid, BLOCKS, blocks=_window(_logarithms(energies.blocks / counts, step * step)))
-    if height == 1:
+    if height == 1 or grid.width > WIDEST:
         return
     rows = _logarithms(energies.rows / grid.width, step * step)
     columns = _logarithms(energies.columns / height, mean)

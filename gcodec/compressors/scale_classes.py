@@ -20,6 +20,7 @@ from .matricise import matricise
 
 CHUNK = 1 << 19
 MODE_BITS, SHIFT_BITS = 2, 5
+WIDEST = 1 << 20  # columns that have classes
 NONE, PRODUCT, BLOCKS = range(3)
 
 
@@ -89,8 +90,10 @@ class ScaleClasses:
         mode = reader.get(MODE_BITS)
         if mode > BLOCKS:
             raise reader.corrupt(f"mode {mode} of scale classes is not defined")
-        shift = reader.get(SHIFT_BITS) if mode == PRODUCT else 0
-        return cls(Grid.of(spec.shape, spec.size), mode, shift=shift)
+        grid = Grid.of(spec.shape, spec.size)
+        if mode == PRODUCT and grid.width > WIDEST:
+            raise reader.corrupt(f"classes of {grid.width} columns")
+        return cls(grid, mode, shift=reader.get(SHIFT_BITS) if mode == PRODUCT else 0)
 
     def unpack_columns(self, reader: BitReader) -> "ScaleClasses":
         if self.mode != PRODUCT:

@@ -126,7 +126,7 @@ def _unique(pairs: list) -> dict:
     return dict(pairs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # a header may have very many
 class Chunk:
     """One line of the chunk table."""
 

@@ -6,7 +6,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, BinaryIO
 
 from ..errors import Corrupt, Truncated, UnsupportedFeature
-from .layout import FileHeader, Footer, Frame, Index, TensorHeader, checked, unpack_meta
+from .layout import MAGIC, FileHeader, Footer, Frame, Index, TensorHeader, checked, unpack_meta
 
 Fetch = Callable[[int, int], bytes]  # (offset in the body, length) → bytes
 _PIECE = 1 << 20
@@ -209,7 +209,7 @@ def _complete_header(data: bytes) -> bytes:
     """16 bytes, or the right error: a short file is truncated only if it starts like one of ours."""
     if len(data) == FileHeader.SIZE:
         return data
-    if data == FileHeader().pack()[: len(data)]:
+    if data[: len(MAGIC)] == MAGIC[: len(data)]:
         raise Truncated(f"the data ends at byte {len(data)}, before the container does")
     FileHeader.unpack(data.ljust(FileHeader.SIZE, b"\0"))
     raise AssertionError("a header that is not ours was accepted")

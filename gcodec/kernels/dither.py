@@ -152,4 +152,4 @@ def round_randomly(values, patterns, key, start):
             patterns[i] = (patterns[i] + (np.uint64(bits) & low)) & ~low
         else:
             size = math.floor(size / _QUANTUM + uniform(bits)) * _QUANTUM
-            values[i] = size if values[i] >= 0.0 else -size
+            values[i] = math.copysign(size, values[i])

@@ -1,0 +1,1172 @@
+"""The reference decoder of the gcodec container, version 1.0, and of every compressor in it.
+
+It follows the specification page by page, in the specification's order and words; § is a section of the page named last. It needs
+Python 3.11 and nothing beside its standard library. It is made to be read, not to be fast.
+
+    python decode.py FILE --raw DIR
+
+writes the little-endian bytes of tensor i to DIR/i.raw and prints a line of JSON for each tensor. What cannot be decoded ends with
+a message that begins with the error's code, and with its exit status (format.md §8).
+"""
+
+import argparse
+import bisect
+import functools
+import itertools
+import json
+import math
+import struct
+import sys
+import zlib
+from collections import namedtuple
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+# ======== format.md ========
+# ---- §8 Errors ----
+EXIT_STATUS = {"unsupported-version": 4, "unsupported-feature": 4, "limit": 5}  # of all others: 3
+
+
+class FormatError(Exception):
+    """The one exception that decoding raises; `code` is one of §8."""
+
+    def __init__(self, reason: str, code: str = "corrupt") -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+
+
+def require(condition: bool, otherwise: str, code: str = "corrupt") -> None:
+    if not condition:
+        raise FormatError(otherwise, code)
+
+
+# ---- §1 Conventions, and arithmetic.md, Bit strings and Rice codes ----
+class Reader:
+    """Reads fields from bytes, or bits, each byte's most significant bit first; `short`: the error's code when data is missing."""
+
+    def __init__(self, data: bytes, short: str = "corrupt") -> None:
+        self.data, self.at, self.length, self.short = data, 0, 8 * len(data), short  # in bits
+
+    def peek(self, width: int) -> int:
+        """The number formed by the next `width` bits; bits beyond the end count as 0."""
+        first, last = self.at // 8, (self.at + width + 7) // 8
+        window = int.from_bytes(self.data[first:last].ljust(last - first, b"\0"), "big")
+        return window >> (8 * last - self.at - width) & ((1 << width) - 1)
+
+    def take(self, width: int) -> int:
+        """The same, and goes on behind these bits."""
+        value = self.peek(width)
+        self.at += width
+        return value
+
+    def read(self, width: int) -> int:
+        """The same, of bits that must be there."""
+        require(width <= self.length - self.at, f"{width} bits wanted after the end", self.short)
+        return self.take(width)
+
+    def rice(self, parameter: int) -> int:
+        zeros = 0
+        while self.read(1) == 0:
+            zeros += 1
+        return (zeros << parameter) + self.read(parameter)
+
+    def filling(self) -> None:
+        require(self.read(-self.at % 8) == 0, "filling that is not zero")
+
+    def end(self) -> None:
+        self.filling()
+        require(self.at == self.length, "bytes left over")
+
+    def bytes(self, count: int) -> bytes:
+        require(8 * count <= self.length - self.at, f"{count} bytes wanted at byte {self.at // 8}", self.short)
+        self.at += 8 * count
+        return self.data[self.at // 8 - count : self.at // 8]
+
+    def rest(self) -> bytes:
+        return self.bytes((self.length - self.at) // 8)
+
+    def unsigned(self, width: int) -> int:
+        return int.from_bytes(self.bytes(width), "little")
+
+    def number(self, letter: str) -> Any:
+        """A number by its letter in `struct`: f (f32), d (f64), h (i16)."""
+        return struct.unpack("<" + letter, self.bytes(struct.calcsize(letter)))[0]
+
+    def varint(self) -> int:
+        value, byte, shift = 0, 128, 0
+        while byte >= 128:
+            byte = self.unsigned(1)
+            value |= (byte & 127) << shift
+            require(value < 1 << 64 and (byte > 0 or shift == 0), "a varint of 2^64 or more, or longer than needed")
+            shift += 7
+        return value
+
+    def text(self, length: int) -> str:
+        try:
+            return self.bytes(length).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise FormatError(str(error)) from None
+
+
+def check_crc(data: bytes, crc: int, what: str) -> None:
+    require(zlib.crc32(data) == crc, what, "checksum")
+
+
+def json_object(text: str) -> dict[str, Any]:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        require(len(dict(pairs)) == len(pairs), "JSON with a key twice")
+        return dict(pairs)
+
+    try:
+        value = json.loads(text or "{}", object_pairs_hook=unique, parse_constant=lambda name: require(False, name))
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"JSON: {error}") from None
+    require(isinstance(value, dict), "JSON that is not an object")
+    return value
+
+
+# ---- §2 File header ----
+def read_file_header(file: Reader) -> None:
+    require(b"\x89GCZ\r\n\x1a\n".startswith(file.data[:8]), "the magic is wrong", "not-gcodec")
+    header, crc = file.bytes(12), file.unsigned(4)
+    major, _minor, required_flags, _ignorable_flags = header[8:]
+    require(major <= 1, f"major version {major}", "unsupported-version")
+    check_crc(header, crc, "the file header")
+    require(major == 1, "major version 0")
+    require(required_flags == 0, f"required flags {required_flags:#x}", "unsupported-feature")
+
+
+# ---- §3 Blocks ----
+class Block:
+    """A block's frame and header; its body is the next `body_length` bytes of the file."""
+
+    def __init__(self, file: Reader) -> None:
+        self.offset = file.at // 8
+        self.type, header_length, self.body_length = file.bytes(4), file.unsigned(4), file.unsigned(8)
+        require(self.type.isalpha(), "a block type that is not four letters")
+        require(header_length <= 1 << 24 and self.body_length < 1 << 63, "a block beyond the format's limits")
+        self.header = Reader(file.bytes(header_length))
+        check_crc(file.data[self.offset : file.at // 8], file.unsigned(4), "the header of a block")
+        require(self.body_length == 0 or self.type not in (b"META", b"INDX"), "META or INDX with a body")
+
+
+# ---- §3.1 META ----
+def check_meta(header: Reader) -> None:
+    about = json_object(header.text(header.length // 8))
+    names, count, scope = about.get("names", []), about.get("bytes", 0), about.get("scope", {"alpha": 0, "norm2": {}})
+    require(isinstance(about.get("format", ""), str) and isinstance(count, int) and count >= 0, "META: format or bytes")
+    require(isinstance(names, list) and all(isinstance(name, str) for name in names), "META: names")
+    require(isinstance(scope, dict) and isinstance(scope.get("norm2"), dict), "META: scope")
+    require(all(isinstance(x, int | float) for x in (scope.get("alpha"), *scope["norm2"].values())), "META: scope")
+
+
+# ---- §4 Dtypes, with arithmetic.md, Rounding to the dtype ----
+# word: bytes of a number, or of each of the two parts of a complex one; significand: its bits; smallest: an exponent of 2
+Dtype = namedtuple("Dtype", "name kind word parts significand smallest largest", defaults=(1, 0, 0, 0.0))
+DTYPES = {
+    1: Dtype("float16", "float", 2, 1, 11, -24, 65504.0),
+    2: Dtype("bfloat16", "float", 2, 1, 8, -133, 2.0**127 * (2 - 2.0**-7)),
+    3: Dtype("float32", "float", 4, 1, 24, -149, 2.0**127 * (2 - 2.0**-23)),
+    4: Dtype("float64", "float", 8, 1, 53, -1074, 2.0**1023 * (2 - 2.0**-52)),
+    5: Dtype("float8_e4m3fn", "float", 1, 1, 4, -9, 448.0),
+    6: Dtype("float8_e5m2", "float", 1, 1, 3, -16, 57344.0),
+    **{16 + i: Dtype(f"int{8 << i}", "integer", 1 << i) for i in range(4)},
+    **{20 + i: Dtype(f"uint{8 << i}", "integer", 1 << i) for i in range(4)},
+    32: Dtype("bool", "bool", 1),
+    33: Dtype("complex64", "complex", 4, 2),
+    34: Dtype("complex128", "complex", 8, 2),
+}
+F32, F64 = DTYPES[3], DTYPES[4]
+
+
+def in_units(value: float, dtype: Dtype) -> tuple[int, int]:
+    """|value| rounded to nearest, ties to even, as n and e: n · 2^e times the smallest positive number of the dtype."""
+    exponent = max(math.frexp(value)[1] - dtype.significand, dtype.smallest) if value else dtype.smallest
+    return round(math.ldexp(abs(value), -exponent)), exponent - dtype.smallest
+
+
+def to_work(value: float, work: Dtype) -> float:
+    """Rounded once to the work dtype; infinite beyond its range."""
+    if not abs(value) < 2.0**128 - 2.0**103:
+        return value if work == F64 else math.copysign(math.inf, value)
+    n, exponent = in_units(value, work)
+    return math.copysign(math.ldexp(n, exponent + work.smallest), value)
+
+
+def narrow(values: list[float], dtype: Dtype) -> bytes:
+    """Work values rounded to the tensor's dtype, as little-endian bytes."""
+    out = bytearray()
+    for value in values:
+        n, exponent = in_units(max(-dtype.largest, min(value, dtype.largest)), dtype)
+        pattern = (exponent << (dtype.significand - 1)) + n  # the highest bit of n adds 1 to the exponent's field
+        sign = (math.copysign(1, value) < 0) << (8 * dtype.word - 1)
+        out += (sign + pattern).to_bytes(dtype.word, "little")
+    return bytes(out)
+
+
+# ---- §3.2 TENS ----
+class Record:
+    """The header of a tensor's record; `decode` gives the chunks as bytes of the dtype, reading the body as they are taken."""
+
+    def __init__(self, block: Block) -> None:
+        fields = block.header
+        self.name = fields.text(fields.varint())
+        require(len(self.name.encode()) < 1 << 16, "a name of 2^16 bytes or more")
+        dtype, dimensions = fields.varint(), fields.varint()
+        require(dtype in DTYPES, f"dtype {dtype}", "unsupported-feature")
+        require(dimensions <= 64, "more than 64 dimensions")
+        self.dtype, self.work = DTYPES[dtype], F64 if DTYPES[dtype] == F64 else F32
+        self.shape = tuple(fields.varint() for _ in range(dimensions))
+        self.size = math.prod(self.shape)
+        require(math.prod(n or 1 for n in self.shape) < 1 << 48, "2^48 values or more")
+        json_object(fields.text(fields.varint()))
+        self.compressor = fields.varint(), fields.varint()
+        guarantee = fields.unsigned(1)
+        require(guarantee == 0 or (guarantee <= 2 and self.dtype.kind == "float"), "guarantee")
+        self.guarantee = ("exact", "alpha", "omega")[guarantee]
+        bound, *distortions = [fields.number("d") for _ in range((0, 2, 3)[guarantee])] or [0.5]
+        require(0 < bound < (math.inf if self.guarantee == "omega" else 1), "a bound out of its range")
+        require(all(0 <= distortion < math.inf for distortion in distortions), "a distortion out of its range")
+        self.chunk, self.head_length, self.head_crc = fields.varint(), fields.varint(), fields.unsigned(4)
+        require(1 <= self.chunk <= 1 << 20 and self.head_length <= 1 << 26, "chunk or head length out of its range")
+        chunks = -(-self.size // self.chunk)
+        require(72 * chunks <= fields.length - fields.at, "a chunk table that is shorter than the shape needs")
+        self.chunks = [(fields.varint(), fields.unsigned(4), fields.unsigned(4)) for _ in range(chunks)]
+        fields.end()
+        lengths = [length for length, _crc, _decoded_crc in self.chunks]
+        require(max(lengths, default=0) <= 1 << 25, "a chunk of more than 2^25 bytes")
+        require(self.head_length + sum(lengths) == block.body_length, "lengths that do not add up to the body's")
+        paid = (1 << 30) + (block.body_length << 15)  # §7
+        require(self.size * self.dtype.word * self.dtype.parts <= paid, f"{self.size} values", "limit")
+
+    def decode(self, file: Reader) -> Iterator[bytes]:
+        require(self.compressor in COMPRESSORS, f"compressor, payload version {self.compressor}", "unsupported-feature")
+        guarantees, compressor = COMPRESSORS[self.compressor]
+        require(self.guarantee in guarantees, f"a compressor that cannot guarantee {self.guarantee}")
+        head = file.bytes(self.head_length)
+        check_crc(head, self.head_crc, f"the head of {self.name!r}")
+        payload = compressor(self, head)
+        for i, (length, crc, decoded_crc) in enumerate(self.chunks):
+            data, start = file.bytes(length), i * self.chunk
+            check_crc(data, crc, f"chunk {i} of {self.name!r}")
+            values = payload.decode(data, start, min(self.chunk, self.size - start))
+            decoded = values if isinstance(values, bytes) else narrow(values, self.dtype)
+            check_crc(decoded, decoded_crc, f"the values of chunk {i} of {self.name!r}")
+            yield decoded
+
+
+# ---- §3.3 INDX ----
+def check_index(fields: Reader, records: dict[str, int]) -> None:
+    require(fields.varint() == len(records), "the index has another number of records")
+    for name, (before, offset) in zip(records, itertools.pairwise((0, *records.values())), strict=True):
+        entry = fields.text(fields.varint()), fields.varint()
+        require(entry == (name, offset - before), "the index has another name or offset")
+    fields.end()
+
+
+# ---- §6 Footer ----
+def read_footer(file: Reader, index_offset: int) -> None:
+    offset, crc, magic = file.bytes(8), file.unsigned(4), file.bytes(4)
+    require(magic == b"GCZE", "the end magic is wrong")
+    check_crc(offset, crc, "the footer")
+    require(int.from_bytes(offset, "little") == index_offset, "the footer does not point to the index")
+    file.end()
+
+
+# ---- the whole file ----
+def decode_file(data: bytes) -> Iterator[tuple[Record, Iterator[bytes]]]:
+    """Every record with its chunks, in the file's order; take a record's chunks before the next record."""
+    file, records = Reader(data, "truncated"), {}
+    read_file_header(file)
+    while True:
+        block = Block(file)
+        end = file.at // 8 + block.body_length
+        if block.type == b"META":
+            require(block.offset == 16, "META is not the first block")
+            check_meta(block.header)
+        elif block.type == b"TENS":
+            record = Record(block)
+            require(record.name not in records, "two records of one name")
+            records[record.name] = block.offset
+            yield record, record.decode(file)
+        elif block.type == b"INDX":
+            check_index(block.header, records)
+            return read_footer(file, block.offset)
+        else:
+            require(block.type[:1].islower(), f"block type {block.type!r}", "unsupported-feature")
+        file.bytes(end - file.at // 8)
+
+
+# ======== arithmetic.md ========
+# ---- Random numbers ----
+MASK64, GOLDEN = (1 << 64) - 1, 0x9E3779B97F4A7C15
+
+
+def mix(z: int) -> int:
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & MASK64
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB & MASK64
+    return z ^ (z >> 31)
+
+
+def random(seed: int, stream: int, counter: int) -> int:
+    key = mix(mix(seed + GOLDEN & MASK64) + stream * GOLDEN & MASK64)
+    return mix(key + counter * GOLDEN & MASK64)
+
+
+def uniform(r: int) -> float:
+    return float(r >> 11) * 2.0**-53
+
+
+# ---- Sums ----
+def dot(a: list[float], b: list[float]) -> float:
+    """Added one by one in order, each product and each sum rounded; Python's own sum rounds in other ways."""
+    return functools.reduce(lambda total, pair: total + pair[0] * pair[1], zip(a, b, strict=True), 0.0)
+
+
+# ---- Zero bitmap coder ----
+def zero_bitmap(string: Reader, n: int) -> list[bool]:
+    """Which of n values are zero; the string is left at the next section's start."""
+    left, width, code, is_zero = n, (1 << 62) // (n + 1), string.take(62), []
+    z = code // width
+    require(z <= n, "more zeros than values")
+    code -= z * width
+    while 0 < z < left:
+        while width <= 1 << 46:
+            code, width = (code << 16) + string.take(16), width << 16
+        split = (width // left) * z
+        is_zero.append(code < split)
+        code, width, z = (code, split, z - 1) if code < split else (code - split, width - split, z)
+        left -= 1
+    t = width.bit_length() - 2
+    string.at -= t
+    require(string.at <= string.length and 0 <= code - string.peek(t) < 1 << t, "the end of a zero bitmap")
+    return is_zero + [z > 0] * left
+
+
+# ---- Normals ----
+C = (2.506628281636, -21.81398043341, 62.00673272975, -61.28943128016, 11.89622159793)
+D = (1.0, -9.749716102595, 32.64404625926, -42.43263473128, 16.16930722793)
+T = (-3.032546004172, -5.191146174379, 3.023658871182, 2.714907006056, 0.2716239251117)
+U = (1.0, 4.197100188284, 2.724524474878, 0.2715191138533)
+SERIES = (1.0, 1 / 3, 0.2, 1 / 7, 1 / 9, 1 / 11, 1 / 13)
+
+
+def polynomial(coefficients: tuple[float, ...], t: float) -> float:
+    """c0 + t·(c1 + t·(c2 + …)), from the innermost bracket outwards."""
+    return functools.reduce(lambda total, coefficient: coefficient + t * total, coefficients[::-1])
+
+
+def normal(seed: int, stream: int, j: int) -> float:
+    w = random(seed, stream, j >> 1) >> 32 * (j & 1) & 0xFFFFFFFF
+    q = (float(w) + 0.5) * 2.0**-32 - 0.5
+    if -0.425 <= q <= 0.425:
+        return (q * polynomial(C, q * q)) / polynomial(D, q * q)
+    m, n = 0.5 - abs(q), 0
+    while m < 0.75:
+        m, n = m * 2, n + 1
+    s = (m - 1) / (m + 1)
+    r = math.sqrt(2 * (float(n) * 0.6931471805599453 - (2 * s) * polynomial(SERIES, s * s)))
+    return math.copysign(polynomial(T, r) / polynomial(U, r), q)
+
+
+# ---- Adaptive range coder ----
+def adaptive_bits(count: int) -> list[list[int]]:
+    """Each with its probability of a 1 in 2^-22, and how often it was seen."""
+    return [[1 << 21, 0] for _ in range(count)]
+
+
+class RangeDecoder:
+    def __init__(self, data: bytes) -> None:
+        self.string = Reader(data)
+        self.code, self.width = self.string.take(48), 1 << 48
+
+    def renormalise(self) -> None:
+        while self.width < 1 << 32:
+            self.code, self.width = (self.code << 16) + self.string.take(16), self.width << 16
+
+    def adaptive(self, bit: list[int]) -> bool:
+        p, n = bit
+        bound = (self.width >> 16) * (p >> 6)
+        one = self.code < bound
+        self.code, self.width = (self.code, bound) if one else (self.code - bound, self.width - bound)
+        goal = (1 << 22) - 128 if one else 128
+        bit[:] = p + ((goal - p) * ((1 << 17) // (2 * n + 3)) >> 16), min(n + 1, 1023)
+        self.renormalise()
+        return one
+
+    def symbol(self, model: list[int]) -> int:
+        """`model` is 16 bounds and the count."""
+        unit, n = self.width >> 20, model[16]
+        place = min(self.code // unit, (1 << 20) - 1)
+        s = max(i for i in range(16) if model[i] >> 10 <= place)
+        below = unit * (model[s] >> 10)
+        self.width = (unit * (model[s + 1] >> 10) if s < 15 else self.width) - below
+        self.code -= below
+        rate = ((4 * n + 6) // 3).bit_length() - 1
+        for i in range(1, 16):
+            goal = 3072 * i if i <= s else (1 << 30) - 3072 * (16 - i)
+            model[i] += (goal - model[i]) >> rate
+        model[16] = min(n + 1, 1023)
+        self.renormalise()
+        return s
+
+    def equiprobable(self, count: int) -> int:
+        if count > 16:
+            return (self.equiprobable(16) << count - 16) + self.equiprobable(count - 16)
+        self.width >>= count
+        value = min(self.code // self.width, (1 << count) - 1)
+        self.code = min(self.code - value * self.width, self.width - 1)
+        self.renormalise()
+        return value
+
+    def end(self) -> None:
+        require(self.string.length <= self.string.at, "bytes that the range coder does not take")
+
+
+# ======== compressors/01-lossless.md ========
+class Lossless:
+    def __init__(self, record: Record, head: bytes) -> None:
+        require(not head, "a head that is not empty")
+        self.dtype = record.dtype
+
+    def decode(self, data: bytes, start: int, count: int) -> bytes:
+        n, width, fields = count * self.dtype.parts, self.dtype.word, Reader(data)
+        words = bytearray(n * width)
+        for p in range(width):
+            length = fields.unsigned(4)
+            words[p::width] = Zstandard(fields.bytes(length), n).content if length else fields.bytes(n)
+        fields.end()
+        if self.dtype.kind in ("float", "complex"):
+            letters, top = f"<{n}{'BH_I___Q'[width - 1]}", 8 * width - 1
+            words = struct.pack(letters, *((word >> 1) | ((word & 1) << top) for word in struct.unpack(letters, words)))
+        require(self.dtype.kind != "bool" or max(words) <= 1, "a bool that is neither 0 nor 1")
+        return bytes(words)
+
+
+# ---- a Zstandard frame; § of RFC 8878 ----
+FseTable = list[tuple[int, int, int]]  # of each state: its symbol, and the next state's bits to read and base
+
+
+def fse_table(counts: list[int], accuracy: int) -> FseTable:
+    """§4.1.1; a count of -1 is "less than 1"."""
+    size, step = 1 << accuracy, (5 << accuracy >> 3) + 3
+    rare = [symbol for symbol, count in enumerate(counts) if count == -1]
+    cells = [0] * (size - len(rare)) + rare[::-1]
+    free = (i * step % size for i in range(size) if i * step % size < size - len(rare))
+    for symbol, count in enumerate(counts):
+        for cell in itertools.islice(free, max(count, 0)):
+            cells[cell] = symbol
+    seen, table = [abs(count) for count in counts], []
+    for symbol in cells:
+        bits = accuracy + 1 - seen[symbol].bit_length()
+        table.append((symbol, bits, (seen[symbol] << bits) - size))
+        seen[symbol] += 1
+    return table
+
+
+def fse_description(fields: Reader, most_accuracy: int, last_symbol: int) -> FseTable:
+    """§4.1.1; its bits are read from the lowest of the first byte upwards."""
+    window = int.from_bytes(fields.data[fields.at // 8 :][:512], "little")
+    accuracy, at, counts = (window & 15) + 5, 4, []
+    require(accuracy <= most_accuracy, "zstd: accuracy of a table")
+    left = 1 << accuracy
+    while left > 0:
+        width = (left + 1).bit_length()
+        small = (1 << width) - 2 - left
+        value, low = window >> at & ((1 << width) - 1), window >> at & ((1 << width >> 1) - 1)
+        at += width - (low < small)
+        count = (low if low < small else value - small if value > low else value) - 1
+        counts.append(count)
+        left -= abs(count)
+        zeros = 3 if count == 0 else 0
+        while zeros == 3 and len(counts) <= last_symbol:
+            zeros = window >> at & 3
+            at += 2
+            counts += [0] * zeros
+        require(len(counts) <= last_symbol + 1, "zstd: symbols of a table")
+    fields.bytes((at + 7) // 8)
+    return fse_table(counts, accuracy)
+
+
+def backward_bits(data: bytes) -> Reader:
+    """§4.1: read from the end, where the highest bit set in the last byte marks the first bit."""
+    require(data[-1:] > b"\0", "zstd: a bit stream without its mark")
+    bits = Reader(data[::-1])
+    bits.at = 9 - data[-1].bit_length()
+    return bits
+
+
+def huffman_table(fields: Reader) -> list[tuple[int, int]]:
+    """§4.2.1: for each number of as many bits as the longest code has, the symbol that it begins with and its bits."""
+    header, weights = fields.unsigned(1), []
+    if header >= 128:  # §4.2.1.1: 4 bits each
+        weights = [w for byte in fields.bytes((header - 126) // 2) for w in (byte >> 4, byte & 15)][: header - 127]
+    else:  # §4.2.1.2: an FSE code of two states that take turns
+        coded = Reader(fields.bytes(header))
+        table = fse_description(coded, 6, 255)
+        bits = backward_bits(coded.rest())
+        state, other = (table[bits.read(len(table).bit_length() - 1)] for _ in range(2))
+        while bits.at <= bits.length:
+            require(len(weights) < 254, "zstd: weights")
+            weights.append(state[0])
+            state, other = other, table[state[2] + bits.take(state[1])]
+        weights.append(state[0])
+    total = sum(1 << weight >> 1 for weight in weights)
+    longest = total.bit_length()
+    rest = (1 << longest) - total
+    require(1 <= longest <= 11 and rest & (rest - 1) == 0, "zstd: weights")
+    weights.append(rest.bit_length())
+    order = sorted((weight, symbol) for symbol, weight in enumerate(weights) if weight)
+    return [(symbol, longest + 1 - weight) for weight, symbol in order for _ in range(1 << (weight - 1))]
+
+
+def huffman_stream(table: list[tuple[int, int]], data: bytes, size: int) -> bytes:
+    """§4.2.2"""
+    bits, width, out = backward_bits(data), len(table).bit_length() - 1, bytearray()
+    for _ in range(size):
+        symbol, length = table[bits.peek(width)]
+        bits.at += length
+        out.append(symbol)
+    require(bits.at == bits.length, "zstd: a Huffman stream that does not end with its literals")
+    return bytes(out)
+
+
+def code_table(first: int, bits: list[int]) -> list[tuple[int, int]]:
+    """§3.1.1.3.2.1.1: of each code the least length and the number of bits to be added."""
+    return list(zip(itertools.accumulate((1 << n for n in bits), initial=first), bits, strict=False))
+
+
+# §3.1.1.3.2.1.1, §3.1.1.3.2.2: of literal lengths, offsets, match lengths
+SEQUENCE_CODES = (
+    code_table(0, [0] * 16 + [1, 1, 1, 1, 2, 2, 3, 3, 4, *range(6, 17)]),
+    code_table(1, [*range(32)]),
+    code_table(3, [0] * 32 + [1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, *range(7, 17)]),
+)
+DEFAULT_TABLES = (
+    fse_table([4, 3, *[2] * 11, 1, 1, 1, *[2] * 9, 3, 2, *[1] * 5, *[-1] * 4], 6),
+    fse_table([*[1] * 6, 2, 2, 2, *[1] * 15, *[-1] * 5], 5),
+    fse_table([1, 4, 3, *[2] * 6, *[1] * 37, *[-1] * 7], 6),
+)
+
+
+class Zstandard:
+    """§3.1.1: one frame with `size` bytes of content, without dictionary."""
+
+    def __init__(self, data: bytes, size: int) -> None:
+        self.content, self.offsets = bytearray(), [1, 4, 8]
+        self.huffman, self.tables = [], [[], [], []]  # of the block before
+        frame = Reader(data)
+        require(frame.bytes(4) == b"\x28\xb5\x2f\xfd", "zstd: not a frame")
+        flags = frame.unsigned(1)
+        single_segment, checksum = flags >> 5 & 1, flags >> 2 & 1
+        exponent, mantissa = divmod(0 if single_segment else frame.unsigned(1), 8)
+        window = size if single_segment else (8 + mantissa) << (7 + exponent)
+        require(flags & 8 == 0 and window <= 1 << 27, "zstd: a reserved bit, or a window above 2^27")
+        require(frame.unsigned((0, 1, 2, 4)[flags & 3]) == 0, "zstd: a dictionary")
+        width = (single_segment, 2, 4, 8)[flags >> 6]
+        require(width > 0 and frame.unsigned(width) + 256 * (width == 2) == size, "zstd: another content size")
+        last = 0
+        while not last:  # §3.1.1.2
+            header, self.most = frame.unsigned(3), min(window, 1 << 17)
+            last, kind, length = header & 1, header >> 1 & 3, header >> 3
+            self.end = min(len(self.content) + self.most, size)
+            require(length <= self.most and kind < 3, "zstd: a block's header")
+            if kind == 2:
+                self.compressed_block(Reader(frame.bytes(length)))
+            else:
+                self.append(frame.bytes(length) if kind == 0 else frame.bytes(1) * length)
+        require(len(self.content) == size, "zstd: less content than declared")
+        frame.bytes(4 * checksum)
+        frame.end()
+
+    def append(self, data: bytes) -> None:
+        require(len(self.content) + len(data) <= self.end, "zstd: more content than declared, or than a block may have")
+        self.content += data
+
+    def literals(self, block: Reader) -> bytes:
+        """§3.1.1.3.1"""
+        first = block.data[0] if block.data else 0
+        kind, form = first & 3, first >> 2 & 3
+        if kind < 2:
+            size = block.unsigned((1, 2, 1, 3)[form]) >> (3, 4, 3, 4)[form]
+            return block.bytes(size) if kind == 0 else block.bytes(1) * size
+        length, size = divmod(block.unsigned((3, 3, 4, 5)[form]) >> 4, 1 << (10, 10, 14, 18)[form])
+        coded = Reader(block.bytes(length))
+        self.huffman = huffman_table(coded) if kind == 2 else self.huffman
+        lengths, part = [coded.unsigned(2) for _ in range(3 if form else 0)], (size + 3) // 4
+        last = size - len(lengths) * part
+        require(last >= 0 and self.huffman != [], "zstd: too few literals for four streams, or no Huffman table")
+        out = [huffman_stream(self.huffman, coded.bytes(length), part) for length in lengths]
+        return b"".join(out) + huffman_stream(self.huffman, coded.rest(), last)
+
+    def sequence_table(self, block: Reader, which: int, mode: int) -> FseTable:
+        """§3.1.1.3.2.1"""
+        last_code = len(SEQUENCE_CODES[which]) - 1
+        if mode == 2:
+            self.tables[which] = fse_description(block, (9, 8, 9)[which], last_code)
+        elif mode < 2:
+            self.tables[which] = [(block.unsigned(1), 0, 0)] if mode == 1 else DEFAULT_TABLES[which]
+        table = self.tables[which]
+        require(table != [] and table[0][0] <= last_code, "zstd: an unknown code, or no table to use again")
+        return table
+
+    def compressed_block(self, block: Reader) -> None:
+        """§3.1.1.3"""
+        literals, count = Reader(self.literals(block)), block.unsigned(1)
+        if count >= 128:  # §3.1.1.3.2
+            count = block.unsigned(2) + 0x7F00 if count == 255 else (count - 128 << 8) + block.unsigned(1)
+        if count:
+            modes = block.unsigned(1)
+            require(modes & 3 == 0, "zstd: reserved bits of the modes")
+            tables = [self.sequence_table(block, i, modes >> (6 - 2 * i) & 3) for i in range(3)]
+            bits = backward_bits(block.rest())
+            states = [bits.read(len(table).bit_length() - 1) for table in tables]
+        for i in range(count):
+            cells, numbers = [table[state] for table, state in zip(tables, states, strict=True)], [0, 0, 0]
+            for which in (1, 2, 0):
+                least, more = SEQUENCE_CODES[which][cells[which][0]]
+                numbers[which] = least + bits.read(more)
+            for which in (0, 2, 1) if i < count - 1 else ():
+                states[which] = cells[which][2] + bits.read(cells[which][1])
+            self.append(literals.bytes(numbers[0]))
+            self.match(*numbers)
+        require(count == 0 or bits.at == bits.length, "zstd: bits after the sequences")
+        block.end()
+        self.append(literals.rest())
+
+    def match(self, literal_length: int, offset_value: int, length: int) -> None:
+        """§3.1.1.5, and the copy"""
+        which = offset_value - 1 + (literal_length == 0) if offset_value <= 3 else 3
+        recent = [*self.offsets, self.offsets[0] - 1 if offset_value <= 3 else offset_value - 3]
+        offset = recent.pop(which)
+        self.offsets = [offset, *recent][:3]
+        require(0 < offset <= len(self.content), "zstd: a match before the content's start")
+        pattern = bytes(self.content[len(self.content) - offset :][:length])
+        self.append((pattern * (length // len(pattern) + 1))[:length])
+
+
+# ======== compressors/02-sparse-dithering.md ========
+class SparseDithering:
+    def __init__(self, record: Record, head: bytes) -> None:
+        require(len(head) in (4, 8), "a head of neither 4 nor 8 bytes")
+        self.scale = Reader(head).number("f" if len(head) == 4 else "d")
+        require((2.0**-126 if len(head) == 4 else 5e-324) <= self.scale < math.inf, "a scale out of its range")
+        self.work = record.work
+
+    def decode(self, data: bytes, start: int, count: int) -> list[float]:
+        string = Reader(data)
+        is_zero = zero_bitmap(string, count)
+        m = is_zero.count(False)
+        signs = [string.read(1) for _ in range(m)]
+        r = string.read(6) if m else 0
+        require(r <= 53, "a Rice parameter above 53")
+        levels = [string.rice(r) + 1 for _ in range(m)]
+        require(max(levels, default=0) <= 1 << 53, "a level above 2^53")
+        string.end()
+        sizes = (to_work(min(float(k) * self.scale, self.work.largest), self.work) for k in levels)
+        values = (-size if sign else size for size, sign in zip(sizes, signs, strict=True))
+        return [0.0 if zero else next(values) for zero in is_zero]
+
+
+# ======== compressors/04-spherical.md ========
+def modulus(code: int) -> int:
+    require(code < 120, "a Golomb modulus's code of 120 or more")
+    return ((4 + code % 4) << code // 4) // 4
+
+
+def golomb(read: Callable[[int], int], m: int) -> int:
+    """The Golomb code of an index; `read` gives the next number of so many bits."""
+    quotient = 0
+    while read(1):
+        quotient += 1
+        require(quotient <= 255, "a Golomb quotient above 255")
+    b = m.bit_length() - 1
+    spare, r = (2 << b) - m, read(b)
+    return quotient * m + (r if r < spare else 2 * r + read(1) - spare)
+
+
+class Spherical:
+    def __init__(self, record: Record, head: bytes) -> None:
+        fields, self.size, self.work = Reader(head), record.size, record.work
+        kind = fields.unsigned(1)
+        scale_is_f32, seed_length = divmod(kind - 128, 16)
+        if kind < 128:
+            self.modulus = modulus(fields.unsigned(1) if kind == 120 else kind)
+            seed_length = max(len(head) - 2, 1) if kind == 120 else 0
+        require(scale_is_f32 <= 1 and seed_length <= 8, "an unknown kind of payload, or a seed of more than 8 bytes")
+        seed = fields.bytes(seed_length)
+        require(seed[-1:] != b"\0", "a seed that is longer than needed")
+        self.seed, self.blocks = int.from_bytes(seed, "little"), kind >= 128
+        if self.blocks:
+            self.block_parameters(fields, scale_is_f32)
+        fields.end()
+
+    def block_parameters(self, fields: Reader, scale_is_f32: int) -> None:
+        self.length, self.exponent = fields.unsigned(1), fields.number("h")
+        self.step, spread = fields.number("f"), fields.number("f")
+        require(1 <= self.length <= 128 and -1100 <= self.exponent <= 1100, "block length or exponent out of its range")
+        require(0 < self.step < math.inf and 0 < spread < math.inf, "step or spread out of its range")
+        read_scale = (lambda: fields.number("f")) if scale_is_f32 else (lambda: fields.unsigned(2) / 2.0**14)
+        lengths, self.classes = {self.length}, {1: []}
+        for _ in range(7):
+            lengths |= {half for k in lengths for half in (k // 2, k - k // 2)}
+        for k in sorted(lengths - {0, 1}, reverse=True):
+            count = fields.unsigned(1)
+            require(count <= 15, "more than 15 classes")
+            self.classes[k] = [(modulus(fields.unsigned(1)), read_scale()) for _ in range(count)]
+            require(all(0 < s < math.inf for _m, s in self.classes[k]), "a class's scale out of its range")
+
+    def direction(self, k: int, index: int, scale: float, e: int) -> list[float]:
+        z = [normal(self.seed, k, index * k + i) for i in range(k)]
+        return self.scaled(z, scale / math.sqrt(dot(z, z)), e)
+
+    def scaled(self, z: list[float], factor: float, e: int) -> list[float]:
+        h, most = e // 2, self.work.largest
+        values = (((number * factor) * 2.0**h) * 2.0 ** (e - h) for number in z)
+        return [to_work(min(max(value, -most), most), self.work) for value in values]
+
+    def decode(self, data: bytes, start: int, count: int) -> list[float]:
+        if self.blocks:
+            return self.decode_blocks(data, count)
+        require(count == self.size <= 65536 and len(data) <= 64, "one block that is not the whole tensor, or too large")
+        bits = Reader(data)
+        index = golomb(bits.read, self.modulus)
+        e = bits.read(12) - 1120 if self.work == F64 else bits.read(9) - 176
+        t = bits.length - bits.at
+        require(8 <= t <= 52 and e <= 1100, "mantissa or exponent out of its range")
+        return self.direction(count, index, 1 + math.ldexp(bits.read(t), -t), e)
+
+    def decode_blocks(self, data: bytes, count: int) -> list[float]:
+        coder, energy, values = RangeDecoder(data), 0, []
+        models = {k: [adaptive_bits(16) for _ in range(16)] for k in self.classes}
+        large, waiting = adaptive_bits(39), []  # lengths of the blocks to come, the next one last
+        while len(values) < count or waiting:
+            k = waiting.pop() if waiting else self.length
+            bits, level = models[k][min((energy * k >> 5).bit_length(), 15)], 0
+            most = len(self.classes[k]) if k > 1 else 15
+            while level <= most and coder.adaptive(bits[level]):
+                level += 1
+            if k > 1 and level > most:
+                waiting += [k // 2, k - k // 2]
+                continue
+            if level == 0:
+                values += [0.0] * k
+            elif k > 1:
+                m, s = self.classes[k][level - 1]
+                index = golomb(coder.equiprobable, m)
+                values += self.direction(k, index, (float(level) * self.step) * s, self.exponent)
+            else:
+                if level == 16:
+                    g = next((g for g in range(39) if not coder.adaptive(large[g])), 39)
+                    level = (1 << g) + coder.equiprobable(g) + 15
+                z = -1.0 if coder.equiprobable(1) else 1.0
+                values += self.scaled([z], float(level) * self.step, self.exponent)
+            seen = min(level, 32768) ** 2 * 1024 // k
+            energy += (seen - energy) * k // (k + 16)
+        coder.end()
+        return values[:count]
+
+
+# ======== compressors/05-ecsq.md ========
+def matricise(shape: tuple[int, ...]) -> tuple[int, int]:
+    axes = [n for n in shape if n != 1]
+    return (axes[0], math.prod(axes[1:])) if len(axes) > 1 else (1, math.prod(shape))
+
+
+def zigzag(v: int) -> int:
+    return v // 2 if v % 2 == 0 else -(v + 1) // 2
+
+
+def signed_byte(bits: Reader) -> int:
+    return (bits.read(8) ^ 128) - 128
+
+
+class Step:
+    def __init__(self, bits: Reader) -> None:
+        mantissa, e = bits.read(12), bits.read(12) - 2048
+        require(-1100 <= e <= 1100, "an exponent out of its range")
+        n = min(max(e, -1000), 1000)
+        self.step, self.unit = float(4096 + mantissa) * 2.0 ** (n - 12), 2.0 ** (e - n)
+
+    def size(self, steps: float, work: Dtype) -> float:
+        return min((steps * self.step) * self.unit, work.largest)
+
+    def value(self, steps: float, negative: bool, work: Dtype) -> float:
+        return math.copysign(to_work(self.size(steps, work), work), -1 if negative else 1)
+
+
+def normalise(weights: list[int]) -> list[int]:
+    """Frequencies with sum 4096 as their running sums from 0: where each symbol's slots start."""
+    total = sum(weights)
+    require(total > 0, "weights that are all 0")
+    f = [max(1, (w * 4096 + total // 2) // total) if w else 0 for w in weights]
+    f[f.index(max(f))] += max(4096 - sum(f), 0)
+    while sum(f) > 4096:
+        f[f.index(max(f))] -= 1
+    return [0, *itertools.accumulate(f)]
+
+
+def read_weights(bits: Reader, count: int) -> Iterator[int]:
+    exponent = 12
+    for _ in range(count):
+        v = bits.rice(1)
+        exponent -= zigzag(v)
+        require(v <= 26 and 0 <= exponent <= 13, "an exponent of a table out of its range")
+        k = max(min(3, exponent - 1), 0)
+        yield ((1 << k) + bits.read(k)) << (exponent - 1 - k) if exponent > 0 else 0
+
+
+def frequency_table(bits: Reader, symbols: int = 31) -> list[int]:
+    kind, last = bits.read(2), bits.read(5)
+    require(kind < 3 and (kind != 1 or last < 16), "kind or last symbol of a table")
+    weights = [0] * last + [1] if kind == 0 else [*read_weights(bits, last + 1)]
+    if kind == 1:
+        weights = weights[:1] + [weight for weight in weights[1:] for _ in range(2)]
+    starts = normalise(weights)
+    require(len(starts) <= symbols + 1 or starts[symbols] == 4096, "a table of levels with symbol 31")
+    return starts
+
+
+class Lanes:
+    def __init__(self, bits: Reader) -> None:
+        lanes, self.turn = bits.read(3), itertools.count()
+        require(lanes <= 6, "too many lanes")
+        count = bits.read(bits.read(5))
+        bits.filling()
+        self.states = [bits.unsigned(4) for _ in range(1 << lanes)]
+        require(min(self.states) >= 1 << 16, "a state below 2^16")
+        self.words = Reader(bits.bytes(2 * count))
+
+    def symbol(self, starts: list[int]) -> int:
+        lane = next(self.turn) % len(self.states)
+        x = self.states[lane]
+        s = bisect.bisect_right(starts, x % 4096) - 1
+        x = (starts[s + 1] - starts[s]) * (x // 4096) + x % 4096 - starts[s]
+        self.states[lane] = x if x >= 1 << 16 else (x << 16) + self.words.unsigned(2)
+        return s
+
+    def end(self) -> None:
+        require(set(self.states) == {1 << 16}, "states that do not end as they must")
+        self.words.end()
+
+
+def coded_sequence(bits: Reader, count: int) -> list[int]:
+    starts = frequency_table(bits, 32)
+    lanes = Lanes(bits)
+    numbers = [lanes.symbol(starts) for _ in range(count)]
+    lanes.end()
+    return numbers
+
+
+class Classes:
+    """The end of the head: fields and columns; and the classes of each chunk."""
+
+    def __init__(self, bits: Reader, record: Record) -> None:
+        self.width, self.mode = matricise(record.shape)[1], bits.read(2)
+        require(self.mode < 3, "an unknown mode of the classes")
+        require(self.mode != 1 or self.width <= 2**20, "classes of too many columns")
+        self.shift = bits.read(5) if self.mode == 1 else 0
+        bits.filling()
+        self.columns = coded_sequence(bits, self.width) if self.mode == 1 else []
+        bits.end()
+
+    def of_chunk(self, bits: Reader, start: int, n: int) -> list[int]:
+        if self.mode == 0:
+            return [0] * n
+        if self.mode == 2:
+            numbers = coded_sequence(bits, (n + 255) // 256)
+            return [numbers[i // 256] for i in range(n)]
+        first = start // self.width
+        rows = coded_sequence(bits, (start + n - 1) // self.width - first + 1)
+        places = (divmod(i, self.width) for i in range(start, start + n))
+        return [min(max(rows[r - first] + self.columns[k] - self.shift, 0), 31) for r, k in places]
+
+
+FIRST = (*range(13), 16, 24, 40, 64)  # cells of the tokens
+
+
+def read_level(bits: Reader, s: int, r: int) -> int:
+    """The level of symbol s with raw width r."""
+    t = (s + 1) // 2
+    more = bits.read(6) if t == 15 else (0, 2, 3, 4)[max(t - 11, 0)]
+    require(more + r <= 60 or t < 15, "a level that is too large")
+    m = FIRST[t] + bits.read(more) + ((1 << more) - 1 if t == 15 else 0)
+    return ((m if s % 2 else -m) << r) + bits.read(r) - (1 << r) // 2
+
+
+def read_tables(bits: Reader, classes: list[int], plain_table: Callable[[Reader], Any]) -> dict[int, tuple[int, Any]]:
+    """Raw width and table of each class; `plain_table` reads that of a class whose raw width is 0."""
+    width, tables = 0, {}
+    for c in sorted(set(classes)):
+        width += zigzag(bits.rice(0))
+        require(0 <= width <= 60, "a raw width out of its range")
+        tables[c] = width, plain_table(bits) if width == 0 else frequency_table(bits)
+    return tables
+
+
+class Ecsq:
+    def __init__(self, record: Record, head: bytes) -> None:
+        bits, self.work = Reader(head), record.work
+        self.step = Step(bits)
+        centroids = bits.read(1)
+        self.offsets = {k: signed_byte(bits) / 256 for k in (1, 2) if centroids}
+        self.classes = Classes(bits, record)
+
+    def decode(self, data: bytes, start: int, count: int) -> list[float]:
+        bits = Reader(data)
+        classes = self.classes.of_chunk(bits, start, count)
+        tables, lanes = read_tables(bits, classes, frequency_table), Lanes(bits)
+        symbols = [lanes.symbol(tables[c][1]) for c in classes]
+        lanes.end()
+        levels = [read_level(bits, s, tables[c][0]) for s, c in zip(symbols, classes, strict=True)]
+        bits.end()
+        return [self.step.value(float(abs(k)) + self.offsets.get(abs(k), 0.0), k < 0, self.work) for k in levels]
+
+
+# ======== compressors/06-tcq.md ========
+def rows_and_columns(record: Record) -> tuple[int, int]:
+    """A plain tensor has one column; only 07-klt needs its rows."""
+    rows, columns = matricise(record.shape)
+    return (rows, columns) if rows != 1 and columns <= 1 << 20 else (record.size, 1)
+
+
+# odds of the rows 0, 1, 2, 3 and 4, 5 to 7, 8 to 15 of each table: A, B, C, D
+ODDS = (
+    ((0, 0.73, 7, 1.5), (0.003, 0, 0.61, 0.11), (0.011, 0, 0.33, 0.02), (0.057, 0, 0.24, 0.026), (0.3, 0, 0.12, 0), (0.53, 0, 0.22, 0.27)),
+    ((0.002, 0, 2.75, 0.97), (0.005, 0, 0.54, 0.07), (0.004, 0, 0.42, 0.094), (0.11, 0, 0.245, 0.042), (0.36, 0, 0.13, 0), (0.87, 0, 0.23, 0.3)),
+    ((0.001, 0, 13.3, 2.26), (0.004, 0, 0.81, 0.12), (0.008, 0, 0.28, 0), (0.01, 0, 0.215, 0), (0.18, 0, 0.13, 0), (0.55, 0, 0.135, 0.13)),
+)  # fmt: skip
+
+
+def prior_model(table: int) -> list[list[int]]:
+    """For each place the 16 bounds, and the count."""
+    model = []
+    for p in range(44):
+        middle = 2.0 ** ((p // 4 if p < 40 else 9) - 8) * (4 + p % 4 + 0.5) / 4
+        bounds, beyond = [], 1.0
+        for i in range(16):
+            bounds.append(3072 * i + math.trunc((1 - beyond) * (2**30 - 49152)))
+            a, b, c, d = ODDS[table][(0, 1, 2, 3, 3, 4, 4, 4, *[5] * 8)[i]]
+            odds = (a + (b + c * middle) * middle) / (1 + d * middle)
+            beyond = beyond * (odds / (1 + odds))
+        model.append([*bounds, 6])
+    return model
+
+
+def locate(mu: float) -> tuple[int, int]:
+    c = min(max(mu, 2.0**-8), 0.99 * 2.0**28)
+    place = (struct.unpack("<Q", struct.pack("<d", c))[0] >> 50) - 4060
+    return (place, 0) if place < 40 else (40 + place % 4, (place - 40) // 4 + 1)
+
+
+def mean_of_code(c: int) -> float:
+    return (4 + c % 4) * 2.0 ** (c // 4 - 10)
+
+
+class Trellis:
+    def __init__(self, bits: Reader) -> None:
+        self.zero, trellis = bits.read(1), bits.read(3)
+        require(trellis < 2, "an unknown trellis")
+        self.p, self.q = ((5, 2), (18, 4))[trellis]
+
+    def levels(self, data: bytes, count: int, means: list[float], confidence: float, keep: float) -> list[int]:
+        coder, columns = RangeDecoder(data), len(means)
+        models = [prior_model(0), prior_model(1 + self.zero)]
+        shares = [1 / (1 + mean) for mean in means]
+        base, weight = (2 * dot(means, shares)) / columns, [confidence * share for share in shares]
+        total = [mean * w for mean, w in zip(means, weight, strict=True)]
+        means, state, levels, seen, due = means[:], 0, [], base, base
+        for i in range(count):
+            j = i % columns
+            seen, due = (base, base) if j == 0 else (seen, due)
+            factor, expected = seen / due, means[j]
+            mu, odd = factor * expected, state % 2
+            place, shift = locate(mu)
+            v = coder.symbol(models[odd][place])
+            if v == 15:
+                g = next((g for g in range(29) if not coder.equiprobable(1)), 29)
+                require(g <= 28, "a level that is too large")
+                v = 14 + (1 << g) + coder.equiprobable(g)
+            v = (v << shift) + coder.equiprobable(shift)
+            require(v < 1 << 29, "a level that is too large")
+            size = 2 * v if not odd else max(2 * v - 1, 0) if self.zero else 2 * v + 1
+            level = -size if size > 0 and coder.equiprobable(1) else size
+            levels.append(level)
+            share = 1 / (1 + mu)
+            total[j] = total[j] * keep + v * share
+            weight[j] = weight[j] * keep + factor * share
+            means[j] = total[j] / weight[j]
+            seen, due = seen + v * share, due + expected * share
+            branch = (size + 1 >> 1) % 2 if odd and self.zero else (level >> 1) % 2
+            state = (state >> 1) ^ (odd * self.p) ^ (branch * self.q)
+        coder.end()
+        return levels
+
+
+def read_shifts(bits: Reader) -> list[float]:
+    """Of the levels 0 to 4, in steps."""
+    return [0.0, *(signed_byte(bits) / 128 for _ in range(4))] if bits.read(1) else [0.0] * 5
+
+
+def point(level: int, shifts: list[float]) -> float:
+    a = abs(level)
+    return float(a) + (shifts[a] if a <= 4 else 0.0)
+
+
+class Tcq:
+    def __init__(self, record: Record, head: bytes) -> None:
+        bits, self.work = Reader(head), record.work
+        self.trellis, self.step, self.shifts, mean = Trellis(bits), Step(bits), read_shifts(bits), bits.read(7)
+        bits.end()
+        columns = rows_and_columns(record)[1]
+        self.means, self.keep = [mean_of_code(mean)] * columns, 1.0 if columns > 1 else 1 - 2.0**-6
+
+    def decode(self, data: bytes, start: int, count: int) -> list[float]:
+        levels = self.trellis.levels(data, count, self.means, 1.0, self.keep)
+        return [self.step.value(point(level, self.shifts), level < 0, self.work) for level in levels]
+
+
+# ======== compressors/07-klt.md ========
+class Klt:
+    def __init__(self, record: Record, head: bytes) -> None:
+        bits, self.work = Reader(head), record.work
+        self.trellis, self.step = Trellis(bits), Step(bits)
+        self.shifts, first_shifts = read_shifts(bits), read_shifts(bits)
+        rows, self.columns = rows_and_columns(record)
+        self.transposed = rows < self.columns and record.size <= 1 << 20
+        self.height, width = (self.columns, rows) if self.transposed else (rows, self.columns)
+        rank = bits.read(12) + 1
+        require(rank <= min(self.height, width), "a rank above height or width")
+        require(width * rank <= 2**22 + 2**7 * len(head), "more levels than the head pays for")
+        require(width * rank**2 <= 2**30 + 2**16 * len(head), "more multiplications than the head pays for")
+        codes = [bits.read(7)]
+        for _ in range(rank - 1):
+            codes.append(codes[-1] - bits.rice(0))
+            require(codes[-1] >= 0, "a mean's code below 0")
+        bits.filling()
+        levels = self.trellis.levels(bits.rest(), width * rank, [mean_of_code(c) for c in codes], 5.0, 1.0)
+        points = [math.copysign(point(level, first_shifts), level) for level in levels]
+        self.first_factor([points[k::rank] for k in range(rank)])
+
+    def first_factor(self, f: list[list[float]]) -> None:
+        """`f` has the columns of F."""
+        squares = [dot(column, column) for column in f]
+        self.means = [max(math.sqrt(square / self.height) * 0.4, 2.0**-8) for square in squares]
+        for k, square in enumerate(squares):
+            q = dot(f[k], f[k])
+            f[k] = [x / math.sqrt(q) if q > square * 2.0**-40 else 0.0 for x in f[k]]
+            for j in range(k + 1, len(f)):
+                d = dot(f[k], f[j])
+                f[j] = [y - x * d for x, y in zip(f[k], f[j], strict=True)]
+        self.v = [[to_work(x, self.work) for x in row] for row in zip(*f, strict=True)]
+
+    def decode(self, data: bytes, start: int, count: int) -> list[float]:
+        require(start % self.columns == count % self.columns == 0, "a chunk that is not of whole rows")
+        height, rank, work = self.height if self.transposed else count // self.columns, len(self.means), self.work
+        require(height * len(self.v) == count, "a transpose in more than one chunk")
+        levels = self.trellis.levels(data, height * rank, self.means, 5.0, 1.0)
+        values = [self.step.value(point(level, self.shifts), level < 0, work) for level in levels]
+        c = [values[i * rank : (i + 1) * rank] for i in range(height)]
+        left, right = (self.v, c) if self.transposed else (c, self.v)
+        return [self.element(a, b) for a in left for b in right]
+
+    def element(self, a: list[float], b: list[float]) -> float:
+        x = 0.0
+        for left, right in zip(a, b, strict=True):
+            x = to_work(x + to_work(left * right, self.work), self.work)
+        return x
+
+
+# ======== compressors/08-dither.md ========
+def density(bits: Reader) -> list[list[int]]:
+    """The tables of the eight phases."""
+    w = 4 << bits.read(3)
+    nodes = [*read_weights(bits, bits.read(5) + 1), *[0] * 509]
+    tokens = range(1, bits.read(4) + 1)
+
+    def line(a: int) -> int:
+        j, e = divmod(a, w)
+        return nodes[j] * (w - e) + nodes[j + 1] * e
+
+    def weights(a: int) -> Iterator[int]:
+        yield max(1, line(a))
+        for first, after in ((FIRST[t], FIRST[t + 1]) for t in tokens):
+            yield max(1, sum(line(32 * n + a) for n in range(first, after)))
+            yield max(1, sum(line(32 * n - a) for n in range(first, after)))
+
+    return [normalise([*weights(2 * p + 1)]) for p in range(8)]
+
+
+class Dither:
+    def __init__(self, record: Record, head: bytes) -> None:
+        require(record.dtype in (F32, F64), "dither of a narrow dtype")
+        bits, self.work = Reader(head), record.work
+        trellis, seed_length = bits.read(2), bits.read(4)
+        require(trellis < 3 and seed_length <= 8, "trellis or seed length out of its range")
+        self.states, self.a, self.b = ((1, 0, 0), (8, 5, 2), (32, 18, 4))[trellis]
+        self.seed = sum(bits.read(8) << 8 * i for i in range(seed_length))
+        self.step, self.classes = Step(bits), Classes(bits, record)
+
+    def decode(self, data: bytes, start: int, count: int) -> list[float]:
+        bits = Reader(data)
+        classes, values = self.classes.of_chunk(bits, start, count), []
+        tables, lanes = read_tables(bits, classes, density), Lanes(bits)
+        require(len(lanes.states) == 1, "more than one lane")
+        q = random(self.seed, 0x64697473, start) % self.states
+        for i, c in enumerate(classes, start):
+            place = (4 * uniform(random(self.seed, 0x64697468, i)) - 2) + q % 2
+            m = math.floor((place + 1) * 0.5)
+            phi = place - 2 * m
+            r, table = tables[c]
+            symbol = lanes.symbol(table if r else table[min(math.floor(8 * abs(phi)), 7)])
+            k = read_level(bits, symbol, r) * (-1 if phi < 0 else 1)
+            y = phi + 2 * k
+            q = (q >> 1) ^ (q % 2 * self.a) ^ ((k - m) % 2 * self.b)
+            v = self.step.size(abs(y), self.work)
+            if self.work == F32:
+                v = round_randomly(v, random(self.seed, 0x64697472, i))
+            values.append(-v if y < 0 else v)
+        lanes.end()
+        bits.end()
+        return values
+
+
+def round_randomly(v: float, rho: int) -> float:
+    if v < 2.0**-126:
+        return math.floor(v / 2.0**-149 + uniform(rho)) * 2.0**-149
+    pattern = struct.unpack("<Q", struct.pack("<d", v))[0] + rho % (1 << 29)
+    return struct.unpack("<d", struct.pack("<Q", pattern >> 29 << 29))[0]
+
+
+# ======== format.md §5 Compressors, by id and payload version ========
+COMPRESSORS: dict[tuple[int, int], tuple[tuple[str, ...], Callable[[Record, bytes], Any]]] = {
+    (1, 1): (("exact",), Lossless),
+    (2, 1): (("alpha",), SparseDithering),
+    (3, 1): (("omega",), SparseDithering),
+    (4, 1): (("alpha", "omega"), Spherical),
+    (5, 1): (("alpha",), Ecsq),
+    (6, 1): (("alpha",), Tcq),
+    (7, 1): (("alpha",), Klt),
+    (8, 1): (("omega",), Dither),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Decode a .gcz file to raw tensors.")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--raw", type=Path, metavar="DIR", required=True, help="tensor i goes to DIR/i.raw")
+    arguments = parser.parse_args()
+    try:
+        arguments.raw.mkdir(parents=True, exist_ok=True)
+        for i, (record, chunks) in enumerate(decode_file(arguments.file.read_bytes())):
+            (arguments.raw / f"{i}.raw").write_bytes(b"".join(chunks))
+            print(json.dumps({"index": i, "name": record.name, "dtype": record.dtype.name, "shape": record.shape}))
+    except (FormatError, OSError) as error:
+        print(f"{arguments.file}: {error}", file=sys.stderr)
+        return EXIT_STATUS.get(error.code, 3) if isinstance(error, FormatError) else 5
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
