@@ -57,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("paths", nargs="*", type=Path)
     parser.add_argument("--alpha", type=float, action="append", help="default: 0.1 and 0.01 for files")
-    parser.add_argument("--methods", nargs="*", default=[*METHODS, *AUTO])
+    parser.add_argument("--methods", type=lambda text: text.split(","), default=[*METHODS, *AUTO])
     parser.add_argument("--size", type=int, default=1 << 20, help="values of a synthetic source; 0 for none")
     options = parser.parse_args()
     header = ["tensor", "shape", "alpha", "½log₂(1/α)", *options.methods]
