@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +13,7 @@ from ..errors import FormatError, GcodecError, InvalidInput
 from ..io import formats
 from . import options as opt
 from .files import container_file, decoded_name
-from .output import progress_bar, show, target
+from .output import progress_bar, show, standard_output, target
 
 if TYPE_CHECKING:
     from ..container.reader import Record
@@ -124,11 +123,10 @@ def _delivered(output: str, force: bool, source: str) -> Iterator[Path]:
         with target(output, force, source) as path:
             yield path
         return
-    if sys.stdout.isatty():
-        raise InvalidInput("binary data does not go to a terminal; name a file with -o, or use a pipe")
+    stream = standard_output()
     with tempfile.TemporaryDirectory(prefix="gcodec-") as folder:
         path = Path(folder, "output")
         yield path
         with open(path, "rb") as result:
-            shutil.copyfileobj(result, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+            shutil.copyfileobj(result, stream)
+        stream.flush()
