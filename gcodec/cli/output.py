@@ -26,6 +26,10 @@ def show(result: dict, text: str, *, as_json: bool = False, quiet: bool = False,
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def plural(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
 def table(rows: Iterable[Sequence[Any]], right: Sequence[int] = ()) -> str:
     """Rows as aligned columns; `right` are the columns aligned to the right."""
     cells = [[str(cell) for cell in row] for row in rows]
