@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from . import auto
 from .compressor import CHUNK
@@ -10,6 +10,7 @@ from .container.layout import TensorHeader
 from .container.reader import Record
 from .container.writer import Writer
 from .dtypes import is_float
+from .io import formats
 from .parallel import ordered
 from .pipeline import Choice, Coded, decompress
 from .source import Source
@@ -71,7 +72,7 @@ def encode_tensors(
 
 
 def decode_tensors(
-    records: Iterable[Record], writer: Any, threads: int, limit: int | None, progress: Progress
+    records: Iterable[Record], writer: formats.Writer, threads: int, limit: int | None, progress: Progress
 ) -> Iterator[TensorHeader]:
     """Decode records into a Writer of gcodec.io, chunk by chunk; yields each header once its tensor is whole."""
     for part in decompress(records, threads, limit):

@@ -44,7 +44,7 @@ def decode(
         progress = stack.enter_context(progress_bar(meta.get("bytes", 0), "decoding", quiet))
         path = stack.enter_context(_delivered(output, force, file))
         wanted = records if fmt == "h5" else (record for record in records if not is_skeleton(record.header.name))
-        with formats.writer(path, fmt, meta) as writer:
+        with formats.writer(path, fmt, meta, limit) as writer:
             try:
                 for header in decode_tensors(wanted, writer, thread_count(threads), limit, progress):
                     done.append(header.name)

@@ -64,7 +64,7 @@ def encode(
             policy = replace(policy, checkpoint=False, small=small or 0)
         choices, scoped = _choices(policy, tensors, scope)
         total = sum(source.size * source.dtype.itemsize for _, source in tensors)
-        meta = reader.meta | scoped | {"bytes": total, "names": [name for name, _ in tensors]}
+        meta = {**reader.meta, **scoped, "bytes": total, "names": [name for name, _ in tensors]}
         with binary_target(output, force, input) as file, progress_bar(total, "encoding", quiet) as progress:
             headers = list(encode_tensors(tensors, meta, file, choices, thread_count(threads), progress))
     described = [describe(header) for header in headers]

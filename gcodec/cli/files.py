@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from .. import remote
 from ..errors import InvalidInput
@@ -17,7 +17,7 @@ SUFFIX = ".gcz"
 
 
 @contextmanager
-def tensor_file(name: str, dtype: str | None = None) -> Iterator[Any]:
+def tensor_file(name: str, dtype: str | None = None) -> Iterator[formats.Reader]:
     """The Reader of an input file; "-" (standard input) and URLs are read to their end first."""
     where = remote.resolved(name)
     if name != "-" and not remote.is_url(where):
