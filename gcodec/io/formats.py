@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import InvalidInput
-from ..source import Source
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..source import Source
 
 SUFFIXES = {".npy": "npy", ".npz": "npz", ".h5": "h5", ".hdf5": "h5", ".safetensors": "safetensors"}
 MODULES = {"npy": "npy", "npz": "npz", "h5": "hdf5", "safetensors": "safetensors"}
@@ -23,7 +25,7 @@ class Reader(Protocol):
         """What the container's META needs so that a Writer can give the same kind of file; "format" names it."""
         ...
 
-    def tensors(self) -> Iterator[tuple[str, Source]]:
+    def tensors(self) -> "Iterator[tuple[str, Source]]":
         """Names, which differ, and tensors; these can be read while the file is open."""
         ...
 
@@ -34,7 +36,7 @@ class Reader(Protocol):
 class Sink(Protocol):
     """Takes the values of one tensor."""
 
-    def write(self, start: int, values: np.ndarray) -> object:
+    def write(self, start: int, values: "np.ndarray") -> object:
         """Values in the tensor's dtype from flat C-order index `start` on; all pieces must come, in order."""
         ...
 
@@ -42,7 +44,7 @@ class Sink(Protocol):
 class Writer(Protocol):
     """A new file of tensors; a context manager, whose normal end completes the file."""
 
-    def add(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> Sink:
+    def add(self, name: str, dtype: "np.dtype", shape: tuple[int, ...]) -> Sink:
         """End the tensor before, which is missing from the file unless all its values came, and begin another one.
 
         Raises InvalidInput for what the format cannot hold, and when names collide.
