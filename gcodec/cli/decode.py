@@ -40,6 +40,9 @@ def decode(
         output = output or decoded_name(file, fmt)
         progress = stack.enter_context(progress_bar(found.meta.get("bytes", 0), "decoding", quiet))
         path = stack.enter_context(_delivered(output, force, file))
+        if Path(output).suffix == SUFFIX:
+            known = ", ".join(formats.SUFFIXES)
+            raise InvalidInput(f"{output}: decode writes no gcodec files; name one that ends in {known}")
         with formats.writer(path, fmt, found.meta, limit) as writer:
             _write(found, writer, fmt, count, limit, progress)
             if not found.tensors and (tensor is not None or fmt == "npy"):
@@ -83,10 +86,6 @@ def _format(to: str | None, output: str | None, found: Contents) -> str:
     if to is not None and to not in formats.MODULES:
         raise InvalidInput(f"--to {to}: unknown; known are {', '.join(formats.MODULES)}")
     suffix = Path(output or "").suffix
-    if suffix == SUFFIX:
-        raise InvalidInput(
-            f"{output}: decode writes no gcodec files; name one that ends in {', '.join(formats.SUFFIXES)}"
-        )
     came_from = found.meta.get("format")
     if came_from not in formats.MODULES:
         named = found.tensor is None and any(found.meta.get("names", []))
