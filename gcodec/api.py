@@ -22,7 +22,7 @@ from .atomic import replacing
 from .choice import choose, choose_for_checkpoint
 from .container.layout import TensorHeader
 from .container.reader import RandomAccess, Record, Stream
-from .container.writer import Writer
+from .container.writer import Writer, check_name
 from .errors import InvalidInput
 from .parallel import thread_count
 from .pipeline import decompress, decompress_range
@@ -62,8 +62,13 @@ def save(path: str | os.PathLike, tensors: Mapping[str, np.ndarray], method: str
     degraded silently.
     """
     choice = choose_for_checkpoint(method, **options)
+    for name in tensors:
+        check_name(name)
+    meta: dict[str, Any] = {"names": list(tensors)}
+    if isinstance(tensors, dict):  # the values of a lazy mapping are asked for once only
+        meta["bytes"] = sum(np.asarray(array).nbytes for array in tensors.values())
     with replacing(Path(path)) as temporary, builtins.open(temporary, "wb") as file:
-        writer = Writer(file)
+        writer = Writer(file, meta)
         for name, array in tensors.items():
             with auto.compress(name, ArraySource(np.asarray(array)), choice) as coded:
                 writer.add(coded.header, coded.pieces())
@@ -141,8 +146,8 @@ class Archive(Mapping[str, np.ndarray]):
 def read_tensor(record: Record, threads: int | None = None, limit: int | None = None) -> np.ndarray:
     """A record's whole array."""
     spec = record.header.spec
-    several = len(record.header.chunks) > 1
-    parts = decompress([record], thread_count(threads) if several else 1, limit)
+    several, count = len(record.header.chunks) > 1, thread_count(threads)
+    parts = decompress([record], count if several else 1, limit)
     first = next(parts)  # before any memory is taken: the record must have bytes that decode
     if not several:
         return first.values.reshape(spec.shape)

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +12,10 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` to write to; renamed to it at the end, removed when anything goes wrong.
 
-    What is not a regular file (a device, a pipe) is written to directly.
+    A symbolic link stays one, and what it points to is replaced. An existing file keeps its mode. What is not a regular file (a
+    device, a pipe) is written to directly.
     """
+    path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
         yield path
         return
@@ -24,7 +27,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -32,14 +32,12 @@ def choose(
     """
     if nonfinite not in ("refuse", "lossless"):
         raise InvalidInput(f'nonfinite must be "refuse" or "lossless", not {nonfinite!r}')
-    if threads is not None and (not isinstance(threads, int) or threads < 1):
-        raise InvalidInput(f"the number of threads must be a whole number, at least 1, not {threads!r}")
     for name, value in (("alpha", alpha), ("omega", omega)):
         if value is not None and not isinstance(value, Real):
             raise InvalidInput(f"{name} must be a number, not {value!r}")
     if not isinstance(options.get("seed") or 0, Integral):
         raise InvalidInput(f"the seed must be a whole number, not {options['seed']!r}")
-    kinds = _kinds(method)
+    kinds = kinds_of(method)
     bounds = {"alpha": alpha, "omega": omega, "exact": 0.0 if lossless else None}
     given = [kind for kind, bound in bounds.items() if bound is not None]
     if len(given) > 1:
@@ -65,19 +63,25 @@ def choose_for_checkpoint(method: str | None = None, **options: Any) -> Choice:
     chosen = options.get("alpha") is not None or options.get("omega") is not None or options.get("lossless")
     if method is None and not chosen:
         raise InvalidInput(
-            "a checkpoint needs a choice: alpha=… (the largest relative squared L2 error of each tensor, such as 1e-3), "
-            "omega=… (unbiased), lossless, or a method"
+            "a checkpoint needs a choice: a bound alpha (the largest relative squared L2 error of each tensor, such as "
+            "1e-3), a bound omega (unbiased), lossless, or a method"
         )
     return choose(method or "auto", **options)
 
 
-def _kinds(method: str) -> tuple[str, ...]:
+def kinds_of(method: str) -> tuple[str, ...]:
+    """The kinds of guarantee that a method can give, its preferred one first."""
     return auto.KINDS if method == "auto" else registry.by_name(method).load().kinds
 
 
+def options_of(method: str) -> tuple[str, ...]:
+    """The options that a method has: fields of its class (auto passes on what each method knows)."""
+    return auto.OPTIONS if method == "auto" else option_names(method)
+
+
 def _accepted(method: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The options, if the method has fields with these names (auto passes on what each method knows)."""
-    known = auto.OPTIONS if method == "auto" else option_names(method)
+    """The options, if the method has them."""
+    known = options_of(method)
     for name in options:
         if name not in known:
             raise InvalidInput(

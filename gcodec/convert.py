@@ -1,49 +1,78 @@
 """Files of tensors into containers and back, tensor by tensor with bounded memory."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from . import auto
 from .compressor import CHUNK
 from .container.layout import TensorHeader
 from .container.reader import Record
 from .container.writer import Writer
+from .dtypes import is_float
+from .io import formats
 from .parallel import ordered
-from .pipeline import Coded, decompress
-from .policy import Policy
+from .pipeline import Choice, Coded, decompress
 from .source import Source
 
+SIDE_BY_SIDE = 2 * CHUNK  # values of the largest tensors that are compressed by one thread each
 Progress = Callable[[int], None]  # told the bytes of the original that were just done
 
 
+class _Meter:
+    """Tells `progress` the bytes done of one tensor, each byte once however often the tensor is coded."""
+
+    def __init__(self, source: Source, choice: Choice, progress: Progress) -> None:
+        self._left, self._width, self._progress = source.size * source.dtype.itemsize, source.dtype.itemsize, progress
+        tried = auto.CANDIDATES.get((choice.guarantee.kind, choice.options.get("effort", "best")), ())
+        self._passes = max(1, len(tried)) if choice.method == "auto" and is_float(source.dtype) else 1
+
+    def tell(self, values: int) -> None:
+        self._advance(values * self._width // self._passes)
+
+    def finish(self) -> None:
+        self._advance(self._left)
+
+    def _advance(self, done: int) -> None:
+        done = min(done, self._left)
+        self._left -= done
+        self._progress(done)
+
+
 def encode_tensors(
-    tensors: Iterable[tuple[str, Source]], meta: dict, file: BinaryIO, policy: Policy, progress: Progress
+    tensors: Iterable[tuple[str, Source]],
+    meta: dict,
+    file: BinaryIO,
+    choices: Mapping[str, Choice],
+    threads: int,
+    progress: Progress,
 ) -> Iterator[TensorHeader]:
     """Compress tensors into a container on `file`; each record is sent as soon as it is ready, then its header is yielded.
 
-    Tensors of a few chunks are compressed side by side, larger ones by chunks; the bytes do not depend on the threads.
+    choices: of each tensor, by name. Tensors of a few chunks are compressed side by side, larger ones by chunks; the bytes
+    do not depend on the threads.
     """
 
     def work(item: tuple[str, Source]) -> Coded:
         name, source = item
-        choice = policy.choice_for(name, source)
-        if source.size <= 2 * CHUNK:
-            choice = replace(choice, threads=1)
-        return auto.compress(name, source, choice)
+        choice = choices[name]
+        meter = _Meter(source, choice, progress)
+        alone = 1 if source.size <= SIDE_BY_SIDE else choice.threads
+        coded = auto.compress(name, source, replace(choice, threads=alone, told=meter.tell))
+        meter.finish()
+        return coded
 
     writer = Writer(file, meta)
-    for coded in ordered(work, tensors, policy.default.threads, Coded.close):
+    for coded in ordered(work, tensors, threads, Coded.close):
         with coded:
             writer.add(coded.header, coded.pieces())
         file.flush()
-        progress(coded.header.spec.size * coded.header.spec.dtype.itemsize)
         yield coded.header
     writer.close()
 
 
 def decode_tensors(
-    records: Iterable[Record], writer: Any, threads: int, limit: int | None, progress: Progress
+    records: Iterable[Record], writer: formats.Writer, threads: int, limit: int | None, progress: Progress
 ) -> Iterator[TensorHeader]:
     """Decode records into a Writer of gcodec.io, chunk by chunk; yields each header once its tensor is whole."""
     for part in decompress(records, threads, limit):

@@ -6,13 +6,17 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from .errors import InvalidInput
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def thread_count(asked: int | None) -> int:
-    """The number asked for, or one a core that this process may use."""
+    """The number asked for, or one a core that this process may use. Raises InvalidInput for less than one."""
     if asked is not None:
+        if not isinstance(asked, int) or asked < 1:
+            raise InvalidInput(f"the number of threads must be a whole number, at least 1, not {asked!r}")
         return asked
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -5,7 +5,7 @@ This is the only place that decides whether a bound holds; compressors are not t
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
@@ -16,7 +16,7 @@ from . import dtypes, registry
 from .compressor import CHUNK, Compressor, Decode, Guarantee, Payload, TensorSpec
 from .container.layout import Chunk, TensorHeader
 from .container.reader import Record
-from .errors import ChecksumMismatch, Corrupt, LimitExceeded, NonFinite, UnsupportedFeature
+from .errors import ChecksumMismatch, Corrupt, InvalidInput, LimitExceeded, NonFinite, UnsupportedFeature
 from .kernels import norms
 from .parallel import ordered
 from .source import Source
@@ -29,14 +29,16 @@ FREE_LIMIT, LIMIT_RATIO = 1 << 30, 1 << 15  # decoded bytes that any record may 
 
 @dataclass(frozen=True)
 class Choice:
-    """How to compress: a method's name, the guarantee, options for the compressor's fields, and what to do with
-    NaN and infinity (`nonfinite`: "refuse" or "lossless")."""
+    """How to compress: a method's name, the guarantee, options for the compressor's fields, what to do with NaN and
+    infinity (`nonfinite`: "refuse" or "lossless"), and who is told the number of values just coded (auto and tightened
+    bounds code a tensor more than once)."""
 
     method: str
     guarantee: Guarantee
     options: dict[str, Any] = field(default_factory=dict)
     nonfinite: str = "refuse"
     threads: int = 1
+    told: Callable[[int], object] = field(default=lambda count: None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def compress(name: str, source: Source, choice: Choice) -> Coded:
 
 
 def _exact(name: str, source: Source, choice: Choice) -> Coded:
-    exact = Choice("lossless", Guarantee("exact"), threads=choice.threads)
+    exact = replace(choice, method="lossless", guarantee=Guarantee("exact"), options={})
     payload = registry.by_name("lossless").load()().encode(source, exact.guarantee)
     return _code(name, source, exact, payload, Scan(1.0, 1.0))
 
@@ -119,6 +121,8 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
 
     def work(span: tuple[int, int]) -> tuple[bytes, int, float]:
         start, stop = span
+        if spec.dtype == np.bool_:
+            _check_bools(name, source.read(start, stop))
         data = payload.code(start, stop)
         decoded = dtypes.narrow(decode(data, start, stop - start), spec.dtype)
         values = source.read(start, stop)
@@ -129,11 +133,13 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
 
     body: IO[bytes] = SpooledTemporaryFile(SPOOL)  # noqa: SIM115 (closed with the result)
     pieces = spans(source.size, payload.chunk)
-    chunks, errors = [], []
+    chunks: list[Chunk] = []
+    errors: list[float] = []
     try:
         body.write(payload.head)
         for data, decoded_crc, error2 in ordered(work, pieces, choice.threads if len(pieces) > 1 else 1):
             body.write(data)
+            choice.told(min(payload.chunk, source.size - len(chunks) * payload.chunk))
             chunks.append(Chunk(len(data), crc32(data), decoded_crc))
             errors.append(error2)
     except BaseException:
@@ -156,6 +162,13 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
     if compressor_of(header) is not cls:
         raise AssertionError(f"{entry.name} would not be read back")
     return Coded(header, body)
+
+
+def _check_bools(name: str, values: np.ndarray) -> None:
+    if values.view(np.uint8).max(initial=0) > 1:
+        raise InvalidInput(
+            f"{name or 'the array'}: holds a bool that is neither 0 nor 1; if its bytes matter, store them as uint8"
+        )
 
 
 def _reached(header: TensorHeader) -> float:

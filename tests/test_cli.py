@@ -216,7 +216,7 @@ def test_missing_tensor_and_formats(gradient):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_full_disk(gradient):
-    fails(5, "encode", gradient, "-o", "/dev/full", words="No space left")
+    fails(5, "encode", gradient, "-o", "/dev/full", words="/dev/full: No space left")
 
 
 @pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="needs a user whom permissions stop")

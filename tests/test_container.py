@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gcodec
+from gcodec.compressor import Guarantee
 from gcodec.container.layout import FileHeader, Frame, Index, TensorHeader, pack_block
 from gcodec.container.reader import RandomAccess, Stream
+from gcodec.container.writer import Writer
 from gcodec.errors import (
     ChecksumMismatch,
     Corrupt,
@@ -23,16 +25,23 @@ from gcodec.errors import (
     UnsupportedFeature,
     UnsupportedVersion,
 )
+from gcodec.pipeline import Choice, compress
+from gcodec.source import ArraySource
 from gcodec.wire import Cursor, crc32, pack_varint
 
 ARRAYS = {"a": np.arange(12, dtype=np.float32).reshape(3, 4), "b/é": np.array(7, np.int16), "empty": np.zeros((0, 3))}
 
 
 @pytest.fixture(scope="module")
-def container(tmp_path_factory):
-    path = tmp_path_factory.mktemp("container") / "x.gcz"
-    gcodec.save(path, ARRAYS, lossless=True)
-    return path.read_bytes()
+def container():
+    """Records alone, without META."""
+    file = io.BytesIO()
+    writer = Writer(file)
+    for name, array in ARRAYS.items():
+        with compress(name, ArraySource(array), Choice("lossless", Guarantee("exact"))) as coded:
+            writer.add(coded.header, coded.pieces())
+    writer.close()
+    return file.getvalue()
 
 
 class OnlyRead:
@@ -213,6 +222,21 @@ def test_names_in_the_writer(tmp_path):
     with pytest.raises(InvalidInput, match="longer"):
         gcodec.save(tmp_path / "x.gcz", {"n" * 70000: np.zeros(3)}, lossless=True)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["\ud800", 3, None, b"x"])
+def test_names_that_are_none(tmp_path, name):
+    with pytest.raises(InvalidInput, match="name"):
+        gcodec.save(tmp_path / "x.gcz", {"w": np.zeros(3), name: np.zeros(3)}, lossless=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_saved_files_say_what_will_come(tmp_path):
+    gcodec.save(tmp_path / "x.gcz", ARRAYS, lossless=True)
+    with gcodec.open(tmp_path / "x.gcz") as tensors:
+        assert tensors.meta == {"names": list(ARRAYS), "bytes": sum(a.nbytes for a in ARRAYS.values())}
+        gcodec.save(tmp_path / "y.gcz", tensors, lossless=True)  # a lazy mapping
+    assert gcodec.load(tmp_path / "y.gcz").keys() == ARRAYS.keys()
 
 
 def test_a_wrong_decoded_checksum_is_noticed(container):

@@ -5,7 +5,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
-from checks import run_cli
+from checks import call_cli, run_cli
 
 import gcodec
 
@@ -93,3 +93,73 @@ def test_memory_urls():
         file.write(gcodec.encode(np.arange(7), lossless=True))
     with gcodec.open("memory://m.gcz") as tensors:
         assert np.array_equal(tensors[""], np.arange(7))
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npy.gcz"])
+def test_a_source_behind_a_file_url_is_kept(tmp_path, suffix):
+    np.save(tmp_path / "x.npy", np.arange(5.0))
+    (tmp_path / "x.npy.gcz").write_bytes(gcodec.encode(np.arange(5.0), lossless=True))
+    path = tmp_path / f"x{suffix}"
+    before = path.read_bytes()
+    command = "encode" if suffix == ".npy" else "decode"
+    url = f"file://{path}"
+    for source, output in ((url, url), (path, url), (url, path)):
+        code, _, err = call_cli(command, source, "-f", "-o", output)
+        assert code == 2 and "the input itself" in err and path.read_bytes() == before
+
+
+def test_a_source_behind_another_url_is_kept():
+    with fsspec.open("memory://folder/x.gcz", "wb") as file:
+        file.write(gcodec.encode(np.arange(7), lossless=True))
+    code, _, err = call_cli("decode", "memory://folder/x.gcz", "-f", "-o", "memory:///folder/x.gcz")
+    assert code == 2 and "the input itself" in err
+
+
+def test_uploads_appear_whole(tmp_path, monkeypatch):
+    """Where a filesystem can rename, the final name never stands for a part of the file."""
+    seen = []
+
+    class Renaming(fsspec.get_filesystem_class("memory")):
+        protocol = "renaming"
+        store = {}
+        pseudo_dirs = [""]
+
+        def put_file(self, local, remote, **options):
+            seen.append(remote)
+            super().put_file(local, remote, **options)
+
+        def mv(self, old, new, **options):
+            super().mv(old, new, **options)
+            seen.append(new)
+
+    fsspec.register_implementation("renaming", Renaming, clobber=True)
+    np.save(tmp_path / "x.npy", np.arange(5.0))
+    assert call_cli("encode", tmp_path / "x.npy", "--lossless", "-o", "renaming://r/x.gcz")[0] == 0
+    assert seen[0].endswith(".part") and seen[1].endswith("r/x.gcz")
+    monkeypatch.setattr(Renaming, "mv", lambda *_, **__: 1 / 0)
+    code, _, err = call_cli("encode", tmp_path / "x.npy", "--lossless", "-o", "renaming://r/y.gcz")
+    assert code == 5 and "y.gcz" in err
+    assert [name.rpartition("/")[2] for name in Renaming.store] == ["x.gcz"]
+
+
+def test_outputs_of_urls_are_local_by_default(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with fsspec.open("memory://m/x.npy", "wb") as file:
+        np.save(file, np.arange(7.0))
+    assert call_cli("encode", "memory://m/x.npy", "--lossless")[0] == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["x.npy.gcz"]
+    with fsspec.open("memory://m/y.npy.gcz", "wb") as file:
+        file.write((tmp_path / "x.npy.gcz").read_bytes())
+    assert call_cli("decode", "memory://m/y.npy.gcz")[0] == 0
+    assert np.array_equal(np.load("y.npy"), np.arange(7.0))
+
+
+def test_remote_errors_say_why(server, tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(5.0))
+    RangeHandler.files = {}
+    code, _, err = call_cli("info", f"{server}/none.gcz")
+    assert code == 5 and ("404" in err or "No such file" in err) and "none.gcz" in err
+    code, _, err = call_cli("info", "http://127.0.0.1:1/x.gcz")
+    assert code == 5 and "onnect" in err and "127.0.0.1:1/x.gcz" in err
+    code, _, err = call_cli("encode", tmp_path / "x.npy", "--lossless", "-o", f"{server}/x.gcz")
+    assert code in (2, 5) and "x.gcz" in err and ("501" in err or "not written" in err), err

@@ -1,23 +1,21 @@
 """`gcodec decode`: a container back to a file of tensors."""
 
-import os
 import shutil
-import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from ..errors import FormatError, GcodecError, InvalidInput
+from ..errors import FormatError, InvalidInput
 from ..io import formats
 from . import options as opt
-from .files import container_file, decoded_name
-from .output import progress_bar, show, target
+from .contents import Contents, contents
+from .files import SUFFIX, container_file, decoded_name
+from .output import plural, progress_bar, show, standard_output, target
 
 if TYPE_CHECKING:
-    from ..container.reader import Record
+    from ..convert import Progress
 
 
 def decode(
@@ -33,88 +31,66 @@ def decode(
     quiet: opt.QuietOpt = False,
 ) -> None:
     """Give back the tensors of FILE (x.npy.gcz → x.npy); FILE is kept."""
-    from ..convert import decode_tensors
-    from ..io.skeleton import is_skeleton
     from ..parallel import thread_count
 
+    count = thread_count(threads)
     with container_file(file) as source, ExitStack() as stack:
-        records, meta, lost = _salvaged(source, tensor) if salvage else (*_records(source, file, tensor), [])
-        fmt = _format(to, output, meta)
+        found = contents(source, file, tensor, salvage)
+        fmt = _format(to, output, found)
         output = output or decoded_name(file, fmt)
-        done: list[str] = []
-        progress = stack.enter_context(progress_bar(meta.get("bytes", 0), "decoding", quiet))
+        progress = stack.enter_context(progress_bar(found.meta.get("bytes", 0), "decoding", quiet))
         path = stack.enter_context(_delivered(output, force, file))
-        wanted = records if fmt == "h5" else (record for record in records if not is_skeleton(record.header.name))
-        with formats.writer(path, fmt, meta) as writer:
-            try:
-                for header in decode_tensors(wanted, writer, thread_count(threads), limit, progress):
-                    done.append(header.name)
-            except FormatError as error:
-                lost.append(error)
-                if not salvage:
-                    raise type(error)(f"{error}; {_arrived(done, meta)}") from None
-            if lost and not done:
-                raise _damage(lost, done, meta)
-            if not done and (tensor is not None or fmt == "npy"):
+        if Path(output).suffix == SUFFIX:
+            known = ", ".join(formats.SUFFIXES)
+            raise InvalidInput(f"{output}: decode writes no gcodec files; name one that ends in {known}")
+        with formats.writer(path, fmt, found.meta, limit) as writer:
+            _write(found, writer, fmt, count, limit, progress)
+            if not found.tensors and (tensor is not None or fmt == "npy"):
                 named = f" named {tensor!r}; gcodec info lists the names" if tensor is not None else ""
                 raise InvalidInput(f"{file}: holds no tensor{named}")
-    text = f"{file} → {output}: {len(done)} tensor{'s' * (len(done) != 1)}"
-    result = {"input": file, "output": output, "tensors": done}
+    what = "" if formats.SUFFIXES.get(Path(output).suffix) == fmt else f" ({fmt})"
+    text = f"{file} → {output}{what}: {plural(len(found.tensors), 'tensor')}"
+    result: dict[str, Any] = {"input": file, "output": output, "format": fmt, "tensors": found.tensors}
+    if fmt != "h5" and found.meta.get("format") == "h5" and tensor is None:
+        kept = found.meta.get("kept", 0) if isinstance(found.meta.get("kept"), int) else 0
+        result["left_out"] = {"datasets": kept, "attributes": True, "links": True}
+        text += (
+            f"; left out: {plural(kept, 'dataset')} of text and the like, all attributes and links (--to h5 keeps them)"
+        )
     show(result, text, as_json=json, quiet=quiet, to_stderr=output == "-")
-    if lost:
-        raise _damage(lost, done, meta)
+    if found.lost:
+        raise found.damage()
 
 
-def _records(file: BinaryIO, name: str, tensor: str | None) -> "tuple[Iterator[Record], dict]":
-    """Records and metadata; of a seekable file, one tensor is read alone."""
-    from ..container.reader import RandomAccess, Stream
+def _write(
+    found: Contents, writer: formats.Writer, fmt: str, threads: int, limit: int | None, progress: "Progress"
+) -> None:
+    """Decode the records; raises the error of those that were lost, unless others are to be salvaged."""
+    from ..convert import decode_tensors
+    from ..io.skeleton import is_skeleton
 
-    if tensor is not None and file.seekable():
-        access = RandomAccess(file, file.seek(0, os.SEEK_END))
-        if tensor not in access.offsets:
-            raise InvalidInput(f"{name}: holds no tensor named {tensor!r}; gcodec info lists the names")
-        return iter([access.record(tensor)]), access.meta
-    stream = Stream(file)
-    return _chosen(stream, tensor), stream.meta
-
-
-def _salvaged(file: BinaryIO, tensor: str | None) -> "tuple[Iterator[Record], dict, list[GcodecError]]":
-    """The intact records of a damaged container, its metadata, and a list that gets the errors of the others."""
-    from ..salvage import Salvage
-
-    salvage = Salvage(file)
-    return _chosen(salvage, tensor), salvage.meta, salvage.lost
+    wanted = (record for record in found.records if fmt == "h5" or not is_skeleton(record.header.name))
+    try:
+        for header in decode_tensors(wanted, writer, threads, limit, progress):
+            found.done.append(header.name)
+    except FormatError as error:
+        found.lost.append(error)
+    if found.tensor in found.done:  # then what is lost is not wanted
+        found.lost.clear()
+    if found.lost and not (found.salvage and found.done):
+        raise found.damage()
 
 
-def _chosen(records: "Iterable[Record]", tensor: str | None) -> "Iterator[Record]":
-    """The records that are wanted; the first one is read at once, after which a stream's metadata is known."""
-    iterator = iter(records)
-    first = next(iterator, None)
-    found = chain([] if first is None else [first], iterator)
-    return (record for record in found if tensor in (None, record.header.name))
-
-
-def _damage(lost: list[GcodecError], done: list[str], meta: dict) -> GcodecError:
-    """One error for all that was lost."""
-    more = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
-    return type(lost[0])(f"{lost[0]}{more}; {_arrived(done, meta)}")
-
-
-def _arrived(done: list[str], meta: dict) -> str:
-    """Which tensors are whole, and which are known to be missing."""
-    names = ", ".join(map(repr, done)) or "none"
-    missing = [repr(name) for name in meta.get("names", []) if name not in done]
-    text = f"whole are: {names}" + (f"; missing are: {', '.join(missing)}" if missing else "")
-    return text + ("" if not done else " (decode --salvage writes the whole ones)")
-
-
-def _format(to: str | None, output: str | None, meta: dict) -> str:
+def _format(to: str | None, output: str | None, found: Contents) -> str:
     """What --to says, else the output's suffix, else the format that the tensors came from."""
     if to is not None and to not in formats.MODULES:
         raise InvalidInput(f"--to {to}: unknown; known are {', '.join(formats.MODULES)}")
-    by_suffix = formats.SUFFIXES.get(Path(output or "").suffix)
-    came_from = meta.get("format")
-    return to or by_suffix or (came_from if came_from in formats.MODULES else "npy")
+    suffix = Path(output or "").suffix
+    came_from = found.meta.get("format")
+    if came_from not in formats.MODULES:
+        named = found.tensor is None and any(found.meta.get("names", []))
+        came_from = "npz" if named else "npy"
+    return to or formats.SUFFIXES.get(suffix) or came_from
 
 
 @contextmanager
@@ -124,11 +100,10 @@ def _delivered(output: str, force: bool, source: str) -> Iterator[Path]:
         with target(output, force, source) as path:
             yield path
         return
-    if sys.stdout.isatty():
-        raise InvalidInput("binary data does not go to a terminal; name a file with -o, or use a pipe")
+    stream = standard_output()
     with tempfile.TemporaryDirectory(prefix="gcodec-") as folder:
         path = Path(folder, "output")
         yield path
         with open(path, "rb") as result:
-            shutil.copyfileobj(result, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+            shutil.copyfileobj(result, stream)
+        stream.flush()

@@ -1,13 +1,15 @@
 """`gcodec encode`: a file of tensors to a container."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidInput
 from . import options as opt
 from .files import encoded_name, tensor_file
-from .output import binary_target, progress_bar, show
+from .output import binary_target, plural, progress_bar, show
 
 if TYPE_CHECKING:
+    from ..pipeline import Choice
     from ..policy import Policy
     from ..source import Source
 
@@ -39,28 +41,39 @@ def encode(
     """
     from ..convert import encode_tensors
     from ..describe import describe, original_bytes
+    from ..parallel import thread_count
+    from ..policy import SMALL, Policy
 
     output = output or encoded_name(input)
-    methods, alphas = _rules(method, "--method"), {glob: _number(a) for glob, a in _rules(alpha, "--alpha").items()}
-    options: dict[str, Any] = dict(method=methods.pop("", None), alpha=alphas.pop("", None), omega=omega)
-    options |= dict(lossless=lossless, nonfinite=nonfinite, threads=threads)
-    options |= dict(seed=seed, effort=effort, max_draws=max_draws, block=block)
-    defaulted = not (options["alpha"] or omega or lossless or options["method"] == "lossless")
+    methods, alphas = _rules(method, "--method"), _rules(alpha, "--alpha")
+    plain = methods.pop("", None), alphas.pop("", None)
+    policy = Policy(
+        method=plain[0],
+        bounds=dict(alpha=None if plain[1] is None else _number(plain[1]), omega=omega, lossless=lossless),
+        common=dict(threads=threads, nonfinite=nonfinite),
+        options=_given(seed=seed, effort=effort, max_draws=max_draws, block=block),
+        exact=tuple(exact or ()),
+        methods=methods,
+        alphas={glob: _number(text) for glob, text in alphas.items()},
+        small=SMALL if small is None else small,
+    )
     with tensor_file(input, dtype) as reader:
         tensors = list(reader.tensors())
         single = reader.meta["format"] == "npy"
-        policy, scoped = _policy(tensors, single, options, tuple(exact or ()), methods, alphas, small, scope)
+        if single:
+            policy = replace(policy, checkpoint=False, small=small or 0)
+        choices, scoped = _choices(policy, tensors, scope)
         total = sum(source.size * source.dtype.itemsize for _, source in tensors)
-        meta = reader.meta | scoped | {"bytes": total, "names": [name for name, _ in tensors]}
+        meta = {**reader.meta, **scoped, "bytes": total, "names": [name for name, _ in tensors]}
         with binary_target(output, force, input) as file, progress_bar(total, "encoding", quiet) as progress:
-            headers = list(encode_tensors(tensors, meta, file, policy, progress))
+            headers = list(encode_tensors(tensors, meta, file, choices, thread_count(threads), progress))
     described = [describe(header) for header in headers]
     original, coded = sum(map(original_bytes, headers)), sum(tensor["bytes"] for tensor in described)
     lines = [f"{input} → {output}: {original:,} → {coded:,} bytes ({original / max(coded, 1):.1f} times fewer)"]
-    if single:
-        lines += [_line(tensor, defaulted) for tensor in described]
-    else:
-        lines.append(_summary(described))
+    lines += [_line(tensor) for tensor in described] if single else [_summary(described, scoped)]
+    bounded = plain[1] is not None or omega is not None or alphas
+    if not bounded and any(tensor["guarantee"]["class"] != "exact" for tensor in described):
+        lines[-1] += " (the default; choose with --alpha, --omega or --lossless)"
     result = {"input": input, "output": output, "tensors": described}
     show(result, "\n".join(lines), as_json=json, quiet=quiet, to_stderr=output == "-")
 
@@ -69,7 +82,9 @@ def _rules(values: list[str] | None, option: str) -> dict[str, str]:
     """GLOB=VALUE options by glob; the plain VALUE is under the empty one."""
     rules: dict[str, str] = {}
     for text in values or ():
-        glob, _, value = text.rpartition("=")
+        glob, rule, value = text.rpartition("=")
+        if rule and not glob:
+            raise InvalidInput(f"{option} {text}: a rule is GLOB=VALUE, and the glob is missing")
         if glob in rules:
             raise InvalidInput(f"{option} {text}: given twice")
         rules[glob] = value
@@ -83,32 +98,18 @@ def _number(text: str) -> float:
         raise InvalidInput(f"--alpha {text}: not a number") from None
 
 
-def _policy(
-    tensors: "list[tuple[str, Source]]",
-    single: bool,
-    options: dict[str, Any],
-    exact: tuple[str, ...],
-    methods: dict[str, str],
-    alphas: dict[str, float],
-    small: int | None,
-    scope: str,
-) -> "tuple[Policy, dict]":
-    """The policy that the options stand for, and what the file should say of it."""
-    from ..choice import choose, choose_for_checkpoint
-    from ..policy import SMALL, Policy
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
 
-    method = options.pop("method")
-    default = choose(method or "auto", **options) if single else choose_for_checkpoint(method, **options)
-    policy = Policy(default, exact, methods, alphas, (0 if single else SMALL) if small is None else small)
-    policy.check_names([name for name, _ in tensors])
-    if scope == "file":
-        return policy.over_file(tensors)
-    if scope != "tensor":
+
+def _choices(policy: "Policy", tensors: "list[tuple[str, Source]]", scope: str) -> "tuple[dict[str, Choice], dict]":
+    """The choice of each tensor, and what the file should say of them."""
+    if scope not in ("tensor", "file"):
         raise InvalidInput(f"--scope {scope}: unknown; it is tensor or file")
-    return policy, {}
+    return policy.over_file(tensors) if scope == "file" else (policy.choices(tensors), {})
 
 
-def _line(tensor: dict, defaulted: bool) -> str:
+def _line(tensor: dict) -> str:
     guarantee = tensor["guarantee"]
     kind, bound = guarantee["class"], guarantee["bound"]
     rate = f"{tensor['method']}, {tensor['rate']:.3f} bits per coordinate, "
@@ -117,16 +118,21 @@ def _line(tensor: dict, defaulted: bool) -> str:
     error, words = tensor["distortion"], "relative squared L2 error"
     if kind == "omega":
         error, words = tensor["expected_distortion"], "unbiased, expected relative squared L2 error"
-    default = " (the default; choose with --alpha, --omega or --lossless)" if defaulted else ""
-    return f"{rate}{words} {error:.4g} ≤ {bound:g}{default}"
+    return f"{rate}{words} {error:.4g} ≤ {bound:g}"
 
 
-def _summary(tensors: list[dict]) -> str:
+def _summary(tensors: list[dict], scoped: dict) -> str:
     """How many tensors went which way."""
+    from ..io.skeleton import is_skeleton
+
     ways: dict[str, int] = {}
     for tensor in tensors:
+        if is_skeleton(tensor["name"]):
+            continue
         guarantee = tensor["guarantee"]
-        exact = guarantee["class"] == "exact"
-        way = "exact" if exact else f"{tensor['method']} ({guarantee['class']} ≤ {guarantee['bound']:g})"
+        bound = "in the file's" if scoped else f"{guarantee['class']} ≤ {guarantee['bound']:g}"
+        way = "exact" if guarantee["class"] == "exact" else f"{tensor['method']} ({bound})"
         ways[way] = ways.get(way, 0) + 1
-    return f"{len(tensors)} tensors: " + ", ".join(f"{count} {way}" for way, count in ways.items())
+    count = plural(sum(ways.values()), "tensor") + (": " if ways else "")
+    over = f"; alpha ≤ {scoped['scope']['alpha']:g} over all floating tensors as one vector" if scoped else ""
+    return count + ", ".join(f"{count} {way}" for way, count in ways.items()) + over

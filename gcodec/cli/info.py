@@ -5,15 +5,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from . import options as opt
 from .files import container_file
-from .output import show, table
+from .output import plural, show, table
 
 if TYPE_CHECKING:
     from ..container.layout import FileHeader, TensorHeader
+
+WIDEST = 72  # characters of a name that are shown
 
 
 def info(file: opt.FileArg, json: opt.JsonOpt = False) -> None:
     """List the tensors of FILE: method, guarantee, certificate, bytes."""
     from ..describe import describe, original_bytes
+    from ..io.skeleton import SKELETON, is_skeleton
 
     with container_file(file) as source:
         version, headers, meta, length = _read(source)
@@ -23,7 +26,13 @@ def info(file: opt.FileArg, json: opt.JsonOpt = False) -> None:
     rows = [("name", "dtype", "shape", "method", "guarantee", "distortion", "bytes", "bits/coordinate")]
     rows += [_row(tensor) for tensor in result["tensors"]]
     times = f", {original / result['bytes']:.1f} times fewer than the {original:,} decoded ones" if original else ""
-    head = f"{file}: gcodec format {version.major}.{version.minor}, {len(headers)} tensors, {result['bytes']:,} bytes{times}"
+    own = [header for header in headers if not is_skeleton(header.name)]
+    count = plural(len(own), "tensor")
+    head = f"{file}: gcodec format {version.major}.{version.minor}, {count}, {result['bytes']:,} bytes{times}"
+    if "scope" in meta:
+        head += f"\nalpha ≤ {meta['scope']['alpha']:g} over all floating tensors as one vector (--scope file)"
+    if len(own) < len(headers):
+        head += f"\nthe record {SKELETON} is the HDF5 file around the tensors: attributes, links, text, …"
     show(result, f"{head}\n\n{table(rows, right=(5, 6, 7))}", as_json=json)
 
 
@@ -43,5 +52,7 @@ def _row(tensor: dict) -> tuple:
     promise = "exact" if guarantee["class"] == "exact" else f"{guarantee['class']} ≤ {guarantee['bound']:g}"
     shape = "×".join(map(str, tensor["shape"])) or "scalar"
     name = tensor["name"].encode("unicode_escape").decode("ascii") or "(array)"
+    if len(name) > WIDEST:
+        name = f"{name[: WIDEST // 2 - 1]}…{name[-WIDEST // 2 :]}"
     return (name, tensor["dtype"], shape, tensor["method"], promise, f"{tensor['distortion']:.4g}", f"{tensor['bytes']:,}",
             f"{tensor['rate']:.4f}")  # fmt: skip

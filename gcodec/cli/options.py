@@ -11,13 +11,20 @@ FileArg = Annotated[str, typer.Argument(metavar="FILE", help="A gcodec file (.gc
 OutOpt = Annotated[str | None, typer.Option("-o", "--output", help="Where to write; - for standard output.")]
 MethodsOpt = Annotated[
     list[str] | None,
-    typer.Option("--method", help="auto (the default) or a compressor such as sd; GLOB=METHOD for some tensors."),
+    typer.Option(
+        "--method",
+        help="auto (the default) or a compressor such as sd; GLOB=METHOD for some tensors, the last match wins.",
+    ),
 ]
 AlphasOpt = Annotated[
     list[str] | None,
-    typer.Option("--alpha", help="Largest relative squared L2 error, 0 < alpha < 1; GLOB=ALPHA for some tensors."),
+    typer.Option(
+        "--alpha",
+        help="Largest relative squared L2 error, 0 < alpha < 1; GLOB=ALPHA for some tensors, beside a default for the "
+        "others (--lossless, too). --exact wins over rules, and rules over defaults.",
+    ),
 ]
-ExactOpt = Annotated[list[str] | None, typer.Option(help="GLOB of tensors to store bit for bit.")]
+ExactOpt = Annotated[list[str] | None, typer.Option(help="GLOB of tensors to store bit for bit, whatever the rules.")]
 SmallOpt = Annotated[
     int | None,
     typer.Option(min=0, help="Store tensors of fewer values exactly; default: 1024 in checkpoints, 0 for an array."),

@@ -1,6 +1,8 @@
 """Where results go: for people, as JSON, or nowhere. Results on stdout, notes on stderr; binary never to a terminal."""
 
+import errno
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,9 +17,17 @@ from ..errors import InvalidInput
 
 def show(result: dict, text: str, *, as_json: bool = False, quiet: bool = False, to_stderr: bool = False) -> None:
     """Print a result: its text for people, or the dictionary as one JSON document."""
-    if not quiet:
-        stream = sys.stderr if to_stderr else sys.stdout
-        print(json.dumps(result, indent=1) if as_json else text, file=stream)
+    stream = sys.stderr if to_stderr else sys.stdout
+    if quiet or stream is None:  # closed by whoever started us
+        return
+    try:
+        print(json.dumps(result, indent=1) if as_json else text, file=stream, flush=True)
+    except BrokenPipeError:  # the reader, such as head, has seen enough; the work is done all the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def plural(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def table(rows: Iterable[Sequence[Any]], right: Sequence[int] = ()) -> str:
@@ -37,35 +47,48 @@ def table(rows: Iterable[Sequence[Any]], right: Sequence[int] = ()) -> str:
 def target(output: str, force: bool, source: str) -> Iterator[Path]:
     """A path to write to: renamed to `output` at the end, or removed on an error. An existing file needs `force`.
 
-    The source itself is never written over.
-
-    A URL gets the file once it is whole.
+    The source itself is never written over. A URL gets the file once it is whole.
     """
-    if remote.is_url(output):
-        with _upload(output, force) as path:
-            yield path
-        return
-    path = Path(output)
-    if path.is_file() and Path(source).is_file() and path.samefile(source):
+    where = remote.resolved(output)
+    if _is_same(where, remote.resolved(source)):
         raise InvalidInput(f"{output} is the input itself, which is kept; choose another name with -o")
-    if path.is_file() and not force:
-        raise InvalidInput(f"{output} exists; choose another name with -o, or overwrite it with -f")
+    if remote.is_url(where):
+        _check_new(output, remote.exists(where), force)
+        with _naming(output), tempfile.TemporaryDirectory(prefix="gcodec-") as folder:
+            path = Path(folder, "output")
+            yield path
+            remote.upload(path, where)
+        return
+    path = Path(where)
+    _check_new(output, path.is_file(), force)
     if path.is_dir():
         raise InvalidInput(f"{output} is a directory; name a file with -o")
     if not path.parent.is_dir():
         raise InvalidInput(f"{path.parent}: there is no such directory; create it first")
-    with replacing(path) as temporary:
+    with _naming(output), replacing(path) as temporary:
         yield temporary
 
 
+def _is_same(output: str, source: str) -> bool:
+    if remote.is_url(output) or remote.is_url(source):
+        return output == source
+    return Path(output).is_file() and Path(source).is_file() and Path(output).samefile(source)
+
+
+def _check_new(output: str, exists: bool, force: bool) -> None:
+    if exists and not force:
+        raise InvalidInput(f"{output} exists; choose another name with -o, or overwrite it with -f")
+
+
 @contextmanager
-def _upload(url: str, force: bool) -> Iterator[Path]:
-    if not force and remote.exists(url):
-        raise InvalidInput(f"{url} exists; choose another name with -o, or overwrite it with -f")
-    with tempfile.TemporaryDirectory(prefix="gcodec-") as folder:
-        path = Path(folder, "output")
-        yield path
-        remote.upload(path, url)
+def _naming(output: str) -> Iterator[None]:
+    """A full disk is one of the output, which `write` does not name."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and not error.filename:
+            raise OSError(error.errno, error.strerror, output) from None
+        raise
 
 
 @contextmanager
@@ -75,16 +98,24 @@ def binary_target(output: str, force: bool, source: str) -> Iterator[BinaryIO]:
         with target(output, force, source) as path, open(path, "wb") as file:
             yield file
         return
+    stream = standard_output()
+    yield stream
+    stream.flush()
+
+
+def standard_output() -> BinaryIO:
+    """Standard output for binary data; raises InvalidInput when it is a terminal."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "is closed", "standard output")
     if sys.stdout.isatty():
         raise InvalidInput("binary data does not go to a terminal; name a file with -o, or use a pipe")
-    yield sys.stdout.buffer
-    sys.stdout.buffer.flush()
+    return sys.stdout.buffer
 
 
 @contextmanager
 def progress_bar(total: int, what: str, quiet: bool) -> Iterator[Any]:
     """A function that takes the bytes just done; draws a bar on stderr when it is a terminal and the work is long."""
-    if quiet or total < 1 << 24 or not sys.stderr.isatty():
+    if quiet or total < 1 << 24 or sys.stderr is None or not sys.stderr.isatty():
         yield lambda n: None
         return
     from rich.console import Console

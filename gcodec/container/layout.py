@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, strict_json
 from ..compressor import CHUNK, Guarantee, TensorSpec
 from ..errors import ChecksumMismatch, Corrupt, NotGcodec, UnsupportedFeature, UnsupportedVersion
 from ..wire import Cursor, crc32, pack_text, pack_varint
@@ -96,7 +96,7 @@ def unpack_json(data: bytes, what: str) -> dict:
     if not data:
         return {}
     try:
-        value = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = strict_json.loads(data)
     except (ValueError, RecursionError) as error:
         raise Corrupt(f"{what}: not a JSON object ({error})") from None
     if not isinstance(value, dict):
@@ -114,16 +114,6 @@ def unpack_meta(data: bytes) -> dict:
     if not right or not all(isinstance(x, (int, float)) for x in (scope.get("alpha"), *scope["norm2"].values())):
         raise Corrupt("META: a key has a value of another type than it must have")
     return meta
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _unique(pairs: list) -> dict:
-    if len(dict(pairs)) != len(pairs):
-        raise ValueError("a key stands twice")
-    return dict(pairs)
 
 
 @dataclass(frozen=True, slots=True)  # a header may have very many

@@ -23,10 +23,9 @@ class Writer:
 
     def add(self, header: TensorHeader, body: Iterable[bytes]) -> None:
         """Append a record; `body` gives the bytes of head and chunks in order."""
+        check_name(header.name)
         if header.name in self._entries:
             raise InvalidInput(f"two tensors have the name {header.name!r}")
-        if len(header.name.encode()) > MAX_TEXT:
-            raise InvalidInput(f"the name {header.name[:40]!r}… is longer than {MAX_TEXT} bytes")
         self._entries[header.name] = self._offset
         packed = _sized(header.pack(), f"the header of {header.name!r}")
         try:
@@ -46,6 +45,18 @@ class Writer:
     def _write(self, data: bytes) -> None:
         self._file.write(data)
         self._offset += len(data)
+
+
+def check_name(name: object) -> None:
+    """Raise InvalidInput unless it is a string that the format can hold as a tensor's name."""
+    if not isinstance(name, str):
+        raise InvalidInput(f"the name of a tensor must be a string, not {name!r}")
+    try:
+        length = len(name.encode())
+    except UnicodeEncodeError:
+        raise InvalidInput(f"the name {name[:40]!r} is not valid Unicode") from None
+    if length > MAX_TEXT:
+        raise InvalidInput(f"the name {name[:40]!r}… is longer than {MAX_TEXT} bytes")
 
 
 def _sized(header: bytes, what: str) -> bytes:

@@ -1,14 +1,58 @@
 """Which module reads or writes which file."""
 
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import InvalidInput
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..source import Source
+
 SUFFIXES = {".npy": "npy", ".npz": "npz", ".h5": "h5", ".hdf5": "h5", ".safetensors": "safetensors"}
 MODULES = {"npy": "npy", "npz": "npz", "h5": "hdf5", "safetensors": "safetensors"}
-_MAGIC = {b"\x93NUMPY": "npy", b"PK\x03\x04": "npz", b"\x89HDF\r\n\x1a\n": "h5"}
+_MAGIC = {b"\x93NUMPY": "npy", b"PK\x03\x04": "npz", b"PK\x05\x06": "npz", b"\x89HDF\r\n\x1a\n": "h5"}
+
+
+class Reader(Protocol):
+    """A file of tensors that is open; a context manager."""
+
+    @property
+    def meta(self) -> Mapping[str, object]:
+        """What the container's META needs so that a Writer can give the same kind of file; "format" names it."""
+        ...
+
+    def tensors(self) -> "Iterator[tuple[str, Source]]":
+        """Names, which differ, and tensors; these can be read while the file is open."""
+        ...
+
+    def __enter__(self) -> "Reader": ...
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object, /) -> None: ...
+
+
+class Sink(Protocol):
+    """Takes the values of one tensor."""
+
+    def write(self, start: int, values: "np.ndarray") -> object:
+        """Values in the tensor's dtype from flat C-order index `start` on; all pieces must come, in order."""
+        ...
+
+
+class Writer(Protocol):
+    """A new file of tensors; a context manager, whose normal end completes the file."""
+
+    def add(self, name: str, dtype: "np.dtype", shape: tuple[int, ...]) -> Sink:
+        """End the tensor before, which is missing from the file unless all its values came, and begin another one.
+
+        Raises InvalidInput for what the format cannot hold, and when names collide.
+        """
+        ...
+
+    def __enter__(self) -> "Writer": ...
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object, /) -> None: ...
 
 
 def format_of(path: Path, name: str | None = None) -> str:
@@ -28,7 +72,7 @@ def format_of(path: Path, name: str | None = None) -> str:
     raise InvalidInput(f"{name or path}: neither an .npy file nor another known format ({known})")
 
 
-def reader(path: Path, fmt: str, dtype: str | None = None) -> Any:
+def reader(path: Path, fmt: str, dtype: str | None = None) -> Reader:
     """The Reader of a file; `dtype` renames raw integers of a .npy file."""
     if dtype is not None and fmt != "npy":
         raise InvalidInput("--dtype is for .npy files; other formats name their dtypes")
@@ -36,6 +80,10 @@ def reader(path: Path, fmt: str, dtype: str | None = None) -> Any:
     return module.Reader(path, dtype) if fmt == "npy" else module.Reader(path)
 
 
-def writer(path: Path, fmt: str, meta: dict) -> Any:
-    """A Writer of a new file at `path`; `meta` is that of the container if it came from the same format, else {}."""
-    return import_module(f"gcodec.io.{MODULES[fmt]}").Writer(path, meta if meta.get("format") == fmt else {})
+def writer(path: Path, fmt: str, meta: dict, limit: int | None = None) -> Writer:
+    """A Writer of a new file at `path`; `meta` is that of the container.
+
+    limit: the bytes that it may make of metadata alone (default: what the format's module allows).
+    """
+    own = meta if meta.get("format") == fmt else {}
+    return import_module(f"gcodec.io.{MODULES[fmt]}").Writer(path, own, limit)

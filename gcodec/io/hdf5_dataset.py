@@ -49,9 +49,18 @@ class Dataset:
         return math.prod(self.shape)
 
     @property
+    def nbytes(self) -> int:
+        return self.size * self.stored.itemsize
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Of one chunk, unpacked; 0 when the layout has none."""
+        return math.prod(self.chunks) * self.stored.itemsize if self.chunks is not None else 0
+
+    @property
     def contiguous(self) -> bool:
         """Whether its values lie in the file as they are, one after the other."""
-        return self.chunks is None and [n for _, n in self.ranges] == [self.size * self.stored.itemsize]
+        return self.chunks is None and [n for _, n in self.ranges] == [self.nbytes]
 
     @property
     def one_chunk(self) -> bool:
@@ -226,10 +235,9 @@ def open_dataset(file: h5f.FileID, about: Dataset) -> h5d.DatasetID:
     """Open with a cache that holds all chunks of one row of chunks, or CACHE bytes, or at least one chunk."""
     access = h5p.create(h5p.DATASET_ACCESS)
     if about.chunks:
-        chunk = math.prod(about.chunks)
         counts = [-(-n // c) for n, c in zip(about.shape[1:], about.chunks[1:], strict=True)]
-        held = max(1, min(math.prod(counts), CACHE // (chunk * about.stored.itemsize)))
-        access.set_chunk_cache(max(521, 10 * held) | 1, held * chunk * about.stored.itemsize, 1.0)
+        held = max(1, min(math.prod(counts), CACHE // about.chunk_bytes))
+        access.set_chunk_cache(max(521, 10 * held) | 1, held * about.chunk_bytes, 1.0)
     return h5d.open(file, about.name.encode(), access)
 
 

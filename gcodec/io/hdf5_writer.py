@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 from h5py import h5d, h5p, h5s, h5t
 
-from ..errors import Corrupt, UnsupportedFeature
+from ..errors import Corrupt, LimitExceeded, UnsupportedFeature
 from .hdf5_dataset import DTYPE_ATTRIBUTE, Dataset, fill_bits, open_dataset, write_values
 from .hdf5_tree import reporting, survey
 from .names import Names
@@ -15,6 +15,7 @@ from .raw import raw_dtype
 from .skeleton import SkeletonSink, is_skeleton
 
 BLOCK = 1 << 20  # values written at once when a missing dataset is filled
+FREE_FILL = 1 << 30  # bytes of fill values and of chunks larger than their dataset, which no record pays for
 
 
 class Writer:
@@ -23,12 +24,14 @@ class Writer:
 
     A tensor whose values did not all arrive counts as missing: its dataset has its fill value, or is not made. Raises
     InvalidInput for names that collide or are no paths, Corrupt when skeleton and tensors do not fit. Nothing outside
-    the file is written, whatever external links or storage the skeleton declares. The skeleton, not `meta`, says what the
+    the file is written, whatever external links or storage the skeleton declares. LimitExceeded when more than `limit`
+    bytes (default: 1 GiB) would be filled that came in no record. The skeleton, not `meta`, says what the
     file is made of.
     """
 
-    def __init__(self, path: Path, meta: dict) -> None:
+    def __init__(self, path: Path, meta: dict, limit: int | None = None) -> None:
         self._path = path
+        self._allowed = self._left = FREE_FILL if limit is None else limit
         self._image: SkeletonSink | None = None
         self._h5: h5py.File | None = None
         self._missing: dict[str, Dataset] = {}  # of the skeleton
@@ -78,9 +81,6 @@ class Writer:
             self._h5 = h5py.File(self._path, "r+")
             self._raw = open(self._path, "r+b")  # noqa: SIM115 (closed by _close)
             self._missing, self._kept = survey(self._h5)
-            for about in self._missing.values():
-                if about.filtered and about.stored_bytes:
-                    _blank(open_dataset(self._h5.id, about), about)
 
     def _known(
         self, file: h5py.File, name: str, dtype: np.dtype, shape: tuple[int, ...]
@@ -97,7 +97,12 @@ class Writer:
             raise Corrupt(f"{name!r} is {dtype} of shape {shape}, but {about.dtype} of {about.shape} in the skeleton")
         if about.contiguous and self._raw:
             return _BytesSink(self._raw, about)
+        self._spend(about, about.chunk_bytes - about.nbytes)
         with reporting(f"dataset {name!r}", Corrupt):
+            if about.filtered and about.stored_bytes:
+                _blank(
+                    open_dataset(file.id, about), about
+                )  # closed before the next one is opened, which would not notice
             dataset = open_dataset(file.id, about)
             blank = not about.stored_bytes or _blanked(about)
             return _DatasetSink(dataset, about, fill_bits(dataset, about) if blank else None)
@@ -126,7 +131,7 @@ class Writer:
             if sink.left and self._image is None:
                 del self._file()[sink.about.name]
             elif sink.left:
-                _reset(open_dataset(self._file().id, sink.about), sink.about)
+                self._reset(sink.about, sink.about.size - sink.left)
 
     def _finish(self) -> None:
         self._end_tensor()
@@ -134,8 +139,36 @@ class Writer:
         with reporting(self._path):
             for about in self._missing.values():
                 if about.stored_bytes:
-                    _reset(open_dataset(file.id, about), about)
+                    self._reset(about, 0)
             file.close()
+
+    def _reset(self, about: Dataset, written: int) -> None:
+        """Give a dataset its fill value; `written` values of it came."""
+        dataset = open_dataset(self._file().id, about)
+        fill = _fill(dataset, about)
+        if about.filtered:
+            self._spend(about, 0 if _blanked(about) else about.chunk_bytes)
+            _blank(dataset, about)
+        elif self._is_hole(about) and not _bytes_of(fill).any():
+            _write_run(dataset, about, written, fill)  # all else is zeros already
+        else:
+            self._spend(about, about.nbytes)
+            _write_run(dataset, about, about.size, fill)
+
+    def _is_hole(self, about: Dataset) -> bool:
+        """Whether the skeleton left out all bytes of a dataset. (Of chunks behind a user block the place is not sure.)"""
+        if self._image is None or not about.ranges or (about.chunks and self._file().userblock_size):
+            return False
+        return all(self._image.is_hole(offset, length) for offset, length in about.ranges)
+
+    def _spend(self, about: Dataset, nbytes: int) -> None:
+        """Count bytes that are about to be written though no record brought them."""
+        self._left -= max(0, nbytes)
+        if self._left < 0:
+            raise LimitExceeded(
+                f"dataset {about.name!r} has the file filled with {nbytes:,} bytes that no record brings; the limit of all is "
+                f"{self._allowed:,}. If you trust the file, raise it with --limit"
+            )
 
     def _close(self) -> None:
         if self._image:
@@ -216,14 +249,6 @@ def _blank(dataset: h5d.DatasetID, about: Dataset) -> None:
     else:
         chunk = np.full(about.chunks or (), _fill(dataset, about), about.stored)
         dataset.write_direct_chunk((0,) * len(about.shape), chunk.tobytes(), 0xFFFFFFFF)
-
-
-def _reset(dataset: h5d.DatasetID, about: Dataset) -> None:
-    """Give a dataset its fill value."""
-    if _blanked(about):
-        _blank(dataset, about)
-    else:
-        _write_run(dataset, about, about.size, _fill(dataset, about))
 
 
 def _write_run(dataset: h5d.DatasetID, about: Dataset, stop: int, value: np.ndarray) -> None:

@@ -119,7 +119,7 @@ def reinterpreted(stored: np.dtype, name: str | None) -> np.dtype:
 class Writer:
     """Writes one array to a new `.npy` file; bfloat16 and float8 are stored as raw unsigned integers."""
 
-    def __init__(self, path: Path, meta: dict) -> None:
+    def __init__(self, path: Path, meta: dict, limit: int | None = None) -> None:
         self._file = open(path, "wb")  # noqa: SIM115 (closed by __exit__)
         self._used = False
 

@@ -1,5 +1,6 @@
 """`.npz` archives: a zip file with one `.npy` member an array. Pickled objects are refused."""
 
+import errno
 import json
 import math
 import os
@@ -53,6 +54,10 @@ def _reporting(what: object) -> Iterator[None]:
         OverflowError,
     ) as error:
         raise InvalidInput(f"{what}: not a readable .npz file ({error})") from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # of a seek to a place before the file's start, which a damaged directory names
+            raise
+        raise InvalidInput(f"{what}: not a readable .npz file (a member's place is not in the file)") from None
 
 
 class _Member:
@@ -211,7 +216,7 @@ class Writer:
     a Reader, or {}. Raises InvalidInput for names that collide or are no relative paths.
     """
 
-    def __init__(self, path: Path, meta: dict) -> None:
+    def __init__(self, path: Path, meta: dict, limit: int | None = None) -> None:
         self._zip = zipfile.ZipFile(path, "w")
         self._method = zipfile.ZIP_DEFLATED if meta.get("deflate") is True else zipfile.ZIP_STORED
         big_endian = meta.get("big_endian")

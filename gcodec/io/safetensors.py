@@ -15,12 +15,17 @@ from typing import IO
 
 import numpy as np
 
-from ..errors import Corrupt, InvalidInput
+from ..errors import Corrupt, InvalidInput, LimitExceeded
 from ..source import Source
 from .names import UNNAMED
 from .npy import FileSource
 from .raw import raw_dtype
 from .safetensors_header import CODES, DTYPES, MAX_HEADER, METADATA, Entry, arrange, metadata_of, parse_header
+
+FREE_HEADER, HEADER_RATIO = (
+    1 << 20,
+    1 << 6,
+)  # bytes of any header, and those for each packed one (trainers' have 5 to 25)
 
 
 class Reader:
@@ -40,8 +45,7 @@ class Reader:
         except BaseException:
             self._file.close()
             raise
-        packed = base64.b64encode(zlib.compress(header, 9)).decode()
-        self.meta: dict[str, object] = {"format": "safetensors", "header": packed}
+        self.meta: dict[str, object] = {"format": "safetensors", "header": _pack_header(header)}
 
     def __enter__(self) -> "Reader":
         return self
@@ -70,11 +74,11 @@ class Writer:
     """Writes tensors to a new safetensors file; one whose values did not all arrive is left out.
 
     With the original's header the data go to their final place at once; without, to a temporary file until all names are
-    known. meta: that of a Reader, or {}. Raises InvalidInput for equal names and for dtypes that the format lacks.
+    known. meta: that of a Reader, or {}; its header may have `limit` bytes. Raises InvalidInput for equal names and for dtypes that the format lacks.
     """
 
-    def __init__(self, path: Path, meta: dict) -> None:
-        self._header = _unpack_header(meta.get("header"))
+    def __init__(self, path: Path, meta: dict, limit: int | None = None) -> None:
+        self._header = _unpack_header(meta.get("header"), limit)
         self._entries: list[Entry] = []
         self._names: set[str] = set()
         self._sink: _Sink | None = None
@@ -150,17 +154,35 @@ class Writer:
             _copy(self._data, self._base + entry.begin, entry.end - entry.begin, self._out)
 
 
-def _unpack_header(packed: object) -> bytes | None:
-    """The original's header out of `meta`, or None when there is none."""
+def _pack_header(header: bytes) -> str:
+    """The header for META: deflated, unless that makes it so short that a reader would take it for a bomb."""
+    packed = zlib.compress(header, 9)
+    if len(header) > FREE_HEADER + HEADER_RATIO * len(packed):
+        packed = zlib.compress(header, 0)
+    return base64.b64encode(packed).decode()
+
+
+def _unpack_header(packed: object, limit: int | None) -> bytes | None:
+    """The original's header out of `meta`, or None when there is none.
+
+    Parsing takes a lot more time and memory than the header's bytes, so LimitExceeded when it is out of proportion.
+    """
     if packed is None:
         return None
+    unpack = zlib.decompressobj()
     try:
-        unpack = zlib.decompressobj()
-        header = unpack.decompress(base64.b64decode(str(packed), validate=True), MAX_HEADER)
-        if not unpack.eof:
-            raise ValueError("it is cut or too long")
+        data = base64.b64decode(str(packed), validate=True)
+        allowed = min(MAX_HEADER, FREE_HEADER + HEADER_RATIO * len(data) if limit is None else limit)
+        header = unpack.decompress(data, allowed + 1)
     except (ValueError, zlib.error) as error:
         raise Corrupt(f"the safetensors header in the file's metadata is damaged: {error}") from None
+    if len(header) > allowed:
+        raise LimitExceeded(
+            f"the safetensors header in the file's metadata unpacks to more than {allowed:,} bytes from {len(data):,}. "
+            "If you trust the file, raise the limit with --limit"
+        )
+    if not unpack.eof:
+        raise Corrupt("the safetensors header in the file's metadata is damaged: it is cut")
     return header
 
 

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 
+from .. import strict_json
 from ..errors import InvalidInput
 
 MAX_HEADER = 100_000_000  # bytes; the limit of the safetensors library
@@ -49,7 +50,7 @@ class Entry:
 def parse_header(header: bytes, room: int, what: str) -> list[Entry]:
     """The tensors in the order of their bytes; raises InvalidInput unless they fill `room` bytes without hole or overlap."""
     try:
-        fields = json.loads(header.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        fields = strict_json.loads(header)
         if not isinstance(fields, dict) or not header.startswith(b"{"):
             raise ValueError("it does not begin with {")
         _check_metadata(fields.pop(METADATA, None) or {})
@@ -71,20 +72,11 @@ def parse_header(header: bytes, room: int, what: str) -> list[Entry]:
     return entries
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise ValueError("a key stands twice")
-    return fields
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
-
-
 def _check_metadata(metadata: object) -> None:
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise ValueError(f"{METADATA} is not a map of strings")
+    for text in (*metadata, *metadata.values()):
+        text.encode()  # a lone surrogate is a ValueError
 
 
 def _entry(name: str, fields: Any) -> Entry:

@@ -80,11 +80,18 @@ class SkeletonSink:
         self._total = self._left = shape[0]
         self._head: bytearray | None = bytearray()  # until the table of holes is whole
         self._pieces: list[tuple[int, int]] = []  # (offset, length) of what is still to be written, last one first
+        self._hole_starts: list[int] = []
+        self._hole_ends: list[int] = []
         self._file = open(path, "wb")  # noqa: SIM115 (closed by close)
 
     @property
     def complete(self) -> bool:
         return self._left == 0
+
+    def is_hole(self, offset: int, length: int) -> bool:
+        """Whether these bytes of the file were all left out."""
+        i = bisect_right(self._hole_starts, offset) - 1
+        return i >= 0 and offset + length <= self._hole_ends[i]
 
     def write(self, start: int, values: np.ndarray) -> None:
         data = memoryview(values.tobytes())
@@ -115,6 +122,8 @@ class SkeletonSink:
         offset = 0
         for gap, length in zip(table[:count], table[count:], strict=True):
             self._pieces.append((offset, gap))
+            self._hole_starts.append(offset + gap)
+            self._hole_ends.append(offset + gap + length)
             offset += gap + length
         self._pieces.append((offset, size - offset))
         if offset > size or sum(length for _, length in self._pieces) != self._total - end:

@@ -1,0 +1,85 @@
+"""What a container gives: its records, which of them are whole, and what to say of those that are not."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING, BinaryIO
+
+from ..errors import GcodecError, InvalidInput, Truncated
+
+if TYPE_CHECKING:
+    from ..container.reader import Record
+
+
+@dataclass
+class Contents:
+    """The records that are wanted (all, or the one named `tensor`) and the file's metadata; `done` gets the names of the
+    records that came out whole, `lost` the errors of the others."""
+
+    records: "Iterator[Record]"
+    meta: dict
+    tensor: str | None
+    salvage: bool
+    lost: list[GcodecError] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+
+    @property
+    def tensors(self) -> list[str]:
+        """The names of the tensors that are whole, without records that only gcodec knows."""
+        return _tensors(self.done)
+
+    def damage(self) -> GcodecError:
+        """One error for all that was lost, which says what arrived."""
+        more = f" (and {len(self.lost) - 1} more)" if len(self.lost) > 1 else ""
+        text = f"{self.lost[0]}{more}; whole are: {', '.join(map(repr, self.tensors)) or 'none'}"
+        wanted = self.meta.get("names", []) if self.tensor is None else [self.tensor]
+        missing = [repr(name) for name in _tensors(wanted) if name not in self.done]
+        text += f"; missing are: {', '.join(missing)}" if missing else ""
+        text += " (decode --salvage writes the whole ones)" if self.tensors and not self.salvage else ""
+        return type(self.lost[0])(text)
+
+
+def contents(file: BinaryIO, name: str, tensor: str | None, salvage: bool) -> Contents:
+    """The contents of an open container; `name` is the file's for errors."""
+    try:
+        return _salvaged(file, tensor) if salvage else _sound(file, name, tensor)
+    except Truncated as error:
+        raise Truncated(f"{error}; whole are: none") from None
+
+
+def _sound(file: BinaryIO, name: str, tensor: str | None) -> Contents:
+    """Of a seekable file, one tensor is read alone."""
+    from ..container.reader import RandomAccess, Stream
+
+    if tensor is not None and file.seekable():
+        access = RandomAccess(file, file.seek(0, os.SEEK_END))
+        if tensor not in access.offsets:
+            raise InvalidInput(f"{name}: holds no tensor named {tensor!r}; gcodec info lists the names")
+        return Contents(iter([access.record(tensor)]), access.meta, tensor, salvage=False)
+    stream = Stream(file)
+    records = _chosen(stream, tensor)
+    return Contents(records, stream.meta, tensor, salvage=False)
+
+
+def _salvaged(file: BinaryIO, tensor: str | None) -> Contents:
+    """The intact records of a damaged container."""
+    from ..salvage import Salvage
+
+    salvage = Salvage(file)
+    records = _chosen(salvage, tensor)
+    return Contents(records, salvage.meta, tensor, salvage=True, lost=salvage.lost)
+
+
+def _chosen(records: "Iterable[Record]", tensor: str | None) -> "Iterator[Record]":
+    """The records that are wanted; the first one is read at once, after which a stream's metadata is known."""
+    iterator = iter(records)
+    first = next(iterator, None)
+    found = chain([] if first is None else [first], iterator)
+    return (record for record in found if tensor in (None, record.header.name))
+
+
+def _tensors(names: Iterable[str]) -> list[str]:
+    from ..io.skeleton import is_skeleton
+
+    return [name for name in names if not is_skeleton(name)]

@@ -1,0 +1,124 @@
+"""Small containers that declare a lot: neither the disk nor memory is filled with what no record brings."""
+
+import base64
+import os
+import struct
+import time
+import zlib
+
+import h5py
+import numpy as np
+import pytest
+from checks import call_cli
+from h5py import h5d, h5p, h5s, h5t
+from hdf5_files import copy, numbers
+from safetensors.numpy import save_file
+
+from gcodec import auto
+from gcodec.choice import choose
+from gcodec.container.writer import Writer
+from gcodec.errors import LimitExceeded
+from gcodec.io import hdf5
+from gcodec.io.skeleton import SKELETON
+from gcodec.source import ArraySource
+
+
+def write_container(path, tensors, meta):
+    with open(path, "wb") as file:
+        writer = Writer(file, meta)
+        for name, array in tensors:
+            with auto.compress(name, ArraySource(array), choose("lossless")) as coded:
+                writer.add(coded.header, coded.pieces())
+        writer.close()
+
+
+def bomb(path, fill=None):
+    """The skeleton of a file with a contiguous dataset (of 3 GiB if it has no fill value), without that dataset's bytes."""
+    create = h5p.create(h5p.DATASET_CREATE)
+    create.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+    create.set_fill_time(h5d.FILL_TIME_NEVER if fill is None else h5d.FILL_TIME_ALLOC)
+    if fill is not None:
+        create.set_fill_value(np.array(fill, "f4"))
+    shape = (3 << 28,) if fill is None else (1 << 10,)
+    with h5py.File(path, "w") as file:
+        dataset = h5d.create(file.id, b"big", h5t.NATIVE_FLOAT, h5s.create_simple(shape), create)
+        offset, length = dataset.get_offset(), dataset.get_storage_size()
+    with open(path, "rb") as file:
+        before = file.read(offset)
+        file.seek(offset + length)
+        kept = before + file.read()
+    size = os.path.getsize(path)
+    path.unlink()
+    return np.frombuffer(struct.pack("<QQQQ", size, 1, offset, length) + kept, np.uint8)
+
+
+def test_a_missing_dataset_stays_a_hole(tmp_path):
+    write_container(tmp_path / "x.gcz", [(SKELETON, bomb(tmp_path / "bomb.h5"))], {"format": "h5"})
+    assert (tmp_path / "x.gcz").stat().st_size < 1000
+    code, _, err = call_cli("decode", tmp_path / "x.gcz", "-o", tmp_path / "x.h5")
+    assert code == 0, err
+    assert (tmp_path / "x.h5").stat().st_size > 3 << 30 and (tmp_path / "x.h5").stat().st_blocks * 512 < 1 << 20
+
+
+def test_fill_values_of_missing_datasets_count_against_the_limit(tmp_path):
+    write_container(tmp_path / "x.gcz", [(SKELETON, bomb(tmp_path / "bomb.h5", fill=7))], {"format": "h5"})
+    assert call_cli("decode", tmp_path / "x.gcz", "-o", tmp_path / "x.h5")[0] == 0
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert (file["big"][()] == 7).all()
+    code, _, err = call_cli("decode", tmp_path / "x.gcz", "-f", "-o", tmp_path / "x.h5", "--limit", 4000)
+    assert code == 5 and "--limit" in err and "'big'" in err
+
+
+def test_chunks_larger_than_their_dataset_count_against_the_limit(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        options = dict(chunks=(1 << 20,), maxshape=(None,), compression="gzip")
+        for i in range(4):
+            file.create_dataset(f"{i}", data=numbers(10), **options)
+    arrays = copy(tmp_path / "a.h5", tmp_path / "b.h5")
+    with pytest.raises(LimitExceeded, match="limit"), hdf5.Writer(tmp_path / "c.h5", {}, 10 << 20) as writer:
+        for name, array in arrays.items():
+            writer.add(name, array.dtype, array.shape).write(0, array.ravel())
+    with pytest.raises(LimitExceeded, match="limit"), hdf5.Writer(tmp_path / "c.h5", {}, 10 << 20) as writer:
+        writer.add(SKELETON, np.dtype(np.uint8), arrays[SKELETON].shape).write(0, arrays[SKELETON])
+
+
+def test_part_of_a_tensor_leaves_nothing_in_its_hole(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"], file["y"] = numbers(5000), numbers(5000)
+    arrays = copy(tmp_path / "a.h5", tmp_path / "b.h5")
+    with hdf5.Writer(tmp_path / "c.h5", {}) as writer:
+        writer.add(SKELETON, np.dtype(np.uint8), arrays[SKELETON].shape).write(0, arrays[SKELETON])
+        writer.add("x", np.dtype("f4"), (5000,)).write(0, arrays["x"][:3000])
+        writer.add("y", np.dtype("f4"), (5000,)).write(0, arrays["y"])
+    with h5py.File(tmp_path / "c.h5") as file:
+        assert not file["x"][()].any() and np.array_equal(file["y"][()], arrays["y"])
+
+
+def test_a_header_out_of_proportion(tmp_path):
+    header = b'{"a":[' + b"{}," * 10_000_000 + b"{}]}"
+    packed = base64.b64encode(zlib.compress(header, 9)).decode()
+    write_container(tmp_path / "x.gcz", [("a", np.ones(4))], {"format": "safetensors", "header": packed})
+    start = time.perf_counter()
+    code, _, err = call_cli("decode", tmp_path / "x.gcz", "-o", tmp_path / "x.safetensors")
+    assert code == 5 and "--limit" in err and time.perf_counter() - start < 3
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_an_honest_header_that_packs_well(tmp_path):
+    """It is stored so that it is in proportion."""
+    save_file({"a": np.ones(4)}, tmp_path / "a.safetensors", metadata={"log": "0" * (3 << 20)})
+    assert call_cli("encode", tmp_path / "a.safetensors", "--lossless")[0] == 0
+    assert call_cli("decode", tmp_path / "a.safetensors.gcz", "-o", tmp_path / "b.safetensors")[0] == 0
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+def test_metadata_that_is_no_unicode(tmp_path):
+    header = b'{"__metadata__":{"k":"\\ud800"},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}'
+    (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"\0")
+    code, _, err = call_cli("encode", tmp_path / "x.safetensors", "--lossless")
+    assert code == 2 and "surrogate" in err
+    packed = base64.b64encode(zlib.compress(header)).decode()
+    write_container(
+        tmp_path / "x.gcz", [("a", np.ones(4)), ("b", np.ones(4))], {"format": "safetensors", "header": packed}
+    )
+    assert call_cli("decode", tmp_path / "x.gcz", "--tensor", "b", "-o", tmp_path / "y.safetensors")[0] == 0

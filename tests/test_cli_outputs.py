@@ -1,0 +1,58 @@
+"""Outputs and standard streams of the command line: links, modes, streams that are closed or stop early."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checks import call_cli, run_cli
+
+
+@pytest.fixture
+def gradient(tmp_path):
+    np.save(tmp_path / "grads.npy", np.random.default_rng(0).normal(size=(64, 48)).astype(np.float32))
+    return tmp_path / "grads.npy"
+
+
+def test_an_existing_output_keeps_its_mode_and_its_link(gradient, tmp_path):
+    """-f writes through a symbolic link, and does not open a private file to others."""
+    (tmp_path / "private.gcz").write_bytes(b"")
+    (tmp_path / "private.gcz").chmod(0o600)
+    (tmp_path / "link.gcz").symlink_to("private.gcz")
+    assert call_cli("encode", gradient, "-f", "-o", tmp_path / "link.gcz")[0] == 0
+    assert (tmp_path / "link.gcz").is_symlink() and (tmp_path / "private.gcz").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "private.gcz").read_bytes().startswith(b"\x89GCZ")
+
+
+def test_closed_standard_streams(gradient):
+    """`<&-` and `>&-` are errors of the system, and closed text outputs are none."""
+    coded = f"{gradient}.gcz"
+
+    def shell(command):
+        done = subprocess.run(
+            ["sh", "-c", f"exec {sys.executable} -m gcodec {command}"], capture_output=True, timeout=120, check=False
+        )
+        return done.returncode, done.stderr.decode()
+
+    assert shell(f"encode {gradient} >&-") == (0, "")
+    for command in (f"decode {coded} -o - >&-", f"encode {gradient} -o - >&-", "decode - <&-", "encode - <&-"):
+        code, err = shell(command)
+        assert code == 5 and err.count("\n") == 1 and "is closed" in err, (command, err)
+    done = subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -m gcodec encode {gradient} -o - 2>&-"], capture_output=True, check=False
+    )
+    assert done.returncode == 0 and done.stdout == Path(coded).read_bytes()
+
+
+def test_a_reader_of_text_may_stop(gradient):
+    """`gcodec info x.gcz | head -1` is no error."""
+    run_cli("encode", gradient)
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "gcodec", "info", f"{gradient}.gcz"], stdout=write, stderr=subprocess.PIPE, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
