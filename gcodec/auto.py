@@ -25,9 +25,7 @@ ALPHA = {  # by effort
 
 def compress(name: str, source: Source, choice: Choice) -> Coded:
     """Compress with the chosen method; for "auto", with the candidate that needs the fewest bytes."""
-    if choice.method != "auto":
-        return compress_by(name, source, choice)
-    first, *others = _candidates(source, choice)
+    first, *others = candidates(source, choice)
     best = _try(name, source, choice, first)
     for method in others:
         try:
@@ -43,8 +41,10 @@ def compress(name: str, source: Source, choice: Choice) -> Coded:
     return best
 
 
-def _candidates(source: Source, choice: Choice) -> Sequence[str]:
+def candidates(source: Source, choice: Choice) -> Sequence[str]:
     """The methods to try; the first one takes any tensor."""
+    if choice.method != "auto":
+        return (choice.method,)
     effort, kind = choice.options.get("effort", "best"), choice.guarantee.kind
     if effort not in EFFORTS:
         raise InvalidInput(f'effort must be "best" or "fast", not {effort!r}')

@@ -9,7 +9,6 @@ from .compressor import CHUNK
 from .container.layout import TensorHeader
 from .container.reader import Record
 from .container.writer import Writer
-from .dtypes import is_float
 from .io import formats
 from .parallel import ordered
 from .pipeline import Choice, Coded, decompress
@@ -24,8 +23,7 @@ class _Meter:
 
     def __init__(self, source: Source, choice: Choice, progress: Progress) -> None:
         self._left, self._width, self._progress = source.size * source.dtype.itemsize, source.dtype.itemsize, progress
-        tried = auto.CANDIDATES.get((choice.guarantee.kind, choice.options.get("effort", "best")), ())
-        self._passes = max(1, len(tried)) if choice.method == "auto" and is_float(source.dtype) else 1
+        self._passes = len(auto.candidates(source, choice))
 
     def tell(self, values: int) -> None:
         self._advance(values * self._width // self._passes)
