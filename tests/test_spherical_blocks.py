@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from spherical_coding import decode, encode, payload_bits, random_vectors, spec_of
 
+import gcodec
 from gcodec.compressor import CHUNK, Guarantee, TensorSpec
 from gcodec.compressors import spherical_report as report
 from gcodec.compressors.spherical import Spherical
@@ -74,6 +75,16 @@ def test_any_size_and_scale(size, scale, dtype):
         error = distortion(x, decode(x, payload, chunks))
         assert error <= (bound if scale > 1e-40 else 0.3) if kind == "alpha" else math.isfinite(error)
         assert kind == "alpha" or payload.expected <= bound
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("bound", [1e-20, 1e-24, 1e-30, 1e-100, 1e-300, 5e-324])
+@pytest.mark.parametrize("size", [1, 2, 300])
+def test_bounds_finer_than_any_step(size, bound, dtype):
+    """They are met, or the tensor is stored exactly."""
+    x = np.random.default_rng(17).normal(size=size).astype(dtype)
+    for kind, most in (("alpha", 1), ("omega", 16)):
+        assert distortion(x, gcodec.decode(gcodec.encode(x, "sc", **{kind: bound}))) <= most * bound
 
 
 def test_sparse_tensor_costs_little():

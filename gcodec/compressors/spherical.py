@@ -22,7 +22,7 @@ from ..source import Source
 from . import spherical_single as single
 from .scaled import Scaled, energy
 from .spherical_blocks import Rules, decode_chunk, encode_chunk, with_centroids
-from .spherical_choice import LENGTHS, Problem, Survey, choose
+from .spherical_choice import FINEST, LENGTHS, Problem, Survey, best_survey
 from .spherical_plan import BLOCKS, DRAWS_RATIO, Plan
 from .step_search import solve_step
 
@@ -76,43 +76,36 @@ class Spherical(Compressor):
                 f"sc cannot be unbiased in {source.dtype}: rounding to it is not. Use method rsd, or convert to float32"
             )
 
-    def _encode_single(self, values: "Scaled", cap: single.Cap) -> Payload:
+    def _encode_single(self, values: Scaled, cap: single.Cap) -> Payload:
         all_values = values.read(0, values.size)
         head, data = single.encode(all_values, values.exponent, cap, self.seed, self.max_draws, values.spec)
         return Payload(head, values.size, lambda start, stop: data, cap.expected)
 
-    def _encode_blocks(self, values: "Scaled", guarantee: Guarantee) -> Payload:
+    def _encode_blocks(self, values: Scaled, guarantee: Guarantee) -> Payload:
         unbiased = guarantee.kind == "omega"
         bound = guarantee.bound * (1 - 2.0**-10)
         rules = Rules(zero=0.8, unbiased=unbiased, max_draws=self.max_draws)
         total = math.fsum(energy(part) for _, part in values.pieces())
         problem = Problem(values.pieces, total, values.size, bound, rules, values.exponent, self.seed)
         lengths = tuple(k for k in LENGTHS if k <= values.size) or LENGTHS[:1]
-        choice = choose(problem, lengths if self.block is None else (self.block,))
-        rules = replace(rules, zero=choice.zero)
-        problem = replace(problem, rules=rules)
-        survey = problem.solve(choice.length, choice.spread, problem.first_step())
-        plan = survey.used()
-        chunk = CHUNK // plan.length * plan.length
-        if unbiased or values.size > chunk:
+        survey = best_survey(problem, lengths if self.block is None else (self.block,))
+        payload = _in_chunks(values, survey.used(), survey.rules)
+        if unbiased:
+            return replace(payload, expected=survey.error() / total)
+        if values.size > payload.chunk or survey.plan.step == FINEST:
+            return payload
+        plan, data = self._closed_loop(values, guarantee.bound, problem, survey)
+        return Payload(plan.pack(), payload.chunk, lambda start, stop: data)
 
-            def code(start: int, stop: int) -> bytes:
-                return encode_chunk(values.read(start, stop), start, plan, rules).data
-
-            expected = survey.error() / total if unbiased else None
-            return Payload(plan.pack(), chunk, code, expected)
-        plan, data = self._closed_loop(values, guarantee.bound, problem, survey, choice.spread)
-        return Payload(plan.pack(), chunk, lambda start, stop: data)
-
-    def _closed_loop(
-        self, values: "Scaled", bound: float, problem: Problem, first: Survey, spread: float
-    ) -> tuple[Plan, bytes]:
+    def _closed_loop(self, values: Scaled, bound: float, problem: Problem, first: Survey) -> tuple[Plan, bytes]:
         """Search, decode, measure, and correct the step, until the measured error is in [0.99, 1] of the bound."""
         tried: dict[float, tuple[float, Plan, bytes]] = {}
+        problem = replace(problem, rules=first.rules)
+        length, spread = first.plan.length, first.plan.spread
         wanted = values.read(0, values.size)
 
         def distortion(step: float) -> float:
-            survey = first if step == first.plan.step else problem.survey(first.plan.length, spread, step)
+            survey = first if step == first.plan.step else problem.survey(length, spread, step)
             coded = encode_chunk(wanted, 0, survey.used(), problem.rules)
             plan = with_centroids(survey.used(), coded.heights, coded.counts)
             error = values.error(decode_chunk(coded.data, values.size, plan, values.spec))
@@ -132,3 +125,12 @@ class Spherical(Compressor):
             return lambda data, start, count: single.decode(data, count, parsed, spec)
         plan = Plan.unpack(head)
         return lambda data, start, count: decode_chunk(data, count, plan, spec)
+
+
+def _in_chunks(values: Scaled, plan: Plan, rules: Rules) -> Payload:
+    """The payload of a plan in blocks, each chunk searched for when it is asked for."""
+
+    def code(start: int, stop: int) -> bytes:
+        return encode_chunk(values.read(start, stop), start, plan, rules).data
+
+    return Payload(plan.pack(), CHUNK // plan.length * plan.length, code)

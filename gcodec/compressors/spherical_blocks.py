@@ -20,7 +20,6 @@ from .spherical_plan import Plan, lengths_of
 from .spherical_search import find, stream
 
 _COINS = 1 << 32  # number of the first stream of coins for unbiased rounding
-_MAX_LEVEL = (1 << tree.MAX_EXPONENT - 1) - 1
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def _levels(k: int, norms: np.ndarray, places: np.ndarray, plan: Plan, rules: Ru
         zero = rules.zero if k > 1 else min(rules.zero, 0.6)
         levels = np.where(steps < zero, 0, np.maximum(np.floor(steps + 0.5), 1))
     if k == 1:
-        return np.minimum(levels, _MAX_LEVEL).astype(np.int64)
+        return levels.astype(np.int64)
     top = plan.counts[k]
     loud = steps > top if rules.unbiased else levels > top
     return np.where(loud, top + 1, levels).astype(np.int64)

@@ -24,7 +24,7 @@ MAX_LENGTH = 1 << 16
 MAX_HEAD = 10  # bytes; all heads with blocks are longer
 SEEDED = golomb.CODES  # first byte of a head with a seed; without one, that byte is the Golomb code itself
 _MAX_EXPONENT = 1100  # of the scale: that of any float64 tensor is below
-_DIGITS = 8  # fewest binary digits of the scale behind the point
+_DIGITS, _MAX_DIGITS = 8, 52  # fewest and most binary digits of the scale behind the point
 _SLACK = 2.0**-13  # share of the bound that pays for rounding the scale
 _COINS = 1 << 32  # number of the stream whose first number rounds the scale
 _WORK = 1 << 28
@@ -44,6 +44,7 @@ class Cap:
         """A cosine c ≥ g = √(1−α) and any scale s give the error 1 − 2sc + s² ≤ (1 − g²) + (g − s)²."""
         bound = guarantee.bound * (1 - _SLACK)
         digits = max(_DIGITS, math.ceil(6 - 0.5 * math.log2(guarantee.bound)))
+        digits = min(digits, _MAX_DIGITS - 7)  # up to 7 more fill the last byte
         if guarantee.kind == "omega":
             alpha = cap_for_omega(bound, d)
             return Cap(alpha, 1 + mean_cosine_excess(alpha, d), digits, True)
@@ -180,7 +181,7 @@ def decode(data: bytes, count: int, head: Head, spec: TensorSpec) -> np.ndarray:
     index, left = read_index(data, head)
     width, bias = exponent_field(spec.dtype)
     digits = left - width
-    if not _DIGITS <= digits <= 52:
+    if not _DIGITS <= digits <= _MAX_DIGITS:
         raise Corrupt("sc: a chunk has the wrong length")
     rest = int.from_bytes(data, "big")
     scale = 1 + (rest & ((1 << digits) - 1)) * 2.0**-digits
