@@ -87,10 +87,11 @@ def test_one_block_is_within_three_bits(d, alpha):
     for x in random_vectors(d, VECTORS):
         payload, chunks = encode(x, "alpha", alpha)
         assert distortion(x, decode(x, payload, chunks)) <= alpha
-        (found,) = report.index_report(payload.head, spec_of(x), Guarantee("alpha", alpha), [(chunks[0], d)])
+        coding = report.Coding.of(payload.head, spec_of(x), Guarantee("alpha", alpha))
+        (found,) = report.index_report(coding, [(chunks[0], d)])
         bits.append(payload_bits(payload, chunks))
         indices.append(found.index_bits)
-        assert report.cap_report(payload.head, spec_of(x), Guarantee("alpha", alpha), chunks[0], x).outside == 0
+        assert report.cap_report(coding, chunks[0], x).outside == 0
     least = cap_bits(alpha, d)
     assert single.overhead_bits(single.Cap.of(Guarantee("alpha", alpha), d), x.dtype, len(payload.head)) == 0
     assert np.mean(bits) <= 31 + least + 3

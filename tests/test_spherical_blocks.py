@@ -45,10 +45,11 @@ def test_blocks_spend_the_bound(alpha):
     x = np.random.default_rng(2).normal(size=20_000).astype(np.float32)
     payload, chunks = encode(x, "alpha", alpha, max_draws=1 << 16)
     assert 0.99 * alpha <= distortion(x, decode(x, payload, chunks)) <= alpha
-    checked = report.cap_report(payload.head, spec_of(x), Guarantee("alpha", alpha), chunks[0], x)
+    coding = report.Coding.of(payload.head, spec_of(x), Guarantee("alpha", alpha))
+    checked = report.cap_report(coding, chunks[0], x)
     assert checked.outside == 0
     assert checked.blocks > 500
-    classes = report.index_report(payload.head, spec_of(x), Guarantee("alpha", alpha), [(chunks[0], x.size)])
+    classes = report.index_report(coding, [(chunks[0], x.size)])
     assert sum(c.blocks for c in classes) == checked.blocks
     for one in classes:
         if one.blocks > 100:
@@ -142,7 +143,7 @@ def test_seed_reaches_the_decoder():
         for seed in (0, 1, 255, 256, (1 << 64) - 1):
             payload, chunks = encode(y, "alpha", 0.1, seed=seed, max_draws=1 << 18)
             assert distortion(y, decode(y, payload, chunks)) <= 0.1
-            assert report.describe(payload.head, spec_of(y), Guarantee("alpha", 0.1))["seed"] == seed
+            assert report.Coding.of(payload.head, spec_of(y), Guarantee("alpha", 0.1)).seed == seed
             heads.add(payload.head)
         assert len(heads) == 5
 

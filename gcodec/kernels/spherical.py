@@ -157,12 +157,7 @@ def fill_coins(key, places, out):
 
 
 @njit
-def project_blocks(keys, lengths, levels, indices, x, out):
-    """out[b] = ⟨x_b, v⟩ for the blocks x_b of x, one after the other, that have a direction; 0 for the others."""
-    at = 0
-    for b in range(lengths.size):
-        k = lengths[b]
-        out[b] = 0.0
-        if k > 1 and levels[b] > 0:
-            out[b] = projection(keys[k], indices[b], x[at : at + k])
-        at += k
+def project(key, indices, blocks, out):
+    """out[b] = ⟨x_b, v⟩ for float64 blocks x_b (one a row) and the directions with these indices."""
+    for b in range(indices.size):
+        out[b] = projection(key, indices[b], blocks[b])
