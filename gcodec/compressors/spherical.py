@@ -24,6 +24,7 @@ from .scaled import Scaled, energy
 from .spherical_blocks import Rules, decode_chunk, encode_chunk, with_centroids
 from .spherical_choice import FINEST, LENGTHS, Problem, Survey, best_survey
 from .spherical_plan import BLOCKS, DRAWS_RATIO, Plan
+from .spherical_unbiased import expected_in_dtype
 from .step_search import solve_step
 
 _SEARCHES = 8  # most whole searches to meet a bound
@@ -77,9 +78,11 @@ class Spherical(Compressor):
             )
 
     def _encode_single(self, values: Scaled, cap: single.Cap) -> Payload:
-        all_values = values.read(0, values.size)
-        head, data = single.encode(all_values, values.exponent, cap, self.seed, self.max_draws, values.spec)
-        return Payload(head, values.size, lambda start, stop: data, cap.expected)
+        payload = _in_one(values, cap, self.seed, self.max_draws)
+        if cap.expected is None:
+            return payload
+        norm = math.sqrt(energy(values.read(0, values.size)))
+        return replace(payload, expected=expected_in_dtype(cap.expected, 1.01 * cap.scale * norm, norm, values))
 
     def _encode_blocks(self, values: Scaled, guarantee: Guarantee) -> Payload:
         unbiased = guarantee.kind == "omega"
@@ -91,7 +94,8 @@ class Spherical(Compressor):
         survey = best_survey(problem, lengths if self.block is None else (self.block,))
         payload = _in_chunks(values, survey.used(), survey.rules)
         if unbiased:
-            return replace(payload, expected=survey.error() / total)
+            expected = expected_in_dtype(survey.error() / total, survey.used().largest, math.sqrt(total), values)
+            return replace(payload, expected=expected)
         if values.size > payload.chunk or survey.plan.step == FINEST:
             return payload
         plan, data = self._closed_loop(values, guarantee.bound, problem, survey)
@@ -125,6 +129,12 @@ class Spherical(Compressor):
             return lambda data, start, count: single.decode(data, count, parsed, spec)
         plan = Plan.unpack(head)
         return lambda data, start, count: decode_chunk(data, count, plan, spec)
+
+
+def _in_one(values: Scaled, cap: single.Cap, seed: int, max_draws: int) -> Payload:
+    """The payload of one block."""
+    head, data = single.encode(values.read(0, values.size), values.exponent, cap, seed, max_draws, values.spec)
+    return Payload(head, values.size, lambda start, stop: data)
 
 
 def _in_chunks(values: Scaled, plan: Plan, rules: Rules) -> Payload:

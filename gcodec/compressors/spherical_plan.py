@@ -174,6 +174,12 @@ class Plan:
         return np.concatenate([one.scales for one in self.classes[::-1]] or [np.empty(0)])
 
     @cached_property
+    def largest(self) -> float:
+        """No decoded value is beyond it, in multiples of 2^exponent, if none that was coded is beyond 1."""
+        blocks = (n * self.step * scale for one in self.classes for n, scale in enumerate(one.scales, 1))
+        return max([1 + self.step, *blocks])
+
+    @cached_property
     def keys(self) -> np.ndarray:
         """The keys of the streams of directions, by length (uint64)."""
         keys = np.zeros(self.length + 1, dtype=np.uint64)
