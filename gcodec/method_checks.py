@@ -30,8 +30,10 @@ def _spherical(record: Record, original: Source | None, trials: int) -> list[tup
     rows = [_index_row("index", classes), _average_row(header, sum(one.index_bits for one in classes))]
     if trials and coding.one_block:
         rows.append(_index_row("index, random vectors", [report.try_vectors(coding, trials)]))
-    elif trials and header.guarantee.kind == "alpha":
-        rows.append(("trials", True, "not used: a tensor in blocks with alpha is tested on its own blocks"))
+    elif trials:
+        used = f"each with the file's own blocks, of up to {coding.length} values, and their caps"
+        unused = "not used: a tensor in blocks with alpha is tested on its own blocks"
+        rows.append(("trials", True, unused if header.guarantee.kind == "alpha" else used))
     if original is not None:
         caps = [
             report.cap_report(coding, record.chunk(i), original.read(start, stop))

@@ -19,12 +19,13 @@ from spherical_coding import decode, encode, payload_bits, random_vectors, spec_
 import gcodec
 from gcodec.compressor import CHUNK, Guarantee, TensorSpec
 from gcodec.compressors import spherical_report as report
-from gcodec.compressors.spherical import Spherical
+from gcodec.compressors.spherical import Spherical, with_seed
 from gcodec.compressors.spherical_blocks import Rules, decode_chunk, encode_chunk, read_leaves
 from gcodec.compressors.spherical_choice import Problem
 from gcodec.compressors.spherical_plan import Plan, lengths_of
 from gcodec.errors import Corrupt, InvalidInput
 from gcodec.pipeline import spans
+from gcodec.source import ArraySource
 from gcodec.theory.spherical import golomb_mean_bits
 from gcodec.trials import _unbiased, _within
 
@@ -86,6 +87,15 @@ def test_unbiased_at_the_ends_of_the_range(value, options):
     assert encode(x, "omega", 1.0, **options)[0].expected == math.inf
     assert gcodec.decode(gcodec.encode(x, "sc", omega=1.0, **options)).tobytes() == x.tobytes()
     assert encode(x / 16 if value > 1 else x * 2**24, "omega", 1.0, **options)[0].expected <= 1
+
+
+@pytest.mark.parametrize(("size", "options"), [(500, {"block": 10}), (12, {})])
+def test_another_seed_with_the_parameters_of_a_head(size, options):
+    x = random_vectors(size, 1)[0]
+    payload, _ = encode(x, "omega", 1.0, max_draws=1 << 14, **options)
+    wanted, chunks = encode(x, "omega", 1.0, max_draws=1 << 14, seed=77, **options)
+    found = with_seed(payload.head, ArraySource(x), Guarantee("omega", 1.0), 77)
+    assert (found.head, found.chunk, [found.code(0, size)]) == (wanted.head, wanted.chunk, chunks)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -53,6 +53,17 @@ def test_one_value(value, bound):
     assert "the entropy 2.000 (−log2 P + log2 e = 2.443" in checks["index"]["detail"]
 
 
+def test_trials_of_any_magnitude():
+    """The errors of huge and tiny tensors have squares that float32 has not."""
+    x = random_vectors(300, 1)[0]
+    details = []
+    for power in (0, 85, -85):
+        _, checks = verified(np.ldexp(x, power), trials=20, omega=1.0, block=8)
+        assert checks["unbiased"]["ok"] and "8 values" in checks["trials"]["detail"]
+        details.append(checks["unbiased"]["detail"])
+    assert details[0] == details[1] == details[2]
+
+
 def test_trials_without_use_are_said_so():
     _, checks = verified(GRADIENT[:16], trials=20, alpha=0.1)
     assert "own blocks" in checks["trials"]["detail"]

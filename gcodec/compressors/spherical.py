@@ -27,6 +27,7 @@ from .spherical_plan import BLOCKS, DRAWS_RATIO, Plan
 from .spherical_unbiased import expected_in_dtype
 from .step_search import solve_step
 
+MAX_DRAWS = 1 << 31  # that can be asked for
 _SEARCHES = 8  # most whole searches to meet a bound
 
 
@@ -65,7 +66,7 @@ class Spherical(Compressor):
                 raise InvalidInput(f"{name} must be a whole number, not {value!r}")
         if not 0 <= self.seed < 1 << 64:
             raise InvalidInput(f"seed must be in 0…2^64−1, not {self.seed}")
-        if not 2 * DRAWS_RATIO <= self.max_draws <= 1 << 31:
+        if not 2 * DRAWS_RATIO <= self.max_draws <= MAX_DRAWS:
             raise InvalidInput(f"max_draws must be in {2 * DRAWS_RATIO}…2^31, not {self.max_draws}")
         if self.block is not None and not (1 <= self.block <= kernels.MAX_LENGTH or self.block >= source.size):
             raise InvalidInput(
@@ -129,6 +130,14 @@ class Spherical(Compressor):
             return lambda data, start, count: single.decode(data, count, parsed, spec)
         plan = Plan.unpack(head)
         return lambda data, start, count: decode_chunk(data, count, plan, spec)
+
+
+def with_seed(head: bytes, source: Source, guarantee: Guarantee, seed: int) -> Payload:
+    """The payload of a source with the parameters of this head (of that source and guarantee) and another seed."""
+    if head[0] < BLOCKS:
+        return _in_one(Scaled.of(source), single.Cap.of(guarantee, source.size), seed, MAX_DRAWS)
+    plan = replace(Plan.unpack(head), seed=seed)
+    return _in_chunks(Scaled(source, plan.exponent), plan, Rules(0.8, plan.unbiased, MAX_DRAWS))
 
 
 def _in_one(values: Scaled, cap: single.Cap, seed: int, max_draws: int) -> Payload:
