@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from statistics import NormalDist
 
 import numpy as np
@@ -134,6 +135,8 @@ def test_budget_errors_name_what_fits():
     assert encode(x[:9], "alpha", 0.1, block=9)
     with pytest.raises(InvalidInput, match="omega of"):
         encode(x, "omega", 0.1, block=64)
+    with pytest.raises(InvalidInput, match=r"64 values \(shape \(8, 8\)\) at alpha"):
+        encode(x.reshape(8, 8), "alpha", 0.1, block=64)
     for options in (
         {"block": 0},
         {"block": 300},
@@ -145,6 +148,32 @@ def test_budget_errors_name_what_fits():
     ):
         with pytest.raises(InvalidInput):
             encode(np.ones(400, np.float32), "alpha", 0.1, **options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "bound", "d", "draws"),
+    [
+        ("alpha", 0.9999, 65536, 1 << 22),
+        ("alpha", 0.99, 300, 1 << 8),
+        ("alpha", 1e-6, 2, 1 << 12),
+        ("alpha", 0.1, 3, 64),
+        ("omega", 0.1, 2000, 1 << 12),
+        ("omega", 0.1, 60000, 64),
+    ],
+)
+def test_what_is_said_to_fit_does(kind, bound, d, draws):
+    """Long blocks are searched for in fewer draws: each of them costs more."""
+    ones = np.ones(d, np.float32)
+    with pytest.raises(InvalidInput) as told:
+        encode(ones, kind, bound, block=d, max_draws=draws)
+    message = str(told.value)
+    for found in re.finditer(rf"{kind} of (\S+) or more for", message):
+        assert kind == "omega" or 0 < float(found[1]) < 1
+        single.check(Guarantee(kind, float(found[1])), (d,), draws / 32)
+    for found in re.finditer(r"(\d+) values at", message.partition("What fits")[2]):
+        assert int(found[1]) > 1
+        single.check(Guarantee(kind, bound), (int(found[1]),), draws / 32)
+    assert message.lower().endswith("leave the block length to sc")
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -55,7 +55,7 @@ class Spherical(Compressor):
         values = Scaled.of(source)
         whole = self.block is not None and self.block >= source.size
         if whole:
-            single.check(guarantee, source.size, self.max_draws / DRAWS_RATIO)
+            single.check(guarantee, source.shape, self.max_draws / DRAWS_RATIO)
         if whole or self.block is None and single.is_cheap(guarantee, source.size, self.max_draws / DRAWS_RATIO):
             return self._encode_single(values, single.Cap.of(guarantee, source.size))
         return self._encode_blocks(values, guarantee)
