@@ -70,14 +70,14 @@ def test_tiled_search_equals_naive_search(length, alpha):
     blocks = random_vectors(length, 60).astype(np.float64)
     norms = np.sqrt((blocks**2).sum(1))
     limit = 3000
-    found, heights = find(blocks, norms, np.full(60, alpha), np.full(60, limit), seed=5)
+    found, projections = find(blocks, norms, np.full(60, alpha), np.full(60, limit), seed=5)
     rims = np.sqrt(1 - alpha) * norms
     key = stream(5, length)
-    for x, rim, k, height in zip(blocks, rims, found, heights, strict=True):
-        projections = (kernels.projection(key, i, x) for i in range(limit))
-        first = next((i for i, value in enumerate(projections) if value >= rim), -1)
+    for x, rim, k, reached in zip(blocks, rims, found, projections, strict=True):
+        tried = (kernels.projection(key, i, x) for i in range(limit))
+        first = next((i for i, value in enumerate(tried) if value >= rim), -1)
         assert k == first
-        assert k < 0 or height == kernels.projection(key, k, x)
+        assert k < 0 or reached == kernels.projection(key, k, x)
     assert (found >= 0).sum() > 30
 
 

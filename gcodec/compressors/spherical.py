@@ -112,7 +112,7 @@ class Spherical(Compressor):
         def distortion(step: float) -> float:
             survey = first if step == first.plan.step else problem.survey(length, spread, step)
             coded = encode_chunk(wanted, 0, survey.used(), problem.rules)
-            plan = with_centroids(survey.used(), coded.heights, coded.counts)
+            plan = with_centroids(survey.used(), coded.projections, coded.counts)
             error = values.error(decode_chunk(coded.data, values.size, plan, values.spec))
             tried[step] = error, plan, coded.data
             return error

@@ -49,11 +49,10 @@ class Survey:
     def of(chunks: Iterable[tuple[int, np.ndarray]], plan: Plan, rules: Rules) -> "Survey":
         survey = Survey(plan, rules)
         for start, values in chunks:
-            for nodes in walk(values, start, plan, rules):
-                survey._add(nodes)
+            walk(values, start, plan, rules, survey._add)
         return survey
 
-    def _add(self, nodes: Nodes) -> None:
+    def _add(self, nodes: Nodes) -> np.ndarray:
         k = nodes.length
         width = _SINGLE_LEVELS + 1 if k == 1 else int(self.plan.counts[k]) + 2
         levels = np.minimum(nodes.levels, width - 1)
@@ -63,7 +62,7 @@ class Survey:
             self._sum(self.norms, k, np.bincount(levels, nodes.norms, width))
             if k == 1:
                 self.single_error += float(((nodes.norms - nodes.levels * self.plan.step) ** 2).sum())
-            return
+            return nodes.levels
         steps = nodes.norms / self.plan.step
         split = levels == width - 1 if k > 1 else np.zeros(len(steps), dtype=bool)
         low = np.where(split, width - 1, np.minimum(np.floor(steps), width - 1)).astype(np.int64)
@@ -72,6 +71,7 @@ class Survey:
         self._sum(self.counts, k, np.bincount(low, 1 - share, width) + np.bincount(high, share, width))
         if k == 1:
             self.single_error += float((share * (1 - share)).sum()) * self.plan.step**2
+        return nodes.levels
 
     @staticmethod
     def _sum(sums: dict[int, np.ndarray], k: int, values: np.ndarray) -> None:
@@ -105,10 +105,10 @@ class Survey:
         """The plan with its scales, without the loud classes that no block has."""
         plan = self.plan
         if not self.rules.unbiased:
-            heights = {one.length: self.norms[one.length] for one in plan.classes}
-            for one in plan.classes:
-                heights[one.length] = heights[one.length] * np.concatenate([[0], one.cosines, [0]])
-            plan = with_centroids(plan, heights, self.counts)
+            projections = {
+                one.length: self.norms[one.length] * np.concatenate([[0], one.cosines, [0]]) for one in plan.classes
+            }
+            plan = with_centroids(plan, projections, self.counts)
         classes = []
         for one in plan.classes:
             present = np.flatnonzero(self.counts[one.length][1:-1])

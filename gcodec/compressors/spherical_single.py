@@ -18,15 +18,14 @@ from ..kernels import spherical as kernels
 from ..theory.sphere import cap_bits, mean_cosine_excess
 from ..theory.spherical import cap_for_omega, golomb_parameter
 from .scaled import energy, power_of_two
-from .spherical_search import find, stream
+from .spherical_plan import MAX_EXPONENT
+from .spherical_search import COINS, find, stream
 
 MAX_VALUES = 1 << 16
 MAX_HEAD = 10  # bytes; all heads with blocks are longer
 SEEDED = golomb.CODES  # first byte of a head with a seed; without one, that byte is the Golomb code itself
-_MAX_EXPONENT = 1100  # of the scale: that of any float64 tensor is below
 _DIGITS, _MAX_DIGITS = 8, 52  # fewest and most binary digits of the scale behind the point
 _SLACK = 2.0**-13  # share of the bound that pays for rounding the scale
-_COINS = 1 << 32  # number of the stream whose first number rounds the scale
 _WORK = 1 << 28  # components of directions that a search may make on average when nobody asked for one block
 _LONG = 1 << 10  # values of a block beyond which the budget is of components, not of directions
 
@@ -158,7 +157,7 @@ def _rounded(scale: float, digits: int, seed: int | None) -> tuple[int, int]:
         mantissa = math.floor(exact + 0.5)
     else:
         coin = np.empty(1)
-        kernels.fill_coins(stream(seed, _COINS), np.zeros(1, dtype=np.int64), coin)
+        kernels.fill_coins(stream(seed, COINS), np.zeros(1, dtype=np.int64), coin)
         mantissa = math.floor(exact) + int(coin[0] < exact - math.floor(exact))
     return (0, power) if mantissa == 1 << digits else (mantissa, power - 1)
 
@@ -203,7 +202,7 @@ def decode(data: bytes, count: int, head: Head, spec: TensorSpec) -> np.ndarray:
     rest = int.from_bytes(data, "big")
     scale = 1 + (rest & ((1 << digits) - 1)) * 2.0**-digits
     exponent = (rest >> digits & ((1 << width) - 1)) - bias
-    if exponent > _MAX_EXPONENT:
+    if exponent > MAX_EXPONENT:
         raise Corrupt("sc: a chunk's exponent is out of range")
     out = np.empty(count, dtype=work_dtype(spec.dtype))
     with np.errstate(over="ignore"):  # in plain Python
