@@ -39,7 +39,8 @@ class Spherical(Compressor):
     chosen so that a search takes a 32nd of them on average. block: length of the longest blocks (1…128), or the tensor's
     whole size or more for one block; None chooses.
 
-    Guarantees "alpha" (surely), or "omega": unbiased over uniform seeds, for float32 and float64 tensors.
+    Guarantees "alpha" (surely), or "omega": unbiased over uniform seeds, for float32 and float64 tensors; at the ends of the
+    dtype's range it cannot be, and the payload's `expected` is infinite.
     """
 
     seed: int = 0
@@ -70,8 +71,8 @@ class Spherical(Compressor):
             raise InvalidInput(f"max_draws must be in {2 * DRAWS_RATIO}…2^31, not {self.max_draws}")
         if self.block is not None and not (1 <= self.block <= kernels.MAX_LENGTH or self.block >= source.size):
             raise InvalidInput(
-                f"block must be in 1…{kernels.MAX_LENGTH}, or the tensor's whole size ({source.size}) for one block, "
-                f"not {self.block}"
+                f"block must be in 1…{kernels.MAX_LENGTH}, or the tensor's whole size ({source.size}, shape "
+                f"{source.shape}) for one block, not {self.block}"
             )
         if guarantee.kind == "omega" and source.dtype not in (np.float32, np.float64):
             raise InvalidInput(
