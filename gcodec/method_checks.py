@@ -22,17 +22,21 @@ def _spherical(record: Record, original: Source | None, trials: int) -> list[tup
     beside that of one block; the mean over random vectors for one block and `trials`; every block's cap."""
     from .compressors import spherical_report as report
 
-    header, head = record.header, record.head()
+    header = record.header
     pieces = spans(header.spec.size, header.chunk)
     chunks = ((record.chunk(i), stop - start) for i, (start, stop) in enumerate(pieces))
-    classes = report.index_report(head, header.spec, header.guarantee, chunks)
+    coding = report.Coding.of(record.head(), header.spec, header.guarantee)
+    classes = report.index_report(coding, chunks)
     rows = [_index_row("index", classes), _average_row(header, sum(one.index_bits for one in classes))]
-    if trials and report.describe(head, header.spec, header.guarantee)["mode"] == "one block":
-        tried = report.try_vectors(head, header.spec, header.guarantee, trials)
-        rows.append(_index_row("index, random vectors", [tried]))
+    if trials and coding.one_block:
+        rows.append(_index_row("index, random vectors", [report.try_vectors(coding, trials)]))
+    elif trials:
+        used = f"each with the file's own blocks, of up to {coding.length} values, and their caps"
+        unused = "not used: a tensor in blocks with alpha is tested on its own blocks"
+        rows.append(("trials", True, unused if header.guarantee.kind == "alpha" else used))
     if original is not None:
         caps = [
-            report.cap_report(head, header.spec, header.guarantee, record.chunk(i), original.read(start, stop))
+            report.cap_report(coding, record.chunk(i), original.read(start, stop))
             for i, (start, stop) in enumerate(pieces)
         ]
         rows.append(_cap_row(caps))
@@ -47,21 +51,22 @@ def _index_row(name: str, classes: list) -> tuple[str, bool, str]:
     measured = math.fsum(one.index_bits for one in classes) / blocks
     cap = math.fsum(one.blocks * one.cap_bits for one in classes) / blocks
     expected = math.fsum(one.blocks * one.expected_bits for one in classes) / blocks
-    slack = _deviation(sum(one.spread for one in classes) / blocks)
+    slack = _chance(sum(one.deviation for one in classes) / blocks)
+    power = f"chance may add {slack:.2g}" if slack <= 3 else "not enough independent blocks to tell"
     detail = (
-        f"{measured:.3f} bits in the mean over {_blocks(blocks)}; expected are −log2 P + log2 e = {expected:.3f}, and the "
-        f"paper's average case allows −log2 P + 3 = {cap + 3:.3f} (chance may add {slack:.2g})"
+        f"{measured:.3f} bits in the mean over {_blocks(blocks)}; expected is the entropy {expected:.3f} (−log2 P + log2 e = "
+        f"{cap + math.log2(math.e):.3f} for a small P), and the paper's average case allows −log2 P + 3 = {cap + 3:.3f} ({power})"
     )
     return name, measured <= cap + 3 + slack, detail
 
 
-def _deviation(spread: float) -> float:
-    """Bits by which the mean of 1/spread² independent indices exceeds its expectation with probability CHANCE at most.
+def _chance(deviation: float) -> float:
+    """Bits by which the mean of 1/deviation² independent indices exceeds its expectation with probability CHANCE at most.
 
     An index times P is nearly exponential, and its code takes one bit for each ln 2 of that. For exponential numbers of mean 1
     Chernoff's bound is P(mean ≥ 1 + t) ≤ exp(−n(t − ln(1+t))), and t − ln(1+t) ≥ t²/(2 + 4t/3).
     """
-    a = -math.log(CHANCE) * spread**2
+    a = -math.log(CHANCE) * deviation**2
     return (2 * a / 3 + math.sqrt(4 * a * a / 9 + 2 * a)) / math.log(2)
 
 
@@ -83,8 +88,8 @@ def _cap_row(caps: list) -> tuple[str, bool, str]:
     outside, blocks = sum(cap.outside for cap in caps), sum(cap.blocks for cap in caps)
     if blocks == 0:
         return "caps", True, "no block has a direction"
-    least = min(cap.least for cap in caps)
-    detail = f"{outside:,} of {_blocks(blocks)} outside; the least cosine is {least:.6f} times its cap's √(1−α)"
+    margin = min(cap.margin for cap in caps)
+    detail = f"{outside:,} of {_blocks(blocks)} outside; the least cosine is {margin:+.6f} from its cap's √(1−α)"
     return "caps", outside == 0, detail
 
 

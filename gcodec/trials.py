@@ -5,10 +5,13 @@ N(N−1)/2 products ⟨e_s, e_t⟩ are uncorrelated with mean 0, so B's standard
 Gram matrix. This holds whatever the correlation between coordinates is. Bounds are one-sided at 99.9 %.
 """
 
+import math
+
 import numpy as np
 
-from .compressor import CHUNK, Compressor, TensorSpec
-from .container.layout import TensorHeader
+from .compressor import CHUNK, Compressor, Payload, TensorSpec
+from .container.reader import Record
+from .describe import method_name
 from .dtypes import narrow
 from .parallel import ordered
 from .pipeline import compressor_of, scan_source, spans
@@ -18,38 +21,50 @@ Z = 3.0902  # the 99.9 % quantile of the normal distribution
 KEPT = 1 << 26  # errors held at a time for the test of unbiasedness: of longer chunks, every so manyth coordinate
 
 
-def try_seeds(original: Source, header: TensorHeader, trials: int, threads: int) -> list[tuple[str, bool, str]]:
+def try_seeds(original: Source, record: Record, trials: int, threads: int) -> list[tuple[str, bool, str]]:
     """Rows (name, ok, detail): unbiasedness, and the expected distortion against the bound, over so many seeds."""
-    cls = compressor_of(header)
+    header = record.header
     scan = scan_source(header.name, original, "refuse")
     assert scan is not None
+    unit = math.ldexp(1.0, math.frexp(math.sqrt(scan.norm2))[1])  # so that the squares of errors fit float32
+    norm2 = scan.norm2 / unit**2
     gram = np.zeros((trials, trials))
     distortions = np.zeros(trials)
     stride = -(-trials * min(CHUNK, original.size) // KEPT)
     bound = header.guarantee.bound
-    coders = [_coder(cls, original, header, seed) for seed in range(1, trials + 1)]
+    coders = [_coder(original, record, seed) for seed in range(1, trials + 1)]
     runs, chunk = [run for run, _ in coders], coders[0][1]
     for start, stop in spans(original.size, min(chunk, CHUNK)):
         values = original.read(start, stop).astype(np.float64)
         kept = np.empty((trials, -(-values.size // stride)), np.float32)
         for i, decoded in enumerate(ordered(lambda run: run(start, stop), runs, threads)):  # noqa: B023 (used at once)
-            error = (decoded.astype(np.float64) - values) / scan.scale
-            distortions[i] += np.dot(error, error) / scan.norm2
+            error = (decoded.astype(np.float64) - values) / scan.scale / unit
+            distortions[i] += np.dot(error, error) / norm2
             kept[i] = error[::stride]
-        gram += (kept @ kept.T).astype(np.float64) / scan.norm2
+        gram += (kept @ kept.T).astype(np.float64) / norm2
     return [_unbiased(gram), _within(distortions, bound)]
 
 
-def _coder(cls: type[Compressor], source: Source, header: TensorHeader, seed: int):
+def _coder(source: Source, record: Record, seed: int):
     """A function (start, stop) → decoded work values for one seed, and the chunk length."""
-    payload = cls(seed=seed).encode(source, header.guarantee)  # type: ignore[call-arg]
-    spec = TensorSpec(source.dtype, source.shape)
-    decode = cls.decoder(payload.head, spec)
+    cls = compressor_of(record.header)
+    payload = _payload(cls, source, record, seed)
+    decode = cls.decoder(payload.head, TensorSpec(source.dtype, source.shape))
 
     def run(start: int, stop: int) -> np.ndarray:
         return narrow(decode(payload.code(start, stop), start, stop - start), source.dtype)
 
     return run, payload.chunk
+
+
+def _payload(cls: type[Compressor], source: Source, record: Record, seed: int) -> Payload:
+    """By the defaults of the method's options; for sc by the record's own blocks and caps, so that it is they that are tried."""
+    guarantee = record.header.guarantee
+    if method_name(record.header) == "sc":
+        from .compressors.spherical import with_seed
+
+        return with_seed(record.head(), source, guarantee, seed)
+    return cls(seed=seed).encode(source, guarantee)  # type: ignore[call-arg]
 
 
 def _unbiased(gram: np.ndarray) -> tuple[str, bool, str]:

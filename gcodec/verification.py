@@ -116,7 +116,7 @@ def check_record(record: Record, original: Source | None, trials: int, threads: 
         result["measured_distortion"] = measured if math.isfinite(measured) else None
         checks += _against(header, measured, equal)
         if trials and header.guarantee.kind == "omega":
-            checks += [_check(*row) for row in try_seeds(original, header, trials, threads)]
+            checks += [_check(*row) for row in try_seeds(original, record, trials, threads)]
     checks += [_check(*row) for row in method_checks(record, original, trials)]
     return result | {"checks": checks}
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from statistics import NormalDist
 
 import numpy as np
@@ -69,14 +70,14 @@ def test_tiled_search_equals_naive_search(length, alpha):
     blocks = random_vectors(length, 60).astype(np.float64)
     norms = np.sqrt((blocks**2).sum(1))
     limit = 3000
-    found, heights = find(blocks, norms, np.full(60, alpha), np.full(60, limit), seed=5)
+    found, projections = find(blocks, norms, np.full(60, alpha), np.full(60, limit), seed=5)
     rims = np.sqrt(1 - alpha) * norms
     key = stream(5, length)
-    for x, rim, k, height in zip(blocks, rims, found, heights, strict=True):
-        projections = (kernels.projection(key, i, x) for i in range(limit))
-        first = next((i for i, value in enumerate(projections) if value >= rim), -1)
+    for x, rim, k, reached in zip(blocks, rims, found, projections, strict=True):
+        tried = (kernels.projection(key, i, x) for i in range(limit))
+        first = next((i for i, value in enumerate(tried) if value >= rim), -1)
         assert k == first
-        assert k < 0 or height == kernels.projection(key, k, x)
+        assert k < 0 or reached == kernels.projection(key, k, x)
     assert (found >= 0).sum() > 30
 
 
@@ -87,10 +88,11 @@ def test_one_block_is_within_three_bits(d, alpha):
     for x in random_vectors(d, VECTORS):
         payload, chunks = encode(x, "alpha", alpha)
         assert distortion(x, decode(x, payload, chunks)) <= alpha
-        (found,) = report.index_report(payload.head, spec_of(x), Guarantee("alpha", alpha), [(chunks[0], d)])
+        coding = report.Coding.of(payload.head, spec_of(x), Guarantee("alpha", alpha))
+        (found,) = report.index_report(coding, [(chunks[0], d)])
         bits.append(payload_bits(payload, chunks))
         indices.append(found.index_bits)
-        assert report.cap_report(payload.head, spec_of(x), Guarantee("alpha", alpha), chunks[0], x).outside == 0
+        assert report.cap_report(coding, chunks[0], x).outside == 0
     least = cap_bits(alpha, d)
     assert single.overhead_bits(single.Cap.of(Guarantee("alpha", alpha), d), x.dtype, len(payload.head)) == 0
     assert np.mean(bits) <= 31 + least + 3
@@ -133,6 +135,8 @@ def test_budget_errors_name_what_fits():
     assert encode(x[:9], "alpha", 0.1, block=9)
     with pytest.raises(InvalidInput, match="omega of"):
         encode(x, "omega", 0.1, block=64)
+    with pytest.raises(InvalidInput, match=r"64 values \(shape \(8, 8\)\) at alpha"):
+        encode(x.reshape(8, 8), "alpha", 0.1, block=64)
     for options in (
         {"block": 0},
         {"block": 300},
@@ -144,6 +148,32 @@ def test_budget_errors_name_what_fits():
     ):
         with pytest.raises(InvalidInput):
             encode(np.ones(400, np.float32), "alpha", 0.1, **options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "bound", "d", "draws"),
+    [
+        ("alpha", 0.9999, 65536, 1 << 22),
+        ("alpha", 0.99, 300, 1 << 8),
+        ("alpha", 1e-6, 2, 1 << 12),
+        ("alpha", 0.1, 3, 64),
+        ("omega", 0.1, 2000, 1 << 12),
+        ("omega", 0.1, 60000, 64),
+    ],
+)
+def test_what_is_said_to_fit_does(kind, bound, d, draws):
+    """Long blocks are searched for in fewer draws: each of them costs more."""
+    ones = np.ones(d, np.float32)
+    with pytest.raises(InvalidInput) as told:
+        encode(ones, kind, bound, block=d, max_draws=draws)
+    message = str(told.value)
+    for found in re.finditer(rf"{kind} of (\S+) or more for", message):
+        assert kind == "omega" or 0 < float(found[1]) < 1
+        single.check(Guarantee(kind, float(found[1])), (d,), draws / 32)
+    for found in re.finditer(r"(\d+) values at", message.partition("What fits")[2]):
+        assert int(found[1]) > 1
+        single.check(Guarantee(kind, bound), (int(found[1]),), draws / 32)
+    assert message.lower().endswith("leave the block length to sc")
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -16,14 +16,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from spherical_coding import decode, encode, payload_bits, random_vectors, spec_of
 
+import gcodec
 from gcodec.compressor import CHUNK, Guarantee, TensorSpec
 from gcodec.compressors import spherical_report as report
-from gcodec.compressors.spherical import Spherical
+from gcodec.compressors.spherical import Spherical, with_seed
 from gcodec.compressors.spherical_blocks import Rules, decode_chunk, encode_chunk, read_leaves
 from gcodec.compressors.spherical_choice import Problem
 from gcodec.compressors.spherical_plan import Plan, lengths_of
 from gcodec.errors import Corrupt, InvalidInput
 from gcodec.pipeline import spans
+from gcodec.source import ArraySource
 from gcodec.theory.spherical import golomb_mean_bits
 from gcodec.trials import _unbiased, _within
 
@@ -44,10 +46,11 @@ def test_blocks_spend_the_bound(alpha):
     x = np.random.default_rng(2).normal(size=20_000).astype(np.float32)
     payload, chunks = encode(x, "alpha", alpha, max_draws=1 << 16)
     assert 0.99 * alpha <= distortion(x, decode(x, payload, chunks)) <= alpha
-    checked = report.cap_report(payload.head, spec_of(x), Guarantee("alpha", alpha), chunks[0], x)
+    coding = report.Coding.of(payload.head, spec_of(x), Guarantee("alpha", alpha))
+    checked = report.cap_report(coding, chunks[0], x)
     assert checked.outside == 0
     assert checked.blocks > 500
-    classes = report.index_report(payload.head, spec_of(x), Guarantee("alpha", alpha), [(chunks[0], x.size)])
+    classes = report.index_report(coding, [(chunks[0], x.size)])
     assert sum(c.blocks for c in classes) == checked.blocks
     for one in classes:
         if one.blocks > 100:
@@ -73,7 +76,36 @@ def test_any_size_and_scale(size, scale, dtype):
         payload, chunks = encode(x, kind, bound, max_draws=1 << 14)
         error = distortion(x, decode(x, payload, chunks))
         assert error <= (bound if scale > 1e-40 else 0.3) if kind == "alpha" else math.isfinite(error)
-        assert kind == "alpha" or payload.expected <= bound
+        assert kind == "alpha" or payload.expected <= bound or scale < 1e-40
+
+
+@pytest.mark.parametrize("value", [np.finfo(np.float32).max, np.finfo(np.float32).smallest_subnormal * 3])
+@pytest.mark.parametrize("options", [{}, {"block": 8}], ids=["one block", "blocks"])
+def test_unbiased_at_the_ends_of_the_range(value, options):
+    """Values that a decoder would cut, or round to a coarse grid, are stored exactly."""
+    x = np.full(6 if not options else 32, value, np.float32)
+    assert encode(x, "omega", 1.0, **options)[0].expected == math.inf
+    assert gcodec.decode(gcodec.encode(x, "sc", omega=1.0, **options)).tobytes() == x.tobytes()
+    assert encode(x / 16 if value > 1 else x * 2**24, "omega", 1.0, **options)[0].expected <= 1
+
+
+@pytest.mark.parametrize(("size", "options"), [(500, {"block": 10}), (12, {})])
+def test_another_seed_with_the_parameters_of_a_head(size, options):
+    x = random_vectors(size, 1)[0]
+    payload, _ = encode(x, "omega", 1.0, max_draws=1 << 14, **options)
+    wanted, chunks = encode(x, "omega", 1.0, max_draws=1 << 14, seed=77, **options)
+    found = with_seed(payload.head, ArraySource(x), Guarantee("omega", 1.0), 77)
+    assert (found.head, found.chunk, [found.code(0, size)]) == (wanted.head, wanted.chunk, chunks)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("bound", [1e-20, 1e-24, 1e-30, 1e-100, 1e-300, 5e-324])
+@pytest.mark.parametrize("size", [1, 2, 300])
+def test_bounds_finer_than_any_step(size, bound, dtype):
+    """They are met, or the tensor is stored exactly."""
+    x = np.random.default_rng(17).normal(size=size).astype(dtype)
+    for kind, most in (("alpha", 1), ("omega", 16)):
+        assert distortion(x, gcodec.decode(gcodec.encode(x, "sc", **{kind: bound}))) <= most * bound
 
 
 def test_sparse_tensor_costs_little():
@@ -131,7 +163,7 @@ def test_seed_reaches_the_decoder():
         for seed in (0, 1, 255, 256, (1 << 64) - 1):
             payload, chunks = encode(y, "alpha", 0.1, seed=seed, max_draws=1 << 18)
             assert distortion(y, decode(y, payload, chunks)) <= 0.1
-            assert report.describe(payload.head, spec_of(y), Guarantee("alpha", 0.1))["seed"] == seed
+            assert report.Coding.of(payload.head, spec_of(y), Guarantee("alpha", 0.1)).seed == seed
             heads.add(payload.head)
         assert len(heads) == 5
 

@@ -11,9 +11,9 @@ from spherical_coding import encode, random_vectors, spec_of
 
 import gcodec
 from gcodec import method_checks
-from gcodec.compressor import Guarantee
+from gcodec.compressor import Guarantee, TensorSpec
 from gcodec.compressors import spherical_report as report
-from gcodec.compressors.spherical_report import ClassReport
+from gcodec.compressors.spherical_report import ClassReport, Coding
 from gcodec.theory.sphere import cap_bits
 
 ROOT = Path(__file__).parents[1]
@@ -26,17 +26,47 @@ def verified(x: np.ndarray, trials: int = 0, **options) -> tuple[dict, dict]:
     return tensor, {check["name"]: check for check in tensor["checks"]}
 
 
-def test_describe_and_random_vectors():
+def test_random_vectors():
     x = random_vectors(24, 1)[0]
-    guarantee = Guarantee("alpha", 0.5)
     payload, _ = encode(x, "alpha", 0.5)
-    told = report.describe(payload.head, spec_of(x), guarantee)
-    assert told["mode"] == "one block"
-    assert told["classes"][0]["cap_bits"] == pytest.approx(cap_bits(0.5, 24), abs=0.01)
-    tried = report.try_vectors(payload.head, spec_of(x), guarantee, 100)
-    assert tried.blocks == 100
+    coding = Coding.of(payload.head, spec_of(x), Guarantee("alpha", 0.5))
+    tried = report.try_vectors(coding, 100)
+    assert coding.one_block and tried.blocks == 100
+    assert tried.cap_bits == pytest.approx(cap_bits(0.5, 24), abs=0.01)
     assert tried.index_bits <= 100 * (tried.cap_bits + 3)
     assert abs(tried.index_bits / 100 - tried.expected_bits) < 0.6
+
+
+def test_random_vectors_that_are_not_found():
+    """A modulus of 1 has no code for index 256; half of the directions take longer, and no search may look short."""
+    tried = report.try_vectors(Coding.of(b"\0", TensorSpec(np.dtype(np.float32), (24,)), Guarantee("alpha", 0.5)), 50)
+    assert tried.index_bits > 50 * 240
+
+
+@pytest.mark.parametrize("value", [2.0, -2.0])
+@pytest.mark.parametrize("bound", [{"alpha": 0.1}, {"omega": 1.0}], ids=["alpha", "omega"])
+def test_one_value(value, bound):
+    """Of its two directions one is in the cap: P = ½."""
+    _, checks = verified(np.array([value], np.float32), trials=20, **bound)
+    assert all(check["ok"] for check in checks.values())
+    assert checks["caps"]["detail"].startswith("0 of 1 block outside")
+    assert "the entropy 2.000 (−log2 P + log2 e = 2.443" in checks["index"]["detail"]
+
+
+def test_trials_of_any_magnitude():
+    """The errors of huge and tiny tensors have squares that float32 has not."""
+    x = random_vectors(300, 1)[0]
+    details = []
+    for power in (0, 85, -85):
+        _, checks = verified(np.ldexp(x, power), trials=20, omega=1.0, block=8)
+        assert checks["unbiased"]["ok"] and "8 values" in checks["trials"]["detail"]
+        details.append(checks["unbiased"]["detail"])
+    assert details[0] == details[1] == details[2]
+
+
+def test_trials_without_use_are_said_so():
+    _, checks = verified(GRADIENT[:16], trials=20, alpha=0.1)
+    assert "own blocks" in checks["trials"]["detail"]
 
 
 @pytest.mark.parametrize("bound", [{"alpha": 0.1}, {"omega": 1.0}], ids=["alpha", "omega"])
@@ -72,10 +102,11 @@ def test_copies_of_a_block_are_no_evidence():
     block = np.random.default_rng(38).normal(size=8).astype(np.float32)
     x = np.tile(block, 100)
     payload, chunks = encode(x, "alpha", 0.1, block=8, max_draws=1 << 19, seed=38)
-    classes = report.index_report(payload.head, spec_of(x), Guarantee("alpha", 0.1), [(chunks[0], x.size)])
+    classes = report.index_report(Coding.of(payload.head, spec_of(x), Guarantee("alpha", 0.1)), [(chunks[0], x.size)])
     (one,) = (one for one in classes if one.blocks)
     assert one.index_bits > one.blocks * (one.cap_bits + 4)
-    assert method_checks._index_row("index", classes)[1]
+    _, ok, detail = method_checks._index_row("index", classes)
+    assert ok and "not enough independent blocks to tell" in detail
 
 
 def test_indices_that_are_too_long_fail():
@@ -84,9 +115,9 @@ def test_indices_that_are_too_long_fail():
     assert method_checks._index_row("index", [fair])[1]
     assert not method_checks._index_row("index", [poor])[1]
     copies = ClassReport(8, 1, 0.1, 14.0).plus(np.full(1000, 100_000), 1 << 14)
-    assert copies.spread == copies.blocks == 1000
+    assert copies.deviation == copies.blocks == 1000
     assert method_checks._index_row("index", [copies])[1]
-    assert fair.spread == pytest.approx(math.sqrt(1000))
+    assert fair.deviation == pytest.approx(math.sqrt(1000))
 
 
 def test_a_direction_outside_its_cap_is_seen():

@@ -1,11 +1,11 @@
 """Spherical compression of a tensor in blocks: one chunk to bytes and back.
 
 Encoding takes the blocks length by length, from the longest: `walk` says which level each block has, the search finds
-directions for those with a class, and what has none is split and comes again at half the length. Decoding is
+directions for those with a class, and what finds none is split and comes again at half the length. Decoding is
 `Plan.unpack` once and `decode_chunk` for each chunk.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +17,7 @@ from ..kernels import spherical as kernels
 from ..kernels import spherical_tree as tree
 from .scaled import power_of_two
 from .spherical_plan import Plan, lengths_of
-from .spherical_search import find, stream
-
-_COINS = 1 << 32  # number of the first stream of coins for unbiased rounding
-_MAX_LEVEL = (1 << tree.MAX_EXPONENT - 1) - 1
+from .spherical_search import COINS, find, stream
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class Rules:
     max_draws: int
 
 
-@dataclass
+@dataclass(frozen=True)
 class Nodes:
     """All blocks of one length in a chunk: places, values, norms, and levels (above the last class: split)."""
 
@@ -47,11 +44,11 @@ class Nodes:
     levels: np.ndarray
 
 
-def walk(values: np.ndarray, start: int, plan: Plan, rules: Rules) -> Iterator[Nodes]:
-    """The blocks of a chunk of float64 values, from flat index `start` on, by length from the longest to 1.
+def walk(values: np.ndarray, start: int, plan: Plan, rules: Rules, visit: Callable[[Nodes], np.ndarray]) -> None:
+    """Visit the blocks of a chunk of float64 values, from flat index `start` on, by length from the longest to 1.
 
-    The last block is filled up with zeros. Whoever takes the nodes may raise a level beyond the last class before it takes
-    the next ones: then that block is split.
+    The last block is filled up with zeros. `visit` returns the levels that the blocks get in the end: those of the nodes, or
+    one beyond the last class for a block that is to be split nevertheless.
     """
     pad = -values.size % plan.length
     values = np.concatenate([values, np.zeros(pad)]) if pad else values
@@ -61,10 +58,9 @@ def walk(values: np.ndarray, start: int, plan: Plan, rules: Rules) -> Iterator[N
         starts = np.sort(np.concatenate(waiting[k])) if waiting[k] else np.empty(0, dtype=np.int64)
         blocks = values[starts[:, None] + np.arange(k)]
         norms = np.sqrt(np.einsum("ij,ij->i", blocks, blocks))
-        nodes = Nodes(k, starts, blocks, norms, _levels(k, norms, starts + start, plan, rules))
-        yield nodes
+        levels = visit(Nodes(k, starts, blocks, norms, _levels(k, norms, starts + start, plan, rules)))
         if k > 1:
-            split = starts[nodes.levels > plan.counts[k]]
+            split = starts[levels > plan.counts[k]]
             waiting[k - k // 2].append(split)
             waiting[k // 2].append(split + (k - k // 2))
 
@@ -74,14 +70,14 @@ def _levels(k: int, norms: np.ndarray, places: np.ndarray, plan: Plan, rules: Ru
     steps = norms / plan.step
     if rules.unbiased:
         coins = np.empty(len(norms))
-        kernels.fill_coins(stream(plan.seed, _COINS + k), places, coins)
+        kernels.fill_coins(stream(plan.seed, COINS + k), places, coins)
         levels = np.floor(steps)
         levels += coins < steps - levels
     else:
         zero = rules.zero if k > 1 else min(rules.zero, 0.6)
         levels = np.where(steps < zero, 0, np.maximum(np.floor(steps + 0.5), 1))
     if k == 1:
-        return np.minimum(levels, _MAX_LEVEL).astype(np.int64)
+        return levels.astype(np.int64)
     top = plan.counts[k]
     loud = steps > top if rules.unbiased else levels > top
     return np.where(loud, top + 1, levels).astype(np.int64)
@@ -92,23 +88,27 @@ class Coded:
     """A chunk's bytes, and for each length above 1 the sums of projections ⟨x, v⟩ and numbers of blocks by level."""
 
     data: bytes
-    heights: dict[int, np.ndarray]
+    projections: dict[int, np.ndarray]
     counts: dict[int, np.ndarray]
 
 
 def encode_chunk(values: np.ndarray, start: int, plan: Plan, rules: Rules) -> Coded:
     """Code float64 values; `start`: the flat index of the first one. A block without a direction is split."""
-    levels, indices, heights, counts = {}, {}, {}, {}
-    for nodes in walk(values, start, plan, rules):
+    levels: dict[int, np.ndarray] = {}
+    indices, projections, counts = {}, {}, {}
+
+    def visit(nodes: Nodes) -> np.ndarray:
         k = nodes.length
         if k == 1:
-            indices[k] = (nodes.blocks[:, 0] < 0).astype(np.int64)
+            levels[k], indices[k] = nodes.levels, (nodes.blocks[:, 0] < 0).astype(np.int64)
         else:
-            indices[k], projections = _search(nodes, plan, rules)
+            levels[k], indices[k], found = _search(nodes, plan, rules)
             width = int(plan.counts[k]) + 2
-            heights[k] = np.bincount(nodes.levels, projections, width)
-            counts[k] = np.bincount(nodes.levels, minlength=width)
-        levels[k] = nodes.levels
+            projections[k] = np.bincount(levels[k], found, width)
+            counts[k] = np.bincount(levels[k], minlength=width)
+        return levels[k]
+
+    walk(values, start, plan, rules, visit)
     order = sorted(levels)
     cursor = np.zeros(plan.length + 1, dtype=np.int64)
     cursor[order] = np.cumsum([0] + [levels[k].size for k in order[:-1]])
@@ -118,35 +118,33 @@ def encode_chunk(values: np.ndarray, start: int, plan: Plan, rules: Rules) -> Co
     size = tree.write_tree(
         values.size, plan.length, plan.counts, plan.base, plan.moduli, cursor, all_levels, all_indices, out
     )
-    return Coded(out[:size].tobytes(), heights, counts)
+    return Coded(out[:size].tobytes(), projections, counts)
 
 
-def _search(nodes: Nodes, plan: Plan, rules: Rules) -> tuple[np.ndarray, np.ndarray]:
-    """Index and projection of each block's direction; the levels of those that find none are raised to "split"."""
-    k, top = nodes.length, int(plan.counts[nodes.length])
+def _search(nodes: Nodes, plan: Plan, rules: Rules) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Level, index and projection of each block's direction; the levels of those that find none are raised to "split"."""
+    k, top, levels = nodes.length, int(plan.counts[nodes.length]), nodes.levels.copy()
     indices = np.zeros(len(nodes.starts), dtype=np.int64)
-    heights = np.zeros(len(nodes.starts))
+    projections = np.zeros(len(nodes.starts))
     chosen = np.flatnonzero((nodes.levels > 0) & (nodes.levels <= top))
     if chosen.size:
         (classes,) = (one for one in plan.classes if one.length == k)
         which = nodes.levels[chosen] - 1
         limits = np.minimum(classes.moduli * (tree.MAX_QUOTIENT + 1), rules.max_draws)
-        found, projections = find(
-            nodes.blocks[chosen], nodes.norms[chosen], classes.caps[which], limits[which], plan.seed
-        )
-        nodes.levels[chosen[found < 0]] = top + 1
+        found, reached = find(nodes.blocks[chosen], nodes.norms[chosen], classes.caps[which], limits[which], plan.seed)
+        levels[chosen[found < 0]] = top + 1
         indices[chosen] = np.maximum(found, 0)
-        heights[chosen] = np.where(found < 0, 0.0, projections)
-    return indices, heights
+        projections[chosen] = np.where(found < 0, 0.0, reached)
+    return levels, indices, projections
 
 
-def with_centroids(plan: Plan, heights: dict[int, np.ndarray], counts: dict[int, np.ndarray]) -> Plan:
+def with_centroids(plan: Plan, projections: dict[int, np.ndarray], counts: dict[int, np.ndarray]) -> Plan:
     """The plan with the scales that minimise the error: the mean projection of each class, in its nominal norm."""
     scales = {}
     for one in plan.classes:
         n = np.arange(1, len(one) + 1)
         number = counts[one.length][n]
-        means = heights[one.length][n] / np.maximum(number, 1)
+        means = projections[one.length][n] / np.maximum(number, 1)
         scales[one.length] = np.where(number > 0, means / (n * plan.step), one.scales)
     return plan.with_scales(scales)
 

@@ -11,6 +11,7 @@ from functools import cache
 
 import numpy as np
 
+from ..kernels import spherical_tree as tree
 from .scaled import energy
 from .spherical_blocks import Nodes, Rules, walk, with_centroids
 from .spherical_plan import Plan, classes_within, lengths_of
@@ -22,6 +23,7 @@ _NEAR = (0.7, 1.4)  # of the best one of them
 ZEROS = (0.5, 0.8, 1.1)
 _SINGLE_LEVELS = 64  # of single values that are told apart in a survey
 _SAMPLE, _RUN = 1 << 16, 1 << 12
+FINEST = 2.0 ** (1 - tree.MAX_EXPONENT)  # step at which the levels of single values, all below 1, just fit the format
 _TOLERANCE = 0.002
 _TRIES = 8  # of steps for a candidate
 
@@ -47,11 +49,10 @@ class Survey:
     def of(chunks: Iterable[tuple[int, np.ndarray]], plan: Plan, rules: Rules) -> "Survey":
         survey = Survey(plan, rules)
         for start, values in chunks:
-            for nodes in walk(values, start, plan, rules):
-                survey._add(nodes)
+            walk(values, start, plan, rules, survey._add)
         return survey
 
-    def _add(self, nodes: Nodes) -> None:
+    def _add(self, nodes: Nodes) -> np.ndarray:
         k = nodes.length
         width = _SINGLE_LEVELS + 1 if k == 1 else int(self.plan.counts[k]) + 2
         levels = np.minimum(nodes.levels, width - 1)
@@ -61,7 +62,7 @@ class Survey:
             self._sum(self.norms, k, np.bincount(levels, nodes.norms, width))
             if k == 1:
                 self.single_error += float(((nodes.norms - nodes.levels * self.plan.step) ** 2).sum())
-            return
+            return nodes.levels
         steps = nodes.norms / self.plan.step
         split = levels == width - 1 if k > 1 else np.zeros(len(steps), dtype=bool)
         low = np.where(split, width - 1, np.minimum(np.floor(steps), width - 1)).astype(np.int64)
@@ -70,6 +71,7 @@ class Survey:
         self._sum(self.counts, k, np.bincount(low, 1 - share, width) + np.bincount(high, share, width))
         if k == 1:
             self.single_error += float((share * (1 - share)).sum()) * self.plan.step**2
+        return nodes.levels
 
     @staticmethod
     def _sum(sums: dict[int, np.ndarray], k: int, values: np.ndarray) -> None:
@@ -103,10 +105,10 @@ class Survey:
         """The plan with its scales, without the loud classes that no block has."""
         plan = self.plan
         if not self.rules.unbiased:
-            heights = {one.length: self.norms[one.length] for one in plan.classes}
-            for one in plan.classes:
-                heights[one.length] = heights[one.length] * np.concatenate([[0], one.cosines, [0]])
-            plan = with_centroids(plan, heights, self.counts)
+            projections = {
+                one.length: self.norms[one.length] * np.concatenate([[0], one.cosines, [0]]) for one in plan.classes
+            }
+            plan = with_centroids(plan, projections, self.counts)
         classes = []
         for one in plan.classes:
             present = np.flatnonzero(self.counts[one.length][1:-1])
@@ -127,8 +129,8 @@ class Problem:
     seed: int
 
     def plan(self, length: int, spread: float, step: float) -> Plan:
-        """A plan with all classes that fit the draw budget."""
-        spread, step = float(np.float32(spread)), float(np.float32(step))
+        """A plan with all classes that fit the draw budget; its step is FINEST at least."""
+        spread, step = float(np.float32(spread)), float(np.float32(max(step, FINEST)))
         draws = self.rules.max_draws
         classes = tuple(classes_within(k, spread, draws) for k in lengths_of(length)[:-1])
         plan = Plan(length, step, spread, self.exponent, self.seed, self.rules.unbiased, classes)
@@ -149,8 +151,8 @@ class Problem:
         return tried[step] if step > 0 else min(tried.values(), key=Survey.error)
 
     def first_step(self) -> float:
-        """√12 times the root mean square of the error."""
-        return float(np.sqrt(12 * self.bound / (1 + self.bound) * self.energy / self.size))
+        """√12 times the root mean square of the error, FINEST at least."""
+        return max(float(np.sqrt(12 * self.bound / (1 + self.bound) * self.energy / self.size)), FINEST)
 
 
 @dataclass(frozen=True)
@@ -160,13 +162,23 @@ class Choice:
     zero: float
 
 
+def best_survey(problem: Problem, lengths: tuple[int, ...]) -> Survey:
+    """The survey of the plan with the fewest bits whose longest blocks have one of these lengths."""
+    first = problem.first_step()
+    if first == FINEST:  # single values; if even these miss the bound, no plan meets it
+        return problem.survey(1, 1.0, FINEST)
+    choice = choose(problem, lengths)
+    chosen = replace(problem, rules=replace(problem.rules, zero=choice.zero))
+    return chosen.solve(choice.length, choice.spread, first)
+
+
 def choose(problem: Problem, lengths: tuple[int, ...]) -> Choice:
     """The best block length and factor of the caps (of every second length, then what is near the best), and dead zone, on a
     sample. Both at once: at low rates either is good only with the other."""
     sample = _sampled(problem)
-    if sample.energy == 0:  # the sample met only zeros: sparse, so long blocks
-        return Choice(max(lengths), 1.0, 1.1)
     step = sample.first_step()
+    if step == FINEST:  # the sample met little but zeros: sparse, so long blocks
+        return Choice(max(lengths), 1.0, 1.1)
 
     @cache
     def cost(choice: Choice) -> float:

@@ -31,7 +31,7 @@ _SCALE_UNIT = 2.0**-14
 _FRONT = struct.Struct("<Bhff")
 _CLASS = struct.Struct("<BH")
 _UNBIASED_CLASS = struct.Struct("<Bf")
-_MAX_EXPONENT = 1100
+MAX_EXPONENT = 1100  # of two that scales the values: those of any float64 tensor are below
 
 
 def lengths_of(length: int) -> list[int]:
@@ -174,6 +174,12 @@ class Plan:
         return np.concatenate([one.scales for one in self.classes[::-1]] or [np.empty(0)])
 
     @cached_property
+    def largest(self) -> float:
+        """No decoded value is beyond it, in multiples of 2^exponent, if none that was coded is beyond 1."""
+        blocks = (n * self.step * scale for one in self.classes for n, scale in enumerate(one.scales, 1))
+        return max([1 + self.step, *blocks])
+
+    @cached_property
     def keys(self) -> np.ndarray:
         """The keys of the streams of directions, by length (uint64)."""
         keys = np.zeros(self.length + 1, dtype=np.uint64)
@@ -188,7 +194,7 @@ def _unpack(head: bytes) -> Plan:
     seed = int.from_bytes(head[1 : 1 + seed_length], "little")
     length, exponent, step, spread = _FRONT.unpack_from(head, 1 + seed_length)
     at = 1 + seed_length + _FRONT.size
-    sound = seed_length <= 8 and abs(exponent) <= _MAX_EXPONENT and 0 < step < math.inf and 0 < spread < math.inf
+    sound = seed_length <= 8 and abs(exponent) <= MAX_EXPONENT and 0 < step < math.inf and 0 < spread < math.inf
     if not sound or not 1 <= length <= MAX_LENGTH or seed.bit_length() <= 8 * seed_length - 8:
         raise Corrupt("sc: the head has a field out of range")
     layout, unit = (_UNBIASED_CLASS, 1.0) if unbiased else (_CLASS, _SCALE_UNIT)

@@ -15,6 +15,7 @@ from ..kernels import spherical as kernels
 PAGE = 1 << 18  # floats of a page at most, as far as LANES directions fit
 CACHED = 80  # first pages of a length that are kept; searches in order would defeat a cache that they overflow
 _CACHED_LENGTH = PAGE // kernels.LANES
+COINS = 1 << 32  # number of the first stream of coins for unbiased rounding
 
 
 def stream(seed: int, number: int) -> np.uint64:
@@ -35,19 +36,19 @@ def find(
     units = (blocks / norms[:, None]).astype(np.float32)
     near = (cosines - (length + 16) * 2.0**-23).astype(np.float32)  # twice what float32 products can be off
     found = np.full(len(blocks), -1)
-    heights = np.zeros(len(blocks))
+    projections = np.zeros(len(blocks))
     active = np.arange(len(blocks))
     end = int(limits.max(initial=0))
     number = first = 0
     while active.size and first < end:
         make = _cached_page if number < CACHED and length <= _CACHED_LENGTH else _page
         page = make(seed, length, number)
-        left = kernels.scan(page, first, key, blocks, cosines * norms, units, near, active, found, heights)
+        left = kernels.scan(page, first, key, blocks, cosines * norms, units, near, active, found, projections)
         active = active[:left]
         first += len(page) * kernels.LANES
         number += 1
     found[found >= limits] = -1
-    return found, heights
+    return found, projections
 
 
 def _page(seed: int, length: int, number: int) -> np.ndarray:

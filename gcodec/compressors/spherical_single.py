@@ -18,16 +18,16 @@ from ..kernels import spherical as kernels
 from ..theory.sphere import cap_bits, mean_cosine_excess
 from ..theory.spherical import cap_for_omega, golomb_parameter
 from .scaled import energy, power_of_two
-from .spherical_search import find, stream
+from .spherical_plan import MAX_EXPONENT
+from .spherical_search import COINS, find, stream
 
-MAX_LENGTH = 1 << 16
+MAX_VALUES = 1 << 16
 MAX_HEAD = 10  # bytes; all heads with blocks are longer
 SEEDED = golomb.CODES  # first byte of a head with a seed; without one, that byte is the Golomb code itself
-_MAX_EXPONENT = 1100  # of the scale: that of any float64 tensor is below
-_DIGITS = 8  # fewest binary digits of the scale behind the point
+_DIGITS, _MAX_DIGITS = 8, 52  # fewest and most binary digits of the scale behind the point
 _SLACK = 2.0**-13  # share of the bound that pays for rounding the scale
-_COINS = 1 << 32  # number of the stream whose first number rounds the scale
-_WORK = 1 << 28
+_WORK = 1 << 28  # components of directions that a search may make on average when nobody asked for one block
+_LONG = 1 << 10  # values of a block beyond which the budget is of components, not of directions
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Cap:
         """A cosine c ≥ g = √(1−α) and any scale s give the error 1 − 2sc + s² ≤ (1 − g²) + (g − s)²."""
         bound = guarantee.bound * (1 - _SLACK)
         digits = max(_DIGITS, math.ceil(6 - 0.5 * math.log2(guarantee.bound)))
+        digits = min(digits, _MAX_DIGITS - 7)  # up to 7 more fill the last byte
         if guarantee.kind == "omega":
             alpha = cap_for_omega(bound, d)
             return Cap(alpha, 1 + mean_cosine_excess(alpha, d), digits, True)
@@ -56,45 +57,61 @@ class Cap:
         return self.scale**2 * (1 + 2.0 ** (-2 * self.digits - 2)) - 1 if self.unbiased else None
 
 
+def _budget(d: int, draws: float) -> float:
+    """log2 of the most draws on average for one block of d values: fewer for a long one, whose directions take long to make."""
+    return math.log2(draws) - max(0.0, math.log2(d / _LONG))
+
+
+def _bits(guarantee: Guarantee, d: int) -> float:
+    """log2 of the draws that one block of d values takes on average."""
+    return cap_bits(Cap.of(guarantee, d).alpha, d)
+
+
 def is_cheap(guarantee: Guarantee, d: int, draws: float) -> bool:
     """Whether one block of d values fits `draws` draws on average, and its search takes a second or so."""
-    if d > MAX_LENGTH:
+    if d > MAX_VALUES:
         return False
-    bits = cap_bits(Cap.of(guarantee, d).alpha, d)
-    return bits <= math.log2(draws) and d * 2.0**bits <= _WORK
+    bits = _bits(guarantee, d)
+    return bits <= _budget(d, draws) and d * 2.0**bits <= _WORK
 
 
-def check(guarantee: Guarantee, d: int, draws: float) -> None:
-    """Raise InvalidInput, saying what would fit, when one block of d values takes more than `draws` draws on average."""
-    if d > MAX_LENGTH:
-        raise InvalidInput(f"one block can have {MAX_LENGTH} values, not {d}; leave the block length to sc")
-    bits, kind, bound = cap_bits(Cap.of(guarantee, d).alpha, d), guarantee.kind, guarantee.bound
-    budget = math.log2(draws)
+def check(guarantee: Guarantee, shape: tuple[int, ...], draws: float) -> None:
+    """Raise InvalidInput, saying what would fit, when one block of this shape takes more than `draws` draws on average."""
+    d, kind, bound = math.prod(shape), guarantee.kind, guarantee.bound
+    of_shape = f" (shape {shape})" if len(shape) > 1 else ""
+    if d > MAX_VALUES:
+        raise InvalidInput(f"one block can have {MAX_VALUES} values, not {d}{of_shape}; leave the block length to sc")
+    bits, budget = _bits(guarantee, d), _budget(d, draws)
     if bits > budget:
+        fits = [f"{kind} of {least:.10g} or more for {d} values"] if (least := _least_bound(kind, d, draws)) else []
+        fits += [f"{most} values at {kind} = {bound:g}"] if (most := _most_values(guarantee, draws)) > 1 else []
+        advice = f"What fits: {', or '.join(fits)}; or leave" if fits else "Leave"
         raise InvalidInput(
-            f"one block of {d} values at {kind} = {bound:g} takes 2^{bits:.1f} draws on average, but max_draws is enough "
-            f"for 2^{budget:.1f}. What fits: {kind} of {_least_bound(kind, d, budget):.3g} or more for {d} values, or "
-            f"{_most_values(guarantee, budget)} values at {kind} = {bound:g}; or leave the block length to sc"
+            f"one block of {d} values{of_shape} at {kind} = {bound:g} takes 2^{bits:.1f} draws on average, but max_draws is "
+            f"enough for 2^{budget:.1f} of this length. {advice} the block length to sc"
         )
 
 
-def _least_bound(kind: str, d: int, budget: float) -> float:
-    """The least bound for which one block of d values fits 2^budget draws, rounded up to three digits."""
-    low, high = 0.0, 1.0 if kind == "alpha" else 2.0 * d
+def _least_bound(kind: str, d: int, draws: float) -> float | None:
+    """The least bound for which one block of d values fits, rounded up (of an alpha near 1, the digits of 1 − alpha count)."""
+    low, high = 0.0, 1 - 2.0**-20 if kind == "alpha" else 2.0 * d
+    if _bits(Guarantee(kind, high), d) > _budget(d, draws):
+        return None
     for _ in range(60):
         middle = (low + high) / 2
-        fits = cap_bits(Cap.of(Guarantee(kind, middle), d).alpha, d) <= budget
+        fits = _bits(Guarantee(kind, middle), d) <= _budget(d, draws)
         low, high = (low, middle) if fits else (middle, high)
-    unit = 10.0 ** (math.floor(math.log10(high)) - 2)
+    scale = min(high, 1 - high) if kind == "alpha" else high
+    unit = 10.0 ** (math.floor(math.log10(scale)) - 2)
     return math.ceil(high / unit) * unit
 
 
-def _most_values(guarantee: Guarantee, budget: float) -> int:
-    """The most values of one block that fit 2^budget draws."""
-    low, high = 1, MAX_LENGTH
+def _most_values(guarantee: Guarantee, draws: float) -> int:
+    """The most values of one block that fit; 0 if none do."""
+    low, high = 0, MAX_VALUES
     while low < high:
         middle = (low + high + 1) // 2
-        fits = cap_bits(Cap.of(guarantee, middle).alpha, middle) <= budget
+        fits = _bits(guarantee, middle) <= _budget(middle, draws)
         low, high = (middle, high) if fits else (low, middle - 1)
     return low
 
@@ -140,7 +157,7 @@ def _rounded(scale: float, digits: int, seed: int | None) -> tuple[int, int]:
         mantissa = math.floor(exact + 0.5)
     else:
         coin = np.empty(1)
-        kernels.fill_coins(stream(seed, _COINS), np.zeros(1, dtype=np.int64), coin)
+        kernels.fill_coins(stream(seed, COINS), np.zeros(1, dtype=np.int64), coin)
         mantissa = math.floor(exact) + int(coin[0] < exact - math.floor(exact))
     return (0, power) if mantissa == 1 << digits else (mantissa, power - 1)
 
@@ -175,17 +192,17 @@ def read_index(data: bytes, head: Head) -> tuple[int, int]:
 
 def decode(data: bytes, count: int, head: Head, spec: TensorSpec) -> np.ndarray:
     """The work values; raises Corrupt when the data cannot be right."""
-    if count != spec.size or count > MAX_LENGTH or len(data) > 64:
+    if count != spec.size or count > MAX_VALUES or len(data) > 64:
         raise Corrupt("sc: one block of this size cannot be right")
     index, left = read_index(data, head)
     width, bias = exponent_field(spec.dtype)
     digits = left - width
-    if not _DIGITS <= digits <= 52:
+    if not _DIGITS <= digits <= _MAX_DIGITS:
         raise Corrupt("sc: a chunk has the wrong length")
     rest = int.from_bytes(data, "big")
     scale = 1 + (rest & ((1 << digits) - 1)) * 2.0**-digits
     exponent = (rest >> digits & ((1 << width) - 1)) - bias
-    if exponent > _MAX_EXPONENT:
+    if exponent > MAX_EXPONENT:
         raise Corrupt("sc: a chunk's exponent is out of range")
     out = np.empty(count, dtype=work_dtype(spec.dtype))
     with np.errstate(over="ignore"):  # in plain Python

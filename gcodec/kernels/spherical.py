@@ -64,12 +64,12 @@ def products(tile, x, out):
 
 
 @njit
-def scan(page, first, key, blocks, rims, units, near, active, found, heights):
+def scan(page, first, key, blocks, rims, units, near, active, found, projections):
     """Search a page of directions for the blocks in `active` (int64, ascending), in order of the directions' index.
 
     blocks: float64 (B, k). rims: float64, the least projection that is in the cap. units: float32, blocks of norm 1.
     near: float32, a product below it cannot belong to a direction in the cap, whatever the rounding. For every block
-    that finds one, found = the first index and heights = its projection. Gives how many are still active, moved to
+    that finds one, found = the first index and projections = its projection. Gives how many are still active, moved to
     the front of `active`.
     """
     tiles = page.shape[0]
@@ -92,10 +92,10 @@ def scan(page, first, key, blocks, rims, units, near, active, found, heights):
                     continue
                 for j in range(LANES):
                     if out[j] >= limit:
-                        height = projection(key, first + s * LANES + j, blocks[b])
-                        if height >= rims[b]:
+                        reached = projection(key, first + s * LANES + j, blocks[b])
+                        if reached >= rims[b]:
                             index = first + s * LANES + j
-                            heights[b] = height
+                            projections[b] = reached
                             break
                 if index >= 0:
                     break
@@ -157,12 +157,7 @@ def fill_coins(key, places, out):
 
 
 @njit
-def project_blocks(keys, lengths, levels, indices, x, out):
-    """out[b] = ⟨x_b, v⟩ for the blocks x_b of x, one after the other, that have a direction; 0 for the others."""
-    at = 0
-    for b in range(lengths.size):
-        k = lengths[b]
-        out[b] = 0.0
-        if k > 1 and levels[b] > 0:
-            out[b] = projection(keys[k], indices[b], x[at : at + k])
-        at += k
+def project(key, indices, blocks, out):
+    """out[b] = ⟨x_b, v⟩ for float64 blocks x_b (one a row) and the directions with these indices."""
+    for b in range(indices.size):
+        out[b] = projection(key, indices[b], blocks[b])
