@@ -5,8 +5,7 @@ import math
 from .container.layout import TensorHeader
 from .container.reader import Record
 from .describe import method_name
-from .pipeline import spans
-from .source import Source
+from .source import Source, spans
 from .theory import sphere
 
 CHANCE = 1e-6  # of failing a file whose indices are as theory says

@@ -13,13 +13,13 @@ from typing import IO, Any
 import numpy as np
 
 from . import dtypes, registry
-from .compressor import CHUNK, Compressor, Decode, Guarantee, Payload, TensorSpec
+from .compressor import Compressor, Decode, Guarantee, Payload, TensorSpec
 from .container.layout import Chunk, TensorHeader
 from .container.reader import Record
-from .errors import ChecksumMismatch, Corrupt, InvalidInput, LimitExceeded, NonFinite, UnsupportedFeature
-from .kernels import norms
+from .distortion import Scan, scan_source, squared_error
+from .errors import ChecksumMismatch, Corrupt, InvalidInput, LimitExceeded, UnsupportedFeature
 from .parallel import ordered
-from .source import Source
+from .source import Source, spans
 from .wire import crc32
 
 TRIES = 4  # with a tightened bound, before a tensor is stored exactly
@@ -64,19 +64,6 @@ class Coded:
         self.close()
 
 
-@dataclass(frozen=True)
-class Scan:
-    """‖x / scale‖² of a tensor in float64 (scale: a power of two, 1 unless squares would over- or underflow)."""
-
-    norm2: float
-    scale: float
-
-
-def spans(size: int, chunk: int) -> list[tuple[int, int]]:
-    """(start, stop) of every chunk."""
-    return [(start, min(start + chunk, size)) for start in range(0, size, chunk)]
-
-
 def compress(name: str, source: Source, choice: Choice) -> Coded:
     """Compress one tensor so that the guarantee holds for the bytes that come back.
 
@@ -93,7 +80,11 @@ def compress(name: str, source: Source, choice: Choice) -> Coded:
     compressor = registry.by_name(choice.method).load()(**choice.options)
     guarantee = choice.guarantee
     for _ in range(TRIES):
-        coded = _code(name, source, choice, compressor.encode(source, guarantee), scan)
+        try:
+            payload = compressor.encode(source, guarantee)
+        except InvalidInput as error:
+            raise InvalidInput(f"{name}: {error}" if name else str(error)) from None
+        coded = _code(name, source, choice, payload, scan)
         reached = _reached(coded.header)
         if reached <= choice.guarantee.bound:
             return coded
@@ -184,52 +175,9 @@ def _reached(header: TensorHeader) -> float:
     return header.expected
 
 
-def scan_source(name: str, source: Source, nonfinite: str) -> Scan | None:
-    """One pass: the squared norm, or None when there are NaN or infinities and `nonfinite` is "lossless".
-
-    Raises NonFinite, with their number and the first one's place, when it is "refuse".
-    """
-    count, first, largest, squares = 0, -1, 0.0, []
-    for start, stop in spans(source.size, CHUNK):
-        bad, at, top, square = norms.scan(dtypes.widen(source.read(start, stop)))
-        first = start + at if bad and not count else first
-        count, largest = count + bad, max(largest, top)
-        squares.append(square)
-    if count and nonfinite == "refuse":
-        index = tuple(map(int, np.unravel_index(first, source.shape)))
-        raise NonFinite(
-            f"{name or 'the array'}: {count} of {source.size} values are NaN or infinite, the first at index {index}; "
-            "no bound can hold for them. Mend them, or store such tensors exactly with --nonfinite lossless"
-        )
-    if count:
-        return None
-    if largest == 0 or 1e-140 < largest < 1e140:  # then no square over- or underflows
-        return Scan(math.fsum(squares), 1.0)
-    scale = math.ldexp(1.0, max(math.frexp(largest)[1] - 1, -1022))
-    parts = (squared_norm(source.read(start, stop), scale) for start, stop in spans(source.size, CHUNK))
-    return Scan(math.fsum(parts), scale)
-
-
 def as_bytes(values: np.ndarray) -> memoryview:
     """The bytes of contiguous values, without a copy."""
     return values.view(np.uint8).data
-
-
-def squared_norm(values: np.ndarray, scale: float) -> float:
-    """‖values / scale‖² in float64 (infinite when it overflows)."""
-    with np.errstate(over="ignore"):
-        wide = values.astype(np.float64)
-        if scale != 1.0:
-            wide /= scale
-        return float(np.dot(wide, wide))
-
-
-def squared_error(values: np.ndarray, decoded: np.ndarray, scale: float) -> float:
-    """‖(decoded − values) / scale‖² in float64; infinite or NaN when `decoded` is."""
-    if scale == 1.0:
-        return norms.squared_distance(dtypes.widen(decoded), dtypes.widen(values))
-    with np.errstate(over="ignore", invalid="ignore"):
-        return squared_norm(decoded.astype(np.float64) - values.astype(np.float64), scale)
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .compressor import CHUNK
+from .distortion import scan_source
 from .dtypes import is_float
 from .errors import InvalidInput
-from .pipeline import scan_source, spans
-from .source import Source
+from .source import Source, spans
 
 BINS_PER_OCTAVE = 8
 MOST = 1 - 2.0**-20  # the loosest bound of one tensor

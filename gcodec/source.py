@@ -39,3 +39,8 @@ class ArraySource:
 
     def read(self, start: int, stop: int) -> np.ndarray:
         return self._flat[start:stop]
+
+
+def spans(size: int, chunk: int) -> list[tuple[int, int]]:
+    """(start, stop) of every chunk."""
+    return [(start, min(start + chunk, size)) for start in range(0, size, chunk)]

@@ -12,10 +12,11 @@ import numpy as np
 from .compressor import CHUNK, Compressor, Payload, TensorSpec
 from .container.reader import Record
 from .describe import method_name
+from .distortion import scan_source
 from .dtypes import narrow
 from .parallel import ordered
-from .pipeline import compressor_of, scan_source, spans
-from .source import Source
+from .pipeline import compressor_of
+from .source import Source, spans
 
 Z = 3.0902  # the 99.9 % quantile of the normal distribution
 KEPT = 1 << 26  # errors held at a time for the test of unbiasedness: of longer chunks, every so manyth coordinate

@@ -13,11 +13,12 @@ from . import dtypes
 from .container.layout import TensorHeader
 from .container.reader import Record, Stream, whole
 from .describe import describe
+from .distortion import scan_source, squared_error
 from .errors import InvalidInput
 from .limits import Limit, lower_bound, upper_bound
 from .method_checks import method_checks
 from .parallel import thread_count
-from .pipeline import decompress, scan_source, squared_error
+from .pipeline import decompress
 from .source import ArraySource, Source
 from .trials import try_seeds
 

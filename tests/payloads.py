@@ -10,8 +10,7 @@ import numpy as np
 from gcodec import dtypes
 from gcodec.compressor import Compressor, Guarantee, Payload, TensorSpec
 from gcodec.errors import Corrupt
-from gcodec.pipeline import spans
-from gcodec.source import ArraySource
+from gcodec.source import ArraySource, spans
 
 
 def encode(compressor: Compressor, x: np.ndarray, bound: float) -> tuple[Payload, list[bytes]]:

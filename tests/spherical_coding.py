@@ -5,8 +5,7 @@ import numpy as np
 from gcodec.compressor import Guarantee, Payload, TensorSpec
 from gcodec.compressors.spherical import Spherical
 from gcodec.dtypes import narrow
-from gcodec.pipeline import spans
-from gcodec.source import ArraySource
+from gcodec.source import ArraySource, spans
 
 
 def encode(x: np.ndarray, kind: str, bound: float, **options: int) -> tuple[Payload, list[bytes]]:

@@ -18,8 +18,7 @@ from gcodec.compressors.spectrum import spectrum_of
 from gcodec.compressors.tcq import Tcq
 from gcodec.errors import Corrupt, InvalidInput
 from gcodec.kernels import lowrank as kernels
-from gcodec.pipeline import spans
-from gcodec.source import ArraySource
+from gcodec.source import ArraySource, spans
 
 
 def encode(x: np.ndarray, bound: float, compressor=Klt, **options) -> tuple[Payload, list[bytes]]:

@@ -19,8 +19,7 @@ from gcodec.compressors import sparse_dithering as sd
 from gcodec.compressors.sparse_dithering import RandomSparseDithering, SparseDithering
 from gcodec.errors import Corrupt
 from gcodec.kernels import rng as counter_rng
-from gcodec.pipeline import spans
-from gcodec.source import ArraySource
+from gcodec.source import ArraySource, spans
 
 FLOATS = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
 NORMAL_999 = 3.291  # two-sided 99.9 % of the normal distribution

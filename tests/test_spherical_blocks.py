@@ -24,8 +24,7 @@ from gcodec.compressors.spherical_blocks import Rules, decode_chunk, encode_chun
 from gcodec.compressors.spherical_choice import Problem
 from gcodec.compressors.spherical_plan import Plan, lengths_of
 from gcodec.errors import Corrupt, InvalidInput
-from gcodec.pipeline import spans
-from gcodec.source import ArraySource
+from gcodec.source import ArraySource, spans
 from gcodec.theory.spherical import golomb_mean_bits
 from gcodec.trials import _unbiased, _within
 

@@ -22,8 +22,7 @@ from gcodec.compressors.trellis_search import Quantiser
 from gcodec.errors import Corrupt, InvalidInput
 from gcodec.kernels import contexts as kernels
 from gcodec.kernels.tcq import CENTROIDS, TRELLISES
-from gcodec.pipeline import spans
-from gcodec.source import ArraySource
+from gcodec.source import ArraySource, spans
 
 LABELS = [Labels(zero, index) for zero in (False, True) for index in range(len(TRELLISES))]
 

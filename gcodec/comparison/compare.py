@@ -7,9 +7,9 @@ import numpy as np
 
 from .. import dtypes
 from ..choice import choose
+from ..distortion import scan_source
 from ..errors import GcodecError, InvalidInput, NonFinite
 from ..parallel import ordered
-from ..pipeline import scan_source
 from ..policy import SMALL
 from ..source import ArraySource, Source
 from .measure import Measurement, Subject, Task, measure, tasks

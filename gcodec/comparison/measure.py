@@ -13,8 +13,9 @@ from ..baselines.baseline import Baseline
 from ..choice import choose
 from ..container.reader import Record
 from ..describe import method_name
+from ..distortion import Scan, squared_error
 from ..errors import InvalidInput
-from ..pipeline import Scan, decompress, squared_error
+from ..pipeline import decompress
 from ..source import ArraySource
 from ..theory import shannon, sphere
 from ..theory.report import BASELINE, METHOD

@@ -23,7 +23,7 @@ from .trellis import MEAN_CODES, Labels, Points
 _RANK_BITS, _MEAN_BITS = 12, 7
 _HEAD_ROOM = 256  # bits beside those of the columns
 _FREE_LEVELS, _LEVELS_PER_BYTE = 1 << 22, 1 << 7  # of the first factor: what a head of few bytes may ask of a decoder
-_FREE_PRODUCTS, _PRODUCTS_PER_BYTE = 1 << 30, 1 << 16  # of its orthonormalisation
+_FREE_PRODUCTS, _PRODUCTS_PER_BYTE = 1 << 30, 1 << 13  # of its orthonormalisation
 
 
 def _is_paid_for(width: int, rank: int, head_length: int) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import registry
 from ..comparison.measure import Subject, Task, measure
-from ..pipeline import scan_source
+from ..distortion import scan_source
 from ..source import ArraySource
 from ..theory import shannon
 from ..theory.report import METHOD

@@ -83,7 +83,8 @@ def exact_bits(nu: float, d: int) -> float:
     m = np.arange(low, high + 1, dtype=np.float64)
     ratios = np.log2((d - m[:-1]) / m[1:])
     log_choices = log2_binomial(d, low) + np.concatenate([[0.0], np.cumsum(ratios)])
-    level_sums = np.floor(0.5 * (m + np.sqrt(m * (d / nu))) * (1 + _SLACK))
+    with np.errstate(over="ignore"):  # a bound near the smallest number takes infinitely many bits
+        level_sums = np.floor(0.5 * (m + np.sqrt(m * (d / nu))) * (1 + _SLACK))
     return NORM_BITS + math.log2(d) + float(np.max(log_choices + m + level_sums))
 
 

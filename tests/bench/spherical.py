@@ -13,8 +13,7 @@ import numpy as np
 from gcodec.compressor import Guarantee, Payload, TensorSpec
 from gcodec.compressors.spherical import Spherical
 from gcodec.dtypes import narrow
-from gcodec.pipeline import spans
-from gcodec.source import ArraySource
+from gcodec.source import ArraySource, spans
 from gcodec.theory.sphere import cap_bits
 
 VECTORS = 2000
