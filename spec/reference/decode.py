@@ -244,6 +244,7 @@ class Record:
         require(self.compressor in COMPRESSORS, f"compressor, payload version {self.compressor}", "unsupported-feature")
         guarantees, compressor = COMPRESSORS[self.compressor]
         require(self.guarantee in guarantees, f"a compressor that cannot guarantee {self.guarantee}")
+        require(self.size > 0 or "exact" in guarantees, "an empty tensor that is not lossless")
         head = file.bytes(self.head_length)
         check_crc(head, self.head_crc, f"the head of {self.name!r}")
         payload = compressor(self, head)
@@ -1039,7 +1040,7 @@ class Klt:
         rank = bits.read(12) + 1
         require(rank <= min(self.height, width), "a rank above height or width")
         require(width * rank <= 2**22 + 2**7 * len(head), "more levels than the head pays for")
-        require(width * rank**2 <= 2**30 + 2**16 * len(head), "more multiplications than the head pays for")
+        require(width * rank**2 <= 2**30 + 2**13 * len(head), "more multiplications than the head pays for")
         codes = [bits.read(7)]
         for _ in range(rank - 1):
             codes.append(codes[-1] - bits.rice(0))

@@ -1,0 +1,174 @@
+"""Bad files whose container is right, all checksums included, and whose payload breaks one rule of its compressor's page."""
+
+import struct
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from cases import Bad
+from gcz import Record, bits, container, f32, f64, record, u32
+from good import flat, normal
+
+from gcodec.wire import pack_varint
+
+
+def payload(
+    name: str, about: str, message: str, base: Callable[[], Record], head: bytes | None = None,
+    chunks: Sequence[bytes] | None = None, **fields: bytes,
+) -> Bad:  # fmt: skip
+    """The record of `base` with another head, other chunks or other fields."""
+    return Bad(name, about, message, lambda: container(base().holding(head, chunks).but(**fields)))
+
+
+def stored(array: np.ndarray) -> Callable[[], Record]:
+    return lambda: record("", array, "lossless")
+
+
+def planes(*parts: bytes) -> list[bytes]:
+    """One chunk of planes that are stored as they are, or are frames already with their length."""
+    return [b"".join(parts)]
+
+
+def frame(data: bytes) -> bytes:
+    """A plane as a frame of `data`."""
+    return u32(len(data)) + data
+
+
+BYTES = stored(np.array([7, 8], np.uint8))
+ZSTD = b"\x28\xb5\x2f\xfd"
+RAW = struct.pack("<I", 1 | 2 << 3)[:3] + b"\x07\x08"  # the last block: raw, two bytes
+LOSSLESS: tuple[Bad, ...] = (
+    payload("lossless-head", "The head is not empty.", "head is not empty", BYTES, head=b"\0"),
+    payload("lossless-head-of-empty", "The head is not empty, and no chunk needs it.", "head is not empty", stored(np.empty(0, np.uint8)), head=b"\0"),
+    payload("lossless-plane-cut", "The plane reaches beyond the chunk.", "cut short", BYTES, chunks=[u32(0) + b"\x07"]),
+    payload("lossless-length-cut", "The chunk ends within a length field.", "cut short", stored(np.array([1], np.uint16)), chunks=[u32(0) + b"\x01" + b"\0\0\0"]),
+    payload("lossless-plane-missing", "The chunk lacks its last plane.", "cut short", stored(np.array([1], np.uint16)), chunks=[u32(0) + b"\x01"]),
+    payload("lossless-chunk-empty", "A chunk of no bytes.", "cut short", BYTES, chunks=[b""]),
+    payload("lossless-plane-left-over", "A byte follows the last plane.", "after the last plane", BYTES, chunks=[u32(0) + b"\x07\x08\x09"]),
+    payload("lossless-frame-beyond-chunk", "A frame's length reaches beyond the chunk.", "cut short", BYTES, chunks=[u32(12) + ZSTD + b"\x20\x02" + RAW]),
+    payload("lossless-frame-not-zstd", "A frame with another magic.", "lossless: ", BYTES, chunks=[frame(b"\x29\xb5\x2f\xfd\x20\x02" + RAW)]),
+    payload("lossless-frame-cut", "A frame that ends within its block.", "lossless: ", BYTES, chunks=[frame(ZSTD + b"\x20\x02" + RAW[:-1])]),
+    payload("lossless-frame-without-size", "A frame that does not declare its content's size.", "wrong length", BYTES, chunks=[frame(ZSTD + b"\x00\x00" + RAW)]),
+    payload("lossless-frame-of-other-size", "A frame that declares and holds three bytes where the plane has two.", "wrong length", BYTES,
+            chunks=[frame(ZSTD + b"\x20\x03" + struct.pack("<I", 1 | 3 << 3)[:3] + b"\x07\x08\x09")]),
+    payload("lossless-frame-shorter-than-declared", "A frame that declares two bytes and holds one.", "lossless: ", BYTES,
+            chunks=[frame(ZSTD + b"\x20\x02" + struct.pack("<I", 1 | 1 << 3)[:3] + b"\x07")]),
+    payload("lossless-frame-followed", "A byte follows the frame within its length.", "lossless: ", BYTES, chunks=[frame(ZSTD + b"\x20\x02" + RAW + b"\0")]),
+    payload("lossless-two-frames", "Two frames of a byte each within one length.", "wrong length", BYTES,
+            chunks=[frame(2 * (ZSTD + b"\x20\x01" + struct.pack("<I", 1 | 1 << 3)[:3] + b"\x07"))]),
+    payload("lossless-frame-skippable", "A skippable frame.", "lossless: ", BYTES, chunks=[frame(b"\x50\x2a\x4d\x18" + u32(2) + b"\x07\x08")]),
+    payload("lossless-frame-dictionary", "A frame that asks for dictionary 7.", "lossless: ", BYTES, chunks=[frame(ZSTD + b"\x21\x07\x02" + RAW)]),
+    payload("lossless-frame-window", "A frame with a window of 2²⁸ bytes.", "lossless: ", BYTES, chunks=[frame(ZSTD + b"\x80\x90" + u32(2) + RAW)]),
+    payload("lossless-frame-reserved-bit", "A frame with the reserved bit of its descriptor set.", "lossless: ", BYTES, chunks=[frame(ZSTD + b"\x28\x02" + RAW)]),
+    payload("lossless-frame-block-reserved", "A frame with a block of the reserved type.", "lossless: ", BYTES,
+            chunks=[frame(ZSTD + b"\x20\x02" + struct.pack("<I", 1 | 3 << 1 | 2 << 3)[:3] + b"\x07\x08")]),
+    payload("lossless-bool-2", "A bool that is neither 0 nor 1.", "neither 0 nor 1", stored(np.array([True, False])), chunks=[u32(0) + b"\x01\x02"]),
+)  # fmt: skip
+
+
+def example() -> Record:
+    """The worked example of 02: levels 3, −1, 0, 0; zero bitmap 100101, signs 01, r = 000000, codes 001 and 1."""
+    return record("", flat(3, -1, 0, 0.5), "sd", 0.1)
+
+
+def unbiased() -> Record:
+    return record("", normal(30), "rsd", 0.25, seed=5)
+
+
+NOT_SD = "sparse dithering: "
+CODE = NOT_SD + "the bits"
+SPARSE_DITHERING = (
+    payload("sd-head-empty", "A head of no bytes.", NOT_SD + "a head of 0", example, head=b""),
+    payload("sd-head-of-5", "A head of five bytes.", NOT_SD + "a head of 5", example, head=f32(1) + b"\0"),
+    payload("sd-scale-0", "A scale of 0.", NOT_SD + "the scale", example, head=f32(0)),
+    payload("sd-scale-negative", "A negative scale.", NOT_SD + "the scale", example, head=f64(-1)),
+    payload("sd-scale-infinite", "An infinite scale.", NOT_SD + "the scale", example, head=f32(float("inf"))),
+    payload("sd-scale-nan", "A scale that is NaN.", NOT_SD + "the scale", example, head=f64(float("nan"))),
+    payload("sd-scale-subnormal", "A scale that is a subnormal binary32.", NOT_SD + "the scale", example, head=u32(0x007FFFFF)),
+    payload("sd-chunk-empty", "A chunk of no bytes.", CODE, example, chunks=[b""]),
+    payload("sd-zeros-above-values", "More zeros than values.", CODE, example, chunks=[b"\xff" * 9]),
+    payload("sd-bitmap-other-string", "The bits of the bitmap are another number of its interval than the one due.", CODE, example,
+            chunks=[bits("100110 01 000000 001 1")]),
+    payload("sd-cut-in-bitmap", "The chunk ends within the zero bitmap.", CODE, lambda: record("", normal(60), "sd", 0.3), chunks=[b"\x50\x12"]),
+    payload("sd-cut-in-levels", "The chunk ends within the levels.", CODE, example, chunks=[bits("100101 01 000000 00")]),
+    payload("sd-rice-parameter-54", "A Rice parameter of 54.", CODE, example, chunks=[bits("100101 01 110110" + 2 * ("1" + 54 * "0"))]),
+    payload("sd-level-above-2-53", "A level of 2⁵³ + 1.", CODE, example, chunks=[bits("100101 01 110101 01" + 53 * "0" + "1" + 53 * "0")]),
+    payload("sd-filling-not-0", "The last filling bit is 1.", CODE, example, chunks=[bits("100101 01 000000 001 1 000001")]),
+    payload("sd-byte-left-over", "A byte follows the filling.", CODE, example, chunks=[bits("100101 01 000000 001 1") + b"\0"]),
+    payload("rsd-head-of-3", "A head of three bytes.", NOT_SD + "a head of 3", unbiased, head=bytes(3)),
+    payload("rsd-chunk-cut", "A chunk without its last byte.", CODE, unbiased, chunks=[unbiased().chunks[0][:-1]]),
+    payload("rsd-byte-left-over", "A byte follows the filling.", CODE, unbiased, chunks=[unbiased().chunks[0] + b"\0"]),
+    payload("rsd-guarantee-alpha", "rsd with the guarantee alpha, which it does not give.", "cannot guarantee alpha", unbiased, guarantee=b"\x01", expected=b""),
+)  # fmt: skip
+
+
+def one_block() -> Record:
+    """The worked example of 04 for one block: index 110 0000, exponent 177, mantissa 10000101; modulus 28, spare 4."""
+    return record("", flat(3, -1, 0.5), "sc", 0.1)
+
+
+def one_block_f64() -> Record:
+    return record("", flat(3, -1, 0.5, dtype=np.float64), "sc", 0.1)
+
+
+def many_values() -> Record:
+    """A shape that one block cannot have, in one chunk."""
+    return one_block().but(dims=pack_varint(65537), chunk=pack_varint(65537))
+
+
+def two_chunks() -> Record:
+    base = record("", flat(3, -1, 0.5), "sd", 0.1, chunk=2)
+    return base.but(compressor=b"\x04").holding(b"\x13", [bits("110 0000 010110001 10000101")] * 2)
+
+
+def blocks() -> Record:
+    return record("", normal(24, 20), "sc", 0.2)
+
+
+def unbiased_blocks() -> Record:
+    return record("", normal(200), "sc:omega", 0.5, seed=10)
+
+
+def plan(
+    start: int = 0x80, seed: bytes = b"", length: int = 4, exponent: int = 2, step: float = 0.5, spread: float = 0.7,
+    classes: bytes = b"\x01\x11\xf4\x2d\x00",
+) -> bytes:  # fmt: skip
+    """The head of blocks of 4 values, with one class, and of 2 values, with none."""
+    return bytes([start]) + seed + struct.pack("<Bhff", length, exponent, step, spread) + classes
+
+
+RANGE, TOO_SHORT = "out of range", "too short"
+SPHERICAL = (
+    payload("sc-head-empty", "A head of no bytes.", "head is empty", one_block, head=b""),
+    payload("sc-head-121", "A first byte that no payload has.", "head cannot be right", one_block, head=b"\x79"),
+    payload("sc-head-left-over", "A byte after the modulus of one block without a seed.", "head cannot be right", one_block, head=b"\x13\x00"),
+    payload("sc-seed-missing", "One block with a seed of no bytes.", "head cannot be right", one_block, head=b"\x78\x13"),
+    payload("sc-seed-ends-in-0", "One block whose seed ends with a byte of 0.", "head cannot be right", one_block, head=b"\x78\x13\x05\x00"),
+    payload("sc-seed-of-9", "One block with a seed of nine bytes.", "head cannot be right", one_block, head=b"\x78\x13" + 9 * b"\x01"),
+    payload("sc-modulus-120", "A modulus of code 120.", "head cannot be right", one_block, head=b"\x78\x78\x01"),
+    payload("sc-one-block-too-large", "One block of 65537 values.", "of this size", many_values),
+    payload("sc-one-block-two-chunks", "One block in a tensor of two chunks.", "of this size", two_chunks),
+    payload("sc-one-block-empty", "A chunk of no bytes.", "index", one_block, chunks=[b""]),
+    payload("sc-one-block-cut-in-index", "The bits end within the quotient.", "index", one_block, chunks=[b"\xff"]),
+    payload("sc-one-block-mantissa-short", "A mantissa of 7 bits.", "wrong length", one_block, chunks=[bits("1110 0000 010110001 1000010")]),
+    payload("sc-one-block-mantissa-long", "A mantissa of 53 bits.", "wrong length", one_block, chunks=[bits("111110 0000 010110001" + 53 * "1")]),
+    payload("sc-one-block-quotient-256", "A quotient of 256.", "index", one_block, chunks=[bits(256 * "1" + "0 0000 010110001 10000101")]),
+    payload("sc-one-block-too-long", "A chunk of 65 bytes.", "of this size", one_block, chunks=[bits("0" * 520)]),
+    payload("sc-one-block-exponent", "An exponent of 1101.", "", one_block_f64, chunks=[bits("110 0000 100010101101 " + 13 * "0")]),
+    payload("sc-blocks-seed-of-9", "A seed of nine bytes.", RANGE, blocks, head=plan(0x89, 9 * b"\x01")),
+    payload("sc-blocks-seed-ends-in-0", "A seed that ends with a byte of 0.", RANGE, blocks, head=plan(0x82, b"\x01\x00")),
+    payload("sc-blocks-length-0", "Blocks of no values.", RANGE, blocks, head=plan(length=0)),
+    payload("sc-blocks-length-129", "Blocks of 129 values.", RANGE, blocks, head=plan(length=129, classes=bytes(10))),
+    payload("sc-blocks-exponent", "An exponent of −1101.", RANGE, blocks, head=plan(exponent=-1101)),
+    payload("sc-blocks-step-0", "A step of 0.", RANGE, blocks, head=plan(step=0)),
+    payload("sc-blocks-spread-nan", "A spread that is NaN.", RANGE, blocks, head=plan(spread=float("nan"))),
+    payload("sc-blocks-classes-16", "16 classes of a length.", "16 classes", blocks, head=plan(classes=b"\x10" + 16 * b"\x11\xf4\x2d" + b"\0")),
+    payload("sc-blocks-class-modulus", "A class whose modulus has the code 120.", RANGE, blocks, head=plan(classes=b"\x01\x78\xf4\x2d\0")),
+    payload("sc-blocks-class-scale-0", "A class of scale 0.", RANGE, blocks, head=plan(classes=b"\x01\x11\0\0\0")),
+    payload("sc-blocks-class-scale-infinite", "A class of infinite scale.", RANGE, unbiased_blocks,
+            head=plan(0x90, classes=b"\x01\x11" + f32(float("inf")) + b"\0")),
+    payload("sc-blocks-head-cut", "The head ends before its last length's classes.", TOO_SHORT, blocks, head=plan()[:-1]),
+    payload("sc-blocks-head-left-over", "A byte follows the classes.", "left over", blocks, head=plan() + b"\0"),
+    payload("sc-blocks-chunk-long", "A chunk with more bytes than the range coder takes.", "chunk's data", blocks, chunks=[blocks().chunks[0] + bytes(40)]),
+)  # fmt: skip
+
+BAD_PAYLOADS: tuple[Bad, ...] = LOSSLESS + SPARSE_DITHERING + SPHERICAL

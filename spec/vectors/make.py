@@ -1,0 +1,123 @@
+"""Writes the vectors that are missing, each with its JSON, and the README.
+
+    python spec/vectors/make.py [--replace PATTERN]
+
+A file of a released format is never changed: what is there stays, unless its path (`good/sd-*`) is asked to be replaced.
+Encoders may change, so a good vector that is made again may differ in its bytes; each is decoded for ever.
+"""
+
+import argparse
+import hashlib
+import json
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from bad_container import BAD_CONTAINERS
+from bad_payloads import BAD_PAYLOADS
+from bad_trellis import BAD_TRELLIS
+from cases import Bad, Good
+from good import GOOD
+from good_trellis import TRELLIS
+from unsupported import UNSUPPORTED
+
+from gcodec.api import read_tensor
+from gcodec.container.layout import KINDS, TensorHeader
+from gcodec.container.reader import RandomAccess, Stream
+from gcodec.describe import method_name
+from gcodec.errors import GcodecError
+
+HERE = Path(__file__).parent
+MOST_BYTES = 2047
+INTRODUCTION = """# Vectors
+
+Small files that a decoder can be tried on. Beside each is a JSON: `about` it, the file's `sha256`, and what a reader must
+find. A file in `good/` decodes to its `tensors`, in this order: `name`, `dtype`, `shape` and `values`, the little-endian
+bytes of all values in C order, as hexadecimal; how they were coded stands in `method`, `guarantee`, `bound`, `options` of
+the encoder and `chunk`, and `meta` is the file's META. A file in `bad/` breaks one rule, the one it is named after, and all else in it
+is right, checksums included unless they are the cause; `error` is the code of [format.md](../format.md) §8 that a reader
+reports when it goes through the whole file and decodes every tensor. A file in `unsupported/` is a good one of a later version: a reader of
+this version refuses it with `error`, and where only one record is of a later version, its `tensors` are the others, which can
+still be read through the index.
+
+The files were written once, by `make.py`, and do not change.
+"""
+
+
+def expected(header: TensorHeader, values: np.ndarray, options: dict) -> dict:
+    """What the JSON says of one tensor."""
+    entry = {"name": header.name, "dtype": header.spec.dtype.name, "shape": list(header.spec.shape)}
+    entry |= {"method": method_name(header), "guarantee": header.guarantee.kind}
+    if header.guarantee.kind != KINDS[0]:
+        entry["bound"] = header.guarantee.bound
+    if options:
+        entry["options"] = options
+    return entry | {"chunk": header.chunk, "values": values.astype(values.dtype.newbyteorder("<")).tobytes().hex()}
+
+
+def describe_good(case: Good, data: bytes) -> dict:
+    """The JSON of a good file, with what it decodes to."""
+    stream = Stream(BytesIO(data))
+    tensors = [expected(record.header, read_tensor(record, 1), case.options) for record in stream]
+    return ({"meta": stream.meta} if stream.meta else {}) | {"tensors": tensors}
+
+
+def describe_refused(case: Bad, data: bytes) -> dict:
+    """The JSON of a bad or unsupported file; checks that it is refused for the reason that its author had in mind."""
+    try:
+        for record in Stream(BytesIO(data)):
+            read_tensor(record, 1)
+    except GcodecError as error:
+        if error.code != case.error or case.message not in str(error):
+            raise AssertionError(
+                f"{case.path}: {error.code}: {error}, but {case.error}: {case.message} is meant"
+            ) from None
+    else:
+        raise AssertionError(f"{case.path}: is accepted")
+    entry: dict = {"error": case.error}
+    if case.readable:
+        access = RandomAccess(BytesIO(data), len(data))
+        records = [access.record(name) for name in case.readable]
+        entry["tensors"] = [expected(record.header, read_tensor(record, 1), {}) for record in records]
+    return entry
+
+
+def write(case: Good | Bad) -> None:
+    data = case.data()
+    if len(data) > MOST_BYTES:
+        raise AssertionError(f"{case.path}: {len(data)} bytes")
+    found = describe_good(case, data) if isinstance(case, Good) else describe_refused(case, data)
+    path = HERE / f"{case.path}.gcz"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+    entry = {"about": case.about, "sha256": hashlib.sha256(data).hexdigest()} | found
+    path.with_suffix(".json").write_text(json.dumps(entry, indent=1, ensure_ascii=False) + "\n")
+
+
+def readme() -> Iterator[str]:
+    yield INTRODUCTION
+    for folder in ("good", "bad", "unsupported"):
+        yield f"\n## {folder}\n\n| file | bytes | |\n|---|---|---|\n"
+        for path in sorted((HERE / folder).glob("*.gcz")):
+            entry = json.loads(path.with_suffix(".json").read_text())
+            error = f"*{entry['error']}*: " if "error" in entry else ""
+            yield f"| [{path.stem}]({folder}/{path.name}) | {path.stat().st_size} | {error}{entry['about']} |\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Writes the vectors that are missing, and the README.")
+    parser.add_argument("--replace", metavar="PATTERN", default="", help="also those that match, such as 'good/sd-*'")
+    pattern = parser.parse_args().replace
+    cases = [*GOOD, *TRELLIS, *BAD_CONTAINERS, *BAD_PAYLOADS, *BAD_TRELLIS, *UNSUPPORTED]
+    if len({case.path for case in cases}) != len(cases):
+        raise AssertionError("two vectors have one name")
+    for case in cases:
+        if fnmatch(case.path, pattern) or not (HERE / f"{case.path}.gcz").exists():
+            write(case)
+    (HERE / "README.md").write_text("".join(readme()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""Small containers that ask for much: memory, time or depth. All checksums are right."""
+
+import struct
+from dataclasses import dataclass, replace
+from zlib import crc32
+
+import numpy as np
+from vectors import gcz
+
+from gcodec.container.layout import Frame, pack_block
+from gcodec.wire import pack_text, pack_varint
+
+MOST = 1 << 20  # values of a chunk
+
+
+@dataclass(frozen=True)
+class Hostile:
+    """An input, the outcome that it must have (or one of several), and the bytes that it may decode to."""
+
+    name: str
+    data: bytes
+    outcome: str  # "values", or codes of errors
+    decoded: int = 0
+
+
+def base(method: str = "sd", bound: float = 0.1) -> gcz.Record:
+    return gcz.record("", np.array([3, -1, 0, 0.5], np.float32), method, bound)
+
+
+def sized(record: gcz.Record, *dims: int, chunk: int = MOST) -> gcz.Record:
+    """The record with another shape."""
+    return record.but(ndim=pack_varint(len(dims)), dims=b"".join(map(pack_varint, dims)), chunk=pack_varint(chunk))
+
+
+def zeros(method: str, head: bytes, chunk: bytes, chunks: int) -> gcz.Record:
+    """float32 zeros: chunks of 2²⁰ values from a few bytes each."""
+    crc = crc32(bytes(4 * MOST))
+    record = replace(base(method, 0.0 if method == "lossless" else 0.1), decoded=(crc,) * chunks)
+    return sized(record.holding(head, [chunk] * chunks), chunks * MOST)
+
+
+def zero_planes() -> bytes:
+    import zstandard
+
+    frame = zstandard.ZstdCompressor(level=1).compress(bytes(MOST))
+    return (gcz.u32(len(frame)) + frame) * 4
+
+
+def all_zero_bitmap() -> bytes:
+    """sd's code of 2²⁰ zeros."""
+    record = gcz.record("", np.append(np.zeros(MOST, np.float32), np.float32(1)), "sd", 0.1, chunk=MOST)
+    return record.chunks[0]
+
+
+def meta(text: bytes) -> bytes:
+    return gcz.container(pack_block(b"META", text))
+
+
+def many_records(record: gcz.Record, count: int) -> bytes:
+    return gcz.container(*(record.but(name=pack_text(str(i))) for i in range(count)))
+
+
+def noise(size: int) -> bytes:
+    return np.random.default_rng(0).bytes(size)
+
+
+def cases() -> list[Hostile]:
+    scalar = np.float32(1)
+    return [
+        Hostile("JSON of many brackets", meta(b"[" * 65000), "corrupt"),
+        Hostile("JSON of many objects", meta(b'{"a":' * 12000 + b"1" + b"}" * 12000), "corrupt"),
+        Hostile("JSON of many lists", meta(b'{"a":[' + b"[]," * 21000 + b"[]]}"), "values"),
+        Hostile("JSON of a long number", meta(b'{"bytes":' + b"9" * 60000 + b"}"), "corrupt"),
+        Hostile("JSON of a number beyond floats", meta(b'{"bytes":0,"x":1e99999}'), "values"),
+        Hostile("index of many entries", gcz.container(index=pack_varint(30000) + b"\0\0" * 30000), "corrupt"),
+        Hostile("header of 16 MiB declared", gcz.container()[:16] + Frame(b"TENS", 1 << 24, 0).pack(), "truncated"),
+        Hostile("body of 2⁶² bytes declared", gcz.container()[:16] + pack_block(b"skip", b"", 1 << 62), "truncated"),
+        Hostile("head of 64 MiB declared", head_declared(), "truncated"),
+        Hostile("2⁴⁷ values declared", gcz.container(sized(base(), 2**47)), "corrupt"),
+        Hostile("a table of 7000 chunks of one value", gcz.container(one_value_chunks(7000)), "corrupt"),
+        Hostile("1 GiB declared, nothing decodes", gcz.container(zeros("sd", b"", b"", 256)), "corrupt"),
+        Hostile("4 TiB declared", gcz.container(sized(zeros("sd", b"", b"", 6000), 6000 * MOST)), "limit"),
+        Hostile("2²⁰ values from no bytes", gcz.container(zeros("sd", base().head, b"", 1)), "corrupt"),
+        Hostile("2²⁰ values of lossless from no bytes", gcz.container(zeros("lossless", b"", b"", 1)), "corrupt"),
+        Hostile("zeros of sd", gcz.container(zeros("sd", base().head, all_zero_bitmap(), 8)), "values", 8 * 4 * MOST),
+        Hostile("zeros of lossless", gcz.container(zeros("lossless", b"", zero_planes(), 8)), "values", 8 * 4 * MOST),
+        Hostile("noise for sd", gcz.container(sized(base().holding(chunks=[noise(60000)]), MOST)), "corrupt"),
+        Hostile("noise for sc of long blocks", gcz.container(spherical(128)), "corrupt"),
+        Hostile("noise for sc of single values", gcz.container(spherical(1)), "checksum"),
+        Hostile("klt of a high rank", gcz.container(high_rank(4096, 1000)), "limit or corrupt"),
+        Hostile("ecsq's classes of 2²⁸ columns", gcz.container(long_row("ecsq", 1 << 28)), "limit or corrupt"),
+        Hostile("dither's classes of 2²⁷ columns", gcz.container(long_row("dither", 1 << 27)), "limit or corrupt"),
+        Hostile("many empty records", many_records(gcz.record("", np.empty(0, np.float32), "lossless"), 800), "values"),
+        Hostile("many records", many_records(gcz.record("", scalar, "sd", 0.1), 550), "values"),
+        Hostile("a name of 65535 bytes", gcz.container(base().but(name=pack_text("n" * 32000))), "values"),
+    ]
+
+
+def head_declared() -> bytes:
+    """A head of 2²⁶ bytes of which none is there."""
+    record = base().but(head_length=pack_varint(1 << 26))
+    block = record.pack(body_length=(1 << 26) + len(record.chunks[0]))
+    return gcz.container()[:16] + block
+
+
+def one_value_chunks(count: int) -> gcz.Record:
+    record = replace(base(), decoded=(0,) * count).holding(chunks=[b""] * count)
+    return sized(record, count, chunk=1)
+
+
+def spherical(length: int) -> gcz.Record:
+    """2²⁰ values of sc from noise: blocks of a power of two of values, one class for every length."""
+    classes = b"\x01\x40\xff\xff" * (length.bit_length() - 1)
+    head = struct.pack("<BBhff", 0x80, length, 0, 1.0, 1.0)
+    record = base().but(compressor=b"\x04").holding(head + classes, [noise(60000)])
+    return sized(record, MOST)
+
+
+def high_rank(side: int, rank: int) -> gcz.Record:
+    """A square matrix of klt whose first factor is one of few bytes, and would take long to make orthonormal."""
+    head = gcz.bits(f"1 001 001110101001 100000000000 0 0 {rank - 1:012b} 0100111" + "1" * (rank - 1))
+    record = gcz.record("", np.array([[1, 2], [2, 4]], np.float32), "klt", 0.1)
+    chunk = MOST // side * side
+    chunks = -(-side * side // chunk)
+    return sized(replace(record, decoded=(0,) * chunks).holding(head, [noise(9)] * chunks), side, side, chunk=chunk)
+
+
+def long_row(method: str, width: int) -> gcz.Record:
+    """A vector whose values have a class each in the head, of equal numbers, which cost no bits."""
+    step = "111100100110 100000000000"
+    fields = f"{step} 0 01 00000" if method == "ecsq" else f"00 0000 {step} 01 00000"
+    head = gcz.bits(fields) + gcz.bits("00 00101 000 00000") + gcz.u32(1 << 16)
+    chunks = width // MOST
+    record = replace(base(method), decoded=(0,) * chunks)
+    return sized(record.holding(head, [noise(9)] * chunks), width)

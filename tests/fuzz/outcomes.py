@@ -1,0 +1,29 @@
+"""Prints what mutated payloads decode to, a line each: the same on every machine, and however numba is set up.
+
+    NUMBA_DISABLE_JIT=1 python tests/fuzz/outcomes.py FIRST LAST [METHOD]
+
+A line is `crash` and the error when it is none of gcodec's, as with NUMBA_BOUNDSCHECK=1 where a kernel leaves an array.
+"""
+
+import random
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+
+from fuzz.engine import mutant  # noqa: E402
+from fuzz.oracle import decoded  # noqa: E402
+
+
+def lines(first: int, last: int, method: str = "") -> list[str]:
+    found = []
+    for number in range(first, last):
+        try:
+            found.append(decoded(mutant(random.Random(number), method).data))
+        except Exception as error:
+            found.append(f"crash {type(error).__name__}: {error}")
+    return found
+
+
+if __name__ == "__main__":
+    print("\n".join(lines(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])))

@@ -1,0 +1,100 @@
+"""The grammar of spec/gcodec.ksy, compiled by Kaitai Struct, reads the vectors as they are meant.
+
+Needs node, npm's kaitai-struct-compiler (found from the project's folder or by NODE_PATH), and PyPI's kaitaistruct and pyyaml.
+"""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from vectors import FOLDER, vectors
+
+kaitaistruct = pytest.importorskip("kaitaistruct")
+yaml = pytest.importorskip("yaml")
+GRAMMAR = FOLDER.parent / "gcodec.ksy"
+STRUCTURE = (
+    "magic",
+    "empty",
+    "header",
+    "block",
+    "meta-body",
+    "record",
+    "index",
+    "footer",
+)  # beginnings of vectors' names
+BEYOND = [
+    "block-type-digit",
+    "footer-offset",
+    "index-missing-entry",
+    "index-name",
+    "index-name-twice",
+    "index-of-too-many",
+    "index-offset",
+    "index-order",
+    "record-2-48-beside-zero",
+    "record-2-48-values",
+    "record-attributes-array",
+    "record-attributes-cut",
+    "record-attributes-equal-keys",
+    "record-empty-of-sd",
+    "record-empty-with-chunk",
+    "record-guarantee-exact-of-sd",
+    "record-guarantee-not-of-method",
+    "record-sd-of-int32",
+    "record-shape-beyond-table",
+]  # rules that bind fields to each other, and JSON
+COMPILE = """
+const compiler = require("kaitai-struct-compiler");
+const grammar = JSON.parse(require("fs").readFileSync(0));
+Promise.resolve(compiler.compile ? compiler.compile("python", grammar) : new compiler().compile("python", grammar))
+  .then(files => process.stdout.write(JSON.stringify(files)), error => { console.error(String(error)); process.exit(1); });
+"""
+
+
+@pytest.fixture(scope="module")
+def parse():
+    """bytes → the parsed container; raises what Kaitai's runtime raises."""
+    node = shutil.which("node")
+    root = Path(__file__).parents[1]
+    if (
+        not node
+        or subprocess.run([node, "-e", 'require("kaitai-struct-compiler")'], cwd=root, capture_output=True).returncode
+    ):
+        pytest.skip("npm's kaitai-struct-compiler is not there")
+    grammar = json.dumps(yaml.safe_load(GRAMMAR.read_text()))
+    done = subprocess.run([node, "-e", COMPILE], cwd=root, input=grammar, capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    module: dict = {"__name__": "gcodec_grammar"}
+    exec(compile(json.loads(done.stdout)["gcodec.py"], "gcodec.py", "exec"), module)
+    return module["Gcodec"].from_bytes
+
+
+@pytest.mark.parametrize("vector", vectors("good"), ids=str)
+def test_good(parse, vector):
+    file = parse(vector.data)
+    records = [block for block in file.blocks if block.kind == "TENS"]
+    for block, about in zip(records, vector.about["tensors"], strict=True):
+        record = block.header
+        assert record.name.value == about["name"]
+        assert record.dtype.name == about["dtype"]
+        assert [n.value for n in record.dims] == about["shape"]
+        assert record.compressor.name == about["method"]
+        assert record.guarantee.name == about["guarantee"]
+        assert about["guarantee"] == "exact" or record.bound == about["bound"]
+        assert record.chunk.value == about["chunk"]
+        assert len(block.body.head) + sum(map(len, block.body.chunks)) == block.len_body
+    index = file.blocks[-1].header
+    assert [entry.name.value for entry in index.entries] == [about["name"] for about in vector.about["tensors"]]
+
+
+def test_bad_structure_is_refused(parse):
+    for vector in vectors("bad"):
+        if (
+            vector.path.stem.startswith(STRUCTURE)
+            and vector.path.stem not in BEYOND
+            and vector.about["error"] != "checksum"
+        ):
+            with pytest.raises((kaitaistruct.KaitaiStructError, EOFError, UnicodeDecodeError)):
+                parse(vector.data)

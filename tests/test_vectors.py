@@ -1,0 +1,76 @@
+"""The vectors of spec/vectors: every good file decodes to the bits that its JSON states, every other is refused by name."""
+
+import hashlib
+import re
+from io import BytesIO
+
+import pytest
+from vectors import FOLDER, stated, tensors, vectors
+
+from gcodec import registry
+from gcodec.api import Archive
+from gcodec.container.reader import Stream
+from gcodec.errors import GcodecError
+
+REFUSED = vectors("bad") + vectors("unsupported")
+EVERY = vectors("good") + REFUSED
+
+
+@pytest.mark.parametrize("vector", EVERY, ids=str)
+def test_files_are_small_and_never_change(vector):
+    assert len(vector.data) < 2048
+    assert hashlib.sha256(vector.data).hexdigest() == vector.about["sha256"]
+
+
+@pytest.mark.parametrize("vector", vectors("good"), ids=str)
+def test_good(vector):
+    assert tensors(vector.data) == stated(vector.about)
+    with Archive(BytesIO(vector.data)) as archive:
+        assert [archive[name].tobytes() for name in archive] == [values for *_, values in stated(vector.about)]
+        assert archive.meta == vector.about.get("meta", {})
+
+
+@pytest.mark.parametrize("vector", vectors("good"), ids=str)
+def test_good_says_how_it_was_coded(vector):
+    for record, about in zip(Stream(BytesIO(vector.data)), vector.about["tensors"], strict=True):
+        header = record.header
+        assert registry.by_id(header.compressor).name == about["method"]
+        assert (header.guarantee.kind, header.guarantee.bound) == (about["guarantee"], about.get("bound", 0.0))
+        assert header.chunk == about["chunk"]
+
+
+@pytest.mark.parametrize("vector", REFUSED, ids=str)
+def test_refused(vector):
+    with pytest.raises(GcodecError) as caught:
+        tensors(vector.data)
+    assert caught.value.code == vector.about["error"]
+
+
+@pytest.mark.parametrize("vector", [v for v in vectors("unsupported") if "tensors" in v.about], ids=str)
+def test_records_beside_an_unsupported_one_are_read(vector):
+    with Archive(BytesIO(vector.data)) as archive:
+        for name, dtype, shape, values in stated(vector.about):
+            array = archive[name]
+            assert (array.dtype.name, array.shape, array.tobytes()) == (dtype, shape, values)
+
+
+@pytest.mark.parametrize("method", [entry.name for entry in registry.ENTRIES])
+def test_every_method_has_good_and_bad_files(method):
+    good = [v for v in vectors("good") if any(t["method"] == method for t in v.about["tensors"])]
+    bad = [v for v in vectors("bad") if v.path.stem.startswith(f"{method}-")]
+    assert len(good) >= 4 and len(bad) >= 3
+
+
+def test_folders_hold_what_their_names_say():
+    assert {v.about["error"] for v in vectors("bad")} == {"not-gcodec", "truncated", "checksum", "corrupt"}
+    assert {v.about["error"] for v in vectors("unsupported")} == {"unsupported-version", "unsupported-feature"}
+    assert len(vectors("unsupported")) >= 5
+    assert {path.suffix for path in FOLDER.glob("*/*") if path.parent.name != "__pycache__"} == {".gcz", ".json"}
+    assert len(list(FOLDER.glob("*/*.json"))) == len(EVERY)
+
+
+def test_readme_lists_exactly_the_files():
+    listed = re.findall(r"^\| \[[^]]*\]\(([^)]*)\) \| (\d+) \| (.*) \|$", (FOLDER / "README.md").read_text(), re.M)
+    assert [path for path, *_ in listed] == [f"{v.path.parent.name}/{v.path.name}" for v in EVERY]
+    for (_, size, text), vector in zip(listed, EVERY, strict=True):
+        assert int(size) == len(vector.data) and text.endswith(vector.about["about"])

@@ -1,0 +1,52 @@
+"""The vectors of spec/vectors, as the tests use them. Nothing here writes."""
+
+import importlib
+import json
+import sys
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+
+from gcodec.api import read_tensor
+from gcodec.container.reader import Stream
+
+FOLDER = Path(__file__).parents[1] / "spec" / "vectors"
+sys.path.append(str(FOLDER))
+gcz = importlib.import_module("gcz")  # containers in pieces
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A file, what its JSON says of it, and its folder: good, bad or unsupported."""
+
+    path: Path
+    about: dict
+
+    @property
+    def data(self) -> bytes:
+        return self.path.read_bytes()
+
+    def __str__(self) -> str:
+        return f"{self.path.parent.name}/{self.path.stem}"
+
+
+@cache
+def vectors(folder: str) -> tuple[Vector, ...]:
+    paths = sorted((FOLDER / folder).glob("*.gcz"))
+    return tuple(Vector(path, json.loads(path.with_suffix(".json").read_text())) for path in paths)
+
+
+def tensors(data: bytes, threads: int = 1, limit: int | None = None) -> list[tuple[str, str, tuple[int, ...], bytes]]:
+    """(name, dtype, shape, little-endian bytes) of each tensor of a container, read from the start to the end."""
+    found = []
+    for record in Stream(BytesIO(data)):
+        array = read_tensor(record, threads, limit)
+        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        found.append((record.header.name, array.dtype.name, array.shape, little.tobytes()))
+    return found
+
+
+def stated(about: dict) -> list[tuple[str, str, tuple[int, ...], bytes]]:
+    """The same as a JSON says it."""
+    return [(t["name"], t["dtype"], tuple(t["shape"]), bytes.fromhex(t["values"])) for t in about["tensors"]]
