@@ -32,6 +32,10 @@ CHUNK = 1 << 20  # the most values that a chunk may hold
 Decode = Callable[[bytes, int, int], np.ndarray]
 
 
+class TooFine(Exception):
+    """A bound asks for finer steps than a compressor's format has; its caller then stores the tensor exactly."""
+
+
 @dataclass(frozen=True)
 class Guarantee:
     """What is promised of the decoded tensor x̂, in its own dtype.
@@ -84,7 +88,7 @@ class Compressor(ABC):
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
         """Choose parameters for a non-empty, finite tensor with a non-zero value.
 
-        Raises InvalidInput for a tensor, a bound or an option that it is not made for.
+        Raises InvalidInput for a tensor, a bound or an option that it is not made for, and TooFine.
         """
 
     @classmethod

@@ -35,25 +35,29 @@ def ordered(
     if threads == 1:
         yield from map(function, items)
         return
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Result]] = deque()
-        iterator = iter(items)
-        failure: Exception | None = None
-        try:
-            while failure is None:
-                try:
-                    waiting.append(pool.submit(function, next(iterator)))
-                except StopIteration:
-                    break
-                except Exception as error:
-                    failure = error
-                if len(waiting) > threads:
-                    yield waiting.popleft().result()
-            while waiting:
+    pool = ThreadPoolExecutor(threads)
+    waiting: deque[Future[Result]] = deque()
+    iterator = iter(items)
+    failure: Exception | None = None
+    try:
+        while failure is None:
+            try:
+                waiting.append(pool.submit(function, next(iterator)))
+            except StopIteration:
+                break
+            except Exception as error:
+                failure = error
+            if len(waiting) > threads:
                 yield waiting.popleft().result()
-            if failure is not None:
-                raise failure
-        finally:
-            for future in waiting:
-                if not future.cancel() and future.exception() is None:
-                    discard(future.result())
+        while waiting:
+            yield waiting.popleft().result()
+        if failure is not None:
+            raise failure
+    except KeyboardInterrupt:
+        waiting.clear()  # whoever interrupts does not want to wait for them
+        raise
+    finally:
+        for future in waiting:
+            if not future.cancel() and future.exception() is None:
+                discard(future.result())
+        pool.shutdown(wait=False, cancel_futures=True)

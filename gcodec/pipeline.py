@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 
 from . import dtypes, registry
-from .compressor import Compressor, Decode, Guarantee, Payload, TensorSpec
+from .compressor import Compressor, Decode, Guarantee, Payload, TensorSpec, TooFine
 from .container.layout import Chunk, TensorHeader
 from .container.reader import Record
 from .distortion import Scan, scan_source, squared_error
@@ -22,6 +22,8 @@ from .parallel import ordered
 from .source import Source, spans
 from .wire import crc32
 
+FINEST = {np.dtype(np.float64): 2.0**-100}  # bounds below are met by the tensor itself, in fewer bits than by levels
+FINEST_OF_OTHERS = 2.0**-50
 TRIES = 4  # with a tightened bound, before a tensor is stored exactly
 SPOOL = 1 << 26  # coded bytes of one tensor kept in memory before they go to a temporary file
 FREE_LIMIT, LIMIT_RATIO = 1 << 30, 1 << 15  # decoded bytes that any record may have, and those per coded byte
@@ -54,6 +56,11 @@ class Coded:
         while piece := self.body.read(1 << 20):
             yield piece
 
+    @property
+    def size(self) -> int:
+        """Bytes of header and body."""
+        return len(self.header.pack()) + self.header.body_length
+
     def close(self) -> None:
         self.body.close()
 
@@ -67,21 +74,23 @@ class Coded:
 def compress(name: str, source: Source, choice: Choice) -> Coded:
     """Compress one tensor so that the guarantee holds for the bytes that come back.
 
-    Dtypes without a bound, empty and all-zero tensors are stored exactly, as is a tensor for which the compressor misses
-    the bound even after its bound was tightened; the header then says `exact`.
+    Dtypes without a bound, empty and all-zero tensors are stored exactly, as is a tensor with a bound finer than its dtype, or for
+    which the compressor misses the bound even after its bound was tightened; the header then says `exact`.
     """
     dtypes.code_of(source.dtype)  # refuses what the format has no code for
     exact = choice.method == "lossless" or choice.guarantee.kind == "exact"
     if exact or not dtypes.is_float(source.dtype) or source.size == 0:
         return _exact(name, source, choice)
     scan = scan_source(name, source, choice.nonfinite)
-    if scan is None or scan.norm2 == 0:
+    if scan is None or scan.norm2 == 0 or choice.guarantee.bound < FINEST.get(source.dtype, FINEST_OF_OTHERS):
         return _exact(name, source, choice)
     compressor = registry.by_name(choice.method).load()(**choice.options)
     guarantee = choice.guarantee
     for _ in range(TRIES):
         try:
             payload = compressor.encode(source, guarantee)
+        except TooFine:
+            break
         except InvalidInput as error:
             raise InvalidInput(f"{name}: {error}" if name else str(error)) from None
         coded = _code(name, source, choice, payload, scan)

@@ -58,10 +58,15 @@ def guarded(command: Callable) -> Callable:
             _fail(f"{where}{error.strerror or error}", 5)
         except MemoryError:
             _fail("not enough memory for this tensor", 5)
-        except KeyboardInterrupt:
-            _fail("interrupted; nothing was left behind", 130)
+        except KeyboardInterrupt as stop:
+            print("gcodec: interrupted; nothing was left behind", file=sys.stderr, flush=True)
+            os._exit(128 + (stop.args[0] if stop.args else signal.SIGINT))  # without waiting for threads at work
 
     return run
+
+
+def _interrupt(number: int, _: object) -> None:
+    raise KeyboardInterrupt(number)
 
 
 def _fail(message: str, code: int) -> None:
@@ -77,5 +82,5 @@ def main() -> None:
     """The entry point of the `gcodec` script."""
     for name in ("SIGTERM", "SIGHUP"):  # so that temporary files are removed
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
+            signal.signal(getattr(signal, name), _interrupt)
     guarded(app)()

@@ -22,7 +22,7 @@ E(n + m) ≤ E(n) + E(m), and E(1) = 1/3. Estimates of E(2^k) then bound E(n) fo
 This holds in exact arithmetic. In float64 x/step − u and step·(j + u) are off by at most 2⁻⁵² of |x| + 4·step; a
 bias is not larger. For float32 tensors x̂ is rounded at random, so that the rounding adds no bias to this. A random
 rounding to a coarser dtype would cost too much variance and is not offered: use `rsd`. Nor is a bias avoided where x̂ would exceed the
-dtype's largest number. See spec/compressors/08-dither.md.
+dtype's largest number. What an encoder chooses must not depend on the code that it then sends. See spec/compressors/08-dither.md.
 """
 
 import math
@@ -49,6 +49,9 @@ _ROUNDING = 2.0**-48  # variance that rounding to float32 adds, beside the squar
 _QUANTUM = 2.0**-149  # of float32 below its normal numbers; rounding adds at most a quarter of its square
 _CODE_BITS, _SEED_BITS = 2, 4
 _HEAD_ROOM = 256
+_PROBE_SEED = (
+    0x70726F6265  # of the codes by which a trellis is chosen: a code's length tells of its error, and would bias it
+)
 
 # Trellises by their code in the head; upper bounds of E(2^k), k = 0, 1, …: 1/3 and 2/3, then estimates from
 # 1.2e8 (of 32 states: 4e7) uniform values, plus four standard errors.
@@ -107,13 +110,19 @@ class Dither(Compressor):
             raise InvalidInput(
                 f"dither is unbiased for float32 and float64 only, as rounding to {source.dtype} would add a bias; use rsd"
             )
-        plans = [_plan(source, guarantee.bound, self.seed % 2**64, states) for states in self._choices()]
-        plan = plans[0]
-        if len(plans) > 1:
-            middle = source.size // 2 // plan.grid.chunk * plan.grid.chunk
-            span = middle, min(middle + plan.grid.chunk, source.size)
-            plan = min(plans, key=lambda plan: len(plan.code(*span)))
+        plan = _plan(source, guarantee.bound, self.seed % 2**64, self._choose_states(source, guarantee.bound))
         return Payload(plan.head(), plan.grid.chunk, plan.code, plan.expected)
+
+    def _choose_states(self, source: Source, bound: float) -> int:
+        """The number of states with the shortest code of the middle chunk, for another seed than the one that is sent."""
+        choices = self._choices()
+        if len(choices) == 1:
+            return choices[0]
+        plans = [_plan(source, bound, _PROBE_SEED, states) for states in choices]
+        grid = plans[0].grid
+        middle = source.size // 2 // grid.chunk * grid.chunk
+        span = middle, min(middle + grid.chunk, source.size)
+        return min(plans, key=lambda plan: len(plan.code(*span))).dithering.states
 
     def _choices(self) -> tuple[int, ...]:
         if self.states and self.states not in _STATES:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .. import dtypes
+from ..compressor import TooFine
 from ..source import ArraySource
 from .levels import Step
 from .lowrank import MEAN_PER_DEVIATION, Basis, Frame, basis_contexts
@@ -157,6 +158,8 @@ def fit(scaled: Scaled, frame: Frame, bound: float, thorough: bool) -> Attempt:
     for _ in range(_CHECKS):
         attempt = _solve(matrix, settings)
         error = attempt.measure()
+        if matrix.spectrum.values[0] > LARGEST_LEVEL / 4 * attempt.settings.step:
+            raise TooFine
         if error <= bound * total:
             break
         matrix = replace(matrix, target=matrix.target * (bound * total / error) * (1 - _ROOM))

@@ -8,8 +8,7 @@ import numpy as np
 from ..errors import InvalidInput
 from .lowrank import MAX_RANK
 
-_SIDE = 512  # up to this length of the shorter side, all singular vectors are computed
-_LONG = 2048  # above it, never: a matrix that asks for them takes long and gains nothing
+_SIDE = 512  # up to this length of the shorter side, all singular vectors are computed; above, that takes long and gains nothing
 _FIRST, _OVERSAMPLE = 96, 8  # vectors that a random subspace begins with; those of them that are not relied on
 _NOISE = 0.265  # squared error of a coded value in step²
 _OVERHEAD = 1.28  # bits·2·ln 2 per coded value, beside those that its variance asks for
@@ -67,7 +66,7 @@ def spectrum_of(matrix: np.ndarray, total: float, target: float) -> Spectrum:
         if 2 * (found.tail(count) - target) > (short / 3 - count) * found.values[-1] ** 2 > 0:
             break  # if the next components have half of this one's energy on average, too many are needed
         count *= 2
-    if short > _LONG:
+    if short > _SIDE:
         raise InvalidInput(
             f"klt: a matrix of {matrix.shape[0]} x {matrix.shape[1]} whose rank is not low; use tcq or auto"
         )

@@ -1,0 +1,62 @@
+"""`auto`: the fewest bytes of what it tries, and for unbiased methods a choice that adds no bias."""
+
+import numpy as np
+import pytest
+from checks import distortion, header_of, tensors
+
+import gcodec
+
+ALPHAS = (0.5, 0.1, 1e-3, 1e-9)
+SEEDS = 300
+Z = 3.9  # of a normal variable, two-sided: 1 in 10,000
+
+
+@pytest.mark.parametrize("effort", ["best", "fast"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+def test_never_more_bytes_than_lossless_or_sd(dtype, effort):
+    for name, x in tensors(np.dtype(dtype)).items():
+        exact = len(gcodec.encode(x, lossless=True))
+        for alpha in ALPHAS:
+            size = len(gcodec.encode(x, alpha=alpha, effort=effort))
+            assert size <= min(exact, len(gcodec.encode(x, "sd", alpha=alpha))), (name, alpha)
+
+
+def test_omega_of_what_lossless_packs():
+    assert len(gcodec.encode(np.ones(100_000, np.float32), omega=1e-3)) < 300
+
+
+def one_hot():
+    return np.eye(1, 37, 5, dtype=np.float32)[0]
+
+
+def gaussian():
+    return np.random.default_rng(0).normal(size=37).astype(np.float32)
+
+
+def sparse():
+    rng = np.random.default_rng(1)
+    return (rng.normal(size=200) * (rng.random(200) < 0.05)).astype(np.float32)
+
+
+@pytest.mark.parametrize("method", ["auto", "dither"])
+@pytest.mark.parametrize(("make", "omega"), [(one_hot, 10.0), (gaussian, 1.0), (sparse, 1.0)])
+def test_the_choice_does_not_bias(method, make, omega):
+    """The projection of x̂ on x has the mean ‖x‖²: a choice by the length of the code that is sent would shrink it."""
+    x = make()
+    projections = []
+    for seed in range(SEEDS):
+        y = gcodec.decode(gcodec.encode(x, method, omega=omega, seed=seed, threads=1)).astype(np.float64)
+        projections.append(float((y - x) @ x / (x.astype(np.float64) @ x)))
+    error = np.std(projections, ddof=1) / np.sqrt(SEEDS)
+    assert abs(np.mean(projections)) <= Z * error + 1e-12
+
+
+@pytest.mark.parametrize("method", ["auto", "sd", "sc", "ecsq", "tcq", "klt"])
+@pytest.mark.parametrize("alpha", [1e-8, 1e-14, 1e-20, 1e-40, 1e-300])
+def test_very_fine_bounds(method, alpha):
+    rng = np.random.default_rng(0)
+    arrays = (rng.normal(size=(30, 20)), rng.normal(size=300), np.array(1e-42), rng.normal(size=(8, 4)) * 1e30)
+    for x in (array.astype(dtype) for array in arrays for dtype in (np.float32, np.float64)):
+        y = gcodec.decode(data := gcodec.encode(x, method, alpha=alpha))
+        assert distortion(x, y) <= alpha
+        assert alpha > 1e-30 or header_of(data).guarantee.kind == "exact"
