@@ -20,6 +20,7 @@ from .method_checks import method_checks
 from .parallel import thread_count
 from .pipeline import decompress
 from .source import ArraySource, Source
+from .theory import shannon
 from .trials import try_seeds
 
 CERTIFICATE_TOLERANCE = 1e-6  # relative: sums in another order
@@ -172,6 +173,10 @@ def _bits(header: TensorHeader, lower: float | None, upper: Limit | None) -> lis
         if gap < 0:
             detail += ": below the sphere bound, the data is compressible"
         checks.append(_check("lower bound", True, detail))
+    if header.guarantee.kind == "alpha" and header.spec.size:
+        rate = shannon.contractive_rate(header.guarantee.bound)
+        detail = f"{bits / d - rate:+.4f} bits per coordinate from {rate:.4f}, which independent Gaussian values need"
+        checks.append(_check("Shannon's bound", True, detail))
     return checks
 
 
