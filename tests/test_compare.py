@@ -105,7 +105,8 @@ def test_a_checkpoint_tensor_by_tensor_and_in_all(checkpoint):
 def test_the_text(gradient, checkpoint):
     code, out, _ = call_cli("compare", gradient, "--methods", QUICK, "--alpha", 0.1)
     assert code == 0 and "alpha = 0.1" in out and "baseline" in out
-    assert "alpha 0.1: use sd, " in out and out.rstrip().endswith("gcodec encode --method rsd --omega 0.1111")
+    assert "alpha 0.1: use sd, " in out and "the best of the known operators compared" in out
+    assert out.rstrip().endswith(f"gcodec encode {gradient} --method rsd --omega {0.1 / (1 - 0.1)!r}")
     code, out, _ = call_cli("compare", checkpoint, "--methods", "sd", "--alpha", 0.1, "--tensors")
     assert code == 0 and "large (30×70), alpha = 0.1" in out and "left out:" in out
     assert call_cli("compare", gradient, "--methods", "sd", "-q")[1] == ""
@@ -114,6 +115,28 @@ def test_the_text(gradient, checkpoint):
 def test_all_methods_are_measured_unless_some_are_named(gradient):
     found = {row["name"] for row in answer(gradient, "--alpha", 0.25)["totals"]}
     assert found == {entry.name for entry in registry.ENTRIES} | set(FAMILIES)
+
+
+def test_the_command_asks_what_was_measured(gradient):
+    text = answer(gradient, "--alpha", 0.123456, "--alpha", 0.999999999, "--methods", "sd,scaled-sign")[
+        "recommendation"
+    ]
+    assert "--alpha 0.123456" in text and text.count("--alpha 0.999999999") == 1
+    assert "times more than scaled-sign" in text and "times fewer" not in text
+
+
+def test_every_operator_was_compared_or_it_says_so():
+    x = [("", ArraySource(np.random.default_rng(0).standard_normal((40, 50)).astype(np.float32)))]
+    known = [name for name, members in FAMILIES.items() if members[0].kind == "alpha"]
+    assert "the best known operator" in recommendation(compare(x, [0.3], ["sd", *known]))
+    assert "of the known operators compared" in recommendation(compare(x, [0.3], ["sd", *known[1:]]))
+
+
+def test_numbers_that_are_not_finite(tmp_path):
+    np.save(tmp_path / "x.npy", np.array([1e200, -1e200, 1.0]))
+    out = call_cli("compare", tmp_path / "x.npy", "--alpha", 0.1, "--methods", "sd,top-k", "--json")[1]
+    assert None in [row["distortion"] for row in json.loads(out, parse_constant=pytest.fail)["totals"]]
+    assert "inf" not in call_cli("compare", tmp_path / "x.npy", "--alpha", 0.1, "--methods", "sd,top-k")[1]
 
 
 def test_it_says_when_the_data_is_compressible():
