@@ -185,6 +185,9 @@ def test_page_and_picture(checkpoint, tmp_path):
     assert outline.open == [] and outline.loaded == []  # self-contained
     assert "prefers-color-scheme: dark" in text and "<svg" in text and "model.npz" in text
     assert "#2a6fd6" not in text.partition("</style>")[2]  # colours are variables, so that they follow the scheme
+    upper = tmp_path / "OTHER.PNG"
+    assert call_cli("compare", checkpoint, "--methods", QUICK, "--plot", upper, "-q")[0] == 0
+    assert upper.read_bytes() == first
     assert first.startswith(b"\x89PNG") and len(first) < 150_000
     assert call_cli(*args)[0] == 2 and page.read_text(encoding="utf-8") == text
     assert call_cli(*args, "-f")[0] == 0 and picture.read_bytes() == first
@@ -202,6 +205,7 @@ def test_what_is_refused(gradient, tmp_path):
     for alpha in ("0", "1", "-0.5", "nan"):
         fails(gradient, "--alpha", alpha, words="alpha must be between 0 and 1")
     fails(gradient, "-T", "0", words="number of threads")
+    assert call_cli("compare", gradient, "--small", -5)[0] == 2
     np.save(tmp_path / "nan.npy", np.array([1.0, np.nan]))
     fails(tmp_path / "nan.npy", words="NaN or infinite")
     np.save(tmp_path / "empty.npy", np.zeros((0, 3)))
@@ -223,7 +227,7 @@ def test_outputs_are_checked_before_the_work(gradient, tmp_path, monkeypatch):
     fails(gradient, "--html", tmp_path / "x.npy", words="must end in")
     fails(gradient, "--html", tmp_path / "none" / "x.html", words="no such directory")
     (tmp_path / "x.html").write_text("mine")
-    fails(gradient, "--html", tmp_path / "x.html", words="exists")
+    fails(gradient, "--html", tmp_path / "x.html", words="exists; choose another name with --html")
     assert (tmp_path / "x.html").read_text() == "mine"
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     fails(gradient, "--plot", tmp_path / "x.png", words="pip install 'gcodec[plot]'")

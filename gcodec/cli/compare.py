@@ -44,7 +44,7 @@ def compare(
     names = [name.strip() for name in methods.split(",")] if methods is not None else None
     alphas = alpha or list(ALPHAS)
     count = runs(names, alphas)  # refuses unknown names before anything is opened
-    _check_outputs(plot, html)
+    _check_outputs(plot, html, force)
     with ExitStack() as stack:
         plot_file, html_file = (
             stack.enter_context(target(path, force, input)) if path else None for path in (plot, html)
@@ -65,7 +65,7 @@ def compare(
     show(found, f"{text}\n\n{advice}", as_json=json, quiet=quiet)
 
 
-def _check_outputs(plot: str | None, html: str | None) -> None:
+def _check_outputs(plot: str | None, html: str | None, force: bool) -> None:
     if plot is None and html is None:
         return
     from ..pictures import FORMATS, require
@@ -75,6 +75,9 @@ def _check_outputs(plot: str | None, html: str | None) -> None:
         raise InvalidInput(f"--plot {plot}: the name must end in one of .{', .'.join(FORMATS)}")
     if html and Path(html).suffix.lower() != ".html":
         raise InvalidInput(f"--html {html}: the name must end in .html")
+    for option, path in (("--plot", plot), ("--html", html)):
+        if path and Path(path).is_file() and not force:
+            raise InvalidInput(f"{path} exists; choose another name with {option}, or overwrite it with -f")
 
 
 def _draw(result: "Comparison", path: Path, fmt: str) -> None:

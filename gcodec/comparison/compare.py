@@ -15,7 +15,7 @@ from .measure import Measurement, Subject, Task, measure, tasks
 from .summary import Comparison, evaluated
 
 ALPHAS = (0.5, 0.1, 0.01)
-_WARM_UP = 1 << 18  # values at most that a task is tried on before it is timed, so that no time to compile is counted
+_WARM_UP = 1 << 16  # values at most that a task is tried on before it is timed, so that no time to compile is counted
 
 
 def compare(
