@@ -13,6 +13,7 @@ import gcodec
 from gcodec import registry
 from gcodec.baselines import FAMILIES
 from gcodec.comparison.compare import compare
+from gcodec.comparison.measure import measure
 from gcodec.comparison.summary import recommendation
 from gcodec.errors import InvalidInput
 from gcodec.source import ArraySource
@@ -130,6 +131,23 @@ def test_every_operator_was_compared_or_it_says_so():
     known = [name for name, members in FAMILIES.items() if members[0].kind == "alpha"]
     assert "the best known operator" in recommendation(compare(x, [0.3], ["sd", *known]))
     assert "of the known operators compared" in recommendation(compare(x, [0.3], ["sd", *known[1:]]))
+
+
+def test_a_task_is_tried_on_each_kind_of_tensor_before_it_is_timed(monkeypatch):
+    seen = []
+
+    def spy(subject, task):
+        seen.append((subject.name, subject.array.shape))
+        return measure(subject, task)
+
+    monkeypatch.setattr("gcodec.comparison.compare.measure", spy)
+    monkeypatch.setattr("gcodec.comparison.compare.CHUNK", 400)
+    x = np.random.default_rng(0).standard_normal((40, 50))
+    result = compare(
+        [("a", ArraySource(x)), ("b", ArraySource(-x)), ("c", ArraySource(x[:2]))], [0.1], ["sd"], small=0, threads=1
+    )
+    assert seen == [("", (8, 50)), ("a", (40, 50)), ("b", (40, 50)), ("c", (2, 50)), ("c", (2, 50))]
+    assert len(result.rows) == 3
 
 
 def test_numbers_that_are_not_finite(tmp_path):

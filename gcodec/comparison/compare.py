@@ -6,6 +6,7 @@ from functools import partial
 
 from .. import dtypes
 from ..choice import choose
+from ..compressor import CHUNK
 from ..distortion import scan_source
 from ..errors import GcodecError, InvalidInput, NonFinite
 from ..parallel import ordered
@@ -15,7 +16,6 @@ from .measure import Measurement, Subject, Task, measure, tasks
 from .summary import Comparison, evaluated
 
 ALPHAS = (0.5, 0.1, 0.01)
-_WARM_UP = 1 << 16  # values at most that a task is tried on before it is timed, so that no time to compile is counted
 
 
 def compare(
@@ -95,17 +95,17 @@ def _attempt(subject: Subject, task: Task, warm_up: bool) -> Measurement | tuple
 
 
 def _kind(subject: Subject) -> Hashable:
-    """Equal for tensors that take the same compiled code."""
+    """Equal for tensors that take the same compiled code: the first of a kind is measured twice, so that none is timed compiling."""
     array = subject.array
-    return array.dtype, array.ndim, min(array.size, _WARM_UP).bit_length()
+    return array.dtype, array.ndim, min(array.size, CHUNK).bit_length()
 
 
 def _piece(subject: Subject) -> Subject:
-    """The tensor, or of a large one its first rows."""
+    """The tensor, or of a large one the first rows, about a chunk: all chunks take the same code."""
     array = subject.array
-    if array.size <= _WARM_UP:
+    if array.size <= CHUNK:
         return subject
-    piece = array[: max(1, _WARM_UP * len(array) // array.size)]
+    piece = array[: max(1, CHUNK * len(array) // array.size)]
     found = _subject("", ArraySource(piece), 0)
     return subject if isinstance(found, str) else found
 

@@ -70,7 +70,7 @@ def _section(comparison: Comparison, alpha: float) -> str:
 
 
 def _table(rows: Sequence[Row]) -> str:
-    head = "".join(f'<th{_number(1 <= i <= 5)} scope="col">{text}</th>' for i, text in enumerate(_HEADINGS))
+    head = "".join(f'<th{_number(1 <= i <= 6)} scope="col">{text}</th>' for i, text in enumerate(_HEADINGS))
     best = [fewest(rows, METHOD, kind) for kind in ("alpha", "omega")]
     body = "\n".join(_line(row, row in best) for row in rows)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>'
