@@ -13,6 +13,7 @@ import gcodec
 from gcodec import registry
 from gcodec.baselines import FAMILIES
 from gcodec.comparison.compare import compare
+from gcodec.comparison.measure import measure
 from gcodec.comparison.summary import recommendation
 from gcodec.errors import InvalidInput
 from gcodec.source import ArraySource
@@ -105,7 +106,8 @@ def test_a_checkpoint_tensor_by_tensor_and_in_all(checkpoint):
 def test_the_text(gradient, checkpoint):
     code, out, _ = call_cli("compare", gradient, "--methods", QUICK, "--alpha", 0.1)
     assert code == 0 and "alpha = 0.1" in out and "baseline" in out
-    assert "alpha 0.1: use sd, " in out and out.rstrip().endswith("gcodec encode --method rsd --omega 0.1111")
+    assert "alpha 0.1: use sd, " in out and "the best of the known operators compared" in out
+    assert out.rstrip().endswith(f"gcodec encode {gradient} --method rsd --omega {0.1 / (1 - 0.1)!r}")
     code, out, _ = call_cli("compare", checkpoint, "--methods", "sd", "--alpha", 0.1, "--tensors")
     assert code == 0 and "large (30×70), alpha = 0.1" in out and "left out:" in out
     assert call_cli("compare", gradient, "--methods", "sd", "-q")[1] == ""
@@ -114,6 +116,45 @@ def test_the_text(gradient, checkpoint):
 def test_all_methods_are_measured_unless_some_are_named(gradient):
     found = {row["name"] for row in answer(gradient, "--alpha", 0.25)["totals"]}
     assert found == {entry.name for entry in registry.ENTRIES} | set(FAMILIES)
+
+
+def test_the_command_asks_what_was_measured(gradient):
+    text = answer(gradient, "--alpha", 0.123456, "--alpha", 0.999999999, "--methods", "sd,scaled-sign")[
+        "recommendation"
+    ]
+    assert "--alpha 0.123456" in text and text.count("--alpha 0.999999999") == 1
+    assert "times more than scaled-sign" in text and "times fewer" not in text
+
+
+def test_every_operator_was_compared_or_it_says_so():
+    x = [("", ArraySource(np.random.default_rng(0).standard_normal((40, 50)).astype(np.float32)))]
+    known = [name for name, members in FAMILIES.items() if members[0].kind == "alpha"]
+    assert "the best known operator" in recommendation(compare(x, [0.3], ["sd", *known]))
+    assert "of the known operators compared" in recommendation(compare(x, [0.3], ["sd", *known[1:]]))
+
+
+def test_a_task_is_tried_on_each_kind_of_tensor_before_it_is_timed(monkeypatch):
+    seen = []
+
+    def spy(subject, task):
+        seen.append((subject.name, subject.array.shape))
+        return measure(subject, task)
+
+    monkeypatch.setattr("gcodec.comparison.compare.measure", spy)
+    monkeypatch.setattr("gcodec.comparison.compare.CHUNK", 400)
+    x = np.random.default_rng(0).standard_normal((40, 50))
+    result = compare(
+        [("a", ArraySource(x)), ("b", ArraySource(-x)), ("c", ArraySource(x[:2]))], [0.1], ["sd"], small=0, threads=1
+    )
+    assert seen == [("", (8, 50)), ("a", (40, 50)), ("b", (40, 50)), ("c", (2, 50)), ("c", (2, 50))]
+    assert len(result.rows) == 3
+
+
+def test_numbers_that_are_not_finite(tmp_path):
+    np.save(tmp_path / "x.npy", np.array([1e200, -1e200, 1.0]))
+    out = call_cli("compare", tmp_path / "x.npy", "--alpha", 0.1, "--methods", "sd,top-k", "--json")[1]
+    assert None in [row["distortion"] for row in json.loads(out, parse_constant=pytest.fail)["totals"]]
+    assert "inf" not in call_cli("compare", tmp_path / "x.npy", "--alpha", 0.1, "--methods", "sd,top-k")[1]
 
 
 def test_it_says_when_the_data_is_compressible():
@@ -162,6 +203,9 @@ def test_page_and_picture(checkpoint, tmp_path):
     assert outline.open == [] and outline.loaded == []  # self-contained
     assert "prefers-color-scheme: dark" in text and "<svg" in text and "model.npz" in text
     assert "#2a6fd6" not in text.partition("</style>")[2]  # colours are variables, so that they follow the scheme
+    upper = tmp_path / "OTHER.PNG"
+    assert call_cli("compare", checkpoint, "--methods", QUICK, "--plot", upper, "-q")[0] == 0
+    assert upper.read_bytes() == first
     assert first.startswith(b"\x89PNG") and len(first) < 150_000
     assert call_cli(*args)[0] == 2 and page.read_text(encoding="utf-8") == text
     assert call_cli(*args, "-f")[0] == 0 and picture.read_bytes() == first
@@ -179,6 +223,7 @@ def test_what_is_refused(gradient, tmp_path):
     for alpha in ("0", "1", "-0.5", "nan"):
         fails(gradient, "--alpha", alpha, words="alpha must be between 0 and 1")
     fails(gradient, "-T", "0", words="number of threads")
+    assert call_cli("compare", gradient, "--small", -5)[0] == 2
     np.save(tmp_path / "nan.npy", np.array([1.0, np.nan]))
     fails(tmp_path / "nan.npy", words="NaN or infinite")
     np.save(tmp_path / "empty.npy", np.zeros((0, 3)))
@@ -200,7 +245,7 @@ def test_outputs_are_checked_before_the_work(gradient, tmp_path, monkeypatch):
     fails(gradient, "--html", tmp_path / "x.npy", words="must end in")
     fails(gradient, "--html", tmp_path / "none" / "x.html", words="no such directory")
     (tmp_path / "x.html").write_text("mine")
-    fails(gradient, "--html", tmp_path / "x.html", words="exists")
+    fails(gradient, "--html", tmp_path / "x.html", words="exists; choose another name with --html")
     assert (tmp_path / "x.html").read_text() == "mine"
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     fails(gradient, "--plot", tmp_path / "x.png", words="pip install 'gcodec[plot]'")

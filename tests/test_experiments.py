@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from gcodec.experiments.run import Job, Threads, run
 from gcodec.theory import sparse_dithering as sd
 
 KINDS = ("ridge", "logistic")
+DOCS = Path(__file__).parent.parent / "docs"
 NAMES = [entry.name for entry in registry.ENTRIES]
 
 
@@ -89,6 +91,7 @@ def test_which_coders_run():
     assert names[0] == "uncompressed" and {"sd", "rsd", "sc", "eden", "top-k"} <= set(names)
     assert "powersgd" not in names and "klt" not in names  # they are for matrices
     assert [coder.name for coder in coders(100, ["rsd"])] == ["uncompressed", "rsd"]
+    assert not {"drive", "eden", "turboquant"} & {coder.name for coder in coders(31)}  # no constant is known there
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -168,10 +171,15 @@ def test_processes_send_what_threads_do():
 def test_the_files(tmp_path):
     pytest.importorskip("sklearn", reason="its data needs the extra gcodec[experiments]")
     pytest.importorskip("matplotlib", reason="pictures need the extra gcodec[experiments]")
-    args = ("experiment", "logistic", "--data", "breast_cancer", "--methods", "sd,rsd,drive", "--rounds", 40, "--json")
+    args = ("experiment", "logistic", "--data", "breast_cancer", "--methods", "sd,rsd,top-k", "--rounds", 40, "--json")
     code, out, err = call_cli(*args, "--out", tmp_path / "a")
     assert (code, err) == (0, ""), err
-    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["breast_cancer.png", "curves.csv", "table.csv"]
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == [
+        "breast_cancer.png",
+        "curves.csv",
+        "table.csv",
+        "table.md",
+    ]
     assert call_cli(*args, "--out", tmp_path / "b", "-T", 1)[1] == out
     for file in (tmp_path / "a").iterdir():
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
@@ -184,9 +192,11 @@ def test_the_files(tmp_path):
         ("sd", "EC"),
         ("rsd", "DIANA"),
         ("rsd", "DCGD"),
-        ("drive", "EF21"),
+        ("top-k", "EF21"),
     ]
     assert [row["gap"] for row in json.loads(out)["logistic"]] == [float(row["gap"]) for row in table]
+    shown = (tmp_path / "a" / "table.md").read_text(encoding="utf-8").splitlines()
+    assert shown[0] == "| method | scheme | logistic: breast_cancer, d = 30 |" and len(shown) == 2 + len(table)
     with open(tmp_path / "a" / "curves.csv", newline="") as file:
         curves = [row for row in csv.DictReader(file) if row["method"] == "uncompressed"]
     assert len(curves) == 41 and float(curves[-1]["bits_per_worker"]) == 40 * 32 * 30
@@ -219,6 +229,9 @@ def test_what_is_refused(tmp_path, monkeypatch, tiny):
     fails("lasso", words="'lasso' is unknown")
     fails("ridge", "--data", "iris", words="'iris' is unknown")
     fails(*quick, "--methods", "sd,zip", words="'zip' is unknown")
+    fails(*quick, "--methods", "", words="'' is unknown")
+    fails("all", "--data", "diabetes", words="logistic has")  # before ridge is run
+    fails("theory", "--workers", 4, words="--workers is for ridge and logistic")
     fails(*quick, "--workers", 0, words="workers must be between 1 and")
     fails(*quick, "--workers", 10**6, words="workers must be between 1 and")
     fails(*quick, "--rounds", 0, words="rounds must be at least 1")
@@ -236,6 +249,20 @@ def test_what_is_refused(tmp_path, monkeypatch, tiny):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     fails(*quick, "--out", tmp_path / "out", words="pip install 'gcodec[plot]'")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_page_shows_the_tables_beside_it():
+    """docs/experiments.md holds table.md word for word, which says what both table.csv do."""
+    shown = (DOCS / "experiments" / "table.md").read_text(encoding="utf-8")
+    assert shown in (DOCS / "experiments.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in shown.splitlines()]
+    for kind in KINDS:
+        with open(DOCS / "experiments" / kind / "table.csv", newline="") as file:
+            for row in csv.DictReader(file):
+                (column,) = (i for i, title in enumerate(rows[0]) if title.startswith(f"{kind}: {row['data']},"))
+                (cells,) = (cells for cells in rows if cells[:2] == [f"| {row['method']}", row["scheme"]])
+                kbit = f"{float(row['bits_1e_6']) / 1000:,.1f} · " if row["bits_1e_6"] else "never"
+                assert cells[column].startswith(kbit)
 
 
 def test_every_baseline_has_a_constant():

@@ -23,7 +23,7 @@ class Baseline(ABC):
 
     @abstractmethod
     def constant(self, d: int, x: np.ndarray | None = None) -> float:
-        """The constant of the theorem for d coordinates; sharper for a given x where the theorem speaks of it."""
+        """The constant of the theorem for d coordinates; sharper for a given x where the theorem speaks of it. inf: it claims nothing."""
 
     @abstractmethod
     def _code(self, x: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, int]:

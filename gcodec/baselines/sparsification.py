@@ -9,8 +9,6 @@ from ..theory import baselines as theory
 from ..theory.sparse_dithering import log2_binomial
 from .baseline import Baseline
 
-_SEED_BITS = 64
-
 
 def _count(fraction: float, d: int) -> int:
     return min(d, max(1, round(fraction * d)))
@@ -39,7 +37,7 @@ class TopK(Baseline):
 class RandK(Baseline):
     """k = fraction·d coordinates at random (at least one), times d/k: unbiased with ω = d/k − 1.
 
-    The indices cost their enumerative code or the 64-bit seed that they come from, whichever is shorter.
+    The indices come from a shared seed and cost nothing.
     """
 
     fraction: float = 0.1
@@ -54,7 +52,7 @@ class RandK(Baseline):
         kept = rng.choice(x.size, k, replace=False, shuffle=False)
         coded = np.zeros_like(x)
         coded[kept] = x[kept].astype(np.float32) * (x.size / k)
-        return coded, 32 * k + min(_SEED_BITS, _index_bits(x.size, k))
+        return coded, 32 * k
 
 
 def _index_bits(d: int, k: int) -> int:

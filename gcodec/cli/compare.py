@@ -23,7 +23,9 @@ def compare(
     methods: Annotated[
         str | None, typer.Option(help="Names of methods and baselines, with commas between; default: all.")
     ] = None,
-    small: Annotated[int | None, typer.Option(help="Leave out tensors of fewer values; default: as encode.")] = None,
+    small: Annotated[
+        int | None, typer.Option(min=0, help="Leave out tensors of fewer values; default: as encode.")
+    ] = None,
     plot: Annotated[str | None, typer.Option(help="Draw bits against error into this file (.png, .svg, .pdf).")] = None,
     html: Annotated[str | None, typer.Option(help="Write a report as one self-contained page.")] = None,
     tensors: Annotated[bool, typer.Option("--tensors", help="Print the tables of the tensors too.")] = False,
@@ -36,40 +38,46 @@ def compare(
     """Measure bits, error and speed of all methods on INPUT, with the bounds of theory and known operators beside them."""
     from ..comparison.compare import ALPHAS, compare, runs
     from ..comparison.summary import recommendation
+    from ..io.skeleton import is_skeleton
     from ..policy import SMALL
 
     names = [name.strip() for name in methods.split(",")] if methods is not None else None
     alphas = alpha or list(ALPHAS)
     count = runs(names, alphas)  # refuses unknown names before anything is opened
-    _check_outputs(plot, html)
+    _check_outputs(plot, html, force)
     with ExitStack() as stack:
         plot_file, html_file = (
             stack.enter_context(target(path, force, input)) if path else None for path in (plot, html)
         )
         reader = stack.enter_context(tensor_file(input, dtype))
-        sources = list(reader.tensors())
+        sources = [(name, source) for name, source in reader.tensors() if not is_skeleton(name)]
         few = (0 if reader.meta["format"] == "npy" else SMALL) if small is None else small
         total = sum(source.size * source.dtype.itemsize for _, source in sources if source.size >= few)
         with progress_bar(total * count, "measuring", quiet) as progress:
             result = compare(sources, alphas, names, small=few, threads=threads, progress=progress)
         if plot_file:
-            _draw(result, plot_file, Path(str(plot)).suffix[1:])
+            _draw(result, plot_file, Path(str(plot)).suffix[1:].lower())
         if html_file:
             _write_page(result, html_file, input)
     text = "\n\n".join(_sections(result, input, tensors))
-    show({"input": input, **result.as_dict()}, f"{text}\n\n{recommendation(result)}", as_json=json, quiet=quiet)
+    advice = recommendation(result, input)
+    found = {"input": input, **result.as_dict(), "recommendation": advice}
+    show(found, f"{text}\n\n{advice}", as_json=json, quiet=quiet)
 
 
-def _check_outputs(plot: str | None, html: str | None) -> None:
+def _check_outputs(plot: str | None, html: str | None, force: bool) -> None:
     if plot is None and html is None:
         return
     from ..pictures import FORMATS, require
 
     require()
-    if plot and Path(plot).suffix[1:] not in FORMATS:
+    if plot and Path(plot).suffix[1:].lower() not in FORMATS:
         raise InvalidInput(f"--plot {plot}: the name must end in one of .{', .'.join(FORMATS)}")
-    if html and Path(html).suffix != ".html":
+    if html and Path(html).suffix.lower() != ".html":
         raise InvalidInput(f"--html {html}: the name must end in .html")
+    for option, path in (("--plot", plot), ("--html", html)):
+        if path and Path(path).is_file() and not force:
+            raise InvalidInput(f"{path} exists; choose another name with {option}, or overwrite it with -f")
 
 
 def _draw(result: "Comparison", path: Path, fmt: str) -> None:
@@ -101,7 +109,7 @@ def _sections(result: "Comparison", input: str, tensors: bool) -> list[str]:
 
 
 def _table(rows: "list[Row]") -> str:
-    cells = [("", "name", "bits/coord", "gap", "error", "encode MB/s", "decode MB/s", "")]
+    cells = [("", "name", "bits/coord", "gap", "above cap", "error or ω", "encode MB/s", "decode MB/s", "")]
     for row in rows:
         cells.append(
             (
@@ -109,10 +117,11 @@ def _table(rows: "list[Row]") -> str:
                 row.name,
                 f"{row.rate:.4f}",
                 "" if row.gap is None else f"{row.gap:+.3f}",
-                f"{row.distortion:.4g}",
+                "" if row.cap_gap is None else f"{row.cap_gap:+.3f}",
+                row.error,
                 f"{row.encode_speed:.3g}",
                 "" if row.decode_speed is None else f"{row.decode_speed:.3g}",
                 row.remarks,
             )
         )
-    return table(cells, right=(2, 3, 4, 5, 6))
+    return table(cells, right=(2, 3, 4, 5, 6, 7))

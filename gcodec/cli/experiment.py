@@ -1,7 +1,7 @@
 """`gcodec experiment`: the paper's experiments, bits against convergence, and theory beside measurement."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -9,24 +9,38 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..atomic import replacing
 from ..errors import InvalidInput
 from . import options as opt
-from .output import show, table, target
+from .output import show, table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ..experiments.run import Backend
+    from ..experiments.problems import Problem
+    from ..experiments.run import Backend, Job
     from ..experiments.suite import Line, Plan
 
 THEORY, ALL = "theory", "all"
+_TRAINING = (
+    "data",
+    "methods",
+    "workers",
+    "rounds",
+    "condition",
+    "alpha",
+    "omega",
+    "backend",
+)  # options of descent alone
 Files = dict[str, "str | Figure"]  # by the name of the file
 
 
 def experiment(
+    ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="ridge, logistic, theory, or all of them.")],
     out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="DIR", help="Write curves.csv, table.csv and pictures here.")
+        str | None,
+        typer.Option("-o", "--out", metavar="DIR", help="Write curves.csv, table.csv, table.md and pictures here."),
     ] = None,
     data: Annotated[str | None, typer.Option(help="Data sets, with commas between; default: all.")] = None,
     methods: Annotated[
@@ -46,31 +60,52 @@ def experiment(
 ) -> None:
     """Distributed gradient descent with compressed messages: the gap to the optimum against the bits sent."""
     from ..choice import choose
+    from ..experiments import suite
     from ..experiments.messages import Constants
     from ..experiments.problems import DATA
-    from ..experiments.suite import Plan
+    from ..experiments.suite import Line, Plan
 
     if name not in (*DATA, THEORY, ALL):
         raise InvalidInput(f"experiment {name!r} is unknown; known are {', '.join((*DATA, THEORY, ALL))}")
     if backend not in ("threads", "gloo"):
         raise InvalidInput(f"--backend {backend}: unknown; it is threads or gloo")
+    if name == THEORY:
+        _refuse(ctx, _TRAINING)
     _check_folder(out, force)
     cores = choose(threads=threads).threads
     constants = Constants(choose(alpha=alpha).guarantee.bound, choose(omega=omega).guarantee.bound)
     numbers = dict(workers=workers, rounds=rounds, condition=condition, seed=seed)
-    result, texts = {}, []
-    for kind in DATA if name == ALL else [name] if name != THEORY else []:
-        plan = Plan(kind, _names(data), _names(methods), constants=constants, **numbers)  # type: ignore[arg-type]
-        found, files = _train(plan, _backend(backend, workers, cores), bool(out), quiet)
-        result[kind] = [asdict(line) for line in found]
-        texts.append(f"{kind}\n{_table(found)}")
-        _write(files, out, kind if name == ALL else "")
+    kinds = list(DATA) if name == ALL else [name] if name != THEORY else []
+    plans = [Plan(kind, _names(data), _names(methods), constants=constants, **numbers) for kind in kinds]  # type: ignore[arg-type]
+    todo = [(plan, suite.plan_runs(plan)) for plan in plans]  # refuses what is wrong before anything is run
+    result: dict[str, list[dict]] = {}
+    tables: dict[str, list[Line]] = {}
+
+    def done(part: str, rows: list[dict], text: str, files: Files) -> None:
+        _write(files, out, part if name == ALL else "")
+        if not json:
+            show({}, f"{chr(10) * bool(result)}{part}\n{text}", quiet=quiet)
+        result[part] = rows
+
+    for plan, runs in todo:
+        place = _backend(backend, workers, cores)
+        tables[plan.kind], files = _train(plan, runs, place, bool(out), quiet)
+        done(plan.kind, [asdict(line) for line in tables[plan.kind]], _table(tables[plan.kind]), files)
+    if tables:
+        _write({"table.md": suite.table_markdown(tables)}, out, "")
     if name in (THEORY, ALL):
         points, files = _theory(seed, bool(out), quiet)
-        result[THEORY] = points
-        texts.append(f"theory\n{_points(points)}")
-        _write(files, out, THEORY if name == ALL else "")
-    show(result, "\n\n".join(texts), as_json=json, quiet=quiet)
+        done(THEORY, points, _points(points), files)
+    if json:
+        show(result, "", as_json=True, quiet=quiet)
+
+
+def _refuse(ctx: typer.Context, names: Iterable[str]) -> None:
+    """Refuse options that would do nothing."""
+    for name in names:
+        source = ctx.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise InvalidInput(f"--{name} is for ridge and logistic; {THEORY} has none")
 
 
 def _check_folder(out: str | None, force: bool) -> None:
@@ -90,12 +125,15 @@ def _check_folder(out: str | None, force: bool) -> None:
 
 
 def _train(
-    plan: "Plan", backend: "AbstractContextManager[Backend]", draw: bool, quiet: bool
+    plan: "Plan",
+    runs: "Sequence[tuple[Problem, Job]]",
+    backend: "AbstractContextManager[Backend]",
+    draw: bool,
+    quiet: bool,
 ) -> "tuple[list[Line], Files]":
     """Run a plan: its table, and the files that it gives."""
     from ..experiments import figures, suite
 
-    runs = suite.plan_runs(plan)  # refuses what is wrong before processes are started
     with backend as place, progress_steps(plan.kind, quiet) as progress:
         results = suite.execute(runs, plan.rounds, place, progress)
     found = suite.lines(results)
@@ -147,7 +185,7 @@ def _backend(name: str, workers: int, threads: int) -> "Iterator[Backend]":
 
 
 def _names(text: str | None) -> list[str] | None:
-    return [name.strip() for name in text.split(",")] if text else None
+    return [name.strip() for name in text.split(",")] if text is not None else None
 
 
 def _write(files: Files, out: str | None, folder: str) -> None:
@@ -158,7 +196,7 @@ def _write(files: Files, out: str | None, folder: str) -> None:
     place = Path(out, folder)
     place.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        with target(str(place / name), True, "") as path:
+        with replacing(place / name) as path:
             if isinstance(content, str):
                 path.write_text(content, encoding="utf-8")
             else:

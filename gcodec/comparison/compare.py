@@ -1,12 +1,12 @@
 """What each method and each operator of the literature costs on a user's own tensors: measures every one on every tensor."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-
-import numpy as np
 
 from .. import dtypes
 from ..choice import choose
+from ..compressor import CHUNK
 from ..distortion import scan_source
 from ..errors import GcodecError, InvalidInput, NonFinite
 from ..parallel import ordered
@@ -16,7 +16,6 @@ from .measure import Measurement, Subject, Task, measure, tasks
 from .summary import Comparison, evaluated
 
 ALPHAS = (0.5, 0.1, 0.01)
-_WARM = 32, 64  # shape of the tensor that each task is tried on first, so that no time to compile is counted
 
 
 def compare(
@@ -40,7 +39,7 @@ def compare(
     left_out: list[tuple[str, str]] = []
     measured: list[Measurement] = []
     subjects: list[tuple[str, str, tuple[int, ...]]] = []
-    warm: set[np.dtype] = set()
+    warm: set[Hashable] = set()
 
     def jobs() -> Iterator[Callable[[], Measurement | tuple[str, str]]]:
         for name, source in tensors:
@@ -48,18 +47,18 @@ def compare(
             if isinstance(subject, str):
                 left_out.append((name or "the array", subject))
                 continue
-            if subject.array.dtype not in warm:
-                warm.add(subject.array.dtype)
-                _warm_up(subject.array.dtype, wanted)
             subjects.append((name, str(subject.array.dtype), subject.array.shape))
-            yield from (partial(_attempt, subject, task) for task in wanted)
+            new = _kind(subject) not in warm
+            warm.add(_kind(subject))
+            yield from (partial(_attempt, subject, task, new) for task in wanted)
 
-    for result in ordered(lambda job: job(), jobs(), cores):
-        if isinstance(result, Measurement):
-            measured.append(result)
-            progress(result.original_bytes)
-        else:
-            left_out.append(result)
+    with _one_blas_thread():
+        for result in ordered(lambda job: job(), jobs(), cores):
+            if isinstance(result, Measurement):
+                measured.append(result)
+                progress(result.original_bytes)
+            else:
+                left_out.append(result)
     if not measured:
         reasons = "; ".join(f"{name}: {why}" for name, why in left_out)
         raise InvalidInput(f"nothing is left to compare: {reasons or 'the file holds no tensor'}")
@@ -86,16 +85,38 @@ def _subject(name: str, source: Source, small: int) -> Subject | str:
     return Subject(name, source.read(0, source.size).reshape(source.shape), scan)
 
 
-def _warm_up(dtype: np.dtype, wanted: list[Task]) -> None:
-    array = np.random.default_rng(0).standard_normal(_WARM).astype(dtype)
-    subject = _subject("", ArraySource(array), 0)
-    assert isinstance(subject, Subject)
-    for task in wanted:
-        _attempt(subject, task)
-
-
-def _attempt(subject: Subject, task: Task) -> Measurement | tuple[str, str]:
+def _attempt(subject: Subject, task: Task, warm_up: bool) -> Measurement | tuple[str, str]:
     try:
+        if warm_up:
+            measure(_piece(subject), task)
         return measure(subject, task)
     except GcodecError as error:
         return f"{task.name} ({task.kind}) on {subject.name or 'the array'}", str(error)
+
+
+def _kind(subject: Subject) -> Hashable:
+    """Equal for tensors that take the same compiled code: the first of a kind is measured twice, so that none is timed compiling."""
+    array = subject.array
+    return array.dtype, array.ndim, min(array.size, CHUNK).bit_length()
+
+
+def _piece(subject: Subject) -> Subject:
+    """The tensor, or of a large one the first rows, about a chunk: all chunks take the same code."""
+    array = subject.array
+    if array.size <= CHUNK:
+        return subject
+    piece = array[: max(1, CHUNK * len(array) // array.size)]
+    found = _subject("", ArraySource(piece), 0)
+    return subject if isinstance(found, str) else found
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Linear algebra on the thread that is timed, where threadpoolctl is there (scikit-learn brings it) to say so."""
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        yield
+        return
+    with threadpool_limits(1, "blas"):
+        yield

@@ -55,7 +55,7 @@ class Task:
 class Measurement:
     """bits: of the payload (head and chunks; of a baseline, its message). distortion: ‖x̂ − x‖²/‖x‖²; of an unbiased method
     its expectation over the seed where the compressor states it. error2, energy: ‖x̂ − x‖² and ‖x‖² divided by
-    `scale`². Seconds are of one core; decode_seconds is None for a baseline, whose encode_seconds are for both ways."""
+    `scale`². Seconds are those of the processor, on one core; decode_seconds is None for a baseline, whose encode_seconds are for both ways."""
 
     tensor: str
     task: Task
@@ -70,7 +70,7 @@ class Measurement:
     note: str = ""
 
     @property
-    def alpha(self) -> float:
+    def reached(self) -> float:
         """The distortion as an α; an unbiased operator's ω counts as ω/(1+ω), which it has after scaling by 1/(1+ω)."""
         if self.task.kind != "omega" or not math.isfinite(self.distortion):
             return self.distortion
@@ -80,11 +80,11 @@ class Measurement:
     def least_bits(self) -> dict[str, float] | None:
         """The lower bounds on the bits at this distortion, for a vector about which nothing is known; None at 0 and
         from 1 on. "cap" holds for methods that keep their bound surely, and counts the direction alone."""
-        if not 0 < self.alpha < 1:
+        if not 0 < self.reached < 1:
             return None
         return {
-            "uncertainty": sphere.uncertainty_bits(self.alpha, self.size),
-            "cap": sphere.cap_bits(self.alpha, self.size),
+            "uncertainty": sphere.uncertainty_bits(self.reached, self.size),
+            "cap": sphere.cap_bits(self.reached, self.size),
         }
 
 

@@ -32,19 +32,19 @@ td.remark { white-space: normal; min-width: 12rem; color: var(--muted) }
 tr.best td { background: var(--tint); font-weight: 600 }
 details { margin: .5rem 0 } summary { cursor: pointer; overflow-wrap: anywhere }
 """
-_HEADINGS = ("method", "bits per coordinate", "gap", "error", "encode MB/s", "decode MB/s", "remarks")
-_WORDS = """<p class="muted">The error is the relative squared L2 error ‖x̂ − x‖²/‖x‖². Unbiased methods are asked for
-ω = α/(1 − α), which makes them contractive with α once they are scaled by 1/(1 + ω). The gap is what a method spends above
+_HEADINGS = ("method", "bits per coordinate", "gap", "above cap", "error or ω", "encode MB/s", "decode MB/s", "remarks")
+_WORDS = """<p class="muted">The error is the relative squared L2 error ‖x̂ − x‖²/‖x‖², ω its mean of an unbiased method.
+These are asked for ω = α/(1 − α), which makes them contractive with α once they are scaled by 1/(1 + ω). The gap is what a method spends above
 ½·log2(1/error) bits per coordinate, the least for a vector about which nothing is known; below zero the data is
-compressible. Bits are those of the payload. A known operator is taken with its fewest bits that reach the error, else at
-its most exact. Speeds are of one core; a known operator's is for both ways.</p>"""
+compressible. The cap bound is the least for methods that keep their error surely, norm aside. Bits are those of the payload. A known operator is taken with its fewest bits that reach the error, else at
+its most exact. Speeds are of processor time on one core; a known operator's is for both ways.</p>"""
 
 
 def page(comparison: Comparison, source: str) -> str:
     """The whole page; `source` names what was measured. Needs matplotlib."""
     picture = pictures.svg(rate_distortion(comparison), "bits per coordinate against relative squared error")
     style = _STYLE.replace("LIGHT", pictures.css(dark=False)).replace("DARK", pictures.css(dark=True))
-    advice = "".join(f"<p>{escape(line)}</p>" for line in recommendation(comparison).splitlines())
+    advice = "".join(f"<p>{escape(line)}</p>" for line in recommendation(comparison, source).splitlines())
     parts = [
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(source)} · gcodec compare</title>',
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{style}</style>\n</head>\n<body><main>',
@@ -70,7 +70,7 @@ def _section(comparison: Comparison, alpha: float) -> str:
 
 
 def _table(rows: Sequence[Row]) -> str:
-    head = "".join(f'<th{_number(1 <= i <= 5)} scope="col">{text}</th>' for i, text in enumerate(_HEADINGS))
+    head = "".join(f'<th{_number(1 <= i <= 6)} scope="col">{text}</th>' for i, text in enumerate(_HEADINGS))
     best = [fewest(rows, METHOD, kind) for kind in ("alpha", "omega")]
     body = "\n".join(_line(row, row in best) for row in rows)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>'
@@ -81,7 +81,8 @@ def _line(row: Row, best: bool) -> str:
     numbers = (
         f"{row.rate:.3f}",
         "" if row.gap is None else f"{row.gap:+.3f}",
-        f"{row.distortion:.4g}",
+        "" if row.cap_gap is None else f"{row.cap_gap:+.3f}",
+        row.error,
         f"{row.encode_speed:.3g}",
         "" if row.decode_speed is None else f"{row.decode_speed:.3g}",
     )

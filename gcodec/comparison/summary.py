@@ -6,10 +6,13 @@ with α.
 """
 
 import math
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
+from ..baselines import FAMILIES
 from ..theory import shannon
 from ..theory.report import BASELINE, METHOD
 from .measure import Measurement, Task
@@ -41,6 +44,17 @@ class Row:
     encode_speed: float
     decode_speed: float | None
     note: str
+
+    @property
+    def cap_gap(self) -> float | None:
+        """Bits per coordinate above the cap bound, where that holds: for methods that keep their bound surely."""
+        sure = self.group == METHOD and self.kind == "alpha"
+        return self.rate - self.bounds["cap"] if sure and self.bounds else None
+
+    @property
+    def error(self) -> str:
+        """The distortion in a table; a dash when it is beyond all bounds."""
+        return f"{self.distortion:.4g}" if math.isfinite(self.distortion) else "–"
 
     @property
     def remarks(self) -> str:
@@ -76,10 +90,16 @@ class Comparison:
         return sum(math.prod(shape) for _, _, shape in self.tensors)
 
     def as_dict(self) -> dict:
-        """Plain data, for JSON."""
-        result = asdict(self)
-        result["recommendation"] = recommendation(self)
-        return result
+        """Plain data, for JSON; None in place of a number that is not finite."""
+        return _finite(asdict(self))
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def evaluated(
@@ -102,9 +122,9 @@ def evaluated(
     return Comparison(tuple(alphas), tuple(tensors), tuple(left_out), tuple(rows), tuple(totals), curves)
 
 
-def recommendation(comparison: Comparison) -> str:
-    """What to use, in a sentence for each α and class of guarantee that was measured on all tensors."""
-    sentences = [_advice(comparison, alpha, kind) for alpha in comparison.alphas for kind in ("alpha", "omega")]
+def recommendation(comparison: Comparison, input: str = "INPUT") -> str:
+    """What to use, in a sentence for each α and class of guarantee that was measured on all tensors, with the command for `input`."""
+    sentences = [_advice(comparison, alpha, kind, input) for alpha in comparison.alphas for kind in ("alpha", "omega")]
     return "\n".join(filter(None, sentences))
 
 
@@ -114,9 +134,9 @@ def fewest(rows: Iterable[Row], group: str, kind: str) -> Row | None:
     return min(fitting, key=lambda row: row.rate, default=None)
 
 
-def _advice(comparison: Comparison, alpha: float, kind: str) -> str:
+def _advice(comparison: Comparison, alpha: float, kind: str, input: str) -> str:
     totals = [row for row in comparison.totals if row.alpha == alpha]
-    best, known = fewest(totals, METHOD, kind), fewest(totals, BASELINE, kind)
+    best = fewest(totals, METHOD, kind)
     if best is None:
         return ""
     by_tensor: dict[str, list[Row]] = defaultdict(list)
@@ -125,17 +145,28 @@ def _advice(comparison: Comparison, alpha: float, kind: str) -> str:
             by_tensor[row.tensor].append(row)
     winners = [fewest(rows, METHOD, kind) for rows in by_tensor.values()]
     winning = sorted({row.name for row in winners if row})
-    omega = shannon.omega_of_alpha(alpha)
-    promise, option = ("alpha", alpha) if kind == "alpha" else ("unbiased, omega", omega)
-    text = f"{promise} {option:.4g}: use {best.name}, {best.rate:.3f} bits per coordinate"
-    if known:
-        text += f", {known.rate / best.rate:.3g} times fewer than {known.name}, the best known operator"
+    bound = alpha if kind == "alpha" else shannon.omega_of_alpha(alpha)  # in full: rounded, it would ask something else
+    promise = "alpha" if kind == "alpha" else "unbiased, omega"
+    text = f"{promise} {bound!r}: use {best.name}, {best.rate:.3f} bits per coordinate{_beside_known(best, totals)}"
     if best.gap is not None and best.gap < 0:
         text += "; that is below the sphere bound: the data is compressible"
     method = f"--method {best.name} "
     if len(winning) > 1:
         method, text = "", f"{text}; tensors differ ({', '.join(winning)} win), so let auto choose"
-    return f"{text}: gcodec encode {method}--{kind} {option:.4g}"
+    return f"{text}: gcodec encode {shlex.quote(input)} {method}--{kind} {bound!r}"
+
+
+def _beside_known(best: Row, totals: Sequence[Row]) -> str:
+    """How a method compares with the best known operator of its class, if any reaches α."""
+    known = fewest(totals, BASELINE, best.kind)
+    if known is None:
+        return ""
+    compared = {row.name for row in totals}
+    every = {name for name, members in FAMILIES.items() if members[0].kind == best.kind}
+    title = "the best known operator" if every <= compared else "the best of the known operators compared"
+    if known.rate >= best.rate:
+        return f", {known.rate / best.rate:.3g} times fewer than {known.name}, {title}"
+    return f", {best.rate / known.rate:.3g} times more than {known.name}, {title}"
 
 
 def _order(row: Row) -> tuple:
@@ -151,8 +182,8 @@ def _answers(alpha: float, measured: Iterable[Measurement]) -> dict[tuple[str, s
             families[one.task.name, one.task.kind, one.tensor].append(one)
     answers: dict[tuple[str, str], list[Measurement]] = defaultdict(list)
     for (name, kind, _), members in families.items():
-        reaching = [one for one in members if one.alpha <= alpha]
-        best = min(reaching, key=lambda one: one.bits) if reaching else min(members, key=lambda one: one.alpha)
+        reaching = [one for one in members if one.reached <= alpha]
+        best = min(reaching, key=lambda one: one.bits) if reaching else min(members, key=lambda one: one.reached)
         answers[name, kind].append(best)
     return answers
 
@@ -176,7 +207,7 @@ def _row(alpha: float, found: Sequence[Measurement], tensor: str) -> Row:
         rate=rate,
         distortion=distortion,
         reached=reached,
-        reaches=all(one.alpha <= alpha for one in found),
+        reaches=all(one.reached <= alpha for one in found),
         bounds=bounds,
         gap=rate - bounds["uncertainty"] if bounds else None,
         encode_speed=_speed(found, math.fsum(one.encode_seconds for one in found)),
@@ -194,7 +225,7 @@ def _together(found: Sequence[Measurement]) -> tuple[float, float]:
     def mean(values: Iterable[float]) -> float:
         return math.fsum(energy * value for energy, value in zip(energies, values, strict=True)) / total
 
-    return mean(one.distortion for one in found), mean(one.alpha for one in found)
+    return mean(one.distortion for one in found), mean(one.reached for one in found)
 
 
 def _bounds(found: Sequence[Measurement], size: int) -> dict[str, float] | None:

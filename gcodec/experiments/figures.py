@@ -32,20 +32,18 @@ def convergence(results: Sequence[Result]) -> "Figure":
         if coder.name == PLAIN:
             style = {"color": pictures.INK, "lw": 2.2, "zorder": 5}
         elif coder.group == BASELINE:
-            marker = pictures.MARKERS[list(BASELINES).index(coder.name)]
             style = {"color": pictures.BASE, "lw": 0.9, "ls": _dash(result), "zorder": 2}
-            style |= {"marker": marker, "markerfacecolor": pictures.SURFACE}
+            style |= {"marker": _marker(coder.name), "markerfacecolor": pictures.SURFACE}
         else:
             style = {**styles[coder.name], "ls": _dash(result), "zorder": 4}
         style |= {"markevery": (0.05, 0.14), "label": result.label}
         left.plot(range(len(trace.gaps)), trace.gaps, **style)
-        right.plot([bits / 8 for bits in trace.bits], trace.gaps, **style)
+        right.plot([bits / 1000 for bits in trace.bits[1:]], trace.gaps[1:], **style)  # no place for 0 bits
     problem = results[0].problem
     start = results[0].trace.gaps[0]
     shortest = min(len(result.trace.gaps) for result in results)
     left.set(xlim=(0, 6 * shortest), xlabel="round", ylabel="f(x) − f*")
-    right.set(xscale="log", xlabel="bytes sent by a worker")
-    right.set_xlim(left=2 * min(result.trace.bits[1] for result in results) / 8)
+    right.set(xscale="log", xlabel="kbit sent by a worker")
     for axes in (left, right):
         axes.set(yscale="log", ylim=(TARGET / 2, 3 * start))
     left.set_title(f"{problem.data}: d = {problem.dimension}, {problem.workers} workers, L/μ = {problem.condition:.3g}")
@@ -86,9 +84,10 @@ def slow_down(points: Sequence[Point]) -> "Figure":
     bound = [(1 + w) * sd.expected_rate(w) for w in omegas]
     axes.plot(omegas, bound, color=pictures.INK, ls=":", label="rsd, the paper's bound")
     _plot_points(axes, [point for point in points if point.guarantee == "omega"], slowed=True)
-    for name, omega, rate in _unbiased_baselines():
-        axes.plot([omega], [(1 + omega) * rate], "D", color=pictures.BASE, markerfacecolor=pictures.SURFACE)
-        axes.annotate(name, (omega, (1 + omega) * rate), (6, 3), textcoords="offset points", color=pictures.BASE)
+    for name, label, operators in _unbiased_baselines():
+        style: dict[str, Any] = {"marker": _marker(name), "color": pictures.BASE, "markerfacecolor": pictures.SURFACE}
+        points_at = [(omega, (1 + omega) * rate) for omega, rate in operators]
+        axes.plot(*zip(*points_at, strict=True), ls="", label=label, **style)
     _, in_all = sd.saving(0.25)
     mark = (0.25, 1.25 * sd.expected_rate(0.25))
     axes.plot(*mark, "o", color=pictures.INK, markerfacecolor=pictures.SURFACE, zorder=6)
@@ -113,7 +112,13 @@ def _between(low: float, high: float) -> list[float]:
     return [low * (high / low) ** (i / _STEPS) for i in range(_STEPS + 1)]
 
 
-def _unbiased_baselines() -> list[tuple[str, float, float]]:
-    """(name, ω, bits per coordinate) of operators whose constants do not depend on the dimension."""
-    eden = [(f"EDEN, {b} bit{'s' * (b > 1)}", known.rotation_omega(b), float(b)) for b in (1, 2, 3)]
-    return [("natural compression", known.NATURAL_OMEGA, float(known.NATURAL_BITS)), *eden]
+def _unbiased_baselines() -> list[tuple[str, str, list[tuple[float, float]]]]:
+    """(name, label, (ω, bits per coordinate) of each) of operators whose constants do not depend on the dimension."""
+    return [
+        ("eden", "EDEN, 3, 2 and 1 bits", [(known.rotation_omega(bits), bits) for bits in (3, 2, 1)]),
+        ("natural-compression", "natural compression", [(known.NATURAL_OMEGA, known.NATURAL_BITS)]),
+    ]
+
+
+def _marker(baseline: str) -> str:
+    return pictures.MARKERS[list(BASELINES).index(baseline)]

@@ -4,6 +4,7 @@ The bits of a gcodec message are those of its payload, the head and the chunk. T
 shape, checksums: what both ends of a connection know already) is sent but not counted, and neither is it for the others.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -141,8 +142,8 @@ class Operator:
 def coders(d: int, names: Sequence[str] | None = None, constants: Constants = Constants()) -> list[Coder]:
     """All coders for dimension d, or those with these names, and always the plain one, which comes first.
 
-    What theory gives no step size for is left out: contractive operators with α = 1 in dimension d; and methods for matrices,
-    unless they are named. Raises InvalidInput for an unknown name.
+    What theory gives no step size for is left out: contractive operators with α = 1 in dimension d, and operators that claim no
+    constant there; and methods for matrices, unless they are named. Raises InvalidInput for an unknown name.
     """
     found: list[Coder] = [Plain()]
     found += [Method(entry.name, kind, constants) for entry in registry.ENTRIES for kind in entry.load().kinds]
@@ -151,6 +152,6 @@ def coders(d: int, names: Sequence[str] | None = None, constants: Constants = Co
     for name in names or ():
         if name not in known:
             raise InvalidInput(f"method {name!r} is unknown; known are {', '.join(known)}")
-    fitting = [coder for coder in found if coder.kind != "alpha" or coder.constant(d) < 1]
+    fitting = [coder for coder in found if coder.constant(d) < (1 if coder.kind == "alpha" else math.inf)]
     wanted = [name for name in known if name not in MATRIX_METHODS] if names is None else [PLAIN, *names]
     return [coder for coder in fitting if coder.name in wanted]

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -73,7 +73,7 @@ def plan_runs(plan: Plan) -> list[tuple[Problem, Job]]:
         raise InvalidInput(f"the number of rounds must be at least 1, not {plan.rounds}")
     if not 0 <= plan.seed < 1 << 63:
         raise InvalidInput(f"the seed must be in 0…2^63−1, not {plan.seed}")
-    return [pair for data in plan.data or DATA[plan.kind] for pair in _runs_on(plan, data)]
+    return [pair for data in dict.fromkeys(plan.data or DATA[plan.kind]) for pair in _runs_on(plan, data)]
 
 
 def execute(
@@ -105,6 +105,27 @@ def table_csv(rows: Sequence[Any]) -> str:
     writer.writerow([field.name for field in fields(rows[0])])
     writer.writerows(asdict(row).values() for row in rows)
     return out.getvalue()
+
+
+def table_markdown(experiments: Mapping[str, Sequence[Line]]) -> str:
+    """A row for each method and scheme, a column for each data set: kbit (1000 bits) to the first goal, and how many times fewer
+    than uncompressed."""
+    columns = list(
+        dict.fromkeys((kind, line.data, line.dimension) for kind, own in experiments.items() for line in own)
+    )
+    cells = {(line.method, line.scheme, kind, line.data): line for kind, own in experiments.items() for line in own}
+    titles = (f"{kind}: {data}, d = {dimension}" for kind, data, dimension in columns)
+    rows = [("method", "scheme", *titles), ("---", "---", *("--:" for _ in columns))]
+    for method, scheme in dict.fromkeys(key[:2] for key in cells):
+        own = (cells.get((method, scheme, kind, data)) for kind, data, _ in columns)
+        rows.append((method, scheme, *map(_cell, own)))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _cell(line: Line | None) -> str:
+    if line is None or line.bits_1e_6 is None:
+        return "–" if line is None else "never"
+    return f"{line.bits_1e_6 / 1000:,.1f}" + (f" · {line.fewer:.2f}×" if line.fewer else "")
 
 
 def curves_csv(results: Iterable[Result]) -> str:
