@@ -6,7 +6,11 @@ from typing import Any, NoReturn
 
 def loads(data: bytes) -> Any:
     """The value of UTF-8 text; raises ValueError (or RecursionError) for anything else."""
-    return json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+    text = data.decode()
+    value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    if "\\u" in text:
+        json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair is no text: a UnicodeEncodeError
+    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

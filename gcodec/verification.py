@@ -126,6 +126,13 @@ def check_record(record: Record, original: Source | None, trials: int, threads: 
 def _scope(scope: dict, tensors: list[dict]) -> list[dict]:
     """`--scope file`: the errors of all tensors together, by their measured or else their stored distortions."""
     alpha, norm2 = scope["alpha"], scope["norm2"]
+    unnamed = [t["name"] for t in tensors if t["guarantee"]["class"] == "alpha" and t["name"] not in norm2]
+    if unnamed:
+        return [
+            _check(
+                "scope", False, f"the norm of {unnamed[0]!r} is not given, so the bound over all tensors says nothing"
+            )
+        ]
     error = sum(_distortion(tensor) * norm2.get(tensor["name"], 0.0) for tensor in tensors)
     reached = error / (sum(norm2.values()) or 1.0)
     sign = "≤" if reached <= alpha else ">"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from . import options as opt
 from .files import container_file
-from .output import plural, show, table
+from .output import plural, printable, show, table
 
 if TYPE_CHECKING:
     from ..container.layout import FileHeader, TensorHeader
@@ -51,7 +51,7 @@ def _row(tensor: dict) -> tuple:
     guarantee = tensor["guarantee"]
     promise = "exact" if guarantee["class"] == "exact" else f"{guarantee['class']} ≤ {guarantee['bound']:g}"
     shape = "×".join(map(str, tensor["shape"])) or "scalar"
-    name = tensor["name"].encode("unicode_escape").decode("ascii") or "(array)"
+    name = printable(tensor["name"]) or "(array)"
     if len(name) > WIDEST:
         name = f"{name[: WIDEST // 2 - 1]}…{name[-WIDEST // 2 :]}"
     return (name, tensor["dtype"], shape, tensor["method"], promise, f"{tensor['distortion']:.4g}", f"{tensor['bytes']:,}",

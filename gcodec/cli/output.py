@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import sys
 import tempfile
@@ -21,9 +22,23 @@ def show(result: dict, text: str, *, as_json: bool = False, quiet: bool = False,
     if quiet or stream is None:  # closed by whoever started us
         return
     try:
-        print(json.dumps(result, indent=1) if as_json else text, file=stream, flush=True)
+        print(json.dumps(_finite(result), indent=1) if as_json else text, file=stream, flush=True)
     except BrokenPipeError:  # the reader, such as head, has seen enough; the work is done all the same
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _finite(data: Any) -> Any:
+    """The data with null in the place of infinities and NaN, which JSON has no numbers for."""
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
+
+
+def printable(name: str) -> str:
+    """A tensor's name without anything that a terminal would act on."""
+    return name.encode("unicode_escape").decode("ascii")
 
 
 def plural(count: int, what: str) -> str:

@@ -7,7 +7,7 @@ import typer
 from ..errors import FormatError
 from . import options as opt
 from .files import container_file, tensor_file
-from .output import show, table
+from .output import printable, show, table
 
 
 def verify(
@@ -43,7 +43,7 @@ def _text(file: str, result: dict) -> str:
     blocks = []
     for tensor in result["tensors"]:
         shape = "×".join(map(str, tensor["shape"])) or "scalar"
-        head = f"{tensor['name'] or file}: {tensor['method']}, {tensor['dtype']} {shape}, {tensor['rate']:.4f} bits per coordinate"
+        head = f"{printable(tensor['name']) or file}: {tensor['method']}, {tensor['dtype']} {shape}, {tensor['rate']:.4f} bits per coordinate"
         rows = [("  " + ("ok" if c["ok"] else "FAILS"), c["name"], c["detail"]) for c in tensor["checks"]]
         blocks.append(f"{head}\n{table(rows)}")
     if result["checks"]:

@@ -105,6 +105,9 @@ class Klt(Compressor):
         form = Head.unpack(head, frame)
         basis = form.basis(frame)
         rank, work = form.means.size, dtypes.work_dtype(spec.dtype)
+        vectors = basis.vectors.astype(work)
+        if not frame.transposed:
+            vectors = np.asfortranarray(vectors)  # once, as every chunk needs their transpose in C order
 
         def decode(data: bytes, start: int, count: int) -> np.ndarray:
             if start % frame.columns or count % frame.columns or (frame.transposed and count != spec.size):
@@ -113,6 +116,6 @@ class Klt(Compressor):
             height = last - first
             levels = form.labels.decode(np.frombuffer(data, np.uint8), height * rank, basis.contexts)
             coefficients = form.points.values(levels, work).reshape(height, rank)
-            return frame.product(coefficients, basis.vectors)
+            return frame.product(coefficients, vectors)
 
         return decode

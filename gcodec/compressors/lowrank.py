@@ -71,7 +71,7 @@ class Frame:
 
     def product(self, coefficients: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         """coefficients · vectorsᵀ as flat values of the tensor, in the dtype of the coefficients; within its finite numbers."""
-        vectors = vectors.astype(coefficients.dtype)
+        vectors = vectors.astype(coefficients.dtype, copy=False)
         left, right = (vectors, coefficients) if self.transposed else (coefficients, vectors)
         out = np.empty((left.shape[0], right.shape[0]), coefficients.dtype)
         kernels.multiply(left, np.ascontiguousarray(right.T), out)

@@ -12,7 +12,7 @@ import numpy as np
 from .. import dtypes
 from ..coding.bitstring import BitReader, BitWriter
 from ..compressor import Compressor, Decode, Guarantee, Payload, TensorSpec
-from ..errors import InvalidInput
+from ..errors import Corrupt, InvalidInput
 from ..source import Source
 from .scaled import Scaled
 from .tcq_search import fit
@@ -65,10 +65,13 @@ class Tcq(Compressor):
     @classmethod
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:
         form = Head.unpack(head)
-        contexts = Layout.of(spec.shape).contexts(form.mean)
+        layout = Layout.of(spec.shape)
+        contexts = layout.contexts(form.mean)
         work = dtypes.work_dtype(spec.dtype)
 
         def decode(data: bytes, start: int, count: int) -> np.ndarray:
+            if start % layout.columns or count % layout.columns:
+                raise Corrupt("tcq: a chunk that is not of whole rows")
             levels = form.labels.decode(np.frombuffer(data, np.uint8), count, contexts)
             return form.points.values(levels, work)
 

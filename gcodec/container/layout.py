@@ -3,6 +3,7 @@
 import json
 import math
 import struct
+import sys
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -104,14 +105,25 @@ def unpack_json(data: bytes, what: str) -> dict:
     return value
 
 
+def _is_number(value: object) -> bool:
+    """A JSON number that a float64 can hold."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
 def unpack_meta(data: bytes) -> dict:
     """The header of META, with the types that §3.1 gives to its keys."""
     meta = unpack_json(data, "META")
     names, total, scope = meta.get("names", []), meta.get("bytes", 0), meta.get("scope", {"alpha": 0, "norm2": {}})
     right = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    right = right and isinstance(total, int) and total >= 0 and isinstance(meta.get("format", ""), str)
+    right = (
+        right
+        and isinstance(total, int)
+        and not isinstance(total, bool)
+        and total >= 0
+        and isinstance(meta.get("format", ""), str)
+    )
     right = right and isinstance(scope, dict) and isinstance(scope.get("norm2"), dict)
-    if not right or not all(isinstance(x, (int, float)) for x in (scope.get("alpha"), *scope["norm2"].values())):
+    if not right or not all(map(_is_number, (scope.get("alpha"), *scope["norm2"].values()))):
         raise Corrupt("META: a key has a value of another type than it must have")
     return meta
 
