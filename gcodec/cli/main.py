@@ -55,7 +55,8 @@ def guarded(command: Callable) -> Callable:
             _fail("the reader of the output closed the pipe", 5)
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            _fail(f"{where}{error.strerror or error}", 5)
+            hint = "; check the name" if isinstance(error, FileNotFoundError) else ""
+            _fail(f"{where}{error.strerror or error}{hint}", 5)
         except MemoryError:
             _fail("not enough memory for this tensor", 5)
         except KeyboardInterrupt as stop:

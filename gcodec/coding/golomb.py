@@ -8,8 +8,9 @@ quarters of an octave: that costs at most 0.004 bit a number against the best on
 
 import math
 
+from ..kernels.spherical_tree import MAX_QUOTIENT
+
 CODES = 120  # of moduli: up to 7·2²⁷
-MAX_QUOTIENT = 255
 
 
 def modulus(code: int) -> int:

@@ -10,7 +10,6 @@ import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from ..baselines import FAMILIES
 from ..theory import shannon
@@ -90,16 +89,8 @@ class Comparison:
         return sum(math.prod(shape) for _, _, shape in self.tensors)
 
     def as_dict(self) -> dict:
-        """Plain data, for JSON; None in place of a number that is not finite."""
-        return _finite(asdict(self))
-
-
-def _finite(data: Any) -> Any:
-    if isinstance(data, dict):
-        return {key: _finite(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_finite(value) for value in data]
-    return None if isinstance(data, float) and not math.isfinite(data) else data
+        """Plain data."""
+        return asdict(self)
 
 
 def evaluated(

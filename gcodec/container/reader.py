@@ -96,7 +96,7 @@ class Stream:
         data = _read_up_to(self._file, n)
         self._at += len(data)
         if len(data) < n:
-            raise Truncated(f"the data ends at byte {self._at}, before the container does")
+            raise Truncated(f"the data ends at byte {self._at}, before the container does: it was cut, fetch it again")
         return data
 
     def _skip_to(self, position: int) -> None:
@@ -134,7 +134,7 @@ class RandomAccess:
         self._lock = threading.Lock()  # a seek and its read belong together
         self.version = FileHeader.unpack(_complete_header(self.read_at(0, min(size, FileHeader.SIZE))))
         if size < FileHeader.SIZE + Footer.SIZE:
-            raise Truncated(f"the data ends at byte {size}, before the container does")
+            raise Truncated(f"the data ends at byte {size}, before the container does: it was cut, fetch it again")
         self.meta = self._read_meta()
         data = self.read_at(size - Footer.SIZE, Footer.SIZE)
         try:
@@ -164,7 +164,9 @@ class RandomAccess:
             self._file.seek(offset)
             data = _read_up_to(self._file, length)
         if len(data) < length:
-            raise Truncated(f"the data ends at byte {offset + len(data)}, before the container does")
+            raise Truncated(
+                f"the data ends at byte {offset + len(data)}, before the container does: it was cut, fetch it again"
+            )
         return data
 
     def _block(self, offset: int) -> tuple[Frame, bytes]:
@@ -210,7 +212,7 @@ def _complete_header(data: bytes) -> bytes:
     if len(data) == FileHeader.SIZE:
         return data
     if data[: len(MAGIC)] == MAGIC[: len(data)]:
-        raise Truncated(f"the data ends at byte {len(data)}, before the container does")
+        raise Truncated(f"the data ends at byte {len(data)}, before the container does: it was cut, fetch it again")
     FileHeader.unpack(data.ljust(FileHeader.SIZE, b"\0"))
     raise AssertionError("a header that is not ours was accepted")
 
