@@ -220,6 +220,12 @@ def test_theory_beside_measurement(tmp_path, monkeypatch):
     assert sorted(p.name for p in (tmp_path / "t").iterdir()) == ["slow_down.png", "table.csv", "trade_off.png"]
 
 
+def test_every_plan_is_checked_before_the_first_one_runs():
+    pytest.importorskip("sklearn", reason="its data needs the extra gcodec[experiments]")
+    code, out, err = call_cli("experiment", "all", "--data", "diabetes")
+    assert (code, out) == (2, "") and "logistic has" in err and "Traceback" not in err, (code, err)
+
+
 def test_what_is_refused(tmp_path, monkeypatch, tiny):
     def fails(*args, words):
         code, out, err = call_cli("experiment", *args)
@@ -230,7 +236,6 @@ def test_what_is_refused(tmp_path, monkeypatch, tiny):
     fails("ridge", "--data", "iris", words="'iris' is unknown")
     fails(*quick, "--methods", "sd,zip", words="'zip' is unknown")
     fails(*quick, "--methods", "", words="'' is unknown")
-    fails("all", "--data", "diabetes", words="logistic has")  # before ridge is run
     fails("theory", "--workers", 4, words="--workers is for ridge and logistic")
     fails(*quick, "--workers", 0, words="workers must be between 1 and")
     fails(*quick, "--workers", 10**6, words="workers must be between 1 and")
@@ -241,6 +246,7 @@ def test_what_is_refused(tmp_path, monkeypatch, tiny):
     fails(*quick, "--seed", -1, words="the seed must be")
     fails(*quick, "--backend", "mpi", words="threads or gloo")
     fails(*quick, "--threads", 0, words="number of threads")
+    pytest.importorskip("matplotlib", reason="pictures need the extra gcodec[plot]")
     fails(*quick, "--out", tmp_path / "no" / "such", words="no such directory")
     (tmp_path / "file").write_text("mine")
     fails(*quick, "--out", tmp_path / "file", words="is a file")
