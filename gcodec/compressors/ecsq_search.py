@@ -135,7 +135,7 @@ def _correct(quantiser: Quantiser, part: Part, target: float, finest: float) -> 
     A sample of the tensor is good enough to tell how the error changes with the step, so one measurement should do.
     """
     measured = _whole_error(quantiser)
-    if (1 - _WHOLE) * target <= measured <= target:
+    if measured == 0 or (1 - _WHOLE) * target <= measured <= target:  # 0: all values are levels
         return quantiser
     change = (1 - _MARGIN) * target / measured
     if abs(math.log(change)) < _NEAR:
