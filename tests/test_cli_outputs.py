@@ -1,13 +1,18 @@
-"""Outputs and standard streams of the command line: links, modes, streams that are closed or stop early."""
+"""Outputs and standard streams of the command line: links, modes, streams that are closed or stop early, signals."""
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 from checks import call_cli, run_cli
+
+from gcodec.cli import interrupt
+from gcodec.cli.output import progress_bar
 
 
 @pytest.fixture
@@ -56,3 +61,13 @@ def test_a_reader_of_text_may_stop(gradient):
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_an_interrupt_that_got_lost_comes_again(monkeypatch):
+    monkeypatch.setattr(interrupt, "_seen", [])
+    with progress_bar(1, "encoding", True) as progress:
+        progress(1)
+        with suppress(KeyboardInterrupt):
+            interrupt._interrupt(signal.SIGTERM, None)
+        with pytest.raises(KeyboardInterrupt, match=str(int(signal.SIGTERM))):
+            progress(1)

@@ -6,6 +6,7 @@ The commands import what does the work inside their bodies, so that `--help` sta
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -14,7 +15,7 @@ import typer
 
 from .. import __version__
 from ..errors import GcodecError
-from . import bounds, compare, decode, encode, experiment, info, verify
+from . import bounds, compare, decode, encode, experiment, info, interrupt, verify
 
 app = typer.Typer(
     name="gcodec",
@@ -66,10 +67,6 @@ def guarded(command: Callable) -> Callable:
     return run
 
 
-def _interrupt(number: int, _: object) -> None:
-    raise KeyboardInterrupt(number)
-
-
 def _fail(message: str, code: int) -> None:
     print(f"gcodec: {message}", file=sys.stderr)
     sys.exit(code)
@@ -81,7 +78,6 @@ for module in (encode, decode, verify, info, bounds, compare, experiment):
 
 def main() -> None:
     """The entry point of the `gcodec` script."""
-    for name in ("SIGTERM", "SIGHUP"):  # so that temporary files are removed
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _interrupt)
+    interrupt.install()
+    warnings.showwarning = lambda message, *_: print(f"gcodec: warning: {message}", file=sys.stderr)
     guarded(app)()

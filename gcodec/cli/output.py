@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 from .. import remote
 from ..atomic import replacing
 from ..errors import InvalidInput
+from . import interrupt
 
 
 def show(result: dict, text: str, *, as_json: bool = False, quiet: bool = False, to_stderr: bool = False) -> None:
@@ -129,9 +130,12 @@ def standard_output() -> BinaryIO:
 
 @contextmanager
 def progress_bar(total: int, what: str, quiet: bool) -> Iterator[Any]:
-    """A function that takes the bytes just done; draws a bar on stderr when it is a terminal and the work is long."""
+    """A function that takes the bytes just done; draws a bar on stderr when it is a terminal and the work is long.
+
+    It raises KeyboardInterrupt when a signal came, even if that was lost.
+    """
     if quiet or total < 1 << 24 or sys.stderr is None or not sys.stderr.isatty():
-        yield lambda n: None
+        yield lambda n: interrupt.check()
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
@@ -139,4 +143,9 @@ def progress_bar(total: int, what: str, quiet: bool) -> Iterator[Any]:
     columns = (TextColumn(what), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=total)
-        yield lambda n: progress.advance(task, n)
+
+        def advance(n: int) -> None:
+            interrupt.check()
+            progress.advance(task, n)
+
+        yield advance
