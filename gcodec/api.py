@@ -20,6 +20,7 @@ import numpy as np
 from . import auto, remote
 from .atomic import replacing
 from .choice import choose, choose_for_checkpoint
+from .container.budget import Budget
 from .container.layout import TensorHeader
 from .container.reader import RandomAccess, Record, Stream
 from .container.writer import Writer, check_name
@@ -39,7 +40,7 @@ def encode(x: np.ndarray, method: str = "auto", **options: Any) -> bytes:
     file = BytesIO()
     writer = Writer(file)
     with auto.compress("", ArraySource(np.asarray(x)), choose(method, **options)) as coded:
-        writer.add(coded.header, coded.pieces())
+        writer.add(coded.header, coded.pieces(), coded.work)
     writer.close()
     return file.getvalue()
 
@@ -47,9 +48,11 @@ def encode(x: np.ndarray, method: str = "auto", **options: Any) -> bytes:
 def decode(data: bytes, *, threads: int | None = None, limit: int | None = None) -> np.ndarray:
     """The array of a container that holds one; its dtype and shape are those of the encoded array.
 
-    Raises FormatError, UnsupportedVersion, UnsupportedFeature; LimitExceeded when more than `limit` bytes are declared.
+    Raises FormatError, UnsupportedVersion, UnsupportedFeature; LimitExceeded when more than `limit` decoded bytes are
+    asked for (default: what the coded ones pay for, see container/budget.py).
     """
-    arrays = [read_tensor(record, threads, limit) for record in Stream(BytesIO(data))]
+    budget = Budget(limit)
+    arrays = [read_tensor(record, threads, budget) for record in Stream(BytesIO(data))]
     if len(arrays) != 1:
         raise InvalidInput(f"the container holds {len(arrays)} tensors, not one; use gcodec.load or gcodec.open")
     return arrays[0]
@@ -71,14 +74,15 @@ def save(path: str | os.PathLike, tensors: Mapping[str, np.ndarray], method: str
         writer = Writer(file, meta)
         for name, array in tensors.items():
             with auto.compress(name, ArraySource(np.asarray(array)), choice) as coded:
-                writer.add(coded.header, coded.pieces())
+                writer.add(coded.header, coded.pieces(), coded.work)
         writer.close()
 
 
 def load(path: str | os.PathLike, *, threads: int | None = None, limit: int | None = None) -> dict[str, np.ndarray]:
     """All arrays of a container file by name, in file order. Raises what `decode` does."""
+    budget = Budget(limit)
     with builtins.open(path, "rb") as file:
-        return {record.header.name: read_tensor(record, threads, limit) for record in Stream(file)}
+        return {record.header.name: read_tensor(record, threads, budget) for record in Stream(file)}
 
 
 def open(path: str | os.PathLike, *, threads: int | None = None, limit: int | None = None) -> "Archive":
@@ -103,7 +107,7 @@ class Archive(Mapping[str, np.ndarray]):
         self.meta = self._access.meta
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return read_tensor(self.record(name), self._threads, self._limit)
+        return read_tensor(self.record(name), self._threads, Budget(self._limit))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._access.offsets)
@@ -138,16 +142,17 @@ class Archive(Mapping[str, np.ndarray]):
         stop = max(start, stop)
         width = math.prod(shape[1:])
         out = np.empty((stop - start) * width, record.header.spec.dtype)
-        for part in decompress_range(record, start * width, stop * width, thread_count(self._threads), self._limit):
+        budget, count = Budget(self._limit), thread_count(self._threads)
+        for part in decompress_range(record, start * width, stop * width, count, budget):
             out[part.start - start * width : part.start - start * width + part.values.size] = part.values
         return out.reshape(stop - start, *shape[1:])
 
 
-def read_tensor(record: Record, threads: int | None = None, limit: int | None = None) -> np.ndarray:
-    """A record's whole array."""
+def read_tensor(record: Record, threads: int | None = None, budget: Budget | None = None) -> np.ndarray:
+    """A record's whole array. budget: shared with the other records that are decoded; None: it is decoded alone."""
     spec = record.header.spec
     several, count = len(record.header.chunks) > 1, thread_count(threads)
-    parts = decompress([record], count if several else 1, limit)
+    parts = decompress([record], count if several else 1, budget or Budget())
     first = next(parts)  # before any memory is taken: the record must have bytes that decode
     if not several:
         return first.values.reshape(spec.shape)

@@ -1,4 +1,4 @@
-"""`auto`: try what can win on a tensor and keep the fewest bytes."""
+"""`auto`: try what can win on a tensor and keep the fewest bytes that a reader accepts."""
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -49,7 +49,7 @@ def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str])
         except BaseException:
             best.close()
             raise
-        if coded.size < best.size:
+        if (not coded.is_accepted, coded.size) < (not best.is_accepted, best.size):
             best, coded = coded, best
         coded.close()
     return best

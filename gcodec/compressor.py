@@ -82,6 +82,7 @@ class Compressor(ABC):
     """An encoder–decoder pair; see the module's text for the contract."""
 
     version: ClassVar[int] = 1  # of the payload's format
+    work_per_value: ClassVar[int]  # about the nanoseconds that a value takes to decode, at worst
     kinds: ClassVar[tuple[str, ...]]  # the guarantees it can give
 
     @abstractmethod
@@ -90,6 +91,14 @@ class Compressor(ABC):
 
         Raises InvalidInput for a tensor, a bound or an option that it is not made for, and TooFine.
         """
+
+    @classmethod
+    def work(cls, head: bytes, spec: TensorSpec) -> int:
+        """About the nanoseconds that decoding a tensor takes at worst, whatever its chunks hold: see container/budget.py.
+
+        Told from the head without doing the work; raises Corrupt.
+        """
+        return cls.work_per_value * spec.size
 
     @classmethod
     @abstractmethod

@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 from . import auto
 from .compressor import CHUNK
+from .container.budget import Budget
 from .container.layout import TensorHeader
 from .container.reader import Record
 from .container.writer import Writer
@@ -63,7 +64,7 @@ def encode_tensors(
     writer = Writer(file, meta)
     for coded in ordered(work, tensors, threads, Coded.close):
         with coded:
-            writer.add(coded.header, coded.pieces())
+            writer.add(coded.header, coded.pieces(), coded.work)
         file.flush()
         yield coded.header
     writer.close()
@@ -73,7 +74,7 @@ def decode_tensors(
     records: Iterable[Record], writer: formats.Writer, threads: int, limit: int | None, progress: Progress
 ) -> Iterator[TensorHeader]:
     """Decode records into a Writer of gcodec.io, chunk by chunk; yields each header once its tensor is whole."""
-    for part in decompress(records, threads, limit):
+    for part in decompress(records, threads, Budget(limit)):
         if part.start == 0:
             sink = writer.add(part.header.name, part.header.spec.dtype, part.header.spec.shape)
         if part.values.size:

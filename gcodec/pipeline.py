@@ -14,10 +14,11 @@ import numpy as np
 
 from . import dtypes, registry
 from .compressor import Compressor, Decode, Guarantee, Payload, TensorSpec, TooFine
+from .container.budget import Budget
 from .container.layout import Chunk, TensorHeader
 from .container.reader import Record
 from .distortion import Scan, scan_source, squared_error
-from .errors import ChecksumMismatch, Corrupt, InvalidInput, LimitExceeded, UnsupportedFeature
+from .errors import ChecksumMismatch, Corrupt, InvalidInput, UnsupportedFeature
 from .parallel import ordered
 from .source import Source, spans
 from .wire import crc32
@@ -26,7 +27,6 @@ FINEST = {np.dtype(np.float64): 2.0**-100}  # bounds below are met by the tensor
 FINEST_OF_OTHERS = 2.0**-50
 TRIES = 4  # with a tightened bound, before a tensor is stored exactly
 SPOOL = 1 << 26  # coded bytes of one tensor kept in memory before they go to a temporary file
-FREE_LIMIT, LIMIT_RATIO = 1 << 30, 1 << 15  # decoded bytes that any record may have, and those per coded byte
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Coded:
 
     header: TensorHeader
     body: IO[bytes]
+    work: int  # of decoding it, as its compressor tells
 
     def pieces(self) -> Iterator[bytes]:
         """The body in pieces of at most 1 MiB."""
@@ -60,6 +61,13 @@ class Coded:
     def size(self) -> int:
         """Bytes of header and body."""
         return len(self.header.pack()) + self.header.body_length
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether a reader decodes it without being told to accept more than usual."""
+        budget = Budget()
+        budget.add(self.header, self.work)
+        return not budget.exceeded
 
     def close(self) -> None:
         self.body.close()
@@ -161,7 +169,7 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
     )
     if compressor_of(header) is not cls:
         raise AssertionError(f"{entry.name} would not be read back")
-    return Coded(header, body)
+    return Coded(header, body, cls.work(payload.head, spec))
 
 
 def _check_bools(name: str, values: np.ndarray) -> None:
@@ -198,31 +206,32 @@ class Part:
     values: np.ndarray
 
 
-def decompress(records: Iterable[Record], threads: int = 1, limit: int | None = None) -> Iterator[Part]:
-    """Decode records chunk by chunk, in order; an empty tensor gives one empty part.
+def decompress(records: Iterable[Record], threads: int, budget: Budget) -> Iterator[Part]:
+    """Decode records chunk by chunk, in order; an empty tensor gives one empty part. Each is spent from the budget first.
 
     Raises an error of the FormatError family, UnsupportedFeature or LimitExceeded, after all parts before it.
     """
 
     def jobs() -> Iterator[Callable[[], Part]]:
         for record in records:
-            yield from _jobs(record, 0, record.header.spec.size, limit)
+            yield from _jobs(record, 0, record.header.spec.size, budget)
 
     return ordered(lambda job: job(), jobs(), threads)
 
 
-def decompress_range(record: Record, start: int, stop: int, threads: int, limit: int | None) -> Iterator[Part]:
+def decompress_range(record: Record, start: int, stop: int, threads: int, budget: Budget) -> Iterator[Part]:
     """As `decompress`, of the values with flat indices from `start` to `stop`; reads only the chunks that hold them."""
-    for part in ordered(lambda job: job(), _jobs(record, start, stop, limit), threads):
+    for part in ordered(lambda job: job(), _jobs(record, start, stop, budget), threads):
         skip = max(start - part.start, 0)
         yield Part(part.header, part.start + skip, part.values[skip : stop - part.start])
 
 
-def _jobs(record: Record, start: int, stop: int, limit: int | None) -> Iterator[Callable[[], Part]]:
+def _jobs(record: Record, start: int, stop: int, budget: Budget) -> Iterator[Callable[[], Part]]:
     """Functions that decode the chunks; their bytes are read here, in order."""
     header = record.header
-    check_limit(header, limit)
-    decode = compressor_of(header).decoder(record.head(), header.spec)
+    cls, head = compressor_of(header), record.head()
+    budget.spend(header, cls.work(head, header.spec))
+    decode = cls.decoder(head, header.spec)
     if not header.chunks:
         yield lambda: Part(header, 0, np.empty(0, header.spec.dtype))
     for i in range(start // header.chunk, min(-(-stop // header.chunk), len(header.chunks))):
@@ -253,14 +262,3 @@ def compressor_of(header: TensorHeader) -> type[Compressor]:
             f"record {header.name!r}: {entry.name} does not store {header.spec.dtype} of shape {header.spec.shape}"
         )
     return cls
-
-
-def check_limit(header: TensorHeader, limit: int | None) -> None:
-    """Refuse a tensor whose decoded size is out of all proportion, or above an explicit limit (bytes)."""
-    declared = header.spec.size * header.spec.dtype.itemsize
-    allowed = FREE_LIMIT + LIMIT_RATIO * header.body_length if limit is None else limit
-    if declared > allowed:
-        raise LimitExceeded(
-            f"record {header.name!r} declares {declared:,} bytes from {header.body_length:,} coded ones; the limit is "
-            f"{allowed:,}. If you trust the file, raise it with --limit"
-        )

@@ -1,13 +1,21 @@
-"""JSON as RFC 8259 has it: no key twice, no NaN or Infinity, which Python's parser would let through."""
+"""JSON as RFC 8259 has it: no key twice, no NaN or Infinity, which Python's parser would let through.
+
+What Python refuses only in some settings, deep nesting and long integers, is refused always.
+"""
 
 import json
 from typing import Any, NoReturn
+
+DEEPEST = 64
+LONGEST = 300  # digits of an integer
 
 
 def loads(data: bytes) -> Any:
     """The value of UTF-8 text; raises ValueError (or RecursionError) for anything else."""
     text = data.decode()
-    value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer)
+    if _depth(value) > DEEPEST:
+        raise ValueError(f"nested deeper than {DEEPEST}")
     if "\\u" in text:
         json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair is no text: a UnicodeEncodeError
     return value
@@ -18,6 +26,20 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(fields) != len(pairs):
         raise ValueError("a key stands twice")
     return fields
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > LONGEST:
+        raise ValueError(f"an integer of more than {LONGEST} digits")
+    return int(digits)
+
+
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, (list, dict))]:
+        depth += 1
+        level = [item for one in level for item in (one.values() if isinstance(one, dict) else one)]
+    return depth
 
 
 def _no_constant(name: str) -> NoReturn:

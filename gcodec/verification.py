@@ -10,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from . import dtypes
+from .container.budget import Budget
 from .container.layout import TensorHeader
 from .container.reader import Record, Stream, whole
 from .describe import describe
@@ -51,9 +52,9 @@ def verify(
         raise InvalidInput(f"{trials} trials say nothing; at least {MIN_TRIALS} are needed, 200 are good")
     originals = None if against is None else _sources(against)
     with _opened(container) as file:
-        stream = Stream(file)
+        stream, budget = Stream(file), Budget(limit)
         tensors = [
-            check_record(record, _original(record.header, originals), trials, thread_count(threads), limit)
+            check_record(record, _original(record.header, originals), trials, thread_count(threads), budget)
             for record in whole(stream)
         ]
     checks = _scope(stream.meta["scope"], tensors) if "scope" in stream.meta else []
@@ -94,14 +95,14 @@ def _original(header: TensorHeader, against: dict[str, Source] | None) -> Source
     return source
 
 
-def check_record(record: Record, original: Source | None, trials: int, threads: int, limit: int | None) -> dict:
+def check_record(record: Record, original: Source | None, trials: int, threads: int, budget: Budget) -> dict:
     """All checks of one tensor."""
     header = record.header
     error2, equal = 0.0, True
     scan = None
     if original is not None and dtypes.is_float(header.spec.dtype):
         scan = scan_source(header.name, original, "lossless")
-    for part in decompress([record], threads, limit):
+    for part in decompress([record], threads, budget):
         if original is not None:
             there = original.read(part.start, part.start + part.values.size)
             equal = equal and there.tobytes() == part.values.tobytes()

@@ -119,6 +119,7 @@ class Liar(Compressor):
     """Gives back whatever bytes it was told to, whatever was asked for."""
 
     kinds = ("alpha", "omega")
+    work_per_value = 1
     answer = 0.0
     expected = 0.0
 

@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 from gcodec.api import read_tensor
+from gcodec.container.budget import Budget
 from gcodec.container.reader import Stream
 
 FOLDER = Path(__file__).parents[1] / "spec" / "vectors"
@@ -39,9 +40,9 @@ def vectors(folder: str) -> tuple[Vector, ...]:
 
 def tensors(data: bytes, threads: int = 1, limit: int | None = None) -> list[tuple[str, str, tuple[int, ...], bytes]]:
     """(name, dtype, shape, little-endian bytes) of each tensor of a container, read from the start to the end."""
-    found = []
+    found, budget = [], Budget(limit)
     for record in Stream(BytesIO(data)):
-        array = read_tensor(record, threads, limit)
+        array = read_tensor(record, threads, budget)
         little = array.astype(array.dtype.newbyteorder("<"), copy=False)
         found.append((record.header.name, array.dtype.name, array.shape, little.tobytes()))
     return found

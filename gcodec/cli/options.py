@@ -51,7 +51,9 @@ DtypeOpt = Annotated[str | None, typer.Option(help="What raw integers of an .npy
 NonfiniteOpt = Annotated[str, typer.Option(help="Tensors with NaN or infinity: refuse, or store them lossless.")]
 TensorOpt = Annotated[str | None, typer.Option(help="Decode this tensor alone.")]
 ToOpt = Annotated[str | None, typer.Option(help="Format of the output: npy, npz, h5 or safetensors.")]
-LimitOpt = Annotated[int | None, typer.Option(help="Accept tensors of at most this many decoded bytes.")]
+LimitOpt = Annotated[
+    int | None, typer.Option(help="Accept this many decoded bytes in all, however few coded ones they come from.")
+]
 AgainstOpt = Annotated[str | None, typer.Option(help="The original, to measure the error against.")]
 TrialsOpt = Annotated[
     int, typer.Option(min=0, help="With --against: encode this often with new seeds, and test the expectations.")

@@ -103,6 +103,7 @@ class Dither(Compressor):
     states: int = 0
 
     kinds = ("omega",)
+    work_per_value = 32
 
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
         """Raises InvalidInput for dtypes other than float32 and float64."""

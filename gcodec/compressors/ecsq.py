@@ -26,6 +26,7 @@ class Ecsq(Compressor):
     """‖x̂ − x‖² ≤ α‖x‖², with the measured distortion close below α where the levels are not too few for that."""
 
     kinds = ("alpha",)
+    work_per_value = 16
 
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
         quantiser = search(source, guarantee.bound)

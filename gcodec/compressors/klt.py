@@ -24,6 +24,7 @@ _RANK_BITS, _MEAN_BITS = 12, 7
 _HEAD_ROOM = 256  # bits beside those of the columns
 _FREE_LEVELS, _LEVELS_PER_BYTE = 1 << 22, 1 << 7  # of the first factor: what a head of few bytes may ask of a decoder
 _FREE_PRODUCTS, _PRODUCTS_PER_BYTE = 1 << 30, 1 << 13  # of its orthonormalisation
+_WORK_PER_RANK, _WORK_PER_LEVEL = 1 << 11, (96, 48)  # of the first factor and the second
 
 
 def _is_paid_for(width: int, rank: int, head_length: int) -> bool:
@@ -58,17 +59,28 @@ class Head:
     @classmethod
     def unpack(cls, head: bytes, frame: Frame) -> "Head":
         reader = BitReader(head, "klt head")
-        labels, points, shifts = Labels.unpack(reader), Points.unpack(reader), Points.unpack_shifts(reader)
-        rank = reader.get(_RANK_BITS) + 1
-        if rank > frame.most:
-            raise reader.corrupt(f"rank {rank} of a {frame.height} x {frame.width} matrix")
-        if not _is_paid_for(frame.width, rank, len(head)):
-            raise reader.corrupt(f"a first factor of {frame.width} x {rank} levels in {len(head)} bytes")
+        labels, points, shifts, rank = cls._begin(reader, len(head), frame)
         means = [reader.get(_MEAN_BITS)]
         while len(means) < rank:
             means.append(means[-1] - reader.rice(0, means[-1]))
         reader.align()
         return cls(labels, points, shifts, np.array(means), reader.rest().tobytes())
+
+    @classmethod
+    def rank(cls, head: bytes, frame: Frame) -> int:
+        """The number of columns of the factors; raises Corrupt."""
+        return cls._begin(BitReader(head, "klt head"), len(head), frame)[-1]
+
+    @staticmethod
+    def _begin(reader: BitReader, length: int, frame: Frame) -> tuple[Labels, Points, tuple[int, ...], int]:
+        """Labels, points, shifts and rank, of a head of so many bytes."""
+        labels, points, shifts = Labels.unpack(reader), Points.unpack(reader), Points.unpack_shifts(reader)
+        rank = reader.get(_RANK_BITS) + 1
+        if rank > frame.most:
+            raise reader.corrupt(f"rank {rank} of a {frame.height} x {frame.width} matrix")
+        if not _is_paid_for(frame.width, rank, length):
+            raise reader.corrupt(f"a first factor of {frame.width} x {rank} levels in {length} bytes")
+        return labels, points, shifts, rank
 
     def basis(self, frame: Frame) -> Basis:
         """The decoded first factor; raises Corrupt."""
@@ -98,6 +110,13 @@ class Klt(Compressor):
         if not _is_paid_for(frame.width, coder.means.size, len(head)):
             raise InvalidInput("klt: the first factor is so sparse that a decoder would not trust it; use tcq")
         return Payload(head, frame.chunk, coder.code)
+
+    @classmethod
+    def work(cls, head: bytes, spec: TensorSpec) -> int:
+        frame = Frame.of(spec.shape)
+        rank = Head.rank(head, frame)
+        first = _WORK_PER_RANK + frame.width * (_WORK_PER_LEVEL[0] + 2 * rank)  # 2: for making it orthonormal
+        return rank * (first + frame.height * _WORK_PER_LEVEL[1]) + spec.size * (4 + rank // 4)
 
     @classmethod
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:

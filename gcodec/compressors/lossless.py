@@ -24,6 +24,10 @@ class Lossless(Compressor):
 
     kinds = ("exact",)
 
+    @classmethod
+    def work(cls, head: bytes, spec: TensorSpec) -> int:
+        return spec.size * spec.dtype.itemsize // 2
+
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
         return Payload(b"", min(CHUNK, max(source.size, 1)), lambda start, stop: _pack(source.read(start, stop)))
 
@@ -86,6 +90,8 @@ def _decompress(frame: bytes, length: int) -> bytes:
         frame_header = zstandard.get_frame_parameters(frame)
         if frame_header.content_size != length:
             raise Corrupt("lossless: a byte plane has the wrong length")
+        if frame_header.has_checksum:
+            raise Corrupt("lossless: a byte plane has a checksum of its own")
         if frame_header.window_size > MAX_WINDOW:  # zstd itself only asks when it needs the window
             raise Corrupt("lossless: a byte plane has too large a window")
         return zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompress(frame, allow_extra_data=False)

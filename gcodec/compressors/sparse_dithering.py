@@ -58,6 +58,7 @@ class SparseDithering(_Dithering):
     """
 
     kinds = ("alpha",)
+    work_per_value = 8
 
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
         size = _measure(source)
@@ -87,6 +88,7 @@ class RandomSparseDithering(_Dithering):
     seed: int = 0
 
     kinds = ("omega",)
+    work_per_value = 8
 
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
         head, expected = self._choose_scale(source, guarantee.bound)

@@ -53,6 +53,7 @@ class Tcq(Compressor):
 
     effort: str = "best"
     kinds = ("alpha",)
+    work_per_value = 48
 
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
         if self.effort not in ("best", "fast"):

@@ -19,6 +19,10 @@ END_MAGIC = b"GCZE"
 MAJOR, MINOR = 1, 0
 KINDS = ("exact", "alpha", "omega")
 MAX_HEADER = 1 << 24
+MAX_JSON = 1 << 23
+MAX_JSON_PARTS = 1 << 19  # bytes of JSON that are one of [ { , : as each value has one, and takes memory
+MAX_CHUNKS = 1 << 19
+LEAST_RECORD = 34  # bytes: an empty tensor without a name
 MAX_HEAD = 1 << 26
 MAX_CODED_CHUNK = 1 << 25
 MAX_SIZE = 1 << 48
@@ -26,9 +30,9 @@ MAX_NDIM = 64
 MAX_TEXT = (1 << 16) - 1
 
 
-def checked(data: bytes, crc: int, what: str) -> bytes:
-    """The data, or ChecksumMismatch."""
-    if crc32(data) != crc:
+def checked(data: bytes, crc: int, what: str, before: bytes = b"") -> bytes:
+    """The data, or ChecksumMismatch. before: bytes that the crc is of as well."""
+    if crc32(data, crc32(before)) != crc:
         raise ChecksumMismatch(f"{what}: the checksum does not agree; the bytes were damaged")
     return data
 
@@ -96,6 +100,8 @@ def unpack_json(data: bytes, what: str) -> dict:
     """A JSON object; empty bytes are an empty one."""
     if not data:
         return {}
+    if len(data) > MAX_JSON or sum(map(data.count, b"[{,:")) > MAX_JSON_PARTS:
+        raise Corrupt(f"{what}: more JSON than the format allows")
     try:
         value = strict_json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -182,7 +188,7 @@ class TensorHeader:
         shape = tuple(cursor.varint() for _ in range(cursor.varint(MAX_NDIM)))
         if math.prod(n or 1 for n in shape) >= MAX_SIZE:
             raise Corrupt(f"record {name!r}: shape {shape} has too many values")
-        attributes = unpack_json(cursor.take(cursor.varint(MAX_HEADER)), f"record {name!r}: attributes")
+        attributes = unpack_json(cursor.take(cursor.varint(MAX_JSON)), f"record {name!r}: attributes")
         compressor, version = cursor.varint(), cursor.varint()
         guarantee, distortion, expected = cls._unpack_guarantee(cursor, dtype, name)
         chunk = cursor.varint(CHUNK)
@@ -190,8 +196,8 @@ class TensorHeader:
             raise Corrupt(f"record {name!r}: chunks of no values")
         head_length, head_crc = cursor.varint(MAX_HEAD), cursor.u32()
         count = -(-math.prod(shape) // chunk)
-        if count > len(data) // 9:
-            raise Corrupt(f"record {name!r}: the chunk table is shorter than the shape {shape} needs")
+        if count > min(len(data) // 9, MAX_CHUNKS):
+            raise Corrupt(f"record {name!r}: the chunk table is shorter than the shape {shape} needs, or too long")
         chunks = tuple(Chunk(cursor.varint(MAX_CODED_CHUNK), cursor.u32(), cursor.u32()) for _ in range(count))
         cursor.end()
         spec = TensorSpec(dtype, shape)
@@ -230,12 +236,16 @@ class Index:
         return b"".join(parts)
 
     @classmethod
-    def unpack(cls, data: bytes) -> "Index":
+    def unpack(cls, data: bytes, end: int) -> "Index":
+        """end: where the last record ends at the latest."""
         cursor = Cursor(data, "index")
-        entries, offset = [], 0
+        entries: list[tuple[str, int]] = []
+        offset = 0
         for _ in range(cursor.varint(len(data))):
             name = cursor.text(MAX_TEXT)
-            offset += cursor.varint()
+            before, offset = offset, offset + cursor.varint()
+            if not before + (LEAST_RECORD if entries else FileHeader.SIZE) <= offset <= end - LEAST_RECORD:
+                raise Corrupt(f"index: there is no room for {name!r}")
             entries.append((name, offset))
         cursor.end()
         if len({name for name, _ in entries}) != len(entries):

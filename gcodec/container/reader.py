@@ -66,7 +66,7 @@ class Stream:
                     raise Corrupt("META is not the first block")
                 self.meta = unpack_meta(header)
             elif frame.type == b"INDX":
-                self._end(start, Index.unpack(header), entries)
+                self._end(start, Index.unpack(header, start), entries)
                 return
             self._skip_to(end)
 
@@ -144,7 +144,7 @@ class RandomAccess:
         frame, header = self._block(index_offset)
         if frame.type != b"INDX" or index_offset + Frame.SIZE + len(header) + 4 != size - Footer.SIZE:
             raise Corrupt("the footer does not point to the index")
-        self.offsets = dict(Index.unpack(header).entries)
+        self.offsets = dict(Index.unpack(header, index_offset).entries)
 
     def record(self, name: str) -> Record:
         """The record with this name (KeyError if there is none)."""
@@ -199,7 +199,7 @@ def _read_block(read: Callable[[int], bytes]) -> tuple[Frame, bytes]:
     data = read(Frame.SIZE)
     frame = Frame.unpack(data)
     header = read(frame.header_length)
-    checked(data + header, int.from_bytes(read(4), "little"), f"block {frame.type.decode()}")
+    checked(header, int.from_bytes(read(4), "little"), f"block {frame.type.decode()}", before=data)
     if frame.type not in (b"TENS", b"META", b"INDX") and frame.type[:1].isupper():
         raise UnsupportedFeature(f"a block of type {frame.type.decode()} must be understood and is not; update gcodec")
     if frame.type in (b"META", b"INDX") and frame.body_length:

@@ -1,10 +1,13 @@
 """Write a container to any binary file object: records as they come, then the index and the footer."""
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import BinaryIO
 
 from ..errors import FormatError, InvalidInput
-from .layout import MAX_HEADER, MAX_TEXT, FileHeader, Footer, Index, TensorHeader, pack_block, pack_json
+from .budget import Budget
+from .layout import MAX_HEADER, MAX_TEXT, FileHeader, Footer, Index, TensorHeader, pack_block, pack_json, unpack_meta
 
 
 class Writer:
@@ -17,30 +20,39 @@ class Writer:
         self._file = file
         self._offset = 0
         self._entries: dict[str, int] = {}
+        self._budget, self._accepted = Budget(), True
         self._write(FileHeader().pack())
         if meta:
-            self._write(pack_block(b"META", _sized(pack_json(meta), "the file's metadata")))
+            packed = pack_json(meta)
+            _check(unpack_meta, packed, "the file's metadata")
+            self._write(pack_block(b"META", packed))
 
-    def add(self, header: TensorHeader, body: Iterable[bytes]) -> None:
-        """Append a record; `body` gives the bytes of head and chunks in order."""
+    def add(self, header: TensorHeader, body: Iterable[bytes], work: int = 0) -> None:
+        """Append a record; `body` gives the bytes of head and chunks in order. work: of decoding it."""
         check_name(header.name)
         if header.name in self._entries:
             raise InvalidInput(f"two tensors have the name {header.name!r}")
         self._entries[header.name] = self._offset
-        packed = _sized(header.pack(), f"the header of {header.name!r}")
-        try:
-            TensorHeader.unpack(packed)  # what a reader would refuse is not written
-        except FormatError as error:
-            raise InvalidInput(f"the format cannot hold this tensor: {error}") from None
+        packed = header.pack()
+        _check(TensorHeader.unpack, packed, f"the header of {header.name!r}")
         self._write(pack_block(b"TENS", packed, header.body_length))
         for part in body:
             self._write(part)
+        self._budget.add(header, work)
+        self._accepted = self._accepted and not self._budget.exceeded
 
     def close(self) -> None:
-        """Write the index and the footer."""
+        """Write the index and the footer. Warns when readers will not decode all of it unless they are told to."""
         start = self._offset
-        self._write(pack_block(b"INDX", _sized(Index(tuple(self._entries.items())).pack(), "the index")))
+        packed = Index(tuple(self._entries.items())).pack()
+        _check(partial(Index.unpack, end=start), packed, "the index")
+        self._write(pack_block(b"INDX", packed))
         self._write(Footer(start).pack())
+        if not self._accepted:
+            warnings.warn(
+                f"so few bytes ask for so much that decoding them needs a limit of {self._budget.needed} (--limit)",
+                stacklevel=3,
+            )
 
     def _write(self, data: bytes) -> None:
         self._file.write(data)
@@ -59,7 +71,11 @@ def check_name(name: object) -> None:
         raise InvalidInput(f"the name {name[:40]!r}… is longer than {MAX_TEXT} bytes")
 
 
-def _sized(header: bytes, what: str) -> bytes:
+def _check(unpack: Callable, header: bytes, what: str) -> None:
+    """What a reader would refuse is not written."""
     if len(header) > MAX_HEADER:
         raise InvalidInput(f"{what} has {len(header)} bytes; the format allows {MAX_HEADER}")
-    return header
+    try:
+        unpack(header)
+    except FormatError as error:
+        raise InvalidInput(f"the format cannot hold {what}: {error}") from None

@@ -10,6 +10,8 @@ magnitudes are expected, v >> shift is coded so, and the lower bits apart as the
 All floats are binary64 with + − × ÷ in the order written: decoding follows the same arithmetic bit for bit.
 """
 
+from functools import cache
+
 import numpy as np
 
 from ._jit import njit
@@ -26,6 +28,7 @@ from .range_coder import (
     encode_sign,
     encode_symbol,
     flush,
+    is_whole,
     start,
 )
 
@@ -240,7 +243,7 @@ def decode_levels(data, means, confidence, keep, zero, h0, h1, bounds, counts, l
         seen, due = seen + v * share, due + expected * share
         state = advance(state, level, book, zero, h0, h1)
         column += 1
-    return DONE if pos >= data.size else CORRUPT
+    return DONE if is_whole(data, pos) else CORRUPT
 
 
 @njit
@@ -262,7 +265,13 @@ def classify(values, scale, means, confidence, keep, bins):
 
 
 def prior_model(zero):
-    """(bounds, counts) before the first value: the odds of a larger magnitude grow with the expected one.
+    """(bounds, counts) before the first value."""
+    return _prior_bounds(zero).copy(), np.full(2 * BINS, PRIOR_COUNT)
+
+
+@cache
+def _prior_bounds(zero):
+    """The odds of a larger magnitude grow with the expected one.
 
     The odds of more than i, given i or more, are (a + bμ + cμ²)/(1 + dμ) with μ the middle of the bin and a…d from
     PRIOR. Computed in the order written: part of the format.
@@ -278,4 +287,4 @@ def prior_model(zero):
             a, b, c, d = PRIOR[2 if book and zero else book, PRIOR_ROW[i]]
             odds = (a + (b + c * middle) * middle) / (1.0 + d * middle)
             beyond = beyond * (odds / (1.0 + odds))
-    return bounds.reshape(-1, SYMBOLS), np.full(2 * BINS, PRIOR_COUNT)
+    return bounds.reshape(-1, SYMBOLS)

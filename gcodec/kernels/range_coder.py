@@ -29,6 +29,7 @@ WIDTH_MAX = 1 << WIDTH_BITS
 WIDTH_MIN = 1 << 32  # below it, 16 bits are shifted out
 LOW_MASK = (1 << 32) - 1
 FLUSH_BYTES = WIDTH_BITS // 8  # the most bytes that `flush` appends
+DROPPED = 64  # zero bytes at the end of a code that are not written: what follows from no bytes must not be long
 RATE = np.array([(1 << 17) // (2 * n + 3) for n in range(COUNT_MASK + 1)], dtype=np.int64)  # 2^16 / (n + 1.5)
 SHIFT = np.array(
     [((4 * n + 6) // 3).bit_length() - 1 for n in range(COUNT_MASK + 1)], dtype=np.int32
@@ -142,7 +143,7 @@ def encode_symbol(out, low, width, pos, bounds, counts, row, symbol):
 
 @njit
 def flush(out, low, width, pos):
-    """End the code: the shortest number in the interval, without its trailing zero bytes. Gives the length."""
+    """End the code: the shortest number in the interval, without up to DROPPED trailing zero bytes. Gives the length."""
     for shift in range(WIDTH_BITS, -1, -1):
         value = ((low + (1 << shift) - 1) >> shift) << shift
         if value < low + width:
@@ -152,7 +153,8 @@ def flush(out, low, width, pos):
     for i in range(FLUSH_BYTES):
         out[pos] = (value >> (WIDTH_BITS - 8 - 8 * i)) & 255
         pos += 1
-    while pos > 0 and out[pos - 1] == 0:
+    least = max(pos - DROPPED, 0)
+    while pos > least and out[pos - 1] == 0:
         pos -= 1
     return pos
 
@@ -172,6 +174,12 @@ def start(data):
     for pos in range(0, FLUSH_BYTES, 2):
         code = take(data, code, pos)
     return code, np.int64(WIDTH_MAX), np.int64(FLUSH_BYTES)
+
+
+@njit
+def is_whole(data, pos):
+    """Whether the decoder took as many bytes as an encoder wrote, or dropped at the end."""
+    return data.size <= pos <= data.size + DROPPED
 
 
 @njit

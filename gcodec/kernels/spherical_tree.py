@@ -242,4 +242,4 @@ def read_tree(data, count, length, classes, base, moduli, lengths, levels, indic
             indices[blocks] = index
             blocks += 1
             energy = next_energy(energy, k, level)
-    return blocks if pos >= data.size else -1
+    return blocks if rc.is_whole(data, pos) else -1

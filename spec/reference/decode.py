@@ -118,12 +118,20 @@ def json_object(text: str) -> dict[str, Any]:
         require(len(dict(pairs)) == len(pairs), "JSON with a key twice")
         return dict(pairs)
 
+    def integer(digits: str) -> int:
+        return int(digits if len(digits) <= 300 else "too long")
+
+    def depth(value: Any) -> int:
+        inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+        return 0 if inside is None else 1 + max(map(depth, inside), default=0)
+
+    require(len(text.encode()) <= 1 << 23 and sum(map(text.count, "[{,:")) <= 1 << 19, "JSON of too many values")
     try:
-        value = json.loads(text or "{}", object_pairs_hook=unique, parse_constant=lambda name: require(False, name))
+        value = json.loads(text or "{}", object_pairs_hook=unique, parse_constant=integer, parse_int=integer)
         json.dumps(value, ensure_ascii=False).encode()  # fails for half of a surrogate pair
+        require(isinstance(value, dict) and depth(value) <= 64, "JSON that is not an object, or nested deeper than 64")
     except (ValueError, RecursionError) as error:
         raise FormatError(f"JSON: {error}") from None
-    require(isinstance(value, dict), "JSON that is not an object")
     return value
 
 
@@ -228,19 +236,17 @@ class Record:
         require(guarantee == 0 or (guarantee <= 2 and self.dtype.kind == "float"), "guarantee")
         self.guarantee = ("exact", "alpha", "omega")[guarantee]
         bound, *distortions = [fields.number("d") for _ in range((0, 2, 3)[guarantee])] or [0.5]
-        require(0 < bound < (math.inf if self.guarantee == "omega" else 1), "a bound out of its range")
-        require(all(0 <= distortion < math.inf for distortion in distortions), "a distortion out of its range")
+        sound = 0 < bound < (math.inf if self.guarantee == "omega" else 1)
+        require(sound and all(0 <= x < math.inf for x in distortions), "a bound or a distortion out of its range")
         self.chunk, self.head_length, self.head_crc = fields.varint(), fields.varint(), fields.unsigned(4)
         require(1 <= self.chunk <= 1 << 20 and self.head_length <= 1 << 26, "chunk or head length out of its range")
-        chunks = -(-self.size // self.chunk)
-        require(72 * chunks <= fields.length - fields.at, "a chunk table that is shorter than the shape needs")
+        chunks, room = -(-self.size // self.chunk), min((fields.length - fields.at) // 72, 1 << 19)
+        require(chunks <= room, "a chunk table that is too long, or shorter than the shape needs")
         self.chunks = [(fields.varint(), fields.unsigned(4), fields.unsigned(4)) for _ in range(chunks)]
         fields.end()
         lengths = [length for length, _crc, _decoded_crc in self.chunks]
         require(max(lengths, default=0) <= 1 << 25, "a chunk of more than 2^25 bytes")
         require(self.head_length + sum(lengths) == block.body_length, "lengths that do not add up to the body's")
-        paid = (1 << 30) + (block.body_length << 15)  # §7
-        require(self.size * self.dtype.word * self.dtype.parts <= paid, f"{self.size} values", "limit")
 
     def decode(self, file: Reader) -> Iterator[bytes]:
         require(self.compressor in COMPRESSORS, f"compressor, payload version {self.compressor}", "unsupported-feature")
@@ -279,7 +285,7 @@ def read_footer(file: Reader, index_offset: int) -> None:
 # ---- the whole file ----
 def decode_file(data: bytes) -> Iterator[tuple[Record, Iterator[bytes]]]:
     """Every record with its chunks, in the file's order; take a record's chunks before the next record."""
-    file, records = Reader(data, "truncated"), {}
+    file, records, left = Reader(data, "truncated"), {}, 1 << 26  # decoded bytes that are paid for
     read_file_header(file)
     while True:
         block = Block(file)
@@ -291,6 +297,8 @@ def decode_file(data: bytes) -> Iterator[tuple[Record, Iterator[bytes]]]:
             record = Record(block)
             require(record.name not in records, "two records of one name")
             records[record.name] = block.offset
+            left += (block.body_length << 15) - record.size * record.dtype.word * record.dtype.parts
+            require(left >= 0, "more decoded bytes than the coded ones pay for", "limit")  # §7
             yield record, record.decode(file)
         elif block.type == b"INDX":
             check_index(block.header, records)
@@ -423,7 +431,7 @@ class RangeDecoder:
         return value
 
     def end(self) -> None:
-        require(self.string.length <= self.string.at, "bytes that the range coder does not take")
+        require(0 <= self.string.at - self.string.length <= 8 * 64, "bytes left over, or more than 64 dropped zeros")
 
 
 # ======== compressors/01-lossless.md ========
@@ -561,10 +569,10 @@ class Zstandard:
         frame = Reader(data)
         require(frame.bytes(4) == b"\x28\xb5\x2f\xfd", "zstd: not a frame")
         flags = frame.unsigned(1)
-        single_segment, checksum = flags >> 5 & 1, flags >> 2 & 1
+        single_segment = flags >> 5 & 1
         exponent, mantissa = divmod(0 if single_segment else frame.unsigned(1), 8)
         window = size if single_segment else (8 + mantissa) << (7 + exponent)
-        require(flags & 8 == 0 and window <= 1 << 27, "zstd: a reserved bit, or a window above 2^27")
+        require(flags & 12 == 0 and window <= 1 << 27, "zstd: a reserved bit, a checksum, or a window above 2^27")
         require(frame.unsigned((0, 1, 2, 4)[flags & 3]) == 0, "zstd: a dictionary")
         width = (single_segment, 2, 4, 8)[flags >> 6]
         require(width > 0 and frame.unsigned(width) + 256 * (width == 2) == size, "zstd: another content size")
@@ -579,7 +587,6 @@ class Zstandard:
             else:
                 self.append(frame.bytes(length) if kind == 0 else frame.bytes(1) * length)
         require(len(self.content) == size, "zstd: less content than declared")
-        frame.bytes(4 * checksum)
         frame.end()
 
     def append(self, data: bytes) -> None:
@@ -588,8 +595,7 @@ class Zstandard:
 
     def literals(self, block: Reader) -> bytes:
         """§3.1.1.3.1"""
-        first = block.data[0] if block.data else 0
-        kind, form = first & 3, first >> 2 & 3
+        form, kind = divmod((block.data[:1] or b"\0")[0] % 16, 4)
         if kind < 2:
             size = block.unsigned((1, 2, 1, 3)[form]) >> (3, 4, 3, 4)[form]
             return block.bytes(size) if kind == 0 else block.bytes(1) * size
@@ -644,8 +650,7 @@ class Zstandard:
         offset = recent.pop(which)
         self.offsets = [offset, *recent][:3]
         require(0 < offset <= len(self.content), "zstd: a match before the content's start")
-        pattern = bytes(self.content[len(self.content) - offset :][:length])
-        self.append((pattern * (length // len(pattern) + 1))[:length])
+        self.append(bytes(itertools.islice(itertools.cycle(self.content[-offset:][:length]), length)))
 
 
 # ======== compressors/02-sparse-dithering.md ========
@@ -1041,10 +1046,8 @@ class Klt:
         rank = bits.read(12) + 1
         paid = width * rank <= 2**22 + 2**7 * len(head) and width * rank**2 <= 2**30 + 2**13 * len(head)
         require(paid and rank <= min(self.height, width), "a rank beyond the matrix, or what the head pays for")
-        codes = [bits.read(7)]
-        for _ in range(rank - 1):
-            codes.append(codes[-1] - bits.rice(0))
-            require(codes[-1] >= 0, "a mean's code below 0")
+        codes = [*itertools.accumulate((-bits.rice(0) for _ in range(rank - 1)), initial=bits.read(7))]
+        require(codes[-1] >= 0, "a mean's code below 0")
         bits.filling()
         levels = self.trellis.levels(bits.rest(), width * rank, [mean_of_code(c) for c in codes], 5.0, 1.0)
         points = [math.copysign(point(level, first_shifts), level) for level in levels]
@@ -1092,9 +1095,8 @@ def density(bits: Reader) -> list[list[int]]:
 
     def weights(a: int) -> Iterator[int]:
         yield max(1, line(a))
-        for first, after in ((FIRST[t], FIRST[t + 1]) for t in tokens):
-            yield max(1, sum(line(32 * n + a) for n in range(first, after)))
-            yield max(1, sum(line(32 * n - a) for n in range(first, after)))
+        for t, sign in itertools.product(tokens, (1, -1)):
+            yield max(1, sum(line(32 * n + sign * a) for n in range(FIRST[t], FIRST[t + 1])))
 
     return [normalise([*weights(2 * p + 1)]) for p in range(8)]
 

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import zstandard
 from cases import Bad
 from gcz import Record, bits, container, f32, f64, record, u32
 from good import flat, normal
@@ -58,6 +59,8 @@ LOSSLESS: tuple[Bad, ...] = (
     payload("lossless-frame-skippable", "A skippable frame.", "lossless: ", BYTES, chunks=[frame(b"\x50\x2a\x4d\x18" + u32(2) + b"\x07\x08")]),
     payload("lossless-frame-dictionary", "A frame that asks for dictionary 7.", "lossless: ", BYTES, chunks=[frame(ZSTD + b"\x21\x07\x02" + RAW)]),
     payload("lossless-frame-window", "A frame with a window of 2²⁸ bytes.", "lossless: ", BYTES, chunks=[frame(ZSTD + b"\x80\x90" + u32(2) + RAW)]),
+    payload("lossless-frame-checksum", "A frame with a content checksum.", "checksum of its own", BYTES,
+            chunks=[frame(zstandard.ZstdCompressor(write_checksum=True).compress(b"\x07\x08"))]),
     payload("lossless-frame-reserved-bit", "A frame with the reserved bit of its descriptor set.", "lossless: ", BYTES, chunks=[frame(ZSTD + b"\x28\x02" + RAW)]),
     payload("lossless-frame-block-reserved", "A frame with a block of the reserved type.", "lossless: ", BYTES,
             chunks=[frame(ZSTD + b"\x20\x02" + struct.pack("<I", 1 | 3 << 1 | 2 << 3)[:3] + b"\x07\x08")]),
@@ -124,6 +127,11 @@ def blocks() -> Record:
     return record("", normal(24, 20), "sc", 0.2)
 
 
+def single_values() -> Record:
+    """200 values in blocks of one."""
+    return record("", normal(200), "sc", 0.1, block=1)
+
+
 def unbiased_blocks() -> Record:
     return record("", normal(200), "sc:omega", 0.5, seed=10)
 
@@ -168,6 +176,7 @@ SPHERICAL = (
             head=plan(0x90, classes=b"\x01\x11" + f32(float("inf")) + b"\0")),
     payload("sc-blocks-head-cut", "The head ends before its last length's classes.", TOO_SHORT, blocks, head=plan()[:-1]),
     payload("sc-blocks-head-left-over", "A byte follows the classes.", "left over", blocks, head=plan() + b"\0"),
+    payload("sc-blocks-chunk-dropped", "A chunk whose missing zeros are more than 64 bytes.", "chunk's data", single_values, chunks=[b""]),
     payload("sc-blocks-chunk-long", "A chunk with more bytes than the range coder takes.", "chunk's data", blocks, chunks=[blocks().chunks[0] + bytes(40)]),
 )  # fmt: skip
 

@@ -7,7 +7,7 @@ import numpy as np
 from bad_payloads import payload
 from cases import Bad
 from gcz import Record, bits, record, u32
-from good import flat
+from good import flat, normal
 from good_trellis import LAYER
 
 from gcodec.wire import pack_varint
@@ -102,6 +102,11 @@ def tcq() -> Record:
     return record("", np.array([[4, -3, 1], [0.5, 0, 0.1], [2, -2, 1]], "f4"), "tcq", 0.01)
 
 
+def wide() -> Record:
+    """Two rows of 300 columns."""
+    return record("", normal(2, 300), "tcq", 0.1)
+
+
 tcq_bad = partial(payload, base=tcq)
 TCQ = (
     tcq_bad("tcq-head-empty", "A head of no bytes.", "tcq head", head=b""),
@@ -112,6 +117,8 @@ TCQ = (
     tcq_bad("tcq-exponent-1101", "A step of exponent 1101.", "out of range", head=bits("0 001 011000101101 110001001101 0 0100100")),
     tcq_bad("tcq-exponent-low", "A step of exponent −1101.", "out of range", head=bits("0 001 011000101101 001110110011 0 0100100")),
     tcq_bad("tcq-chunk-long", "A chunk with more bytes than the range coder takes.", "coded levels", chunks=[tcq().chunks[0] + bytes(40)]),
+    payload("tcq-chunk-dropped", "A chunk whose missing zeros are more than 64 bytes.", "coded levels", wide, chunks=[b""],
+            head=bits("0 001 011000101101 011111111110 0 1111111")),
     tcq_bad("tcq-escape-29", "A level whose escape has a unary part of 29 or more.", "coded levels", chunks=[b"\xff" * 60]),
 )  # fmt: skip
 

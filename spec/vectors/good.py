@@ -150,15 +150,6 @@ def case(name: str, about: str, array: np.ndarray, method: str, bound: float = 0
     return Good(name, about, lambda: one(array, method, bound, **options), shown)
 
 
-def zstd_checksum() -> bytes:
-    """A plane in a frame with a content checksum."""
-    import zstandard
-
-    base = record("", np.zeros(300, np.uint8), "lossless")
-    frame = zstandard.ZstdCompressor(level=1, write_checksum=True).compress(bytes(300))
-    return container(base.holding(chunks=[u32(len(frame)) + frame]))
-
-
 def stored_as_frames() -> bytes:
     """Two planes as frames of raw blocks: a frame of a single segment, and one with a window."""
     base = record("", np.array([0x0102, 0x0304], np.uint16), "lossless")
@@ -191,7 +182,6 @@ LOSSLESS = (
     case("lossless-complex", "Complex numbers: each part is a word of its own.", normal(6).view("c8"), "lossless"),
     case("lossless-bool", "Bools, in a frame of one byte repeated.", np.ones(500, bool), "lossless"),
     case("lossless-float8", "Every float8_e4m3fn.", np.arange(256, dtype=np.uint8).view(E4M3), "lossless"),
-    Good("lossless-frame-checksum", "A frame with a content checksum, which a decoder may ignore.", zstd_checksum),
     Good("lossless-raw-frames", "Frames larger than their planes: one of a single segment, one with a window.", stored_as_frames),
 )  # fmt: skip
 

@@ -39,11 +39,11 @@ def zeros(method: str, head: bytes, chunk: bytes, chunks: int) -> gcz.Record:
     return sized(record.holding(head, [chunk] * chunks), chunks * MOST)
 
 
-def zero_planes() -> bytes:
+def zero_planes(count: int, size: int = MOST) -> bytes:
     import zstandard
 
-    frame = zstandard.ZstdCompressor(level=1).compress(bytes(MOST))
-    return (gcz.u32(len(frame)) + frame) * 4
+    frame = zstandard.ZstdCompressor(level=1).compress(bytes(size))
+    return (gcz.u32(len(frame)) + frame) * count
 
 
 def all_zero_bitmap() -> bytes:
@@ -78,15 +78,17 @@ def cases() -> list[Hostile]:
         Hostile("head of 64 MiB declared", head_declared(), "truncated"),
         Hostile("2⁴⁷ values declared", gcz.container(sized(base(), 2**47)), "corrupt"),
         Hostile("a table of 7000 chunks of one value", gcz.container(one_value_chunks(7000)), "corrupt"),
-        Hostile("1 GiB declared, nothing decodes", gcz.container(zeros("sd", b"", b"", 256)), "corrupt"),
+        Hostile("64 MiB declared, nothing decodes", gcz.container(zeros("sd", b"", b"", 16)), "corrupt"),
+        Hostile("1 GiB declared from no bytes", gcz.container(zeros("sd", b"", b"", 256)), "limit"),
+        Hostile("1 GiB in many records", many_records(zeros("sd", base().head, all_zero_bitmap(), 1), 256), "limit"),
         Hostile("4 TiB declared", gcz.container(sized(zeros("sd", b"", b"", 6000), 6000 * MOST)), "limit"),
         Hostile("2²⁰ values from no bytes", gcz.container(zeros("sd", base().head, b"", 1)), "corrupt"),
         Hostile("2²⁰ values of lossless from no bytes", gcz.container(zeros("lossless", b"", b"", 1)), "corrupt"),
         Hostile("zeros of sd", gcz.container(zeros("sd", base().head, all_zero_bitmap(), 8)), "values", 8 * 4 * MOST),
-        Hostile("zeros of lossless", gcz.container(zeros("lossless", b"", zero_planes(), 8)), "values", 8 * 4 * MOST),
+        Hostile("zeros of lossless", gcz.container(zeros("lossless", b"", zero_planes(4), 8)), "values", 8 * 4 * MOST),
         Hostile("noise for sd", gcz.container(sized(base().holding(chunks=[noise(60000)]), MOST)), "corrupt"),
         Hostile("noise for sc of long blocks", gcz.container(spherical(128)), "corrupt"),
-        Hostile("noise for sc of single values", gcz.container(spherical(1)), "checksum"),
+        Hostile("noise for sc of single values", gcz.container(spherical(1)), "corrupt"),
         Hostile("klt of a high rank", gcz.container(high_rank(4096, 1000)), "limit or corrupt"),
         Hostile("ecsq's classes of 2²⁸ columns", gcz.container(long_row("ecsq", 1 << 28)), "limit or corrupt"),
         Hostile("dither's classes of 2²⁷ columns", gcz.container(long_row("dither", 1 << 27)), "limit or corrupt"),
@@ -109,16 +111,24 @@ def one_value_chunks(count: int) -> gcz.Record:
 
 
 def spherical(length: int) -> gcz.Record:
-    """2²⁰ values of sc from noise: blocks of a power of two of values, one class for every length."""
-    classes = b"\x01\x40\xff\xff" * (length.bit_length() - 1)
-    head = struct.pack("<BBhff", 0x80, length, 0, 1.0, 1.0)
-    record = base().but(compressor=b"\x04").holding(head + classes, [noise(60000)])
-    return sized(record, MOST)
+    """2²⁰ values of sc from noise."""
+    return sized(base().but(compressor=b"\x04").holding(spherical_head(length, 1), [noise(60000)]), MOST)
+
+
+def spherical_head(length: int, classes: int) -> bytes:
+    """Blocks of a power of two of values, so many classes for every length; an index has a bit or more."""
+    every = bytes([classes]) + b"\0\xff\xff" * classes
+    return struct.pack("<BBhff", 0x80, length, 0, 1.0, 1.0) + every * (length.bit_length() - 1)
+
+
+def klt_head(rank: int) -> bytes:
+    """A first factor of no bytes, which are zeros."""
+    return gcz.bits(f"1 001 001110101001 100000000000 0 0 {rank - 1:012b} 0100111" + "1" * (rank - 1))
 
 
 def high_rank(side: int, rank: int) -> gcz.Record:
     """A square matrix of klt whose first factor is one of few bytes, and would take long to make orthonormal."""
-    head = gcz.bits(f"1 001 001110101001 100000000000 0 0 {rank - 1:012b} 0100111" + "1" * (rank - 1))
+    head = klt_head(rank)
     record = gcz.record("", np.array([[1, 2], [2, 4]], np.float32), "klt", 0.1)
     chunk = MOST // side * side
     chunks = -(-side * side // chunk)

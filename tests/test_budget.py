@@ -1,0 +1,98 @@
+"""What coded bytes pay for: files that ask for more are refused, and gcodec warns when it writes one."""
+
+import warnings
+from io import BytesIO
+
+import numpy as np
+import pytest
+from checks import call_cli
+
+import gcodec
+from gcodec import registry
+from gcodec.api import Archive, read_tensor
+from gcodec.container.budget import FREE_BYTES, FREE_WORK, Budget
+from gcodec.errors import LimitExceeded
+
+SPARSE = np.eye(1, 19 << 20, 5, dtype=np.float32)[0]  # 76 MiB, of which one value is not 0
+
+
+def record_of(data: bytes):
+    return Archive(BytesIO(data)).record("")
+
+
+def sparse(method: str) -> bytes:
+    with pytest.warns(UserWarning, match=f"limit of {SPARSE.nbytes} "):
+        return gcodec.encode(SPARSE, method)
+
+
+def test_more_than_the_bytes_pay_for_needs_a_limit():
+    data = sparse("sd")
+    with pytest.raises(LimitExceeded, match=f"--limit {SPARSE.nbytes}$"):
+        gcodec.decode(data)
+    assert np.allclose(gcodec.decode(data, limit=SPARSE.nbytes), SPARSE)
+    with pytest.raises(LimitExceeded):
+        gcodec.decode(data, limit=SPARSE.nbytes - 1)
+
+
+def test_auto_takes_what_a_reader_accepts():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data = gcodec.encode(SPARSE, effort="fast")
+    assert len(data) < 10_000
+    assert np.allclose(gcodec.decode(data), SPARSE)
+
+
+def test_tensors_of_a_file_add_up(tmp_path):
+    half = SPARSE[: FREE_BYTES // 5]
+    path = tmp_path / "x.gcz"
+    with pytest.warns(UserWarning, match="limit of"):
+        gcodec.save(path, {"a": half, "b": half}, "sd")
+    with pytest.raises(LimitExceeded, match="'b'"):
+        gcodec.load(path)
+    assert set(gcodec.load(path, limit=2 * half.nbytes)) == {"a", "b"}
+    with gcodec.open(path) as archive:  # one at a time is little enough
+        assert np.allclose(archive["b"], half) and np.allclose(archive.rows("b", 3, 9), half[3:9])
+    with pytest.raises(LimitExceeded):
+        gcodec.verify(path)
+    code, _, err = call_cli("decode", path, "-o", tmp_path / "x.npz")
+    assert code == 5 and "--limit" in err and not (tmp_path / "x.npz").exists()
+    assert call_cli("decode", path, "-o", tmp_path / "x.npz", "--limit", 2 * half.nbytes)[0] == 0
+
+
+def test_other_records_pay_too():
+    """Bytes that came before, such as those of dense tensors."""
+    thin = record_of(sparse("sd"))
+    dense = record_of(gcodec.encode(np.random.default_rng(0).normal(size=1 << 16), lossless=True))
+    budget = Budget()
+    read_tensor(dense, 1, budget)
+    assert np.allclose(read_tensor(thin, 1, budget), SPARSE)
+
+
+def test_work_counts():
+    """A record may have few decoded bytes and take long."""
+    record = record_of(gcodec.encode(np.ones(9, np.float32), "tcq"))
+    budget = Budget()
+    budget.spend(record.header, 0)
+    with pytest.raises(LimitExceeded, match="s of work") as caught:
+        budget.spend(record.header, FREE_WORK)
+    needed = int(str(caught.value).split("--limit ")[1])
+    for limit, accepted in ((needed, True), (needed - 1, False)):
+        again = Budget(limit)
+        again.add(record.header, 0)
+        again.add(record.header, FREE_WORK)
+        assert again.exceeded != accepted
+
+
+@pytest.mark.parametrize("entry", registry.ENTRIES, ids=lambda entry: entry.name)
+def test_honest_tensors_are_accepted(entry):
+    """At bounds at which hardly anything is left as well."""
+    x = np.random.default_rng(1).normal(size=(300, 200)).astype(np.float32)
+    kind = entry.load().kinds[0]
+    bounds = {"exact": {"lossless": True}, "alpha": {"alpha": 0.99}, "omega": {"omega": 100.0}}[kind]
+    assert gcodec.decode(gcodec.encode(x, entry.name, **bounds)).shape == x.shape
+
+
+def test_the_command_warns(tmp_path):
+    np.save(tmp_path / "x.npy", SPARSE)
+    with pytest.warns(UserWarning, match="--limit"):
+        assert call_cli("encode", tmp_path / "x.npy", "--method", "sd")[0] == 0
