@@ -78,5 +78,12 @@ def narrow(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Work values rounded to `dtype`, to nearest with ties to even, saturating at its largest finite number."""
     if values.dtype == dtype:
         return values
+    if dtype == np.float16 and values.dtype == np.float32:
+        from .kernels.half import to_half
+
+        flat = np.ascontiguousarray(values).reshape(-1)
+        bits = np.empty(flat.size, np.uint16)
+        to_half(flat, flat.view(np.int32), bits)
+        return bits.view(np.float16).reshape(values.shape)
     largest = float(ml_dtypes.finfo(dtype).max)
     return np.clip(values, -largest, largest).astype(dtype)
