@@ -26,7 +26,7 @@ from .container.reader import RandomAccess, Record, Stream
 from .container.writer import Writer, check_name
 from .errors import InvalidInput
 from .parallel import thread_count
-from .pipeline import decompress, decompress_range
+from .pipeline import Part, decompress, decompress_range
 from .source import ArraySource
 
 
@@ -51,7 +51,7 @@ def decode(data: bytes, *, threads: int | None = None, limit: int | None = None)
     Raises FormatError, UnsupportedVersion, UnsupportedFeature; LimitExceeded when more than `limit` decoded bytes are
     asked for (default: what the coded ones pay for, see container/budget.py).
     """
-    budget = Budget(limit)
+    budget = Budget(limit, len(data))
     arrays = [read_tensor(record, threads, budget) for record in Stream(BytesIO(data))]
     if len(arrays) != 1:
         raise InvalidInput(f"the container holds {len(arrays)} tensors, not one; use gcodec.load or gcodec.open")
@@ -80,8 +80,8 @@ def save(path: str | os.PathLike, tensors: Mapping[str, np.ndarray], method: str
 
 def load(path: str | os.PathLike, *, threads: int | None = None, limit: int | None = None) -> dict[str, np.ndarray]:
     """All arrays of a container file by name, in file order. Raises what `decode` does."""
-    budget = Budget(limit)
     with builtins.open(path, "rb") as file:
+        budget = Budget.of(file, limit)
         return {record.header.name: read_tensor(record, threads, budget) for record in Stream(file)}
 
 
@@ -100,14 +100,15 @@ class Archive(Mapping[str, np.ndarray]):
     def __init__(self, file: BinaryIO, threads: int | None = None, limit: int | None = None) -> None:
         self._file, self._threads, self._limit = file, threads, limit
         try:
-            self._access = RandomAccess(file, file.seek(0, os.SEEK_END))
+            self._size = file.seek(0, os.SEEK_END)
+            self._access = RandomAccess(file, self._size)
         except BaseException:
             file.close()
             raise
         self.meta = self._access.meta
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return read_tensor(self.record(name), self._threads, Budget(self._limit))
+        return read_tensor(self.record(name), self._threads, self._budget())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._access.offsets)
@@ -141,22 +142,32 @@ class Archive(Mapping[str, np.ndarray]):
         start, stop, _ = slice(start, stop).indices(shape[0])
         stop = max(start, stop)
         width = math.prod(shape[1:])
-        out = np.empty((stop - start) * width, record.header.spec.dtype)
-        budget, count = Budget(self._limit), thread_count(self._threads)
-        for part in decompress_range(record, start * width, stop * width, count, budget):
-            out[part.start - start * width : part.start - start * width + part.values.size] = part.values
-        return out.reshape(stop - start, *shape[1:])
+        first, last, count = start * width, stop * width, thread_count(self._threads)
+        parts = decompress_range(record, first, last, count, self._budget())
+        return _joined(parts, first, last, record.header.spec.dtype).reshape(stop - start, *shape[1:])
+
+    def _budget(self) -> Budget:
+        """Of one access."""
+        return Budget(self._limit, self._size)
 
 
 def read_tensor(record: Record, threads: int | None = None, budget: Budget | None = None) -> np.ndarray:
-    """A record's whole array. budget: shared with the other records that are decoded; None: it is decoded alone."""
+    """A record's whole array. budget: shared with the other records that are decoded."""
     spec = record.header.spec
     several, count = len(record.header.chunks) > 1, thread_count(threads)
     parts = decompress([record], count if several else 1, budget or Budget())
-    first = next(parts)  # before any memory is taken: the record must have bytes that decode
-    if not several:
-        return first.values.reshape(spec.shape)
-    out = np.empty(spec.size, spec.dtype)
+    return _joined(parts, 0, spec.size, spec.dtype).reshape(spec.shape)
+
+
+def _joined(parts: Iterator[Part], start: int, stop: int, dtype: np.dtype) -> np.ndarray:
+    """Parts with the values from flat index `start` to `stop`. Memory is taken once the first is there: what does not decode
+    takes none."""
+    first = next(parts, None)
+    if first is None:
+        return np.empty(0, dtype)
+    if first.values.size == stop - start:
+        return first.values
+    out = np.empty(stop - start, dtype)
     for part in chain([first], parts):
-        out[part.start : part.start + part.values.size] = part.values
-    return out.reshape(spec.shape)
+        out[part.start - start : part.start - start + part.values.size] = part.values
+    return out

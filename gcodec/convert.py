@@ -71,10 +71,10 @@ def encode_tensors(
 
 
 def decode_tensors(
-    records: Iterable[Record], writer: formats.Writer, threads: int, limit: int | None, progress: Progress
+    records: Iterable[Record], writer: formats.Writer, threads: int, budget: Budget, progress: Progress
 ) -> Iterator[TensorHeader]:
     """Decode records into a Writer of gcodec.io, chunk by chunk; yields each header once its tensor is whole."""
-    for part in decompress(records, threads, Budget(limit)):
+    for part in decompress(records, threads, budget):
         if part.start == 0:
             sink = writer.add(part.header.name, part.header.spec.dtype, part.header.spec.shape)
         if part.values.size:

@@ -16,7 +16,7 @@ from . import dtypes, registry
 from .compressor import Compressor, Decode, Guarantee, Payload, TensorSpec, TooFine
 from .container.budget import Budget
 from .container.layout import Chunk, TensorHeader
-from .container.reader import Record
+from .container.reader import Record, whole
 from .distortion import Scan, scan_source, squared_error
 from .errors import ChecksumMismatch, Corrupt, InvalidInput, UnsupportedFeature
 from .parallel import ordered
@@ -64,8 +64,8 @@ class Coded:
 
     @property
     def is_accepted(self) -> bool:
-        """Whether a reader decodes it without being told to accept more than usual."""
-        budget = Budget()
+        """Whether a reader decodes it, in a file of its own, without being told to accept more than usual."""
+        budget = Budget(length=self.size)
         budget.add(self.header, self.work)
         return not budget.exceeded
 
@@ -229,13 +229,32 @@ def decompress_range(record: Record, start: int, stop: int, threads: int, budget
 def _jobs(record: Record, start: int, stop: int, budget: Budget) -> Iterator[Callable[[], Part]]:
     """Functions that decode the chunks; their bytes are read here, in order."""
     header = record.header
-    cls, head = compressor_of(header), record.head()
-    budget.spend(header, cls.work(head, header.spec))
-    decode = cls.decoder(head, header.spec)
-    if not header.chunks:
-        yield lambda: Part(header, 0, np.empty(0, header.spec.dtype))
-    for i in range(start // header.chunk, min(-(-stop // header.chunk), len(header.chunks))):
-        yield partial(_decode_chunk, header, decode, i, record.chunk(i))
+    cls = compressor_of(header)
+    for paid in _paid(record, cls.work(record.head(), header.spec), budget):
+        decode = cls.decoder(paid.head(), header.spec)
+        if not header.chunks:
+            yield lambda: Part(header, 0, np.empty(0, header.spec.dtype))
+        for i in range(start // header.chunk, min(-(-stop // header.chunk), len(header.chunks))):
+            data = paid.chunk(i)
+            if paid is record:
+                budget.receive(len(data))
+            yield partial(_decode_chunk, header, decode, i, data)
+
+
+def _paid(record: Record, work: int, budget: Budget) -> Iterator[Record]:
+    """The record, when the budget has room for it; raises LimitExceeded.
+
+    A body that is only declared pays for nothing. So of a stream, a record that needs its own is first read whole.
+    """
+    budget.add(record.header, work)
+    if budget.exceeded and budget.length is None:
+        for here in whole([record]):
+            budget.receive(record.header.body_length)
+            budget.check(record.header.name)
+            yield here
+    else:
+        budget.check(record.header.name)
+        yield record
 
 
 def _decode_chunk(header: TensorHeader, decode: Decode, i: int, data: bytes) -> Part:

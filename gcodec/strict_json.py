@@ -7,7 +7,7 @@ import json
 from typing import Any, NoReturn
 
 DEEPEST = 64
-LONGEST = 300  # digits of an integer
+LONGEST = 300  # characters of an integer
 
 
 def loads(data: bytes) -> Any:
@@ -30,7 +30,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _integer(digits: str) -> int:
     if len(digits) > LONGEST:
-        raise ValueError(f"an integer of more than {LONGEST} digits")
+        raise ValueError(f"an integer of more than {LONGEST} characters")
     return int(digits)
 
 

@@ -52,7 +52,8 @@ def verify(
         raise InvalidInput(f"{trials} trials say nothing; at least {MIN_TRIALS} are needed, 200 are good")
     originals = None if against is None else _sources(against)
     with _opened(container) as file:
-        stream, budget = Stream(file), Budget(limit)
+        budget = Budget.of(file, limit)
+        stream = Stream(file)
         tensors = [
             check_record(record, _original(record.header, originals), trials, thread_count(threads), budget)
             for record in whole(stream)

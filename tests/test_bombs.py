@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 
 from gcodec import auto
 from gcodec.choice import choose
+from gcodec.container.budget import Budget
 from gcodec.container.writer import Writer
 from gcodec.errors import LimitExceeded
 from gcodec.io import hdf5
@@ -28,7 +29,7 @@ def write_container(path, tensors, meta):
         writer = Writer(file, meta)
         for name, array in tensors:
             with auto.compress(name, ArraySource(array), choose("lossless")) as coded:
-                writer.add(coded.header, coded.pieces())
+                writer.add(coded.header, coded.pieces(), coded.work)
         writer.close()
 
 
@@ -75,10 +76,10 @@ def test_chunks_larger_than_their_dataset_count_against_the_limit(tmp_path):
         for i in range(4):
             file.create_dataset(f"{i}", data=numbers(10), **options)
     arrays = copy(tmp_path / "a.h5", tmp_path / "b.h5")
-    with pytest.raises(LimitExceeded, match="limit"), hdf5.Writer(tmp_path / "c.h5", {}, 10 << 20) as writer:
+    with pytest.raises(LimitExceeded, match="limit"), hdf5.Writer(tmp_path / "c.h5", {}, Budget(10 << 20)) as writer:
         for name, array in arrays.items():
             writer.add(name, array.dtype, array.shape).write(0, array.ravel())
-    with pytest.raises(LimitExceeded, match="limit"), hdf5.Writer(tmp_path / "c.h5", {}, 10 << 20) as writer:
+    with pytest.raises(LimitExceeded, match="limit"), hdf5.Writer(tmp_path / "c.h5", {}, Budget(10 << 20)) as writer:
         writer.add(SKELETON, np.dtype(np.uint8), arrays[SKELETON].shape).write(0, arrays[SKELETON])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from vectors import gcz
 
 import gcodec
 from gcodec.compressor import Guarantee
@@ -28,7 +29,7 @@ from gcodec.errors import (
 )
 from gcodec.pipeline import Choice, compress
 from gcodec.source import ArraySource
-from gcodec.wire import Cursor, crc32, pack_varint
+from gcodec.wire import Cursor, crc32, pack_text, pack_varint
 
 ARRAYS = {"a": np.arange(12, dtype=np.float32).reshape(3, 4), "b/é": np.array(7, np.int16), "empty": np.zeros((0, 3))}
 
@@ -40,7 +41,7 @@ def container():
     writer = Writer(file)
     for name, array in ARRAYS.items():
         with compress(name, ArraySource(array), Choice("lossless", Guarantee("exact"))) as coded:
-            writer.add(coded.header, coded.pieces())
+            writer.add(coded.header, coded.pieces(), coded.work)
     writer.close()
     return file.getvalue()
 
@@ -86,6 +87,19 @@ def test_random_access_reads_only_what_it_needs(tmp_path):
         before = file.got
         assert np.array_equal(archive.rows("big", 5, 9), big[5:9])
         assert file.got - before < len(data) * 0.45  # the first of two chunks of one of two big tensors
+
+
+def test_records_within_records_are_refused():
+    """By the index as well, which could else have the same bytes pay for many tensors."""
+    inner = gcz.record("b", np.arange(4, dtype=np.float32), "sd", 0.1).pack()
+    outer = gcz.record("a", np.frombuffer(inner, np.uint8), "lossless").holding(chunks=[bytes(4) + inner])
+    at = 16 + len(outer.pack()) - len(inner)
+    data = gcz.container(outer, index=gcz.index_header([(pack_text("a"), 16), (pack_text("b"), at)]))
+    access = RandomAccess(io.BytesIO(data), len(data))
+    with pytest.raises(Corrupt, match="'a'"):
+        access.record("a")
+    with pytest.raises(Corrupt):
+        list(drain(data))
 
 
 @pytest.mark.parametrize("name", ["a", "b/é"])

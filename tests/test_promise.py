@@ -170,7 +170,7 @@ def test_shapes_beyond_the_format(shape):
     source = Absurd()
     source.shape = shape
     with pytest.raises(InvalidInput, match="cannot hold"), compress("x", source, choose("lossless")) as coded:
-        Writer(BytesIO()).add(coded.header, coded.pieces())
+        Writer(BytesIO()).add(coded.header, coded.pieces(), coded.work)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_a_tensor_of_a_later_version_costs_that_one_alone(tmp_path, checkpoint):
         for name, array in arrays.items():
             with compress(name, ArraySource(array), Choice("lossless", Guarantee("exact"))) as coded:
                 new = replace(coded.header, compressor=100) if name == "layer2.bias" else coded.header
-                writer.add(new, coded.pieces())
+                writer.add(new, coded.pieces(), coded.work)
         writer.close()
     code, _, err = call_cli("decode", tmp_path / "x.gcz", "-o", tmp_path / "back.safetensors", "--salvage")
     assert code == 4 and "compressor 100" in err and names_after("missing are: ", err) == {"layer2.bias"}

@@ -15,6 +15,7 @@ from .files import SUFFIX, container_file, decoded_name
 from .output import plural, progress_bar, show, standard_output, target
 
 if TYPE_CHECKING:
+    from ..container.budget import Budget
     from ..convert import Progress
 
 
@@ -31,10 +32,12 @@ def decode(
     quiet: opt.QuietOpt = False,
 ) -> None:
     """Give back the tensors of FILE (x.npy.gcz → x.npy); FILE is kept."""
+    from ..container.budget import Budget
     from ..parallel import thread_count
 
     count = thread_count(threads)
     with container_file(file) as source, ExitStack() as stack:
+        budget = Budget.of(source, limit)
         found = contents(source, file, tensor, salvage)
         fmt = _format(to, output, found)
         output = output or decoded_name(file, fmt)
@@ -43,8 +46,8 @@ def decode(
         if Path(output).suffix == SUFFIX:
             known = ", ".join(formats.SUFFIXES)
             raise InvalidInput(f"{output}: decode writes no gcodec files; name one that ends in {known}")
-        with formats.writer(path, fmt, found.meta, limit) as writer:
-            _write(found, writer, fmt, count, limit, progress)
+        with formats.writer(path, fmt, found.meta, budget) as writer:
+            _write(found, writer, fmt, count, budget, progress)
             if not found.tensors and (tensor is not None or fmt == "npy"):
                 named = f" named {tensor!r}; gcodec info lists the names" if tensor is not None else ""
                 raise InvalidInput(f"{file}: holds no tensor{named}")
@@ -63,7 +66,7 @@ def decode(
 
 
 def _write(
-    found: Contents, writer: formats.Writer, fmt: str, threads: int, limit: int | None, progress: "Progress"
+    found: Contents, writer: formats.Writer, fmt: str, threads: int, budget: "Budget", progress: "Progress"
 ) -> None:
     """Decode the records; raises the error of those that were lost, unless others are to be salvaged."""
     from ..convert import decode_tensors
@@ -71,7 +74,7 @@ def _write(
 
     wanted = (record for record in found.records if fmt == "h5" or not is_skeleton(record.header.name))
     try:
-        for header in decode_tensors(wanted, writer, threads, limit, progress):
+        for header in decode_tensors(wanted, writer, threads, budget, progress):
             found.done.append(header.name)
     except FormatError as error:
         found.lost.append(error)

@@ -52,7 +52,8 @@ NonfiniteOpt = Annotated[str, typer.Option(help="Tensors with NaN or infinity: r
 TensorOpt = Annotated[str | None, typer.Option(help="Decode this tensor alone.")]
 ToOpt = Annotated[str | None, typer.Option(help="Format of the output: npy, npz, h5 or safetensors.")]
 LimitOpt = Annotated[
-    int | None, typer.Option(help="Accept this many decoded bytes in all, however few coded ones they come from.")
+    int | None,
+    typer.Option(min=1, help="Accept this many decoded bytes in all, however few coded ones they come from."),
 ]
 AgainstOpt = Annotated[str | None, typer.Option(help="The original, to measure the error against.")]
 TrialsOpt = Annotated[

@@ -22,9 +22,11 @@ from .trellis import MEAN_CODES, Labels, Points
 
 _RANK_BITS, _MEAN_BITS = 12, 7
 _HEAD_ROOM = 256  # bits beside those of the columns
-_FREE_LEVELS, _LEVELS_PER_BYTE = 1 << 22, 1 << 7  # of the first factor: what a head of few bytes may ask of a decoder
+_FREE_LEVELS, _LEVELS_PER_BYTE = 1 << 21, 1 << 7  # of the first factor: what a head of few bytes may ask of a decoder
 _FREE_PRODUCTS, _PRODUCTS_PER_BYTE = 1 << 30, 1 << 13  # of its orthonormalisation
-_WORK_PER_RANK, _WORK_PER_LEVEL = 1 << 11, (96, 48)  # of the first factor and the second
+_WORK_PER_RANK = 1 << 11  # about nanoseconds, as all of these
+_WORK_PER_FIRST_LEVEL, _WORK_PER_SECOND_LEVEL = 96, 48  # the first factor's become a matrix of floats in several steps
+_WORK_PER_PAIR = 2  # of columns of the first factor, for each row, when they are made orthogonal
 
 
 def _is_paid_for(width: int, rank: int, head_length: int) -> bool:
@@ -115,8 +117,9 @@ class Klt(Compressor):
     def work(cls, head: bytes, spec: TensorSpec) -> int:
         frame = Frame.of(spec.shape)
         rank = Head.rank(head, frame)
-        first = _WORK_PER_RANK + frame.width * (_WORK_PER_LEVEL[0] + 2 * rank)  # 2: for making it orthonormal
-        return rank * (first + frame.height * _WORK_PER_LEVEL[1]) + spec.size * (4 + rank // 4)
+        first = _WORK_PER_RANK + frame.width * (_WORK_PER_FIRST_LEVEL + _WORK_PER_PAIR * rank)
+        second = frame.height * _WORK_PER_SECOND_LEVEL
+        return rank * (first + second) + spec.size * (4 + rank // 4)
 
     @classmethod
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:

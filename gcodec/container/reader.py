@@ -14,18 +14,21 @@ _SPOOL = 1 << 26  # bytes of a record kept in memory before they go to a tempora
 
 
 class Record:
-    """A tensor's header and access to its body. A record from a stream gives head and chunks once, in order."""
+    """A tensor's header and access to its body. A record from a stream gives its chunks once, in order."""
 
     def __init__(self, header: TensorHeader, fetch: Fetch) -> None:
         self.header = header
         self._fetch = fetch
+        self._head: bytes | None = None
         self._offsets = [header.head_length]
         for chunk in header.chunks:
             self._offsets.append(self._offsets[-1] + chunk.length)
 
     def head(self) -> bytes:
-        data = self._fetch(0, self.header.head_length)
-        return checked(data, self.header.head_crc, f"record {self.header.name!r}: head")
+        if self._head is None:
+            data = self._fetch(0, self.header.head_length)
+            self._head = checked(data, self.header.head_crc, f"record {self.header.name!r}: head")
+        return self._head
 
     def chunk(self, i: int) -> bytes:
         """The coded bytes of chunk i."""
@@ -144,14 +147,16 @@ class RandomAccess:
         frame, header = self._block(index_offset)
         if frame.type != b"INDX" or index_offset + Frame.SIZE + len(header) + 4 != size - Footer.SIZE:
             raise Corrupt("the footer does not point to the index")
-        self.offsets = dict(Index.unpack(header, index_offset).entries)
+        entries = Index.unpack(header, index_offset).entries
+        self.offsets = dict(entries)
+        self._ends = dict(zip(self.offsets, [*(offset for _, offset in entries[1:]), index_offset], strict=False))
 
     def record(self, name: str) -> Record:
         """The record with this name (KeyError if there is none)."""
         offset = self.offsets[name]
         frame, header = self._block(offset)
         body = offset + Frame.SIZE + len(header) + 4
-        if frame.type != b"TENS" or body + frame.body_length > self._size:
+        if frame.type != b"TENS" or body + frame.body_length > self._ends[name]:
             raise Corrupt(f"the index does not point to the record {name!r}")
         parsed = _tensor_header(frame, header)
         if parsed.name != name:

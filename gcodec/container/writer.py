@@ -20,14 +20,14 @@ class Writer:
         self._file = file
         self._offset = 0
         self._entries: dict[str, int] = {}
-        self._budget, self._accepted = Budget(), True
+        self._budget = Budget()
         self._write(FileHeader().pack())
         if meta:
             packed = pack_json(meta)
             _check(unpack_meta, packed, "the file's metadata")
             self._write(pack_block(b"META", packed))
 
-    def add(self, header: TensorHeader, body: Iterable[bytes], work: int = 0) -> None:
+    def add(self, header: TensorHeader, body: Iterable[bytes], work: int) -> None:
         """Append a record; `body` gives the bytes of head and chunks in order. work: of decoding it."""
         check_name(header.name)
         if header.name in self._entries:
@@ -39,7 +39,6 @@ class Writer:
         for part in body:
             self._write(part)
         self._budget.add(header, work)
-        self._accepted = self._accepted and not self._budget.exceeded
 
     def close(self) -> None:
         """Write the index and the footer. Warns when readers will not decode all of it unless they are told to."""
@@ -48,7 +47,8 @@ class Writer:
         _check(partial(Index.unpack, end=start), packed, "the index")
         self._write(pack_block(b"INDX", packed))
         self._write(Footer(start).pack())
-        if not self._accepted:
+        self._budget.length = self._offset
+        if self._budget.exceeded:
             warnings.warn(
                 f"so few bytes ask for so much that decoding them needs a limit of {self._budget.needed} (--limit)",
                 stacklevel=3,

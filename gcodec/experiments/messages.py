@@ -98,7 +98,7 @@ class Method:
         file = BytesIO()
         writer = Writer(file)
         with auto.compress("", ArraySource(values), self._choice(values.size, stamp)) as coded:
-            writer.add(coded.header, coded.pieces())
+            writer.add(coded.header, coded.pieces(), coded.work)
             bits = 8 * coded.header.body_length
         writer.close()
         return Message(file.getvalue(), bits)

@@ -10,6 +10,7 @@ from ..errors import InvalidInput
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..container.budget import Budget
     from ..source import Source
 
 SUFFIXES = {".npy": "npy", ".npz": "npz", ".h5": "h5", ".hdf5": "h5", ".safetensors": "safetensors"}
@@ -80,10 +81,11 @@ def reader(path: Path, fmt: str, dtype: str | None = None) -> Reader:
     return module.Reader(path, dtype) if fmt == "npy" else module.Reader(path)
 
 
-def writer(path: Path, fmt: str, meta: dict, limit: int | None = None) -> Writer:
+def writer(path: Path, fmt: str, meta: dict, budget: "Budget") -> Writer:
     """A Writer of a new file at `path`; `meta` is that of the container.
 
-    limit: the bytes that it may make of metadata alone (default: what the format's module allows).
+    budget: pays for the work of the format; its limit is also that of bytes made of metadata alone (default: what the
+    format's module allows).
     """
     own = meta if meta.get("format") == fmt else {}
-    return import_module(f"gcodec.io.{MODULES[fmt]}").Writer(path, own, limit)
+    return import_module(f"gcodec.io.{MODULES[fmt]}").Writer(path, own, budget)

@@ -1,5 +1,6 @@
 """Writes HDF5 files: from a skeleton and its tensors, or from tensors alone."""
 
+import math
 from pathlib import Path
 from typing import BinaryIO
 
@@ -7,6 +8,7 @@ import h5py
 import numpy as np
 from h5py import h5d, h5p, h5s, h5t
 
+from ..container.budget import Budget
 from ..errors import Corrupt, LimitExceeded, UnsupportedFeature
 from .hdf5_dataset import DTYPE_ATTRIBUTE, Dataset, fill_bits, open_dataset, write_values
 from .hdf5_tree import reporting, survey
@@ -14,8 +16,9 @@ from .names import Names
 from .raw import raw_dtype
 from .skeleton import SkeletonSink, is_skeleton
 
+WORK_PER_CHUNK, WORK_PER_FILTERED_BYTE = 1 << 14, 1 << 5  # about nanoseconds
 BLOCK = 1 << 20  # values written at once when a missing dataset is filled
-FREE_FILL = 1 << 30  # bytes of fill values and of chunks larger than their dataset, which no record pays for
+FREE_FILL = 1 << 28  # bytes of fill values and of chunks larger than their dataset, which no record pays for
 
 
 class Writer:
@@ -24,14 +27,16 @@ class Writer:
 
     A tensor whose values did not all arrive counts as missing: its dataset has its fill value, or is not made. Raises
     InvalidInput for names that collide or are no paths, Corrupt when skeleton and tensors do not fit. Nothing outside
-    the file is written, whatever external links or storage the skeleton declares. LimitExceeded when more than `limit`
-    bytes (default: 1 GiB) would be filled that came in no record. The skeleton, not `meta`, says what the
+    the file is written, whatever external links or storage the skeleton declares. LimitExceeded when more than the
+    budget's limit of bytes (default: 256 MiB) would be filled that came in no record, or when many small chunks or filters
+    take work that it does not allow. The skeleton, not `meta`, says what the
     file is made of.
     """
 
-    def __init__(self, path: Path, meta: dict, limit: int | None = None) -> None:
+    def __init__(self, path: Path, meta: dict, budget: Budget | None = None) -> None:
         self._path = path
-        self._allowed = self._left = FREE_FILL if limit is None else limit
+        self._budget = budget or Budget()
+        self._allowed = self._left = FREE_FILL if self._budget.limit is None else self._budget.limit
         self._image: SkeletonSink | None = None
         self._h5: h5py.File | None = None
         self._missing: dict[str, Dataset] = {}  # of the skeleton
@@ -98,6 +103,7 @@ class Writer:
         if about.contiguous and self._raw:
             return _BytesSink(self._raw, about)
         self._spend(about, about.chunk_bytes - about.nbytes)
+        self._budget.spend(about.name, _work(about))
         with reporting(f"dataset {name!r}", Corrupt):
             if about.filtered and about.stored_bytes:
                 _blank(
@@ -105,7 +111,7 @@ class Writer:
                 )  # closed before the next one is opened, which would not notice
             dataset = open_dataset(file.id, about)
             blank = not about.stored_bytes or _blanked(about)
-            return _DatasetSink(dataset, about, fill_bits(dataset, about) if blank else None)
+            return _DatasetSink(dataset, about, fill_bits(dataset, about) if blank else None, self._budget)
 
     def _new(self, file: h5py.File, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> "_DatasetSink":
         name = self._names.add(name)
@@ -118,7 +124,7 @@ class Writer:
             if raw != dtype:
                 h5py.Dataset(dataset).attrs[DTYPE_ATTRIBUTE] = dtype.name
         return _DatasetSink(
-            dataset, Dataset(name, stored, dtype, tuple(shape), None, False, (), 0), np.zeros(1, stored)
+            dataset, Dataset(name, stored, dtype, tuple(shape), None, False, (), 0), np.zeros(1, stored), self._budget
         )
 
     def _end_tensor(self) -> None:
@@ -144,6 +150,7 @@ class Writer:
 
     def _reset(self, about: Dataset, written: int) -> None:
         """Give a dataset its fill value; `written` values of it came."""
+        self._budget.spend(about.name, _work(about))
         dataset = open_dataset(self._file().id, about)
         fill = _fill(dataset, about)
         if about.filtered:
@@ -201,8 +208,8 @@ class _DatasetSink:
     never allocated stays so. (Contiguous storage is allocated as a whole, with any bytes: only a first run can be left.)
     """
 
-    def __init__(self, dataset: h5d.DatasetID, about: Dataset, implied: np.ndarray | None) -> None:
-        self._dataset, self.about = dataset, about
+    def __init__(self, dataset: h5d.DatasetID, about: Dataset, implied: np.ndarray | None, budget: Budget) -> None:
+        self._dataset, self.about, self._budget = dataset, about, budget
         self._implied = implied  # what blank storage reads as
         self._skipped = 0
         self.left = about.size
@@ -214,6 +221,7 @@ class _DatasetSink:
                 self._skipped = start + values.size
             else:
                 self._begin_contiguous()
+                self._budget.spend(self.about.name, WORK_PER_FILTERED_BYTE * stored.nbytes * self.about.filtered)
                 write_values(self._dataset, self.about, start, stored)
         self.left -= values.size
 
@@ -255,6 +263,14 @@ def _write_run(dataset: h5d.DatasetID, about: Dataset, stop: int, value: np.ndar
     """Write one value at all flat indices below `stop`."""
     for start in range(0, stop, BLOCK):
         write_values(dataset, about, start, np.full(min(BLOCK, stop - start), value, about.stored))
+
+
+def _work(about: Dataset) -> int:
+    """About the nanoseconds that HDF5 takes for a dataset's chunks, whatever they hold."""
+    if about.chunks is None:
+        return 0
+    count = math.prod(-(-n // chunk) for n, chunk in zip(about.shape, about.chunks, strict=True))
+    return count * WORK_PER_CHUNK
 
 
 def _fill(dataset: h5d.DatasetID, about: Dataset) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from .. import dtypes
+from ..container.budget import Budget
 from ..errors import InvalidInput
 from ..source import Source
 from .fortran import FortranSource
@@ -119,7 +120,7 @@ def reinterpreted(stored: np.dtype, name: str | None) -> np.dtype:
 class Writer:
     """Writes one array to a new `.npy` file; bfloat16 and float8 are stored as raw unsigned integers."""
 
-    def __init__(self, path: Path, meta: dict, limit: int | None = None) -> None:
+    def __init__(self, path: Path, meta: dict, budget: Budget | None = None) -> None:
         self._file = open(path, "wb")  # noqa: SIM115 (closed by __exit__)
         self._used = False
 

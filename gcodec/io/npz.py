@@ -21,6 +21,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from .. import dtypes
+from ..container.budget import Budget
 from ..errors import InvalidInput
 from ..source import Source
 from .fortran import FortranSource
@@ -33,6 +34,7 @@ MAX_DTYPES = 1 << 24
 MAX_ARRAY_HEADER = 1 << 16
 OPEN_MEMBERS = 4  # unpacked members that a reader keeps
 PIECE = 1 << 20
+WORK_PER_BYTE = 1 << 5  # about nanoseconds, to deflate
 _LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip member; its last fields are the lengths of name and extra field
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time in a zip file, so that the same arrays give the same bytes
 
@@ -216,7 +218,8 @@ class Writer:
     a Reader, or {}. Raises InvalidInput for names that collide or are no relative paths.
     """
 
-    def __init__(self, path: Path, meta: dict, limit: int | None = None) -> None:
+    def __init__(self, path: Path, meta: dict, budget: Budget | None = None) -> None:
+        self._budget = budget
         self._zip = zipfile.ZipFile(path, "w")
         self._method = zipfile.ZIP_DEFLATED if meta.get("deflate") is True else zipfile.ZIP_STORED
         big_endian = meta.get("big_endian")
@@ -246,6 +249,8 @@ class Writer:
         stored = raw.newbyteorder(">" if name in self._big_endian else "<")
         info = zipfile.ZipInfo(f"{key}.npy", _EPOCH)
         info.compress_type = self._method
+        if self._budget and self._method == zipfile.ZIP_DEFLATED:
+            self._budget.spend(name, WORK_PER_BYTE * math.prod(shape) * dtype.itemsize)
         info.file_size = (
             math.prod(shape) * dtype.itemsize + npy_format.ARRAY_ALIGN
         )  # zipfile asks whether it needs zip64

@@ -15,6 +15,7 @@ from typing import IO
 
 import numpy as np
 
+from ..container.budget import Budget
 from ..errors import Corrupt, InvalidInput, LimitExceeded
 from ..source import Source
 from .names import UNNAMED
@@ -74,11 +75,11 @@ class Writer:
     """Writes tensors to a new safetensors file; one whose values did not all arrive is left out.
 
     With the original's header the data go to their final place at once; without, to a temporary file until all names are
-    known. meta: that of a Reader, or {}; its header may have `limit` bytes. Raises InvalidInput for equal names and for dtypes that the format lacks.
+    known. meta: that of a Reader, or {}; its header may have as many bytes as the limit of the budget. Raises InvalidInput for equal names and for dtypes that the format lacks.
     """
 
-    def __init__(self, path: Path, meta: dict, limit: int | None = None) -> None:
-        self._header = _unpack_header(meta.get("header"), limit)
+    def __init__(self, path: Path, meta: dict, budget: Budget | None = None) -> None:
+        self._header = _unpack_header(meta.get("header"), budget.limit if budget else None)
         self._entries: list[Entry] = []
         self._names: set[str] = set()
         self._sink: _Sink | None = None

@@ -285,7 +285,7 @@ def read_footer(file: Reader, index_offset: int) -> None:
 # ---- the whole file ----
 def decode_file(data: bytes) -> Iterator[tuple[Record, Iterator[bytes]]]:
     """Every record with its chunks, in the file's order; take a record's chunks before the next record."""
-    file, records, left = Reader(data, "truncated"), {}, 1 << 26  # decoded bytes that are paid for
+    file, records, left = Reader(data, "truncated"), {}, (1 << 26) + (len(data) << 15)  # §7: decoded bytes paid for
     read_file_header(file)
     while True:
         block = Block(file)
@@ -297,8 +297,8 @@ def decode_file(data: bytes) -> Iterator[tuple[Record, Iterator[bytes]]]:
             record = Record(block)
             require(record.name not in records, "two records of one name")
             records[record.name] = block.offset
-            left += (block.body_length << 15) - record.size * record.dtype.word * record.dtype.parts
-            require(left >= 0, "more decoded bytes than the coded ones pay for", "limit")  # §7
+            left -= record.size * record.dtype.word * record.dtype.parts
+            require(left >= 0, "more decoded bytes than the file pays for", "limit")
             yield record, record.decode(file)
         elif block.type == b"INDX":
             check_index(block.header, records)
@@ -1044,7 +1044,7 @@ class Klt:
         self.transposed = rows < self.columns and record.size <= 1 << 20
         self.height, width = (self.columns, rows) if self.transposed else (rows, self.columns)
         rank = bits.read(12) + 1
-        paid = width * rank <= 2**22 + 2**7 * len(head) and width * rank**2 <= 2**30 + 2**13 * len(head)
+        paid = width * rank <= 2**21 + 2**7 * len(head) and width * rank**2 <= 2**30 + 2**13 * len(head)
         require(paid and rank <= min(self.height, width), "a rank beyond the matrix, or what the head pays for")
         codes = [*itertools.accumulate((-bits.rice(0) for _ in range(rank - 1)), initial=bits.read(7))]
         require(codes[-1] >= 0, "a mean's code below 0")

@@ -78,7 +78,7 @@ BLOCKS = (
     fault("meta-nan", "META holds NaN.", "not a JSON number", lambda: container(pack_block(b"META", b'{"x":NaN}'))),
     fault("meta-infinity", "META holds -Infinity.", "not a JSON number", lambda: container(pack_block(b"META", b'{"x":-Infinity}'))),
     fault("meta-nested", "META holds arrays in arrays, 64 of them.", "nested deeper", lambda: container(pack_block(b"META", b'{"x":' + b"[" * 64 + b"]" * 64 + b"}"))),
-    fault("meta-integer-long", "META holds an integer of 301 digits.", "more than 300 digits", lambda: container(pack_block(b"META", b'{"x":' + b"9" * 301 + b"}"))),
+    fault("meta-integer-long", "META holds an integer of 301 digits.", "more than 300 characters", lambda: container(pack_block(b"META", b'{"x":' + b"9" * 301 + b"}"))),
     fault("meta-format-number", "META.format is a number.", "another type", lambda: container(meta(format=1))),
     fault("meta-names-string", "META.names is a string.", "another type", lambda: container(meta(names="a"))),
     fault("meta-names-of-numbers", "META.names holds a number.", "another type", lambda: container(meta(names=["a", 1]))),

@@ -51,11 +51,12 @@ class Costly:
         return self._container(few, checked=True)
 
     def _is_accepted(self, chunks: int) -> bool:
-        budget = Budget()
+        data = self._container(chunks, checked=False)
+        budget = Budget(length=len(data))
         for record in self._records(chunks, checked=False):
             header = TensorHeader.unpack(b"".join(record.fields.values()))
             budget.add(header, registry.by_id(header.compressor).load().work(record.head, header.spec))
-        return not budget.exceeded and len(self._container(chunks, checked=False)) <= LONGEST
+        return not budget.exceeded and len(data) <= LONGEST
 
     def _container(self, chunks: int, checked: bool) -> bytes:
         return gcz.container(*self._records(chunks, checked))

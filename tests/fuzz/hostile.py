@@ -80,7 +80,9 @@ def cases() -> list[Hostile]:
         Hostile("a table of 7000 chunks of one value", gcz.container(one_value_chunks(7000)), "corrupt"),
         Hostile("64 MiB declared, nothing decodes", gcz.container(zeros("sd", b"", b"", 16)), "corrupt"),
         Hostile("1 GiB declared from no bytes", gcz.container(zeros("sd", b"", b"", 256)), "limit"),
-        Hostile("1 GiB in many records", many_records(zeros("sd", base().head, all_zero_bitmap(), 1), 256), "limit"),
+        Hostile(
+            "1 GiB in many records", many_records(zeros("sd", base().head, all_zero_bitmap(), 1), 256), "limit", 1 << 28
+        ),
         Hostile("4 TiB declared", gcz.container(sized(zeros("sd", b"", b"", 6000), 6000 * MOST)), "limit"),
         Hostile("2²⁰ values from no bytes", gcz.container(zeros("sd", base().head, b"", 1)), "corrupt"),
         Hostile("2²⁰ values of lossless from no bytes", gcz.container(zeros("lossless", b"", b"", 1)), "corrupt"),

@@ -65,7 +65,7 @@ def check(mutant: Mutant, every_way: bool = True) -> bool:
 
 def as_stream(data: bytes) -> None:
     """Reads from the start to the end; each chunk that decodes must be one of a good vector."""
-    budget = Budget()
+    budget = Budget(length=len(data))
     for record in Stream(BytesIO(data)):
         header = record.header
         values = read_tensor(record, 1, budget).tobytes()
