@@ -17,6 +17,7 @@ from gcodec import method_checks
 from gcodec.coding import golomb
 from gcodec.compressor import Guarantee, TensorSpec
 from gcodec.compressors import spherical_report as report
+from gcodec.compressors import spherical_single as single
 from gcodec.compressors.spherical_blocks import Leaves
 from gcodec.compressors.spherical_report import ClassReport, Coding
 from gcodec.theory.sphere import cap_bits
@@ -171,6 +172,16 @@ def test_classes_without_blocks_cost_nothing(monkeypatch):
         asked.clear()
         report.index_report(replace(coding, leaves=lambda data, count, leaves=leaves: leaves), [(b"", 381)])
         assert asked == wanted
+
+
+def test_one_cap_is_searched_for_once_a_record(monkeypatch):
+    data = gcodec.encode(random_vectors(20, 1)[0], "sc", omega=1.25)
+    asked = []
+    plain = single.cap_for_omega
+    monkeypatch.setattr(single, "cap_for_omega", lambda omega, d: asked.append(omega) or plain(omega, d))
+    single.Cap.of.cache_clear()
+    gcodec.verify(data)
+    assert len(asked) == 1
 
 
 def test_a_direction_outside_its_cap_is_seen():
