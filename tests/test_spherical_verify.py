@@ -2,6 +2,9 @@
 
 import importlib.util
 import math
+import struct
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +14,11 @@ from spherical_coding import encode, random_vectors, spec_of
 
 import gcodec
 from gcodec import method_checks
+from gcodec.coding import golomb
 from gcodec.compressor import Guarantee, TensorSpec
 from gcodec.compressors import spherical_report as report
+from gcodec.compressors import spherical_single as single
+from gcodec.compressors.spherical_blocks import Leaves
 from gcodec.compressors.spherical_report import ClassReport, Coding
 from gcodec.theory.sphere import cap_bits
 
@@ -118,6 +124,64 @@ def test_indices_that_are_too_long_fail():
     assert copies.deviation == copies.blocks == 1000
     assert method_checks._index_row("index", [copies])[1]
     assert fair.deviation == pytest.approx(math.sqrt(1000))
+
+
+def by_class(coding: Coding, chunks: list[tuple[bytes, int]]) -> list[ClassReport]:
+    """`index_report` by its definition, one class after the other."""
+    found = []
+    for one in coding.classes:
+        for n, modulus in enumerate(one.moduli):
+            row = ClassReport(one.length, n + 1, float(one.caps[n]), float(one.cap_bits[n]))
+            for data, count in chunks:
+                leaves = coding.leaves(data, count)
+                indices = leaves.indices[(leaves.lengths == one.length) & (leaves.levels == n + 1)].tolist()
+                row = replace(
+                    row,
+                    blocks=row.blocks + len(indices),
+                    index_bits=row.index_bits + sum(golomb.encode(i, int(modulus))[1] for i in indices),
+                    deviation=row.deviation + math.sqrt(sum(copies**2 for copies in Counter(indices).values())),
+                )
+            found.append(row)
+    return [row for row in found if row.blocks]
+
+
+@pytest.mark.parametrize(("kind", "bound"), [("alpha", 0.5), ("alpha", 0.01), ("omega", 1.0), ("omega", 0.1)])
+@pytest.mark.parametrize("size", [1, 9, 4096])
+def test_the_report_equals_its_definition(size, kind, bound):
+    x = GRADIENT.ravel()[:size].copy()
+    x[: size // 4] = np.resize(x[:16], size // 4)  # copies of a block
+    for block in (None, 1, 8):
+        payload, chunks = encode(x, kind, bound, block=block, max_draws=1 << 12)
+        coding = Coding.of(payload.head, spec_of(x), Guarantee(kind, bound))
+        pieces = [(chunks[0], size)] * 3
+        assert report.index_report(coding, pieces) == by_class(coding, pieces)
+
+
+def test_classes_without_blocks_cost_nothing(monkeypatch):
+    """Nothing is computed for the 180 classes of a head when no block has a direction, and for one when one has."""
+    head = struct.pack("<BBhff", 128, 127, 0, 1.0, 1.0) + (b"\x0f" + b"\0\xff\xff" * 15) * 12
+    spec = TensorSpec(np.dtype(np.float32), (127,))
+    coding = Coding.of(head, spec, Guarantee("alpha", 0.1))
+    assert sum(map(len, coding.classes)) == 180
+    asked = []
+    plain, sums = report.cap_bits, report._sums
+    monkeypatch.setattr(report, "cap_bits", lambda alpha, d: asked.append("cap") or plain(alpha, d))
+    monkeypatch.setattr(report, "_sums", lambda *of: asked.append("sums") or sums(*of))
+    for levels, wanted in (([0, 0, 0], []), ([0, 2, 2], ["sums", "cap"])):
+        leaves = Leaves(np.full(3, 127), np.array(levels), np.zeros(3, np.int64))
+        asked.clear()
+        report.index_report(replace(coding, leaves=lambda data, count, leaves=leaves: leaves), [(b"", 381)])
+        assert asked == wanted
+
+
+def test_one_cap_is_searched_for_once_a_record(monkeypatch):
+    data = gcodec.encode(random_vectors(20, 1)[0], "sc", omega=1.25)
+    asked = []
+    plain = single.cap_for_omega
+    monkeypatch.setattr(single, "cap_for_omega", lambda omega, d: asked.append(omega) or plain(omega, d))
+    single.Cap.of.cache_clear()
+    gcodec.verify(data)
+    assert len(asked) == 1
 
 
 def test_a_direction_outside_its_cap_is_seen():

@@ -146,6 +146,7 @@ def test_the_closed_form_is_above_the_exact_count():
             gap = sd.closed_form_bits(nu, d) - sd.exact_bits(nu, d)
             assert 0 <= gap < 3 + 0.5 * math.log2(d)
     assert sd.exact_bits(0.1, 2**50) == sd.closed_form_bits(0.1, 2**50)
+    assert sd.exact_bits(0.95, 2**40) == sd.closed_form_bits(0.95, 2**40)
 
 
 def test_the_savings_of_randomised_dithering():

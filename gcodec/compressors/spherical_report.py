@@ -14,6 +14,7 @@ from ..coding.golomb import MAX_QUOTIENT
 from ..compressor import Guarantee, TensorSpec
 from ..dtypes import widen
 from ..kernels import spherical as kernels
+from ..theory.sphere import cap_bits
 from ..theory.spherical import geometric_entropy
 from . import spherical_single as single
 from .scaled import power_of_two
@@ -22,6 +23,7 @@ from .spherical_plan import BLOCKS, Classes, Plan
 from .spherical_search import find, stream
 
 _ROUNDING = 1e-9  # of a cosine, when a block is projected again
+_INDEX_BITS = 40  # more than any index has
 _BATCH = 1 << 20  # values of random vectors that are searched for together
 
 
@@ -79,20 +81,36 @@ class ClassReport:
 
     def plus(self, indices: np.ndarray, modulus: int) -> "ClassReport":
         """With the blocks that have these indices, of one more chunk."""
-        _, copies = np.unique(indices, return_counts=True)
+        sums = _sums(np.zeros_like(indices), indices, np.array([modulus]))
+        return self._with(sums[:, 0])
+
+    def _with(self, sums: np.ndarray) -> "ClassReport":
+        blocks, bits, deviation = sums.tolist()
         return replace(
             self,
-            blocks=self.blocks + indices.size,
-            index_bits=self.index_bits + float(_golomb_lengths(indices, modulus).sum()),
-            deviation=self.deviation + float(np.sqrt((copies * copies).sum())),
+            blocks=self.blocks + int(blocks),
+            index_bits=self.index_bits + bits,
+            deviation=self.deviation + deviation,
         )
 
 
-def _golomb_lengths(indices: np.ndarray, modulus: int) -> np.ndarray:
+def _sums(classes: np.ndarray, indices: np.ndarray, moduli: np.ndarray) -> np.ndarray:
+    """Of blocks of one chunk, by class (columns): their number, the bits of their indices, the deviation.
+
+    classes, indices: of each block. moduli: of all classes. The work hardly depends on how many classes there are.
+    """
+    keys, copies = np.unique(classes << _INDEX_BITS | indices, return_counts=True)
+    classes, indices = keys >> _INDEX_BITS, keys & ((1 << _INDEX_BITS) - 1)
+    weights = copies, copies * _golomb_lengths(indices, moduli[classes]), copies * copies
+    blocks, bits, squares = (np.bincount(classes, weight, len(moduli)) for weight in weights)
+    return np.array([blocks, bits, np.sqrt(squares)])
+
+
+def _golomb_lengths(indices: np.ndarray, moduli: np.ndarray) -> np.ndarray:
     """Those of `golomb.encode`, for many indices."""
-    digits = modulus.bit_length() - 1
-    spare = (2 << digits) - modulus
-    return indices // modulus + 1 + digits + (indices % modulus >= spare)
+    digits = np.frexp(moduli)[1].astype(np.int64) - 1
+    quotients, rests = np.divmod(indices, moduli)
+    return quotients + 1 + digits + (rests >= (2 << digits) - moduli)
 
 
 @dataclass(frozen=True)
@@ -104,21 +122,26 @@ class CapReport:
     margin: float
 
 
-def _by_class(one: Classes) -> list[ClassReport]:
-    """With no blocks yet."""
-    return [ClassReport(one.length, n + 1, float(one.caps[n]), float(one.cap_bits[n])) for n in range(len(one))]
-
-
 def index_report(coding: Coding, chunks: Iterable[tuple[bytes, int]]) -> list[ClassReport]:
-    """Measured and expected bits of the indices, by class, over chunks (bytes, number of values)."""
-    reports = [_by_class(one) for one in coding.classes]
+    """Measured and expected bits of the indices over chunks (bytes, number of values), by class that some block has."""
+    first = np.full(coding.length + 1, -1)  # number of the first class, by length
+    counts = [len(one) for one in coding.classes]
+    first[[one.length for one in coding.classes]] = np.cumsum([0, *counts])[:-1]
+    moduli = np.concatenate([np.empty(0, np.int64), *(one.moduli for one in coding.classes)])
+    sums = np.zeros((3, len(moduli)))
     for data, count in chunks:
         leaves = coding.leaves(data, count)
-        for classes, rows in zip(coding.classes, reports, strict=True):
-            for n, modulus in enumerate(classes.moduli):
-                indices = leaves.indices[(leaves.lengths == classes.length) & (leaves.levels == n + 1)]
-                rows[n] = rows[n].plus(indices, int(modulus))
-    return [row for rows in reports for row in rows]
+        starts = first[leaves.lengths]
+        here = np.flatnonzero((starts >= 0) & (leaves.levels > 0))
+        if here.size:
+            sums += _sums(starts[here] + leaves.levels[here] - 1, leaves.indices[here], moduli)
+    rows = ((one, n) for one in coding.classes for n in range(len(one)))
+    return [_report(one, n)._with(row) for (one, n), row in zip(rows, sums.T, strict=True) if row[0]]
+
+
+def _report(one: Classes, n: int) -> ClassReport:
+    """Of class n + 1 of a length, with no blocks yet."""
+    return ClassReport(one.length, n + 1, float(one.caps[n]), cap_bits(one.caps[n], one.length))
 
 
 def cap_report(coding: Coding, data: bytes, values: np.ndarray) -> CapReport:
@@ -130,7 +153,9 @@ def cap_report(coding: Coding, data: bytes, values: np.ndarray) -> CapReport:
     starts = np.cumsum(leaves.lengths) - leaves.lengths
     margins = [np.empty(0)]
     for one in coding.classes:
-        here = (leaves.lengths == one.length) & (leaves.levels > 0)
+        here = np.flatnonzero((leaves.lengths == one.length) & (leaves.levels > 0))
+        if not here.size:
+            continue
         blocks = x[starts[here][:, None] + np.arange(one.length)]
         projections = np.empty(len(blocks))
         kernels.project(stream(coding.seed, one.length), leaves.indices[here], blocks, projections)
@@ -155,5 +180,4 @@ def try_vectors(coding: Coding, trials: int) -> ClassReport:
         count = len(blocks)
         found, _ = find(blocks, norms, np.full(count, one.caps[0]), np.full(count, limit), coding.seed)
         indices.append(np.where(found < 0, limit, found))
-    (row,) = _by_class(one)
-    return row.plus(np.concatenate(indices), modulus)
+    return _report(one, 0).plus(np.concatenate(indices), modulus)

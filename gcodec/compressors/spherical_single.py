@@ -7,6 +7,7 @@ to α, so that the bound holds surely and a whole payload stays below 31 − log
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -40,6 +41,7 @@ class Cap:
     unbiased: bool
 
     @staticmethod
+    @lru_cache(maxsize=64)  # asked for again by every check and trial of one record
     def of(guarantee: Guarantee, d: int) -> "Cap":
         """A cosine c ≥ g = √(1−α) and any scale s give the error 1 − 2sc + s² ≤ (1 − g²) + (g − s)²."""
         bound = guarantee.bound * (1 - _SLACK)

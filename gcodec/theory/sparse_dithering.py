@@ -17,6 +17,7 @@ NORM_BITS = 31  # a positive float32
 PUBLISHED_NU = 0.1  # where the paper prints its bound of the deterministic variant
 
 _SLACK = 1e-12  # relative; covers the roundings of a level sum that is exactly whole
+_MOST_CANDIDATES = 1 << 21  # numbers of levels other than zero that `exact_bits` compares
 
 
 def half_step(constant: float, d: int) -> float:
@@ -50,7 +51,7 @@ def expected_rate(omega: float) -> float:
 def worst_rate(nu: float) -> float:
     """max over 0 < κ < 1 of H(κ) + κ + ½(κ + √(κ/ν)) bits per coordinate, κ the share of levels that are not zero."""
     kappa = worst_density(nu)
-    return _entropy(kappa) + 1.5 * kappa + 0.5 * math.sqrt(kappa / nu)
+    return _entropy(kappa) + 1.5 * kappa + 0.5 * math.sqrt(kappa) / math.sqrt(nu)  # κ/ν may be infinite
 
 
 def worst_density(nu: float) -> float:
@@ -58,7 +59,7 @@ def worst_density(nu: float) -> float:
     check_alpha(nu)
     low, high = 0.0, 1.0
     while low < (kappa := (low + high) / 2) < high:
-        slope = math.log2((1 - kappa) / kappa) + 1.5 + 0.25 / math.sqrt(kappa * nu)
+        slope = math.log2((1 - kappa) / kappa) + 1.5 + 0.25 / (math.sqrt(kappa) * math.sqrt(nu))  # κ·ν may be 0
         low, high = (kappa, high) if slope > 0 else (low, kappa)
     return high
 
@@ -72,19 +73,21 @@ def closed_form_bits(nu: float, d: int) -> float:
 def exact_bits(nu: float, d: int) -> float:
     """31 + log2 d + max over m of log2 C(d, m) + m + ⌊½(m + √(m·d/ν))⌋: the worst case of the deterministic variant.
 
-    m levels other than zero have |u_i| ≥ (2k_i − 1)·h, so √m ≥ Σ|u_i| bounds the sum of levels. Takes O(√d) time; past
-    d = 2^40 the closed form is given, which is some 20 bits above.
+    m levels other than zero have |u_i| ≥ (2k_i − 1)·h, so √m ≥ Σ|u_i| bounds the sum of levels. Takes O(√d) time and
+    memory, whatever ν is, and the result is finite; past d = 2^40, or where more than 2^21 values of m may be the worst,
+    the closed form is given: an upper bound too, some 20 bits above.
     """
     if d > 2**40:
         return closed_form_bits(nu, d)
     check_dimension(d)
     check_alpha(nu)
     low, high = _candidates(nu, d)
+    if high - low >= _MOST_CANDIDATES:
+        return closed_form_bits(nu, d)
     m = np.arange(low, high + 1, dtype=np.float64)
     ratios = np.log2((d - m[:-1]) / m[1:])
     log_choices = log2_binomial(d, low) + np.concatenate([[0.0], np.cumsum(ratios)])
-    with np.errstate(over="ignore"):  # a bound near the smallest number takes infinitely many bits
-        level_sums = np.floor(0.5 * (m + np.sqrt(m * (d / nu))) * (1 + _SLACK))
+    level_sums = np.floor(0.5 * (m + np.sqrt(m) * _root(nu, d)) * (1 + _SLACK))
     return NORM_BITS + math.log2(d) + float(np.max(log_choices + m + level_sums))
 
 
@@ -115,11 +118,17 @@ def _entropy(p: float) -> float:
     return -sum(q * math.log2(q) for q in (p, 1 - p) if q > 0)
 
 
+def _root(nu: float, d: int) -> float:
+    """√(d/ν), finite where d/ν is not."""
+    return math.sqrt(d) / math.sqrt(nu)
+
+
 def _candidates(nu: float, d: int) -> tuple[int, int]:
     """A range of m that holds the maximum of `exact_bits`: where the bits without the floor are within 1 of their top."""
+    root = _root(nu, d)
 
     def bits(m: int) -> float:
-        return log2_binomial(d, m) + 1.5 * m + 0.5 * math.sqrt(m * (d / nu))
+        return log2_binomial(d, m) + 1.5 * m + 0.5 * math.sqrt(m) * root
 
     def first(low: int, high: int, holds) -> int:
         while low < high:
@@ -128,7 +137,7 @@ def _candidates(nu: float, d: int) -> tuple[int, int]:
         return low
 
     def falls(m: int) -> bool:
-        gain = math.log2((d - m) / (m + 1)) + 1.5 + 0.5 * math.sqrt(d / nu) / (math.sqrt(m + 1) + math.sqrt(m))
+        gain = math.log2((d - m) / (m + 1)) + 1.5 + 0.5 * root / (math.sqrt(m + 1) + math.sqrt(m))
         return gain <= 0
 
     top = first(1, d, falls) if d > 1 else 1

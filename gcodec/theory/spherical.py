@@ -12,6 +12,11 @@ from .domain import check_dimension, check_omega
 from .sparse_dithering import NORM_BITS
 from .sphere import cap_bits, mean_cosine_excess
 
+_NOISE = 2.0**-40  # relative; a dozen times what the roundings make of `unbiased_omega`
+_LEAST = 2.0**-900  # of ω: far enough from numbers of fewer digits
+_SECANTS = 20  # most steps; ten are enough
+_CLOSE = 2.0**-43  # of the product of two relative offsets: the next secant leaves less than _NOISE
+
 
 def unbiased_omega(alpha: float, d: int) -> float:
     """ω = 1/c̄² − 1 of the unbiased variant (‖x‖/c̄)·v_K with a cap of parameter α, c̄ the mean cosine over the cap."""
@@ -26,9 +31,43 @@ def cap_for_omega(omega: float, d: int) -> float:
         return 1.0
     a = (d - 1) / 2
     low, high = omega / (1 + omega) * (1 - 1e-12), min(1.0, omega * (a + 1) / a)  # 1 + α·a/(a+1) ≤ 1/c̄² ≤ 1/(1−α)
+    surely, beyond = _bracket(omega, d, low, high)
     while low < (middle := (low + high) / 2) < high:
-        low, high = (middle, high) if unbiased_omega(middle, d) <= omega else (low, middle)
+        within = middle <= surely or middle < beyond and unbiased_omega(middle, d) <= omega
+        low, high = (middle, high) if within else (low, middle)
     return low
+
+
+def _bracket(omega: float, d: int, low: float, high: float) -> tuple[float, float]:
+    """A narrow range around the α of `cap_for_omega`: up to its lower end a test of any α succeeds, from the upper on it fails.
+
+    At its ends ω is missed by more than the roundings of `unbiased_omega`, so a bisection that tests only what is between
+    them takes the same path with less work. An end that the secant method does not find is `low` or `high`.
+    """
+
+    def off(alpha: float) -> float:
+        value = unbiased_omega(alpha, d)
+        return (value - omega) / (1 + value)  # nearly linear, as 1/(1+ω) = c̄² is about 1 − α
+
+    if omega < _LEAST:
+        return low, high
+    unit = omega / (1 + omega)
+    last, past, alpha = low, off(low), high
+    for _ in range(_SECANTS):
+        here = off(alpha)
+        slope = (here - past) / (alpha - last) if alpha != last else 0.0
+        if not slope > 0:
+            return low, high
+        close = abs(here * past) < _CLOSE * unit * unit
+        last, past, alpha = alpha, here, min(max(alpha - here / slope, low), high)
+        if close:
+            break
+    width = max(2 * _NOISE * unit / slope, 2 * math.ulp(alpha))
+    surely, beyond = max(alpha - width, low), min(alpha + width, high)
+    return (
+        surely if unbiased_omega(surely, d) <= omega * (1 - _NOISE) else low,
+        beyond if unbiased_omega(beyond, d) >= omega * (1 + _NOISE) else high,
+    )
 
 
 def geometric_entropy(bits: float) -> float:
