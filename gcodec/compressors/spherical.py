@@ -48,7 +48,7 @@ class Spherical(Compressor):
     block: int | None = None
 
     kinds: ClassVar[tuple[str, ...]] = ("alpha", "omega")
-    work_per_value: ClassVar[int] = 96  # where all blocks are split and then found to be zeros
+    work_per_value: ClassVar[int] = 128  # where all blocks are split and then found to be zeros
 
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
         """Raises InvalidInput for options out of range, one block beyond the draw budget, or "omega" in a dtype
