@@ -15,7 +15,7 @@ from ..errors import Corrupt
 from ..source import Source
 
 LEVEL = 9
-MAX_WINDOW = 1 << 27
+MAX_WINDOW, MAX_BLOCK = 1 << 27, 1 << 17
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,20 @@ def _decompress(frame: bytes, length: int) -> bytes:
             raise Corrupt("lossless: a byte plane has a checksum of its own")
         if frame_header.window_size > MAX_WINDOW:  # zstd itself only asks when it needs the window
             raise Corrupt("lossless: a byte plane has too large a window")
+        _check_blocks(frame, zstandard.frame_header_size(frame), min(frame_header.window_size, MAX_BLOCK))
         return zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompress(frame, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise Corrupt(f"lossless: {error}") from None
+
+
+def _check_blocks(frame: bytes, at: int, most: int) -> None:
+    """Refuse blocks of more than `most` bytes, the first of them at `at`: zstd itself asks compressed ones alone."""
+    last = 0
+    while not last:
+        header = int.from_bytes(frame[at : at + 3], "little")
+        last, repeated, size = header & 1, header >> 1 & 3 == 1, header >> 3
+        if size > most:
+            raise Corrupt("lossless: a block of a byte plane is too large")
+        at += 3 + (1 if repeated else size)
+        if at > len(frame):
+            raise Corrupt("lossless: a byte plane ends within a block")

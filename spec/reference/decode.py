@@ -499,9 +499,9 @@ def fse_description(fields: Reader, most_accuracy: int, last_symbol: int) -> Fse
     return fse_table(counts, accuracy)
 
 
-def backward_bits(data: bytes) -> Reader:
+def backward_bits(data: bytes, what: str) -> Reader:
     """§4.1: read from the end, where the highest bit set in the last byte marks the first bit."""
-    require(data[-1:] > b"\0", "zstd: a bit stream without its mark")
+    require(data[-1:] > b"\0", f"zstd: {what} without its mark")
     bits = Reader(data[::-1])
     bits.at = 9 - data[-1].bit_length()
     return bits
@@ -515,7 +515,7 @@ def huffman_table(fields: Reader) -> list[tuple[int, int]]:
     else:  # §4.2.1.2: an FSE code of two states that take turns
         coded = Reader(fields.bytes(header))
         table = fse_description(coded, 6, 255)
-        bits = backward_bits(coded.rest())
+        bits = backward_bits(coded.rest(), "weights")
         state, other = (table[bits.read(len(table).bit_length() - 1)] for _ in range(2))
         while bits.at <= bits.length:
             require(len(weights) < 254, "zstd: weights")
@@ -525,15 +525,15 @@ def huffman_table(fields: Reader) -> list[tuple[int, int]]:
     total = sum(1 << weight >> 1 for weight in weights)
     longest = total.bit_length()
     rest = (1 << longest) - total
-    require(1 <= longest <= 11 and rest & (rest - 1) == 0, "zstd: weights")
     weights.append(rest.bit_length())
+    require(1 <= longest <= 11 and rest & (rest - 1) == 0 and weights.count(1) > 1, "zstd: weights")
     order = sorted((weight, symbol) for symbol, weight in enumerate(weights) if weight)
     return [(symbol, longest + 1 - weight) for weight, symbol in order for _ in range(1 << (weight - 1))]
 
 
 def huffman_stream(table: list[tuple[int, int]], data: bytes, size: int) -> bytes:
     """§4.2.2"""
-    bits, width, out = backward_bits(data), len(table).bit_length() - 1, bytearray()
+    bits, width, out = backward_bits(data, "a Huffman stream"), len(table).bit_length() - 1, bytearray()
     for _ in range(size):
         symbol, length = table[bits.peek(width)]
         bits.at += length
@@ -628,7 +628,7 @@ class Zstandard:
             modes = block.unsigned(1)
             require(modes & 3 == 0, "zstd: reserved bits of the modes")
             tables = [self.sequence_table(block, i, modes >> (6 - 2 * i) & 3) for i in range(3)]
-            bits = backward_bits(block.rest())
+            bits = backward_bits(block.rest(), "sequences")
             states = [bits.read(len(table).bit_length() - 1) for table in tables]
         for i in range(count):
             cells, numbers = [table[state] for table, state in zip(tables, states, strict=True)], [0, 0, 0]

@@ -34,9 +34,16 @@ def frame(data: bytes) -> bytes:
     return u32(len(data)) + data
 
 
+def block(kind: int, size: int, data: bytes) -> bytes:
+    """A frame's last block."""
+    return struct.pack("<I", 1 | kind << 1 | size << 3)[:3] + data
+
+
 BYTES = stored(np.array([7, 8], np.uint8))
 ZSTD = b"\x28\xb5\x2f\xfd"
 RAW = struct.pack("<I", 1 | 2 << 3)[:3] + b"\x07\x08"  # the last block: raw, two bytes
+# Four literals of the first of three symbols, whose code is 00: the section's header, two weights, the stream and its mark; no sequences.
+LITERALS = struct.pack("<I", 2 | 4 << 4 | 4 << 14)[:3] + b"\x81\x55" + b"\x00\x01" + b"\0"
 LOSSLESS: tuple[Bad, ...] = (
     payload("lossless-head", "The head is not empty.", "head is not empty", BYTES, head=b"\0"),
     payload("lossless-head-of-empty", "The head is not empty, and no chunk needs it.", "head is not empty", stored(np.empty(0, np.uint8)), head=b"\0"),
@@ -64,6 +71,12 @@ LOSSLESS: tuple[Bad, ...] = (
     payload("lossless-frame-reserved-bit", "A frame with the reserved bit of its descriptor set.", "lossless: ", BYTES, chunks=[frame(ZSTD + b"\x28\x02" + RAW)]),
     payload("lossless-frame-block-reserved", "A frame with a block of the reserved type.", "lossless: ", BYTES,
             chunks=[frame(ZSTD + b"\x20\x02" + struct.pack("<I", 1 | 3 << 1 | 2 << 3)[:3] + b"\x07\x08")]),
+    payload("lossless-frame-block-repeats", "A block of 131073 repeated bytes, one more than a block may have.", "block of a byte plane is too large",
+            stored(np.zeros((1 << 17) + 1, np.uint8)), chunks=[frame(ZSTD + b"\xa0" + u32((1 << 17) + 1) + block(1, (1 << 17) + 1, b"\0"))]),
+    payload("lossless-frame-block-above-window", "A block of 1025 raw bytes in a window of 1024.", "block of a byte plane is too large",
+            stored(np.zeros(1025, np.uint8)), chunks=[frame(ZSTD + b"\x80\0" + u32(1025) + block(0, 1025, bytes(1025)))]),
+    payload("lossless-frame-weights", "A Huffman code of the weights 5, 5 and 6, none of which is 1.", "decompression error", stored(np.zeros(4, np.uint8)),
+            chunks=[frame(ZSTD + b"\x80\0" + u32(4) + block(2, len(LITERALS), LITERALS))]),
     payload("lossless-bool-2", "A bool that is neither 0 nor 1.", "neither 0 nor 1", stored(np.array([True, False])), chunks=[u32(0) + b"\x01\x02"]),
 )  # fmt: skip
 
