@@ -144,7 +144,8 @@ class Archive(Mapping[str, np.ndarray]):
         width = math.prod(shape[1:])
         first, last, count = start * width, stop * width, thread_count(self._threads)
         parts = decompress_range(record, first, last, count, self._budget())
-        return _joined(parts, first, last, record.header.spec.dtype).reshape(stop - start, *shape[1:])
+        rows = _joined(parts, first, last, record.header.spec.dtype).reshape(stop - start, *shape[1:])
+        return rows.copy()  # else a few rows would keep their chunk in memory
 
     def _budget(self) -> Budget:
         """Of one access."""

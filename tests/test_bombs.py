@@ -9,7 +9,7 @@ import zlib
 import h5py
 import numpy as np
 import pytest
-from checks import call_cli
+from checks import call_cli, run_cli
 from h5py import h5d, h5p, h5s, h5t
 from hdf5_files import copy, numbers
 from safetensors.numpy import save_file
@@ -20,6 +20,7 @@ from gcodec.container.budget import Budget
 from gcodec.container.writer import Writer
 from gcodec.errors import LimitExceeded
 from gcodec.io import hdf5
+from gcodec.io.filters import deflate_work
 from gcodec.io.skeleton import SKELETON
 from gcodec.source import ArraySource
 
@@ -123,3 +124,31 @@ def test_metadata_that_is_no_unicode(tmp_path):
         tmp_path / "x.gcz", [("a", np.ones(4)), ("b", np.ones(4))], {"format": "safetensors", "header": packed}
     )
     assert call_cli("decode", tmp_path / "x.gcz", "--tensor", "b", "-o", tmp_path / "y.safetensors")[0] == 0
+
+
+@pytest.mark.parametrize("shape, options", [((8,), dict(chunks=(30_000_000,), maxshape=(None,), compression="gzip")),
+                                            ((80_000,), dict(chunks=(1,)))])  # fmt: skip
+def test_chunks_that_take_long_for_few_values(tmp_path, shape, options):
+    """A chunk far larger than its dataset, and one for every value."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", shape, "f4", **options)
+    with pytest.raises(LimitExceeded, match="'x'.*--limit"):
+        copy(tmp_path / "a.h5", tmp_path / "b.h5")
+
+
+def test_filters_are_paid_for_by_what_changes():
+    noise = np.random.default_rng(0).normal(size=1 << 20).astype("f4")
+    assert deflate_work(np.ones_like(noise)) < deflate_work(noise) / 7
+
+
+@pytest.mark.parametrize("first", [0.0, 1.0])
+def test_honest_archives_come_back_through_a_pipe(tmp_path, first):
+    """48 MB of one value, which is quick to deflate, and then noise."""
+    noise = np.random.default_rng(0).normal(size=1 << 16).astype("f4")
+    np.savez_compressed(tmp_path / "a.npz", x=np.concatenate([np.full(12_000_000, first, "f4"), noise]), y=noise)
+    assert call_cli("encode", tmp_path / "a.npz", "--lossless")[0] == 0
+    data = (tmp_path / "a.npz.gcz").read_bytes()
+    code, _, err = run_cli("decode", "-", "-o", tmp_path / "b.npz", stdin=data)
+    assert code == 0, err
+    with np.load(tmp_path / "a.npz") as a, np.load(tmp_path / "b.npz") as b:
+        assert all(np.array_equal(a[key], b[key]) for key in ("x", "y"))

@@ -40,13 +40,17 @@ class Dataset:
     dtype: np.dtype
     shape: tuple[int, ...]
     chunks: tuple[int, ...] | None  # of the chunked layout
-    filtered: bool
+    filters: int  # how many
     ranges: tuple[tuple[int, int], ...]  # (offset, length) of its bytes in the file, but not those of a compact one
     stored_bytes: int
 
     @property
     def size(self) -> int:
         return math.prod(self.shape)
+
+    @property
+    def filtered(self) -> bool:
+        return self.filters > 0
 
     @property
     def nbytes(self) -> int:
@@ -81,7 +85,7 @@ def describe(name: str, dataset: h5d.DatasetID) -> Dataset | None:
     shape, stored_bytes = space.get_simple_extent_dims(), dataset.get_storage_size()
     chunks: tuple[int, ...] | None = None
     ranges: tuple[tuple[int, int], ...] = ()
-    filtered = False
+    count = 0
     offset = dataset.get_offset()
     if offset is not None:  # contiguous, and in this file
         ranges = ((offset, stored_bytes),)
@@ -91,11 +95,11 @@ def describe(name: str, dataset: h5d.DatasetID) -> Dataset | None:
         if not _is_readable(create, filters):
             return None
         if create.get_layout() == h5d.CHUNKED:
-            chunks, filtered, ranges = create.get_chunk(), bool(filters), _chunk_ranges(dataset)
+            chunks, count, ranges = create.get_chunk(), len(filters), _chunk_ranges(dataset)
     declared = max(math.prod(shape), math.prod(chunks or ())) * stored.itemsize
     if declared > FREE_BYTES + RATIO * stored_bytes:
         return None
-    return Dataset(name, stored, dtype, shape, chunks, filtered, ranges, stored_bytes)
+    return Dataset(name, stored, dtype, shape, chunks, count, ranges, stored_bytes)
 
 
 def _is_readable(create: h5p.PropDCID, filters: list[int]) -> bool:

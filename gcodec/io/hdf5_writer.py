@@ -10,13 +10,14 @@ from h5py import h5d, h5p, h5s, h5t
 
 from ..container.budget import Budget
 from ..errors import Corrupt, LimitExceeded, UnsupportedFeature
+from .filters import deflate_work
 from .hdf5_dataset import DTYPE_ATTRIBUTE, Dataset, fill_bits, open_dataset, write_values
 from .hdf5_tree import reporting, survey
 from .names import Names
 from .raw import raw_dtype
 from .skeleton import SkeletonSink, is_skeleton
 
-WORK_PER_CHUNK, WORK_PER_FILTERED_BYTE = 1 << 14, 1 << 5  # about nanoseconds
+WORK_PER_CHUNK, WORK_PER_FILTERED_BYTE = 1 << 14, 2  # about nanoseconds; for each filter, besides deflating
 BLOCK = 1 << 20  # values written at once when a missing dataset is filled
 FREE_FILL = 1 << 28  # bytes of fill values and of chunks larger than their dataset, which no record pays for
 
@@ -102,8 +103,7 @@ class Writer:
             raise Corrupt(f"{name!r} is {dtype} of shape {shape}, but {about.dtype} of {about.shape} in the skeleton")
         if about.contiguous and self._raw:
             return _BytesSink(self._raw, about)
-        self._spend(about, about.chunk_bytes - about.nbytes)
-        self._budget.spend(about.name, _work(about))
+        self._begin(about)
         with reporting(f"dataset {name!r}", Corrupt):
             if about.filtered and about.stored_bytes:
                 _blank(
@@ -124,7 +124,7 @@ class Writer:
             if raw != dtype:
                 h5py.Dataset(dataset).attrs[DTYPE_ATTRIBUTE] = dtype.name
         return _DatasetSink(
-            dataset, Dataset(name, stored, dtype, tuple(shape), None, False, (), 0), np.zeros(1, stored), self._budget
+            dataset, Dataset(name, stored, dtype, tuple(shape), None, 0, (), 0), np.zeros(1, stored), self._budget
         )
 
     def _end_tensor(self) -> None:
@@ -150,11 +150,10 @@ class Writer:
 
     def _reset(self, about: Dataset, written: int) -> None:
         """Give a dataset its fill value; `written` values of it came."""
-        self._budget.spend(about.name, _work(about))
+        self._begin(about)
         dataset = open_dataset(self._file().id, about)
         fill = _fill(dataset, about)
         if about.filtered:
-            self._spend(about, 0 if _blanked(about) else about.chunk_bytes)
             _blank(dataset, about)
         elif self._is_hole(about) and not _bytes_of(fill).any():
             _write_run(dataset, about, written, fill)  # all else is zeros already
@@ -167,6 +166,15 @@ class Writer:
         if self._image is None or not about.ranges or (about.chunks and self._file().userblock_size):
             return False
         return all(self._image.is_hole(offset, length) for offset, length in about.ranges)
+
+    def _begin(self, about: Dataset) -> None:
+        """Count what HDF5 takes for the chunks of a dataset, whatever they hold."""
+        if about.chunks is None:
+            return
+        count = math.prod(-(-n // chunk) for n, chunk in zip(about.shape, about.chunks, strict=True))
+        self._budget.decoded += max(about.chunk_bytes - about.nbytes, 0)
+        each = WORK_PER_CHUNK + about.filters * about.chunk_bytes * WORK_PER_FILTERED_BYTE
+        self._budget.spend(about.name, count * each)
 
     def _spend(self, about: Dataset, nbytes: int) -> None:
         """Count bytes that are about to be written though no record brought them."""
@@ -221,7 +229,8 @@ class _DatasetSink:
                 self._skipped = start + values.size
             else:
                 self._begin_contiguous()
-                self._budget.spend(self.about.name, WORK_PER_FILTERED_BYTE * stored.nbytes * self.about.filtered)
+                if self.about.filtered:
+                    self._budget.spend(self.about.name, deflate_work(stored))
                 write_values(self._dataset, self.about, start, stored)
         self.left -= values.size
 
@@ -263,14 +272,6 @@ def _write_run(dataset: h5d.DatasetID, about: Dataset, stop: int, value: np.ndar
     """Write one value at all flat indices below `stop`."""
     for start in range(0, stop, BLOCK):
         write_values(dataset, about, start, np.full(min(BLOCK, stop - start), value, about.stored))
-
-
-def _work(about: Dataset) -> int:
-    """About the nanoseconds that HDF5 takes for a dataset's chunks, whatever they hold."""
-    if about.chunks is None:
-        return 0
-    count = math.prod(-(-n // chunk) for n, chunk in zip(about.shape, about.chunks, strict=True))
-    return count * WORK_PER_CHUNK
 
 
 def _fill(dataset: h5d.DatasetID, about: Dataset) -> np.ndarray:

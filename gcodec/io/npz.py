@@ -24,6 +24,7 @@ from .. import dtypes
 from ..container.budget import Budget
 from ..errors import InvalidInput
 from ..source import Source
+from .filters import deflate_work
 from .fortran import FortranSource
 from .names import Names, path_problem
 from .npy import FileSource, read_header, reinterpreted
@@ -34,7 +35,6 @@ MAX_DTYPES = 1 << 24
 MAX_ARRAY_HEADER = 1 << 16
 OPEN_MEMBERS = 4  # unpacked members that a reader keeps
 PIECE = 1 << 20
-WORK_PER_BYTE = 1 << 5  # about nanoseconds, to deflate
 _LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip member; its last fields are the lengths of name and extra field
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time in a zip file, so that the same arrays give the same bytes
 
@@ -219,7 +219,7 @@ class Writer:
     """
 
     def __init__(self, path: Path, meta: dict, budget: Budget | None = None) -> None:
-        self._budget = budget
+        self._budget = budget or Budget()
         self._zip = zipfile.ZipFile(path, "w")
         self._method = zipfile.ZIP_DEFLATED if meta.get("deflate") is True else zipfile.ZIP_STORED
         big_endian = meta.get("big_endian")
@@ -249,12 +249,10 @@ class Writer:
         stored = raw.newbyteorder(">" if name in self._big_endian else "<")
         info = zipfile.ZipInfo(f"{key}.npy", _EPOCH)
         info.compress_type = self._method
-        if self._budget and self._method == zipfile.ZIP_DEFLATED:
-            self._budget.spend(name, WORK_PER_BYTE * math.prod(shape) * dtype.itemsize)
         info.file_size = (
             math.prod(shape) * dtype.itemsize + npy_format.ARRAY_ALIGN
         )  # zipfile asks whether it needs zip64
-        self._sink = _Sink(self._zip, info, stored, tuple(shape))
+        self._sink = _Sink(self._zip, info, stored, tuple(shape), self._budget)
         return self._sink
 
     def _end_array(self) -> None:
@@ -273,9 +271,9 @@ class _Sink:
     """Takes an array's values in order."""
 
     def __init__(
-        self, archive: zipfile.ZipFile, info: zipfile.ZipInfo, stored: np.dtype, shape: tuple[int, ...]
+        self, archive: zipfile.ZipFile, info: zipfile.ZipInfo, stored: np.dtype, shape: tuple[int, ...], budget: Budget
     ) -> None:
-        self.info, self._stored = info, stored
+        self.info, self._stored, self._budget = info, stored, budget
         self.left = math.prod(shape)
         self._file: Any = archive.open(info, "w")
         header = {"descr": npy_format.dtype_to_descr(stored), "fortran_order": False, "shape": shape}
@@ -283,6 +281,8 @@ class _Sink:
 
     def write(self, start: int, values: np.ndarray) -> None:
         native = np.ascontiguousarray(values).view(self._stored.newbyteorder("="))
+        if self.info.compress_type == zipfile.ZIP_DEFLATED:
+            self._budget.spend(self.info.filename, deflate_work(native))
         self._file.write(native.astype(self._stored, copy=False).tobytes())
         self.left -= values.size
 
