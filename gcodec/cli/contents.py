@@ -32,9 +32,9 @@ class Contents:
     def damage(self) -> GcodecError:
         """One error for all that was lost, which says what arrived."""
         more = f" (and {len(self.lost) - 1} more)" if len(self.lost) > 1 else ""
-        text = f"{self.lost[0]}{more}; whole are: {', '.join(map(repr, self.tensors)) or 'none'}"
+        text = f"{self.lost[0]}{more}; whole are: {', '.join(map(_quoted, self.tensors)) or 'none'}"
         wanted = self.meta.get("names", []) if self.tensor is None else [self.tensor]
-        missing = [repr(name) for name in _tensors(wanted) if name not in self.done]
+        missing = [_quoted(name) for name in _tensors(wanted) if name not in self.done]
         text += f"; missing are: {', '.join(missing)}" if missing else ""
         text += " (decode --salvage writes the whole ones)" if self.tensors and not self.salvage else ""
         return type(self.lost[0])(text)
@@ -77,6 +77,11 @@ def _chosen(records: "Iterable[Record]", tensor: str | None) -> "Iterator[Record
     first = next(iterator, None)
     found = chain([] if first is None else [first], iterator)
     return (record for record in found if tensor in (None, record.header.name))
+
+
+def _quoted(name: str) -> str:
+    """A tensor's name in a message; the only array of a file has none."""
+    return repr(name) if name else "the array"
 
 
 def _tensors(names: Iterable[str]) -> list[str]:

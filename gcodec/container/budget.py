@@ -49,9 +49,10 @@ class Budget:
         """Count bytes of a body that are there."""
         self.received += nbytes
 
-    def spend(self, name: str, work: int) -> None:
-        """Count what a record takes beside its decoding, such as a file format's filters; raises LimitExceeded."""
+    def spend(self, name: str, work: int, nbytes: int = 0) -> None:
+        """Count work and memory that a record takes beside its decoding, such as a file format's; raises LimitExceeded."""
         self.work += work
+        self.decoded += nbytes
         self.check(name)
 
     def check(self, name: str) -> None:

@@ -172,9 +172,8 @@ class Writer:
         if about.chunks is None:
             return
         count = math.prod(-(-n // chunk) for n, chunk in zip(about.shape, about.chunks, strict=True))
-        self._budget.decoded += max(about.chunk_bytes - about.nbytes, 0)
         each = WORK_PER_CHUNK + about.filters * about.chunk_bytes * WORK_PER_FILTERED_BYTE
-        self._budget.spend(about.name, count * each)
+        self._budget.spend(about.name, count * each, max(about.chunk_bytes - about.nbytes, 0))
 
     def _spend(self, about: Dataset, nbytes: int) -> None:
         """Count bytes that are about to be written though no record brought them."""
