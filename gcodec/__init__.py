@@ -13,7 +13,9 @@ from typing import Any
 
 __version__ = "0.1.0"
 __all__ = ["Archive", "decode", "encode", "errors", "load", "open", "save", "verify"]
-_HOMES = dict.fromkeys(("Archive", "decode", "encode", "load", "open", "save"), "api") | {"verify": "verification"}
+_HOMES = dict.fromkeys(("Archive", "decode", "encode", "load", "open", "save"), "api") | {
+    "verify": "verification.verify"
+}
 
 
 def __getattr__(name: str) -> Any:

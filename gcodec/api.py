@@ -17,16 +17,17 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from . import auto, remote
-from .atomic import replacing
-from .choice import choose, choose_for_checkpoint
 from .container.budget import Budget
 from .container.layout import TensorHeader
 from .container.reader import RandomAccess, Record, Stream
 from .container.writer import Writer, check_name
 from .errors import InvalidInput
+from .io import remote
+from .io.atomic import replacing
 from .parallel import thread_count
-from .pipeline import Part, decompress, decompress_range
+from .pipeline import auto
+from .pipeline.decompress import Part, decompress, decompress_range
+from .request.choice import choose, choose_for_checkpoint
 from .source import ArraySource
 
 

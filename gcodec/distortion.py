@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import dtypes
-from .compressor import CHUNK
+from .compressors.contract import CHUNK
 from .errors import NonFinite
 from .kernels import norms
 from .source import Source, spans

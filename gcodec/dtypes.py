@@ -87,3 +87,8 @@ def narrow(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
         return bits.view(np.float16).reshape(values.shape)
     largest = float(ml_dtypes.finfo(dtype).max)
     return np.clip(values, -largest, largest).astype(dtype)
+
+
+def as_bytes(values: np.ndarray) -> memoryview:
+    """The bytes of contiguous values, without a copy."""
+    return values.view(np.uint8).data

@@ -9,9 +9,10 @@ from contextlib import redirect_stderr, redirect_stdout
 import numpy as np
 
 import gcodec
-from gcodec import dtypes, registry
+from gcodec import dtypes
 from gcodec.cli.main import app, guarded
-from gcodec.compressor import Guarantee, TensorSpec
+from gcodec.compressors import registry
+from gcodec.compressors.contract import Guarantee, TensorSpec
 from gcodec.errors import Corrupt
 from gcodec.source import ArraySource
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gcodec import dtypes
-from gcodec.compressor import Compressor, Guarantee, Payload, TensorSpec
+from gcodec.compressors.contract import Compressor, Guarantee, Payload, TensorSpec
 from gcodec.errors import Corrupt
 from gcodec.source import ArraySource, spans
 

@@ -10,7 +10,8 @@ import numpy as np
 from checks import NIGHTLY
 
 import gcodec
-from gcodec import dtypes, registry
+from gcodec import dtypes
+from gcodec.compressors import registry
 from gcodec.container.reader import Record, Stream
 from gcodec.errors import InvalidInput
 

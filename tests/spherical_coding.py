@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from gcodec.compressor import Guarantee, Payload, TensorSpec
-from gcodec.compressors.spherical import Spherical
+from gcodec.compressors.contract import Guarantee, Payload, TensorSpec
+from gcodec.compressors.spherical.compressor import Spherical
 from gcodec.dtypes import narrow
 from gcodec.source import ArraySource, spans
 

@@ -14,14 +14,14 @@ from h5py import h5d, h5p, h5s, h5t
 from hdf5_files import copy, numbers
 from safetensors.numpy import save_file
 
-from gcodec import auto
-from gcodec.choice import choose
 from gcodec.container.budget import Budget
 from gcodec.container.writer import Writer
 from gcodec.errors import LimitExceeded
 from gcodec.io import hdf5
 from gcodec.io.filters import deflate_work
 from gcodec.io.skeleton import SKELETON
+from gcodec.pipeline import auto
+from gcodec.request.choice import choose
 from gcodec.source import ArraySource
 
 

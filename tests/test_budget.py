@@ -11,8 +11,8 @@ from fuzz.hostile import all_zero_bitmap, base, zeros
 from vectors import gcz
 
 import gcodec
-from gcodec import registry
 from gcodec.api import Archive, read_tensor
+from gcodec.compressors import registry
 from gcodec.container.budget import FREE_BYTES, FREE_WORK, Budget
 from gcodec.container.reader import Stream
 from gcodec.errors import LimitExceeded, Truncated

@@ -10,11 +10,11 @@ import pytest
 from checks import call_cli
 
 import gcodec
-from gcodec import registry
 from gcodec.baselines import FAMILIES
 from gcodec.comparison.compare import compare
 from gcodec.comparison.measure import measure
 from gcodec.comparison.summary import recommendation
+from gcodec.compressors import registry
 from gcodec.errors import InvalidInput
 from gcodec.source import ArraySource
 from gcodec.theory import shannon, sphere

@@ -16,7 +16,7 @@ import pytest
 from checks import BOUNDS, NIGHTLY
 
 import gcodec
-from gcodec import registry
+from gcodec.compressors import registry
 
 ROOT = Path(__file__).parent.parent
 EARLIER = "6b8530f5ad657c0b4d1d3ed9a4e3b57e859a7185"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from vectors import gcz
 
 import gcodec
-from gcodec.compressor import Guarantee
+from gcodec.compressors.contract import Guarantee
+from gcodec.container.fields import Cursor, crc32, pack_text, pack_varint
 from gcodec.container.layout import FileHeader, Frame, Index, TensorHeader, pack_block
 from gcodec.container.reader import RandomAccess, Stream
 from gcodec.container.writer import Writer
@@ -27,9 +28,9 @@ from gcodec.errors import (
     UnsupportedFeature,
     UnsupportedVersion,
 )
-from gcodec.pipeline import Choice, compress
+from gcodec.pipeline.compress import compress
+from gcodec.request.choice import Choice
 from gcodec.source import ArraySource
-from gcodec.wire import Cursor, crc32, pack_text, pack_varint
 
 ARRAYS = {"a": np.arange(12, dtype=np.float32).reshape(3, 4), "b/é": np.array(7, np.int16), "empty": np.zeros((0, 3))}
 

@@ -13,7 +13,7 @@ from checks import NIGHTLY
 from vectors import tensors, vectors
 
 import gcodec
-from gcodec import registry
+from gcodec.compressors import registry
 from gcodec.container.reader import Stream
 
 HERE = Path(__file__).parent

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gcodec
-from gcodec.compressor import TensorSpec
-from gcodec.compressors.dither import Dither, error_bound, trellis_of
+from gcodec.compressors.contract import TensorSpec
+from gcodec.compressors.dither.compressor import Dither, error_bound, trellis_of
 from gcodec.errors import Corrupt, InvalidInput
 from gcodec.kernels import densities, rans, rng
 from gcodec.kernels import dither as kernels

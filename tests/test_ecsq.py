@@ -14,14 +14,11 @@ from hypothesis.extra import numpy as hnp
 
 import gcodec
 from gcodec.coding.bitstring import BitReader, BitWriter
-from gcodec.coding.rans import (
-    decode_classes,
-    encode_classes,
-)
-from gcodec.compressor import TensorSpec
-from gcodec.compressors.ecsq import Ecsq
-from gcodec.compressors.levels import Reconstruction, Step, decode_levels, encode_levels
-from gcodec.compressors.scale_classes import BLOCKS, CHUNK, NONE, PRODUCT, ScaleClasses
+from gcodec.coding.rans import decode_classes, encode_classes
+from gcodec.compressors.common.levels import Reconstruction, Step, decode_levels, encode_levels
+from gcodec.compressors.common.scale_classes import BLOCKS, CHUNK, NONE, PRODUCT, ScaleClasses
+from gcodec.compressors.contract import TensorSpec
+from gcodec.compressors.ecsq.compressor import Ecsq
 from gcodec.errors import Corrupt
 from gcodec.kernels import tokens
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gcodec.coding.enumerative import OVERHEAD_BITS, pack_levels, unpack_levels
+from gcodec.compressors.sparse_dithering.code import OVERHEAD_BITS, pack_levels, unpack_levels
 from gcodec.errors import Corrupt
 from gcodec.kernels import bits, enumerative
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from checks import call_cli
 
-from gcodec import registry
 from gcodec.baselines import BASELINES
+from gcodec.compressors import registry
 from gcodec.experiments import beside_theory, methods, problems
 from gcodec.experiments.messages import Method, Operator, Plain, coders
 from gcodec.experiments.problems import Setting, make

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 import gcodec
 from gcodec import dtypes
-from gcodec.compressor import CHUNK, Guarantee, Payload, TensorSpec
-from gcodec.compressors import spectrum
-from gcodec.compressors.klt import Head, Klt
-from gcodec.compressors.lowrank import MAX_RANK, Basis, Frame
-from gcodec.compressors.spectrum import spectrum_of
-from gcodec.compressors.tcq import Tcq
+from gcodec.compressors.contract import CHUNK, Guarantee, Payload, TensorSpec
+from gcodec.compressors.klt import spectrum
+from gcodec.compressors.klt.compressor import Head, Klt
+from gcodec.compressors.klt.factors import MAX_RANK, Basis, Frame
+from gcodec.compressors.klt.spectrum import spectrum_of
+from gcodec.compressors.tcq.compressor import Tcq
 from gcodec.errors import Corrupt, InvalidInput
-from gcodec.kernels import lowrank as kernels
+from gcodec.kernels import klt as kernels
 from gcodec.source import ArraySource, spans
 
 

@@ -8,9 +8,9 @@ from checks import call_cli, header_of
 from safetensors.numpy import save_file
 
 import gcodec
-from gcodec.convert import encode_tensors
 from gcodec.errors import InvalidInput
-from gcodec.policy import Policy
+from gcodec.pipeline.convert import encode_tensors
+from gcodec.request.policy import Policy
 from gcodec.source import ArraySource
 
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import gcodec
-from gcodec import registry
-from gcodec.choice import choose
-from gcodec.compressor import Compressor, Payload
+from gcodec.compressors import registry
+from gcodec.compressors.contract import Compressor, Payload
 from gcodec.container.writer import Writer
 from gcodec.errors import InvalidInput, NonFinite
-from gcodec.pipeline import compress
+from gcodec.pipeline.compress import compress
+from gcodec.request.choice import choose
 
 CORPORA = Path(__file__).parent.parent / "corpora"
 

@@ -9,7 +9,8 @@ from checks import NIGHTLY
 from reference_files import METHODS, by_reference, decode, mutated, random_file, random_options, record_of, reference
 
 import gcodec
-from gcodec import dtypes, registry
+from gcodec import dtypes
+from gcodec.compressors import registry
 from gcodec.compressors.lossless import _decompress
 from gcodec.container.reader import Record
 from gcodec.errors import Corrupt, GcodecError

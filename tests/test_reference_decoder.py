@@ -12,7 +12,7 @@ from checks import NIGHTLY
 from reference_files import METHODS, PATH, SPEC, by_reference, decode, random_file, record_of, reference
 
 import gcodec
-from gcodec import registry
+from gcodec.compressors import registry
 
 FILES = 250 if NIGHTLY else 14  # random files a method
 

@@ -21,13 +21,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vectors import stated, tensors, vectors
 
-from gcodec import registry
 from gcodec.api import Archive
+from gcodec.compressors import registry
 from gcodec.container.budget import Budget
 from gcodec.container.reader import Stream
 from gcodec.errors import GcodecError, Truncated
-from gcodec.pipeline import decompress
-from gcodec.verification import verify
+from gcodec.pipeline.decompress import decompress
+from gcodec.verification.verify import verify
 
 HERE = Path(__file__).parent
 METHODS = [entry.name for entry in registry.ENTRIES]

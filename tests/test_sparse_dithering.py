@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gcodec import dtypes
-from gcodec.compressor import Guarantee, Payload, TensorSpec
-from gcodec.compressors import sparse_dithering as sd
-from gcodec.compressors.sparse_dithering import RandomSparseDithering, SparseDithering
+from gcodec.compressors.contract import Guarantee, Payload, TensorSpec
+from gcodec.compressors.sparse_dithering import compressor as sd
+from gcodec.compressors.sparse_dithering.compressor import RandomSparseDithering, SparseDithering
 from gcodec.errors import Corrupt
 from gcodec.kernels import rng as counter_rng
 from gcodec.source import ArraySource, spans

@@ -12,12 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spherical_coding import decode, encode, payload_bits, random_vectors, spec_of
 
-from gcodec.coding import golomb
-from gcodec.compressor import Guarantee, TensorSpec
-from gcodec.compressors import spherical_report as report
-from gcodec.compressors import spherical_single as single
-from gcodec.compressors.spherical import Spherical
-from gcodec.compressors.spherical_search import find, stream
+from gcodec.compressors.contract import Guarantee, TensorSpec
+from gcodec.compressors.spherical import golomb, report
+from gcodec.compressors.spherical import one_block as single
+from gcodec.compressors.spherical.compressor import Spherical
+from gcodec.compressors.spherical.search import find, stream
 from gcodec.errors import Corrupt, InvalidInput
 from gcodec.kernels import normals
 from gcodec.kernels import spherical as kernels

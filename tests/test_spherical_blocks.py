@@ -17,16 +17,16 @@ from hypothesis.extra import numpy as hnp
 from spherical_coding import decode, encode, payload_bits, random_vectors, spec_of
 
 import gcodec
-from gcodec.compressor import CHUNK, Guarantee, TensorSpec
-from gcodec.compressors import spherical_report as report
-from gcodec.compressors.spherical import Spherical, with_seed
-from gcodec.compressors.spherical_blocks import Rules, decode_chunk, encode_chunk, read_leaves
-from gcodec.compressors.spherical_choice import Problem
-from gcodec.compressors.spherical_plan import Plan, lengths_of
+from gcodec.compressors.contract import CHUNK, Guarantee, TensorSpec
+from gcodec.compressors.spherical import report
+from gcodec.compressors.spherical.blocks import Rules, decode_chunk, encode_chunk, read_leaves
+from gcodec.compressors.spherical.choose import Problem
+from gcodec.compressors.spherical.compressor import Spherical, with_seed
+from gcodec.compressors.spherical.plan import Plan, lengths_of
 from gcodec.errors import Corrupt, InvalidInput
 from gcodec.source import ArraySource, spans
 from gcodec.theory.spherical import golomb_mean_bits
-from gcodec.trials import _unbiased, _within
+from gcodec.verification.trials import _unbiased, _within
 
 GRADIENT = np.load(Path(__file__).parents[1] / "corpora" / "lm_up.npy")
 

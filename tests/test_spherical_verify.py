@@ -13,14 +13,13 @@ from checks import run_cli
 from spherical_coding import encode, random_vectors, spec_of
 
 import gcodec
-from gcodec import method_checks
-from gcodec.coding import golomb
-from gcodec.compressor import Guarantee, TensorSpec
-from gcodec.compressors import spherical_report as report
-from gcodec.compressors import spherical_single as single
-from gcodec.compressors.spherical_blocks import Leaves
-from gcodec.compressors.spherical_report import ClassReport, Coding
+from gcodec.compressors.contract import Guarantee, TensorSpec
+from gcodec.compressors.spherical import golomb, report
+from gcodec.compressors.spherical import one_block as single
+from gcodec.compressors.spherical.blocks import Leaves
+from gcodec.compressors.spherical.report import ClassReport, Coding
 from gcodec.theory.sphere import cap_bits
+from gcodec.verification import spherical_checks as method_checks
 
 ROOT = Path(__file__).parents[1]
 GRADIENT = np.load(ROOT / "corpora" / "lm_up.npy")

@@ -17,10 +17,11 @@ import pytest
 from checks import NIGHTLY, call_cli, run_cli
 from safetensors.numpy import load_file, save_file
 
-from gcodec.compressor import Guarantee
+from gcodec.compressors.contract import Guarantee
 from gcodec.container.reader import RandomAccess
 from gcodec.container.writer import Writer
-from gcodec.pipeline import Choice, compress
+from gcodec.pipeline.compress import compress
+from gcodec.request.choice import Choice
 from gcodec.source import ArraySource
 
 CUTS, KILLS = (50, 50) if NIGHTLY else (12, 4)

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 import gcodec
 from gcodec import dtypes
-from gcodec.compressor import CHUNK, Guarantee, Payload, TensorSpec
-from gcodec.compressors import trellis
-from gcodec.compressors.tcq import Tcq
-from gcodec.compressors.trellis import Contexts, Labels, Layout
-from gcodec.compressors.trellis_search import Quantiser
+from gcodec.compressors.common import trellis
+from gcodec.compressors.common.trellis import Contexts, Labels, Layout
+from gcodec.compressors.common.trellis_search import Quantiser
+from gcodec.compressors.contract import CHUNK, Guarantee, Payload, TensorSpec
+from gcodec.compressors.tcq.compressor import Tcq
 from gcodec.errors import Corrupt, InvalidInput
 from gcodec.kernels import contexts as kernels
 from gcodec.kernels.tcq import CENTROIDS, TRELLISES

@@ -7,8 +7,8 @@ from io import BytesIO
 import pytest
 from vectors import FOLDER, stated, tensors, vectors
 
-from gcodec import registry
 from gcodec.api import Archive
+from gcodec.compressors import registry
 from gcodec.container.reader import Stream
 from gcodec.errors import GcodecError
 

@@ -39,7 +39,7 @@ def compare(
     from ..comparison.compare import ALPHAS, compare, runs
     from ..comparison.summary import recommendation
     from ..io.skeleton import is_skeleton
-    from ..policy import SMALL
+    from ..request.policy import SMALL
 
     names = [name.strip() for name in methods.split(",")] if methods is not None else None
     alphas = alpha or list(ALPHAS)
@@ -68,7 +68,7 @@ def compare(
 def _check_outputs(plot: str | None, html: str | None, force: bool) -> None:
     if plot is None and html is None:
         return
-    from ..pictures import FORMATS, require
+    from ..comparison.pictures import FORMATS, require
 
     require()
     if plot and Path(plot).suffix[1:].lower() not in FORMATS:
@@ -82,7 +82,7 @@ def _check_outputs(plot: str | None, html: str | None, force: bool) -> None:
 
 def _draw(result: "Comparison", path: Path, fmt: str) -> None:
     from ..comparison.picture import rate_distortion
-    from ..pictures import save
+    from ..comparison.pictures import save
 
     save(rate_distortion(result), path, fmt)
 

@@ -64,7 +64,7 @@ def _sound(file: BinaryIO, name: str, tensor: str | None) -> Contents:
 
 def _salvaged(file: BinaryIO, tensor: str | None) -> Contents:
     """The intact records of a damaged container."""
-    from ..salvage import Salvage
+    from ..pipeline.salvage import Salvage
 
     salvage = Salvage(file)
     records = _chosen(salvage, tensor)

@@ -16,7 +16,7 @@ from .output import plural, progress_bar, show, standard_output, target
 
 if TYPE_CHECKING:
     from ..container.budget import Budget
-    from ..convert import Progress
+    from ..pipeline.convert import Progress
 
 
 def decode(
@@ -69,8 +69,8 @@ def _write(
     found: Contents, writer: formats.Writer, fmt: str, threads: int, budget: "Budget", progress: "Progress"
 ) -> None:
     """Decode the records; raises the error of those that were lost, unless others are to be salvaged."""
-    from ..convert import decode_tensors
     from ..io.skeleton import is_skeleton
+    from ..pipeline.convert import decode_tensors
 
     wanted = (record for record in found.records if fmt == "h5" or not is_skeleton(record.header.name))
     try:

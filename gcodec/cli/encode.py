@@ -9,8 +9,8 @@ from .files import encoded_name, tensor_file
 from .output import binary_target, plural, progress_bar, show
 
 if TYPE_CHECKING:
-    from ..pipeline import Choice
-    from ..policy import Policy
+    from ..request.choice import Choice
+    from ..request.policy import Policy
     from ..source import Source
 
 
@@ -39,10 +39,10 @@ def encode(
 
     A single array without a bound gets alpha 0.1 (the paper's choice; omega 1/4 for unbiased methods).
     """
-    from ..convert import encode_tensors
-    from ..describe import describe, original_bytes
+    from ..container.describe import describe, original_bytes
     from ..parallel import thread_count
-    from ..policy import SMALL, Policy
+    from ..pipeline.convert import encode_tensors
+    from ..request.policy import SMALL, Policy
 
     output = output or encoded_name(input)
     methods, alphas = _rules(method, "--method"), _rules(alpha, "--alpha")

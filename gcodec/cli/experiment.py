@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..atomic import replacing
 from ..errors import InvalidInput
+from ..io.atomic import replacing
 from . import options as opt
 from .output import show, table
 
@@ -59,11 +59,11 @@ def experiment(
     quiet: opt.QuietOpt = False,
 ) -> None:
     """Distributed gradient descent with compressed messages: the gap to the optimum against the bits sent."""
-    from ..choice import choose
     from ..experiments import suite
     from ..experiments.messages import Constants
     from ..experiments.problems import DATA
     from ..experiments.suite import Line, Plan
+    from ..request.choice import choose
 
     if name not in (*DATA, THEORY, ALL):
         raise InvalidInput(f"experiment {name!r} is unknown; known are {', '.join((*DATA, THEORY, ALL))}")
@@ -112,7 +112,7 @@ def _check_folder(out: str | None, force: bool) -> None:
     """Refuse, before the work is done, a folder that cannot take the results."""
     if out is None:
         return
-    from ..pictures import require
+    from ..comparison.pictures import require
 
     require()
     folder = Path(out)
@@ -189,7 +189,7 @@ def _names(text: str | None) -> list[str] | None:
 
 
 def _write(files: Files, out: str | None, folder: str) -> None:
-    from .. import pictures
+    from ..comparison import pictures
 
     if out is None:
         return

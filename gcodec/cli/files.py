@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from .. import remote
 from ..errors import InvalidInput
-from ..io import formats
+from ..io import formats, remote
 
 SUFFIX = ".gcz"
 

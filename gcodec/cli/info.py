@@ -15,7 +15,7 @@ WIDEST = 72  # characters of a name that are shown
 
 def info(file: opt.FileArg, json: opt.JsonOpt = False) -> None:
     """List the tensors of FILE: method, guarantee, certificate, bytes."""
-    from ..describe import describe, original_bytes
+    from ..container.describe import describe, original_bytes
     from ..io.skeleton import SKELETON, is_skeleton
 
     with container_file(file) as source:

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .. import remote
-from ..atomic import replacing
 from ..errors import InvalidInput
+from ..io import remote
+from ..io.atomic import replacing
 from . import interrupt
 
 

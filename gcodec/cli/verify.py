@@ -21,7 +21,7 @@ def verify(
     quiet: opt.QuietOpt = False,
 ) -> None:
     """Check FILE's checksums, certificates and bounds; with --against, measure its error. Exit code 1: a promise is broken."""
-    from ..verification import verify as verify_container
+    from ..verification.verify import verify as verify_container
 
     with ExitStack() as stack:
         source = stack.enter_context(container_file(file))

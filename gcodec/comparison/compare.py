@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from functools import partial
 
 from .. import dtypes
-from ..choice import choose
-from ..compressor import CHUNK
+from ..compressors.contract import CHUNK
 from ..distortion import scan_source
 from ..errors import GcodecError, InvalidInput, NonFinite
 from ..parallel import ordered
-from ..policy import SMALL
+from ..request.choice import choose
+from ..request.policy import SMALL
 from ..source import ArraySource, Source
 from .measure import Measurement, Subject, Task, measure, tasks
 from .summary import Comparison, evaluated

@@ -7,16 +7,17 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from .. import auto, registry
 from ..baselines import FAMILIES
 from ..baselines.baseline import Baseline
-from ..choice import choose
+from ..compressors import registry
 from ..container.budget import Budget
+from ..container.describe import method_name
 from ..container.reader import Record
-from ..describe import method_name
 from ..distortion import Scan, squared_error
 from ..errors import InvalidInput
-from ..pipeline import decompress
+from ..pipeline import auto
+from ..pipeline.decompress import decompress
+from ..request.choice import choose
 from ..source import ArraySource
 from ..theory import shannon, sphere
 from ..theory.report import BASELINE, METHOD
@@ -27,7 +28,7 @@ _UNLIMITED = 1 << 62
 
 @dataclass(frozen=True)
 class Subject:
-    """A tensor to be measured: finite, floating, not all zero; `scan` as `pipeline.scan_source` gives it."""
+    """A tensor to be measured: finite, floating, not all zero; `scan` as `distortion.scan_source` gives it."""
 
     name: str
     array: np.ndarray

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from .. import __version__, pictures
+from .. import __version__
 from ..theory.report import METHOD
+from . import pictures
 from .picture import rate_distortion
 from .summary import Comparison, Row, fewest, recommendation
 

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .. import pictures
 from ..theory import shannon
 from ..theory import sparse_dithering as sd
 from ..theory.report import METHOD
+from . import pictures
 from .summary import Comparison
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import numpy as np
 import zstandard
 
 from .. import dtypes
-from ..compressor import CHUNK, Compressor, Decode, Guarantee, Payload, TensorSpec
 from ..errors import Corrupt
 from ..source import Source
+from .contract import CHUNK, Compressor, Decode, Guarantee, Payload, TensorSpec
 
 LEVEL = 9
 MAX_WINDOW, MAX_BLOCK = 1 << 27, 1 << 17

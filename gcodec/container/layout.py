@@ -9,10 +9,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from .. import dtypes, strict_json
-from ..compressor import CHUNK, Guarantee, TensorSpec
+from .. import dtypes
+from ..compressors.contract import CHUNK, Guarantee, TensorSpec
 from ..errors import ChecksumMismatch, Corrupt, NotGcodec, UnsupportedFeature, UnsupportedVersion
-from ..wire import Cursor, crc32, pack_text, pack_varint
+from . import strict_json
+from .fields import Cursor, crc32, pack_text, pack_varint
 
 MAGIC = b"\x89GCZ\r\n\x1a\n"
 END_MAGIC = b"GCZE"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import registry
 from ..comparison.measure import Subject, Task, measure
+from ..compressors import registry
 from ..distortion import scan_source
 from ..source import ArraySource
 from ..theory import shannon

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .. import pictures
 from ..baselines import BASELINES
+from ..comparison import pictures
 from ..theory import baselines as known
 from ..theory import shannon, spherical
 from ..theory import sparse_dithering as sd

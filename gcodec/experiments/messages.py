@@ -12,12 +12,13 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from .. import api, auto, registry
+from .. import api
 from ..baselines import BASELINES
-from ..choice import DEFAULT_ALPHA, DEFAULT_OMEGA, choose
+from ..compressors import registry
 from ..container.writer import Writer
 from ..errors import InvalidInput
-from ..pipeline import Choice
+from ..pipeline import auto
+from ..request.choice import DEFAULT_ALPHA, DEFAULT_OMEGA, Choice, choose
 from ..source import ArraySource
 from ..theory import sphere, spherical
 from ..theory.report import BASELINE, METHOD
@@ -107,7 +108,7 @@ class Method:
         return api.decode(data, threads=1)
 
     def _choice(self, d: int, stamp: tuple[int, ...]) -> Choice:
-        bound, known = self.constant(d), auto.option_names(self.name)
+        bound, known = self.constant(d), registry.option_names(self.name)
         options: dict[str, int] = {}
         if "seed" in known:
             options["seed"] = int(np.random.SeedSequence(stamp).generate_state(1, np.uint64)[0])

@@ -8,7 +8,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from .. import strict_json
+from ..container import strict_json
 from ..errors import InvalidInput
 
 MAX_HEADER = 100_000_000  # bytes; the limit of the safetensors library

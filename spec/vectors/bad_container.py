@@ -8,8 +8,8 @@ from cases import Bad
 from gcz import container, ending, f64, index_header, record, u32
 from good import flat, meta, normal
 
+from gcodec.container.fields import pack_text, pack_varint
 from gcodec.container.layout import MAGIC, FileHeader, Footer, Frame, pack_block
-from gcodec.wire import pack_text, pack_varint
 
 Make = Callable[[], bytes]
 

@@ -9,7 +9,7 @@ from cases import Bad
 from gcz import Record, bits, container, f32, f64, record, u32
 from good import flat, normal
 
-from gcodec.wire import pack_varint
+from gcodec.container.fields import pack_varint
 
 
 def payload(

@@ -10,7 +10,7 @@ from gcz import Record, bits, record, u32
 from good import flat, normal
 from good_trellis import LAYER
 
-from gcodec.wire import pack_varint
+from gcodec.container.fields import pack_varint
 
 START = u32(1 << 16)  # a lane's state where decoding must end
 

@@ -12,13 +12,15 @@ from zlib import crc32
 
 import numpy as np
 
-from gcodec import dtypes, registry
+from gcodec import dtypes
 from gcodec.coding import rans
-from gcodec.compressor import Guarantee, Payload, TensorSpec
-from gcodec.compressors import lowrank, scale_classes, trellis
+from gcodec.compressors import registry
+from gcodec.compressors.common import scale_classes, trellis
+from gcodec.compressors.contract import Guarantee, Payload, TensorSpec
+from gcodec.compressors.klt import factors as lowrank
+from gcodec.container.fields import Cursor, pack_text, pack_varint
 from gcodec.container.layout import Chunk, FileHeader, Footer, Frame, TensorHeader, pack_block
 from gcodec.source import ArraySource
-from gcodec.wire import Cursor, pack_text, pack_varint
 
 
 @dataclass(frozen=True)

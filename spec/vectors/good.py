@@ -9,9 +9,9 @@ import numpy as np
 from cases import Good
 from gcz import Record, container, record, u32
 
+from gcodec.container.fields import pack_text
 from gcodec.container.layout import MAGIC, pack_block
 from gcodec.dtypes import _DTYPES as DTYPES
-from gcodec.wire import pack_text
 
 BF16, E4M3, E5M2 = ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2
 SPECIALS = np.array([0x00000000, 0x80000000, 0x7F800000, 0xFF800000, 0x7FC00001, 0xFFA12345, 1, 0x80000001], np.uint32)

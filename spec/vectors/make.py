@@ -24,9 +24,9 @@ from good_trellis import TRELLIS
 from unsupported import UNSUPPORTED
 
 from gcodec.api import read_tensor
+from gcodec.container.describe import method_name
 from gcodec.container.layout import KINDS, TensorHeader
 from gcodec.container.reader import RandomAccess, Stream
-from gcodec.describe import method_name
 from gcodec.errors import GcodecError
 
 HERE = Path(__file__).parent

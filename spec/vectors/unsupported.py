@@ -5,8 +5,8 @@ from cases import Bad
 from gcz import container, record
 from good import flat, normal
 
+from gcodec.container.fields import pack_varint
 from gcodec.container.layout import pack_block
-from gcodec.wire import pack_varint
 
 FEATURE = "unsupported-feature"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import gcodec
-from gcodec import registry
+from gcodec.compressors import registry
 from gcodec.errors import InvalidInput
 from gcodec.io import npy
 

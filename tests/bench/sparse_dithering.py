@@ -8,8 +8,8 @@ import time
 
 import numpy as np
 
-from gcodec.compressor import Compressor, Guarantee, TensorSpec
-from gcodec.compressors.sparse_dithering import RandomSparseDithering, SparseDithering
+from gcodec.compressors.contract import Compressor, Guarantee, TensorSpec
+from gcodec.compressors.sparse_dithering.compressor import RandomSparseDithering, SparseDithering
 from gcodec.source import ArraySource
 
 SIZE = 1 << 24

@@ -7,13 +7,14 @@ from zlib import crc32
 import numpy as np
 from vectors import gcz
 
-from gcodec import dtypes, registry
-from gcodec.compressor import TensorSpec
-from gcodec.compressors.spherical_plan import Plan
+from gcodec import dtypes
+from gcodec.compressors import registry
+from gcodec.compressors.contract import TensorSpec
+from gcodec.compressors.spherical.plan import Plan
 from gcodec.container.budget import Budget
+from gcodec.container.fields import pack_text, pack_varint
 from gcodec.container.layout import TensorHeader
 from gcodec.kernels import spherical_tree
-from gcodec.wire import pack_text, pack_varint
 
 from .hostile import MOST, klt_head, spherical_head, zero_planes
 

@@ -10,7 +10,7 @@ from functools import cache
 
 from vectors import gcz, stated, vectors
 
-from gcodec.wire import pack_varint
+from gcodec.container.fields import pack_varint
 
 EDGES = (0, 1, 2, 3, 7, 8, 15, 16, 63, 64, 127, 128, 255, 256, 2**14, 2**16, 2**20, 2**20 + 1, 2**24, 2**25, 2**26, 2**31, 2**32, 2**47, 2**48, 2**63, 2**64 - 1)  # fmt: skip
 VARINTS = ("dtype", "ndim", "compressor", "version", "chunk", "head_length")

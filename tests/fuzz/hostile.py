@@ -7,8 +7,8 @@ from zlib import crc32
 import numpy as np
 from vectors import gcz
 
+from gcodec.container.fields import pack_text, pack_varint
 from gcodec.container.layout import Frame, pack_block
-from gcodec.wire import pack_text, pack_varint
 
 MOST = 1 << 20  # values of a chunk
 

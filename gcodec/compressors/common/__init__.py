@@ -1,0 +1,1 @@
+"""What several compressors share: levels, classes of scale, trellises, the search for a step."""

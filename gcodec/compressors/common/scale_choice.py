@@ -1,0 +1,144 @@
+"""How encoders choose scale classes: energies of rows, columns and blocks, and estimates of what each mode would cost.
+
+A class is the logarithm of a root mean square, a third of an octave each.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ... import dtypes
+from ...coding.bitstring import BitWriter
+from ...coding.rans import encode_classes
+from ...kernels import scales as kernels
+from ...kernels.scales import BLOCK, GRADES
+from ...kernels.tokens import MAX_CLASSES
+from ...source import Source
+from .scale_classes import BLOCKS, PRODUCT, WIDEST, Grid, ScaleClasses
+
+_SAMPLE, _PIECE = 1 << 17, 1 << 10  # values that stand for a larger tensor, values of each piece of them
+_EXTREME = 100  # decimal exponents beyond which squares could leave the range of float64
+_PER_OCTAVE = 3
+_LOWEST = -5 * _PER_OCTAVE  # scales below 2⁻⁵ steps are one class
+_NOTHING = -10_000  # the logarithm of zero
+_TABLE_BITS, _ENTRY_BITS = 12, 3.5  # what tables cost about, for estimates
+
+
+@dataclass(frozen=True)
+class Energies:
+    """Sums of squares: by row and by column (of a matrix with several rows), by block, and of all values."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+    blocks: np.ndarray
+    total: float
+
+
+def scan(source: Source, grid: Grid, unit: float) -> Energies:
+    """Energies of source·unit."""
+    rows = np.zeros(-(-grid.size // grid.width))
+    columns = np.zeros(grid.width if rows.size > 1 else 0)
+    blocks = np.zeros(grid.blocks(grid.size - 1, grid.size).stop)
+    for start, stop in grid.spans():
+        values = read(source, start, stop, unit)
+        of_blocks = blocks[grid.blocks(start, stop)]
+        kernels.add_energies(values, start, grid.width, rows[grid.rows(start, stop)], columns, of_blocks)
+    return Energies(rows, columns, blocks, math.fsum(blocks))
+
+
+def read(source: Source, start: int, stop: int, unit: float) -> np.ndarray:
+    """Work values times a power of two."""
+    values = dtypes.widen(source.read(start, stop))
+    return values if unit == 1.0 else values * unit
+
+
+def exponent_of(source: Source) -> int:
+    """Of the power of two that a float64 tensor with extreme values is divided by; else 0."""
+    if source.dtype != np.float64:
+        return 0
+    grid = Grid.of(source.shape, source.size)
+    largest = max(float(np.abs(source.read(*span)).max()) for span in grid.spans())
+    if abs(math.log10(largest)) < _EXTREME:
+        return 0
+    return min(max(math.frexp(largest)[1], -1000), 1000)
+
+
+def sample_spans(grid: Grid) -> list[tuple[int, int]]:
+    """Pieces spread over the tensor at random places, each within a chunk and from a block's start on; or all chunks."""
+    if grid.size <= 2 * _SAMPLE:
+        return list(grid.spans())
+    random = np.random.default_rng(0)
+    places = np.sort(random.choice(grid.size // _PIECE, _SAMPLE // _PIECE, replace=False)) * _PIECE
+    spans = []
+    for place in places.tolist():
+        start = place - place % grid.chunk % kernels.BLOCK
+        chunk_end = min(start - start % grid.chunk + grid.chunk, grid.size)
+        spans.append((start, min(start + _PIECE, chunk_end)))
+    return spans
+
+
+def candidates(energies: Energies, grid: Grid, step: float) -> Iterator[ScaleClasses]:
+    """Classes of every mode that makes sense for this tensor, for a quantiser with about this step."""
+    yield ScaleClasses(grid)
+    mean = energies.total / grid.size
+    height = energies.rows.size
+    counts = np.full(energies.blocks.size, BLOCK)
+    counts[-1] = (grid.size - 1) % grid.chunk % BLOCK + 1
+    if counts.size > 1 and not (height > 1 and grid.width == BLOCK):
+        yield ScaleClasses(grid, BLOCKS, blocks=_window(_logarithms(energies.blocks / counts, step * step)))
+    if height == 1 or grid.width > WIDEST:
+        return
+    rows = _logarithms(energies.rows / grid.width, step * step)
+    columns = _logarithms(energies.columns / height, mean)
+    alone = _window(_logarithms(energies.columns / height, step * step))
+    yield ScaleClasses(grid, PRODUCT, rows=_window(rows), columns=np.zeros(grid.width, np.int16))
+    yield ScaleClasses(grid, PRODUCT, rows=np.zeros(height, np.int16), columns=alone)
+    top = int(rows.max() + columns.max())
+    range_ = min(max(top - _LOWEST, 0), MAX_CLASSES - 1)
+    yield ScaleClasses(
+        grid,
+        PRODUCT,
+        rows=np.maximum(rows - rows.max() + range_, 0).astype(np.int16),
+        columns=np.maximum(columns - columns.max() + range_, 0).astype(np.int16),
+        shift=range_,
+    )
+
+
+def _logarithms(energies: np.ndarray, unit: float) -> np.ndarray:
+    """Root mean squares in classes above √unit."""
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.rint(_PER_OCTAVE / 2 * np.log2(energies / unit)), _NOTHING).astype(np.int64)
+
+
+def _window(logarithms: np.ndarray) -> np.ndarray:
+    """The highest class that occurs, and as many below it as there are, down to the lowest scale of interest."""
+    lowest = max(int(logarithms.max()) - MAX_CLASSES + 1, _LOWEST)
+    return np.clip(logarithms - lowest, 0, MAX_CLASSES - 1).astype(np.int16)
+
+
+def choose_classes(
+    energies: Energies, grid: Grid, step: float, spans: Sequence[tuple[int, int]], levels: np.ndarray
+) -> ScaleClasses:
+    """The classes with which a quantiser of about this step needs the fewest bits; levels: of the values in `spans`."""
+    options = list(candidates(energies, grid, step))
+    if len(options) == 1:
+        return options[0]
+    return min(options, key=lambda classes: estimate_bits(classes, spans, levels))
+
+
+def estimate_bits(classes: ScaleClasses, spans: Sequence[tuple[int, int]], levels: np.ndarray) -> float:
+    """About how many bits more or less the tensor needs with these classes; levels: of the values in spans."""
+    grades = np.zeros((MAX_CLASSES, GRADES), np.int64)
+    kernels.grade_levels(levels, classes.fill_all(spans), grades)
+    sizes = grades.sum(1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bits = np.nansum(grades * np.log2(sizes / grades))
+    entries = np.count_nonzero(grades, axis=1)
+    tables = np.sum(_TABLE_BITS + _ENTRY_BITS * np.minimum(entries, 16), where=entries > 1)
+    parts = math.ceil(classes.grid.size / classes.grid.chunk)
+    head = classes.pack_head(BitWriter(64))
+    own = classes.rows if classes.rows is not None else classes.blocks
+    side = len(head) + (0 if own is None else len(encode_classes(own)))
+    return bits * classes.grid.size / sizes.sum() + tables * parts + 8 * side

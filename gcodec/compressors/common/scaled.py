@@ -1,0 +1,67 @@
+"""A tensor as float64 values near 1, so that no square of them over- or underflows."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...dtypes import narrow, widen
+from ...source import Source
+from ..contract import CHUNK, TensorSpec
+
+
+def power_of_two(exponent: int) -> np.ndarray:
+    """Two factors whose product is 2^exponent, which need not be a float64 itself."""
+    half = exponent // 2
+    return np.array([2.0**half, 2.0 ** (exponent - half)])
+
+
+def energy(values: np.ndarray) -> float:
+    """‖values‖², summed in the same way whatever the number of threads."""
+    return float(np.einsum("i,i->", values, values))
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A source's values times 2^−exponent, where the largest is in [½, 1)."""
+
+    source: Source
+    exponent: int
+
+    @staticmethod
+    def of(source: Source) -> "Scaled":
+        """Of a tensor with a non-zero value."""
+        largest = max(float(np.abs(widen(source.read(*span))).max()) for span in _spans(source.size))
+        return Scaled(source, math.frexp(largest)[1])
+
+    @property
+    def size(self) -> int:
+        return self.source.size
+
+    @property
+    def spec(self) -> TensorSpec:
+        return TensorSpec(self.source.dtype, self.source.shape)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """float64 values; exact but for those that become subnormal."""
+        return self._scale(self.source.read(start, stop))
+
+    def pieces(self) -> Iterator[tuple[int, np.ndarray]]:
+        """(flat index, values) of consecutive pieces of at most CHUNK values."""
+        for start, stop in _spans(self.size):
+            yield start, self.read(start, stop)
+
+    def error(self, decoded: np.ndarray) -> float:
+        """‖x̂ − x‖²/‖x‖² of the whole tensor for decoded work values, rounded to its dtype first."""
+        rounded = self._scale(narrow(decoded, self.source.dtype))
+        values = self.read(0, self.size)
+        return energy(rounded - values) / energy(values)
+
+    def _scale(self, values: np.ndarray) -> np.ndarray:
+        first, second = power_of_two(-self.exponent)
+        return widen(values).astype(np.float64) * first * second
+
+
+def _spans(size: int) -> list[tuple[int, int]]:
+    return [(start, min(start + CHUNK, size)) for start in range(0, size, CHUNK)]

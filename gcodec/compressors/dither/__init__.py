@@ -1,0 +1,1 @@
+"""`dither`: subtractive dither through a trellis; unbiased."""

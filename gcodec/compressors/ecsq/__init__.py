@@ -1,0 +1,1 @@
+"""`ecsq`: a uniform quantiser, classes of scale and rANS; the fast one."""

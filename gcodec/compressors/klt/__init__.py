@@ -1,0 +1,1 @@
+"""`klt`: a low-rank transform of a matrix."""

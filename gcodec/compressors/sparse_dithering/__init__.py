@@ -1,0 +1,1 @@
+"""`sd` and `rsd`: the paper's Sparse Dithering."""

@@ -1,0 +1,1 @@
+"""`sc`: the paper's Spherical Compression."""

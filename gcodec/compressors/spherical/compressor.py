@@ -1,0 +1,157 @@
+"""`sc`: spherical compression, the paper's code on short tensors, and in blocks on any.
+
+Encoder and decoder share directions v₀, v₁, … drawn from a seed; for a vector x the index of the first one with
+⟨x/‖x‖, v⟩ ≥ √(1−α) is sent, and the norm. A tensor for which that takes too many draws is cut into blocks; see
+`spherical_plan` for how they share one step and draw budget, and spec/compressors/04-spherical.md for the bytes.
+
+Source: Albasyoni, Safaryan, Condat, Richtárik, "Optimal Gradient Compression for Distributed and Federated Learning",
+arXiv 2010.03246 (2020).
+"""
+
+import math
+from dataclasses import dataclass, replace
+from numbers import Integral
+from typing import ClassVar
+
+import numpy as np
+
+from ...errors import Corrupt, InvalidInput
+from ...kernels import spherical as kernels
+from ...source import Source
+from ..common.scaled import Scaled, energy
+from ..common.step_search import solve_step
+from ..contract import CHUNK, Compressor, Decode, Guarantee, Payload, TensorSpec
+from . import one_block as single
+from .blocks import Rules, decode_chunk, encode_chunk, with_centroids
+from .choose import FINEST, LENGTHS, Problem, Survey, best_survey
+from .plan import BLOCKS, DRAWS_RATIO, Plan
+from .unbiased import expected_in_dtype
+
+MAX_DRAWS = 1 << 31  # that can be asked for
+_SEARCHES = 8  # most whole searches to meet a bound
+
+
+@dataclass(frozen=True)
+class Spherical(Compressor):
+    """Spherical compression.
+
+    seed: of the shared directions (0…2⁶⁴−1). max_draws: the most directions that are tried for a block (64…2³¹); caps are
+    chosen so that a search takes a 32nd of them on average. block: length of the longest blocks (1…128), or the tensor's
+    whole size or more for one block; None chooses.
+
+    Guarantees "alpha" (surely), or "omega": unbiased over uniform seeds, for float32 and float64 tensors; at the ends of the
+    dtype's range it cannot be, and the payload's `expected` is infinite.
+    """
+
+    seed: int = 0
+    max_draws: int = 1 << 22
+    block: int | None = None
+
+    kinds: ClassVar[tuple[str, ...]] = ("alpha", "omega")
+    work_per_value: ClassVar[int] = 128  # where all blocks are split and then found to be zeros
+
+    def encode(self, source: Source, guarantee: Guarantee) -> Payload:
+        """Raises InvalidInput for options out of range, one block beyond the draw budget, or "omega" in a dtype
+        that rounds too coarsely for it."""
+        self._check(source, guarantee)
+        values = Scaled.of(source)
+        whole = self.block is not None and self.block >= source.size
+        if whole:
+            single.check(guarantee, source.shape, self.max_draws / DRAWS_RATIO)
+        if whole or self.block is None and single.is_cheap(guarantee, source.size, self.max_draws / DRAWS_RATIO):
+            return self._encode_single(values, single.Cap.of(guarantee, source.size))
+        return self._encode_blocks(values, guarantee)
+
+    def _check(self, source: Source, guarantee: Guarantee) -> None:
+        for name, value in (("seed", self.seed), ("max_draws", self.max_draws), ("block", self.block or 0)):
+            if not isinstance(value, Integral):
+                raise InvalidInput(f"{name} must be a whole number, not {value!r}")
+        if not 0 <= self.seed < 1 << 64:
+            raise InvalidInput(f"seed must be in 0…2^64−1, not {self.seed}")
+        if not 2 * DRAWS_RATIO <= self.max_draws <= MAX_DRAWS:
+            raise InvalidInput(f"max_draws must be in {2 * DRAWS_RATIO}…2^31, not {self.max_draws}")
+        if self.block is not None and not (1 <= self.block <= kernels.MAX_LENGTH or self.block >= source.size):
+            raise InvalidInput(
+                f"block must be in 1…{kernels.MAX_LENGTH}, or the tensor's whole size ({source.size}, shape "
+                f"{source.shape}) for one block, not {self.block}"
+            )
+        if guarantee.kind == "omega" and source.dtype not in (np.float32, np.float64):
+            raise InvalidInput(
+                f"sc cannot be unbiased in {source.dtype}: rounding to it is not. Use method rsd, or convert to float32"
+            )
+
+    def _encode_single(self, values: Scaled, cap: single.Cap) -> Payload:
+        payload = _in_one(values, cap, self.seed, self.max_draws)
+        if cap.expected is None:
+            return payload
+        norm = math.sqrt(energy(values.read(0, values.size)))
+        return replace(payload, expected=expected_in_dtype(cap.expected, 1.01 * cap.scale * norm, norm, values))
+
+    def _encode_blocks(self, values: Scaled, guarantee: Guarantee) -> Payload:
+        unbiased = guarantee.kind == "omega"
+        bound = guarantee.bound * (1 - 2.0**-10)
+        rules = Rules(zero=0.8, unbiased=unbiased, max_draws=self.max_draws)
+        total = math.fsum(energy(part) for _, part in values.pieces())
+        problem = Problem(values.pieces, total, values.size, bound, rules, values.exponent, self.seed)
+        lengths = tuple(k for k in LENGTHS if k <= values.size) or LENGTHS[:1]
+        survey = best_survey(problem, lengths if self.block is None else (self.block,))
+        payload = _in_chunks(values, survey.used(), survey.rules)
+        if unbiased:
+            expected = expected_in_dtype(survey.error() / total, survey.used().largest, math.sqrt(total), values)
+            return replace(payload, expected=expected)
+        if values.size > payload.chunk or survey.plan.step == FINEST:
+            return payload
+        plan, data = self._closed_loop(values, guarantee.bound, problem, survey)
+        return Payload(plan.pack(), payload.chunk, lambda start, stop: data)
+
+    def _closed_loop(self, values: Scaled, bound: float, problem: Problem, first: Survey) -> tuple[Plan, bytes]:
+        """Search, decode, measure, and correct the step, until the measured error is in [0.99, 1] of the bound."""
+        tried: dict[float, tuple[float, Plan, bytes]] = {}
+        problem = replace(problem, rules=first.rules)
+        length, spread = first.plan.length, first.plan.spread
+        wanted = values.read(0, values.size)
+
+        def distortion(step: float) -> float:
+            survey = first if step == first.plan.step else problem.survey(length, spread, step)
+            coded = encode_chunk(wanted, 0, survey.used(), problem.rules)
+            plan = with_centroids(survey.used(), coded.projections, coded.counts)
+            error = values.error(decode_chunk(coded.data, values.size, plan, values.spec))
+            tried[step] = error, plan, coded.data
+            return error
+
+        step = solve_step(distortion, bound, first.plan.step, 0.01, _SEARCHES)
+        _, plan, data = tried[step] if step > 0 else min(tried.values(), key=lambda one: one[0])
+        return plan, data
+
+    @classmethod
+    def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:
+        if not head:
+            raise Corrupt("sc: the head is empty")
+        if head[0] < BLOCKS:
+            parsed = single.Head.unpack(head)
+            return lambda data, start, count: single.decode(data, count, parsed, spec)
+        plan = Plan.unpack(head)
+        return lambda data, start, count: decode_chunk(data, count, plan, spec)
+
+
+def with_seed(head: bytes, source: Source, guarantee: Guarantee, seed: int) -> Payload:
+    """The payload of a source with the parameters of this head (of that source and guarantee) and another seed."""
+    if head[0] < BLOCKS:
+        return _in_one(Scaled.of(source), single.Cap.of(guarantee, source.size), seed, MAX_DRAWS)
+    plan = replace(Plan.unpack(head), seed=seed)
+    return _in_chunks(Scaled(source, plan.exponent), plan, Rules(0.8, plan.unbiased, MAX_DRAWS))
+
+
+def _in_one(values: Scaled, cap: single.Cap, seed: int, max_draws: int) -> Payload:
+    """The payload of one block."""
+    head, data = single.encode(values.read(0, values.size), values.exponent, cap, seed, max_draws, values.spec)
+    return Payload(head, values.size, lambda start, stop: data)
+
+
+def _in_chunks(values: Scaled, plan: Plan, rules: Rules) -> Payload:
+    """The payload of a plan in blocks, each chunk searched for when it is asked for."""
+
+    def code(start: int, stop: int) -> bytes:
+        return encode_chunk(values.read(start, stop), start, plan, rules).data
+
+    return Payload(plan.pack(), CHUNK // plan.length * plan.length, code)

@@ -1,0 +1,214 @@
+"""Spherical compression of a whole tensor as one block: the paper's code, in as few bytes as it takes.
+
+The head says which Golomb code; the single chunk holds the index and then the scale ‖x‖·√(1−α) (or ‖x‖/c̄, unbiased) as
+a binary floating-point number whose digits fill the last byte: eight or more. What they round off is charged
+to α, so that the bound holds surely and a whole payload stays below 31 − log2 P + 3 bits on average.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ...dtypes import work_dtype
+from ...errors import Corrupt, InvalidInput
+from ...kernels import spherical as kernels
+from ...theory.sphere import cap_bits, mean_cosine_excess
+from ...theory.spherical import cap_for_omega, golomb_parameter
+from ..common.scaled import energy, power_of_two
+from ..contract import Guarantee, TensorSpec
+from . import golomb
+from .plan import MAX_EXPONENT
+from .search import COINS, find, stream
+
+MAX_VALUES = 1 << 16
+MAX_HEAD = 10  # bytes; all heads with blocks are longer
+SEEDED = golomb.CODES  # first byte of a head with a seed; without one, that byte is the Golomb code itself
+_DIGITS, _MAX_DIGITS = 8, 52  # fewest and most binary digits of the scale behind the point
+_SLACK = 2.0**-13  # share of the bound that pays for rounding the scale
+_WORK = 1 << 28  # components of directions that a search may make on average when nobody asked for one block
+_LONG = 1 << 10  # values of a block beyond which the budget is of components, not of directions
+
+
+@dataclass(frozen=True)
+class Cap:
+    """The cap of one block: α, the scale at norm 1 and its fewest digits, whether it is for an unbiased code."""
+
+    alpha: float
+    scale: float
+    digits: int
+    unbiased: bool
+
+    @staticmethod
+    @lru_cache(maxsize=64)  # asked for again by every check and trial of one record
+    def of(guarantee: Guarantee, d: int) -> "Cap":
+        """A cosine c ≥ g = √(1−α) and any scale s give the error 1 − 2sc + s² ≤ (1 − g²) + (g − s)²."""
+        bound = guarantee.bound * (1 - _SLACK)
+        digits = max(_DIGITS, math.ceil(6 - 0.5 * math.log2(guarantee.bound)))
+        digits = min(digits, _MAX_DIGITS - 7)  # up to 7 more fill the last byte
+        if guarantee.kind == "omega":
+            alpha = cap_for_omega(bound, d)
+            return Cap(alpha, 1 + mean_cosine_excess(alpha, d), digits, True)
+        alpha = min(bound, 1 - _SLACK)
+        return Cap(alpha, math.sqrt(1 - alpha), digits, False)
+
+    @property
+    def expected(self) -> float | None:
+        """Of an unbiased code, E‖x̂ − x‖²/‖x‖² at most: (1 + variance of the rounded scale)/c̄² − 1."""
+        return self.scale**2 * (1 + 2.0 ** (-2 * self.digits - 2)) - 1 if self.unbiased else None
+
+
+def _budget(d: int, draws: float) -> float:
+    """log2 of the most draws on average for one block of d values: fewer for a long one, whose directions take long to make."""
+    return math.log2(draws) - max(0.0, math.log2(d / _LONG))
+
+
+def _bits(guarantee: Guarantee, d: int) -> float:
+    """log2 of the draws that one block of d values takes on average."""
+    return cap_bits(Cap.of(guarantee, d).alpha, d)
+
+
+def is_cheap(guarantee: Guarantee, d: int, draws: float) -> bool:
+    """Whether one block of d values fits `draws` draws on average, and its search takes a second or so."""
+    if d > MAX_VALUES:
+        return False
+    bits = _bits(guarantee, d)
+    return bits <= _budget(d, draws) and d * 2.0**bits <= _WORK
+
+
+def check(guarantee: Guarantee, shape: tuple[int, ...], draws: float) -> None:
+    """Raise InvalidInput, saying what would fit, when one block of this shape takes more than `draws` draws on average."""
+    d, kind, bound = math.prod(shape), guarantee.kind, guarantee.bound
+    of_shape = f" (shape {shape})" if len(shape) > 1 else ""
+    if d > MAX_VALUES:
+        raise InvalidInput(f"one block can have {MAX_VALUES} values, not {d}{of_shape}; leave the block length to sc")
+    bits, budget = _bits(guarantee, d), _budget(d, draws)
+    if bits > budget:
+        fits = [f"{kind} of {least:.10g} or more for {d} values"] if (least := _least_bound(kind, d, draws)) else []
+        fits += [f"{most} values at {kind} = {bound:g}"] if (most := _most_values(guarantee, draws)) > 1 else []
+        advice = f"What fits: {', or '.join(fits)}; or leave" if fits else "Leave"
+        raise InvalidInput(
+            f"one block of {d} values{of_shape} at {kind} = {bound:g} takes 2^{bits:.1f} draws on average, but max_draws is "
+            f"enough for 2^{budget:.1f} of this length. {advice} the block length to sc"
+        )
+
+
+def _least_bound(kind: str, d: int, draws: float) -> float | None:
+    """The least bound for which one block of d values fits, rounded up (of an alpha near 1, the digits of 1 − alpha count)."""
+    low, high = 0.0, 1 - 2.0**-20 if kind == "alpha" else 2.0 * d
+    if _bits(Guarantee(kind, high), d) > _budget(d, draws):
+        return None
+    for _ in range(60):
+        middle = (low + high) / 2
+        fits = _bits(Guarantee(kind, middle), d) <= _budget(d, draws)
+        low, high = (low, middle) if fits else (middle, high)
+    scale = min(high, 1 - high) if kind == "alpha" else high
+    unit = 10.0 ** (math.floor(math.log10(scale)) - 2)
+    return math.ceil(high / unit) * unit
+
+
+def _most_values(guarantee: Guarantee, draws: float) -> int:
+    """The most values of one block that fit; 0 if none do."""
+    low, high = 0, MAX_VALUES
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = _bits(guarantee, middle) <= _budget(middle, draws)
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return low
+
+
+def exponent_field(dtype: np.dtype) -> tuple[int, int]:
+    """Bits and bias of the scale's exponent: enough for the norm of any tensor of this dtype."""
+    return (12, 1120) if dtype == np.float64 else (9, 176)
+
+
+def overhead_bits(cap: Cap, dtype: np.dtype, head_length: int) -> int:
+    """What a payload may take beyond 31 − log2 P + 3 bits on average: a seed, a float64's exponent, digits for a small bound."""
+    return 8 * (head_length - 1) + exponent_field(dtype)[0] - 9 + cap.digits - _DIGITS
+
+
+def encode(
+    values: np.ndarray, exponent: int, cap: Cap, seed: int, max_draws: int, spec: TensorSpec
+) -> tuple[bytes, bytes]:
+    """Head and chunk of values·2^exponent (float64 values, the largest about 1). Raises InvalidInput if the search fails."""
+    norm = math.sqrt(energy(values))
+    code = golomb.nearest_code(golomb_parameter(cap_bits(cap.alpha, values.size)))
+    m = golomb.modulus(code)
+    limit = min(max_draws, m * (golomb.MAX_QUOTIENT + 1))
+    found, _ = find(values[None, :], np.array([norm]), np.array([cap.alpha]), np.array([limit]), seed)
+    index = int(found[0])
+    if index < 0:
+        raise InvalidInput(f"sc: none of {limit} directions is in the cap, which is rare; use another seed, or blocks")
+    bits, count = golomb.encode(index, m)
+    width, bias = exponent_field(spec.dtype)
+    digits = cap.digits + -(count + width + cap.digits) % 8
+    mantissa, power = _rounded(cap.scale * norm, digits, seed if cap.unbiased else None)
+    biased = min(max(power + exponent + bias, 0), (1 << width) - 1)
+    bits = (bits << width | biased) << digits | mantissa
+    data = bits.to_bytes((count + width + digits) // 8, "big")
+    seed_bytes = seed.to_bytes((seed.bit_length() + 7) // 8, "little")
+    return (bytes([SEEDED, code]) + seed_bytes if seed else bytes([code])), data
+
+
+def _rounded(scale: float, digits: int, seed: int | None) -> tuple[int, int]:
+    """(m, e) with (1 + m/2^digits)·2^e next to the scale: the nearest, or with a seed up or down without bias."""
+    fraction, power = math.frexp(scale)
+    exact = (2 * fraction - 1) * 2.0**digits
+    if seed is None:
+        mantissa = math.floor(exact + 0.5)
+    else:
+        coin = np.empty(1)
+        kernels.fill_coins(stream(seed, COINS), np.zeros(1, dtype=np.int64), coin)
+        mantissa = math.floor(exact) + int(coin[0] < exact - math.floor(exact))
+    return (0, power) if mantissa == 1 << digits else (mantissa, power - 1)
+
+
+@dataclass(frozen=True)
+class Head:
+    """The parsed head."""
+
+    seed: int
+    code: int
+
+    @staticmethod
+    def unpack(head: bytes) -> "Head":
+        if len(head) == 1 and head[0] < golomb.CODES:
+            return Head(0, head[0])
+        if not 3 <= len(head) <= MAX_HEAD or head[0] != SEEDED or head[1] >= golomb.CODES or head[-1] == 0:
+            raise Corrupt("sc: the head cannot be right")
+        return Head(int.from_bytes(head[2:], "little"), head[1])
+
+    @property
+    def modulus(self) -> int:
+        return golomb.modulus(self.code)
+
+
+def read_index(data: bytes, head: Head) -> tuple[int, int]:
+    """(index, bits that follow it)."""
+    try:
+        return golomb.decode(int.from_bytes(data, "big"), 8 * len(data), head.modulus)
+    except ValueError:
+        raise Corrupt("sc: a chunk's index cannot be right") from None
+
+
+def decode(data: bytes, count: int, head: Head, spec: TensorSpec) -> np.ndarray:
+    """The work values; raises Corrupt when the data cannot be right."""
+    if count != spec.size or count > MAX_VALUES or len(data) > 64:
+        raise Corrupt("sc: one block of this size cannot be right")
+    index, left = read_index(data, head)
+    width, bias = exponent_field(spec.dtype)
+    digits = left - width
+    if not _DIGITS <= digits <= _MAX_DIGITS:
+        raise Corrupt("sc: a chunk has the wrong length")
+    rest = int.from_bytes(data, "big")
+    scale = 1 + (rest & ((1 << digits) - 1)) * 2.0**-digits
+    exponent = (rest >> digits & ((1 << width) - 1)) - bias
+    if exponent > MAX_EXPONENT:
+        raise Corrupt("sc: a chunk's exponent is out of range")
+    out = np.empty(count, dtype=work_dtype(spec.dtype))
+    with np.errstate(over="ignore"):  # in plain Python
+        kernels.fill_direction(
+            stream(head.seed, count), index, scale, power_of_two(exponent), float(np.finfo(out.dtype).max), out
+        )
+    return out

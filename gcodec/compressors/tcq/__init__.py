@@ -1,0 +1,1 @@
+"""`tcq`: trellis-coded quantisation."""

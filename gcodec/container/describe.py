@@ -1,0 +1,37 @@
+"""What a record says of itself, as plain data for `info`, `encode` and `verify`."""
+
+from ..compressors import registry
+from .layout import TensorHeader
+
+
+def describe(header: TensorHeader) -> dict:
+    """Name, dtype, shape, method, guarantee, certificate and sizes; `rate` is 8·bytes per coordinate, all counted."""
+    size = header.spec.size
+    length = record_bytes(header)
+    return {
+        "name": header.name,
+        "dtype": str(header.spec.dtype),
+        "shape": list(header.spec.shape),
+        "method": method_name(header),
+        "guarantee": {"class": header.guarantee.kind, "bound": header.guarantee.bound},
+        "distortion": header.distortion,
+        **({"expected_distortion": header.expected} if header.expected is not None else {}),
+        "payload_bits": 8 * header.body_length,
+        "bytes": length,
+        "rate": 8 * length / size if size else 0.0,
+    }
+
+
+def method_name(header: TensorHeader) -> str:
+    """The compressor's name, or its number when this version does not know it."""
+    names = {entry.id: entry.name for entry in registry.ENTRIES}
+    return names.get(header.compressor, f"#{header.compressor}")
+
+
+def record_bytes(header: TensorHeader) -> int:
+    """All bytes of the record in the file: frame, header, checksum and body."""
+    return 20 + len(header.pack()) + header.body_length
+
+
+def original_bytes(header: TensorHeader) -> int:
+    return header.spec.size * header.spec.dtype.itemsize

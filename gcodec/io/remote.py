@@ -1,0 +1,146 @@
+"""Files behind URLs (`s3://…`, `https://…`, `memory://…`), by fsspec: the extra `gcodec[remote]`."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import RawIOBase
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from ..errors import GcodecError, InvalidInput
+
+BLOCK = 1 << 16  # read ahead: small, so that one tensor of a remote file costs little more than its bytes
+
+
+def is_url(name: str) -> bool:
+    """Whether a file name is a URL: it has a scheme of at least two characters, so that `C:` is none."""
+    scheme, found, _ = name.partition("://")
+    return bool(found) and len(scheme) > 1 and scheme.replace("+", "").isalnum()
+
+
+def resolved(name: str) -> str:
+    """One name for one file: the path that a URL of this machine (`file://…`) stands for, any other URL in fsspec's
+    spelling, and a path as it is."""
+    if not is_url(name):
+        return name
+    filesystem, path = _filesystem(name)
+    local = "file" in ((filesystem.protocol,) if isinstance(filesystem.protocol, str) else filesystem.protocol)
+    return path if local else str(filesystem.unstrip_protocol(path))
+
+
+def base_name(url: str) -> str:
+    """The last component of a URL's path, for a local file made of it."""
+    path = url.partition("://")[2].partition("?")[0].partition("#")[0]
+    name = path.rstrip("/").rpartition("/")[2]
+    if name in ("", ".", ".."):
+        raise InvalidInput(f"{url}: the URL has no file name; choose a name with -o")
+    return name
+
+
+def open_url(url: str) -> BinaryIO:
+    """A seekable binary file for reading; only the ranges that are read are fetched, where the server can do that."""
+    filesystem, path = _filesystem(url)
+    with _reporting(url):
+        return cast(BinaryIO, _RemoteFile(url, filesystem.open(path, "rb", block_size=BLOCK)))
+
+
+def exists(url: str) -> bool:
+    filesystem, path = _filesystem(url)
+    with _reporting(url):
+        return bool(filesystem.exists(path))
+
+
+def download(url: str, path: Path) -> None:
+    """Copy a remote file to a local one."""
+    with open_url(url) as source, open(path, "wb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+
+
+def upload(path: Path, url: str) -> None:
+    """Copy a finished local file to a URL, which shows it once it is whole.
+
+    Where the remote filesystem can rename, the file is sent under a temporary name; object stores show whole files anyway.
+    """
+    filesystem, remote = _filesystem(url)
+    folder, _, name = remote.rpartition("/")
+    sent = f"{folder}/.{name[:100]}.{os.getpid()}.part" if _renames(filesystem) else remote
+    try:
+        with _reporting(url):
+            filesystem.put_file(str(path), sent)
+            if sent != remote:
+                filesystem.mv(sent, remote)
+    except BaseException:
+        if sent != remote:
+            with suppress(Exception):
+                filesystem.rm_file(sent)
+        raise
+
+
+def _renames(filesystem: Any) -> bool:
+    """Whether it has a rename of its own: the one that every filesystem inherits makes a copy and removes the first."""
+    from fsspec.spec import AbstractFileSystem
+
+    return type(filesystem).mv is not AbstractFileSystem.mv
+
+
+class _RemoteFile(RawIOBase):
+    """fsspec's file, with its errors as OSError."""
+
+    def __init__(self, url: str, file: Any) -> None:
+        self._url, self._file = url, file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return bool(self._file.seekable())
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        with _reporting(self._url):
+            return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def readinto(self, buffer: Any) -> int:
+        with _reporting(self._url):
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+@contextmanager
+def _reporting(url: str) -> Iterator[None]:
+    """Whatever fsspec and what it builds on raise, as an error that names the URL and says why."""
+    try:
+        yield
+    except GcodecError:
+        raise
+    except NotImplementedError:
+        raise InvalidInput(f"{url}: files of this kind can be read but not written") from None
+    except Exception as error:
+        first: BaseException = error
+        while first.__cause__ is not None:
+            first = first.__cause__
+        if isinstance(first, FileNotFoundError):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), url) from error
+        words = " ".join(str(getattr(first, "strerror", None) or first).split())
+        raise OSError(f"{url}: {type(first).__name__}{words and f': {words}'}") from error
+
+
+def _filesystem(url: str) -> tuple[Any, str]:
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError:
+        raise InvalidInput(f"{url}: URLs need fsspec; install it with: pip install 'gcodec[remote]'") from None
+    with _reporting(url):
+        try:
+            return url_to_fs(url)
+        except (ImportError, ValueError) as error:
+            raise InvalidInput(f"{url}: {error}") from None

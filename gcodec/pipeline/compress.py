@@ -1,0 +1,180 @@
+"""One tensor through a compressor and back, with the promise kept: encode, decode what was written, measure, try again.
+
+This is the only place that decides whether a bound holds; compressors are not trusted.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from tempfile import SpooledTemporaryFile
+from typing import IO
+
+import numpy as np
+
+from .. import dtypes
+from ..compressors import registry
+from ..compressors.contract import Guarantee, Payload, TensorSpec, TooFine
+from ..container.budget import Budget
+from ..container.fields import crc32
+from ..container.layout import Chunk, TensorHeader
+from ..distortion import Scan, scan_source, squared_error
+from ..dtypes import as_bytes
+from ..errors import InvalidInput
+from ..parallel import ordered
+from ..request.choice import Choice
+from ..source import Source, spans
+from .decompress import compressor_of
+
+FINEST = {np.dtype(np.float64): 2.0**-100}  # bounds below are met by the tensor itself, in fewer bits than by levels
+FINEST_OF_OTHERS = 2.0**-50
+TRIES = 4  # with a tightened bound, before a tensor is stored exactly
+SPOOL = 1 << 26  # coded bytes of one tensor kept in memory before they go to a temporary file
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A compressed tensor: its header, and its body in a temporary file. Close it, or use it in a `with` statement."""
+
+    header: TensorHeader
+    body: IO[bytes]
+    work: int  # of decoding it, as its compressor tells
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body in pieces of at most 1 MiB."""
+        self.body.seek(0)
+        while piece := self.body.read(1 << 20):
+            yield piece
+
+    @property
+    def size(self) -> int:
+        """Bytes of header and body."""
+        return len(self.header.pack()) + self.header.body_length
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether a reader decodes it, in a file of its own, without being told to accept more than usual."""
+        budget = Budget(length=self.size)
+        budget.add(self.header, self.work)
+        return not budget.exceeded
+
+    def close(self) -> None:
+        self.body.close()
+
+    def __enter__(self) -> "Coded":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def compress(name: str, source: Source, choice: Choice) -> Coded:
+    """Compress one tensor so that the guarantee holds for the bytes that come back.
+
+    Dtypes without a bound, empty and all-zero tensors are stored exactly, as is a tensor with a bound finer than its dtype, or for
+    which the compressor misses the bound even after its bound was tightened; the header then says `exact`.
+    """
+    dtypes.code_of(source.dtype)  # refuses what the format has no code for
+    exact = choice.method == "lossless" or choice.guarantee.kind == "exact"
+    if exact or not dtypes.is_float(source.dtype) or source.size == 0:
+        return _exact(name, source, choice)
+    scan = scan_source(name, source, choice.nonfinite)
+    if scan is None or scan.norm2 == 0 or choice.guarantee.bound < FINEST.get(source.dtype, FINEST_OF_OTHERS):
+        return _exact(name, source, choice)
+    compressor = registry.by_name(choice.method).load()(**choice.options)
+    guarantee = choice.guarantee
+    for _ in range(TRIES):
+        try:
+            payload = compressor.encode(source, guarantee)
+        except TooFine:
+            break
+        except InvalidInput as error:
+            raise InvalidInput(f"{name}: {error}" if name else str(error)) from None
+        coded = _code(name, source, choice, payload, scan)
+        reached = _reached(coded.header)
+        if reached <= choice.guarantee.bound:
+            return coded
+        coded.close()
+        tighter = guarantee.bound * min(choice.guarantee.bound / reached, 1.0) * (1 - 2**-20)
+        if not tighter > 0:
+            break
+        guarantee = Guarantee(guarantee.kind, tighter)
+    return _exact(name, source, choice)
+
+
+def _exact(name: str, source: Source, choice: Choice) -> Coded:
+    exact = replace(choice, method="lossless", guarantee=Guarantee("exact"), options={})
+    payload = registry.by_name("lossless").load()().encode(source, exact.guarantee)
+    return _code(name, source, exact, payload, Scan(1.0, 1.0))
+
+
+def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Scan) -> Coded:
+    """Code every chunk, decode it again and measure."""
+    entry = registry.by_name(choice.method)
+    cls = entry.load()
+    spec = TensorSpec(source.dtype, source.shape)
+    decode = cls.decoder(payload.head, spec)
+    exact = choice.guarantee.kind == "exact"
+
+    def work(span: tuple[int, int]) -> tuple[bytes, int, float]:
+        start, stop = span
+        if spec.dtype == np.bool_:
+            _check_bools(name, source.read(start, stop))
+        data = payload.code(start, stop)
+        decoded = dtypes.narrow(decode(data, start, stop - start), spec.dtype)
+        values = source.read(start, stop)
+        if exact and not np.array_equal(decoded.view(np.uint8), values.view(np.uint8)):
+            raise AssertionError(f"{entry.name} did not give back {name!r} bit for bit")
+        error2 = 0.0 if exact else squared_error(values, decoded, scan.scale)
+        return data, crc32(as_bytes(decoded)), error2
+
+    body: IO[bytes] = SpooledTemporaryFile(SPOOL)  # noqa: SIM115 (closed with the result)
+    pieces = spans(source.size, payload.chunk)
+    chunks: list[Chunk] = []
+    errors: list[float] = []
+    try:
+        body.write(payload.head)
+        for data, decoded_crc, error2 in ordered(work, pieces, choice.threads if len(pieces) > 1 else 1):
+            body.write(data)
+            choice.told(min(payload.chunk, source.size - len(chunks) * payload.chunk))
+            chunks.append(Chunk(len(data), crc32(data), decoded_crc))
+            errors.append(error2)
+    except BaseException:
+        body.close()
+        raise
+    error2 = math.fsum(errors) if all(map(math.isfinite, errors)) else math.inf
+    header = TensorHeader(
+        name=name,
+        spec=spec,
+        compressor=entry.id,
+        version=cls.version,
+        guarantee=choice.guarantee,
+        distortion=error2 / scan.norm2,
+        expected=payload.expected,
+        chunk=payload.chunk,
+        head_length=len(payload.head),
+        head_crc=crc32(payload.head),
+        chunks=tuple(chunks),
+    )
+    if compressor_of(header) is not cls:
+        raise AssertionError(f"{entry.name} would not be read back")
+    return Coded(header, body, cls.work(payload.head, spec))
+
+
+def _check_bools(name: str, values: np.ndarray) -> None:
+    if values.view(np.uint8).max(initial=0) > 1:
+        raise InvalidInput(
+            f"{name or 'the array'}: holds a bool that is neither 0 nor 1; if its bytes matter, store them as uint8"
+        )
+
+
+def _reached(header: TensorHeader) -> float:
+    """The distortion that the bound speaks of. An unbiased compressor's is an expectation that it states.
+
+    A single result far beyond the bound is a miss as well; no honest unbiased compressor of ours can produce one (their
+    errors are bounded), so this does not condition on the seed.
+    """
+    if header.guarantee.kind == "alpha":
+        return header.distortion
+    if header.expected is None or header.distortion > 16 * header.guarantee.bound:
+        return math.inf
+    return header.expected

@@ -1,0 +1,104 @@
+"""Records back to values, chunk by chunk; every chunk's values are held against their checksum."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from .. import dtypes
+from ..compressors import registry
+from ..compressors.contract import Compressor, Decode
+from ..container.budget import Budget
+from ..container.fields import crc32
+from ..container.layout import TensorHeader
+from ..container.reader import Record, whole
+from ..dtypes import as_bytes
+from ..errors import ChecksumMismatch, Corrupt, UnsupportedFeature
+from ..parallel import ordered
+
+
+@dataclass(frozen=True)
+class Part:
+    """Consecutive values of a tensor, in its dtype; `start` is the flat index of the first."""
+
+    header: TensorHeader
+    start: int
+    values: np.ndarray
+
+
+def decompress(records: Iterable[Record], threads: int, budget: Budget) -> Iterator[Part]:
+    """Decode records chunk by chunk, in order; an empty tensor gives one empty part. Each is spent from the budget first.
+
+    Raises an error of the FormatError family, UnsupportedFeature or LimitExceeded, after all parts before it.
+    """
+
+    def jobs() -> Iterator[Callable[[], Part]]:
+        for record in records:
+            yield from _jobs(record, 0, record.header.spec.size, budget)
+
+    return ordered(lambda job: job(), jobs(), threads)
+
+
+def decompress_range(record: Record, start: int, stop: int, threads: int, budget: Budget) -> Iterator[Part]:
+    """As `decompress`, of the values with flat indices from `start` to `stop`; reads only the chunks that hold them."""
+    for part in ordered(lambda job: job(), _jobs(record, start, stop, budget), threads):
+        skip = max(start - part.start, 0)
+        yield Part(part.header, part.start + skip, part.values[skip : stop - part.start])
+
+
+def _jobs(record: Record, start: int, stop: int, budget: Budget) -> Iterator[Callable[[], Part]]:
+    """Functions that decode the chunks; their bytes are read here, in order."""
+    header = record.header
+    cls = compressor_of(header)
+    for paid in _paid(record, cls.work(record.head(), header.spec), budget):
+        decode = cls.decoder(paid.head(), header.spec)
+        if not header.chunks:
+            yield lambda: Part(header, 0, np.empty(0, header.spec.dtype))
+        for i in range(start // header.chunk, min(-(-stop // header.chunk), len(header.chunks))):
+            data = paid.chunk(i)
+            if paid is record:
+                budget.receive(len(data))
+            yield partial(_decode_chunk, header, decode, i, data)
+
+
+def _paid(record: Record, work: int, budget: Budget) -> Iterator[Record]:
+    """The record, when the budget has room for it; raises LimitExceeded.
+
+    A body that is only declared pays for nothing. So of a stream, a record that needs its own is first read whole.
+    """
+    budget.add(record.header, work)
+    if budget.exceeded and budget.length is None:
+        for here in whole([record]):
+            budget.receive(record.header.body_length)
+            budget.check(record.header.name)
+            yield here
+    else:
+        budget.check(record.header.name)
+        yield record
+
+
+def _decode_chunk(header: TensorHeader, decode: Decode, i: int, data: bytes) -> Part:
+    first = i * header.chunk
+    count = min(header.chunk, header.spec.size - first)
+    values = dtypes.narrow(decode(data, first, count), header.spec.dtype)
+    if values.shape != (count,):
+        raise Corrupt(f"record {header.name!r}: chunk {i} has the wrong number of values")
+    if crc32(as_bytes(values)) != header.chunks[i].decoded_crc:
+        raise ChecksumMismatch(f"record {header.name!r}: chunk {i} decodes to other values than it was encoded from")
+    return Part(header, first, values)
+
+
+def compressor_of(header: TensorHeader) -> type[Compressor]:
+    """The class that decodes a record; raises UnsupportedFeature or Corrupt."""
+    entry = registry.by_id(header.compressor)
+    cls = entry.load()
+    if header.version != cls.version:
+        raise UnsupportedFeature(f"record {header.name!r}: payload version {header.version} of {entry.name} is unknown")
+    if header.guarantee.kind not in cls.kinds:
+        raise Corrupt(f"record {header.name!r}: {entry.name} cannot guarantee {header.guarantee.kind}")
+    if cls.kinds != ("exact",) and not (dtypes.is_float(header.spec.dtype) and header.spec.size):
+        raise Corrupt(
+            f"record {header.name!r}: {entry.name} does not store {header.spec.dtype} of shape {header.spec.shape}"
+        )
+    return cls

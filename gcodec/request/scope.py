@@ -1,0 +1,83 @@
+"""One bound over all floating tensors of a file taken as one vector (`--scope file`), shared out by a common step.
+
+The least bits for a total error are spent when every tensor is quantised with the same step (reverse water-filling).
+With step s, an element |x| < s/2 costs x² and any other about s²/12; a histogram of magnitudes gives that sum for
+every s. Each tensor then gets its share of the total as a bound of its own, so the sum holds surely.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..compressors.contract import CHUNK
+from ..distortion import scan_source
+from ..dtypes import is_float
+from ..errors import InvalidInput
+from ..source import Source, spans
+
+BINS_PER_OCTAVE = 8
+MOST = 1 - 2.0**-20  # the loosest bound of one tensor
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """A tensor's magnitudes over bins of 1/8 octave from `lowest` on: how many in all bins before, and their squares' sum."""
+
+    lowest: int
+    counts: np.ndarray
+    squares: np.ndarray
+
+    def error(self, step: float) -> float:
+        """About ‖x − s·round(x/s)‖²."""
+        edge = math.floor(math.log2(step / 2) * BINS_PER_OCTAVE) - self.lowest
+        below = min(max(edge, 0), self.counts.size - 1)
+        return float(self.squares[below] + (self.counts[-1] - self.counts[below]) * step * step / 12)
+
+
+def histogram(source: Source) -> Histogram:
+    """One pass over a tensor with finite values, not all zero."""
+    counts: dict[int, float] = {}
+    squares: dict[int, float] = {}
+    for start, stop in spans(source.size, CHUNK):
+        values = np.abs(source.read(start, stop).astype(np.float64))
+        values = values[values > 0]
+        bins = np.floor(np.log2(values) * BINS_PER_OCTAVE).astype(np.int64)
+        base = int(bins.min(initial=0))
+        number, square = np.bincount(bins - base), np.bincount(bins - base, weights=values * values)
+        for i in np.flatnonzero(number):
+            counts[base + int(i)] = counts.get(base + int(i), 0) + int(number[i])
+            squares[base + int(i)] = squares.get(base + int(i), 0) + float(square[i])
+    lowest, highest = min(counts), max(counts)
+    bins_there = range(lowest, highest + 1)
+    count = np.cumsum([0.0, *(counts.get(i, 0) for i in bins_there)])
+    return Histogram(lowest, count, np.cumsum([0.0, *(squares.get(i, 0) for i in bins_there)]))
+
+
+def norms(tensors: Iterable[tuple[str, Source]]) -> dict[str, float]:
+    """‖x‖² of every floating tensor with finite values, not all zero."""
+    found = {}
+    for name, source in tensors:
+        scan = scan_source(name, source, "lossless") if is_float(source.dtype) and source.size else None
+        if scan and scan.scale != 1.0:
+            raise InvalidInput(f"{name}: values beyond 1e±140 do not fit --scope file; use --scope tensor")
+        if scan and scan.norm2:
+            found[name] = scan.norm2
+    return found
+
+
+def shares(lossy: Mapping[str, Source], norm2: Mapping[str, float], alpha: float) -> dict[str, float]:
+    """Bounds of the lossy tensors, so that their squared errors add up to at most alpha·Σ norm2."""
+    coded = {name: histogram(source) for name, source in lossy.items() if name in norm2}
+    if not coded:
+        return {}
+    budget = alpha * math.fsum(norm2.values())
+    low, high = 1e-150, 1e150
+    while high / low > 1 + 1e-9:
+        step = math.sqrt(low) * math.sqrt(high)
+        total = math.fsum(h.error(step) for h in coded.values())
+        low, high = (step, high) if total < budget else (low, step)
+    errors = {name: h.error(low) for name, h in coded.items()}
+    scale = min(1.0, budget / math.fsum(errors.values()))
+    return {name: min(MOST, error * scale / norm2[name]) for name, error in errors.items()}

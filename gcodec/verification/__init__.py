@@ -1,0 +1,1 @@
+"""`verify`: a file held against its own promises and against theory."""
