@@ -276,8 +276,8 @@ def test_random_numbers_look_random():
 
 SAME_BYTES = """
 import numpy as np
-from gcodec.compressor import Guarantee, TensorSpec
-from gcodec.compressors.sparse_dithering import RandomSparseDithering, SparseDithering
+from gcodec.compressors.contract import Guarantee, TensorSpec
+from gcodec.compressors.sparse_dithering.compressor import RandomSparseDithering, SparseDithering
 from gcodec.source import ArraySource
 for dtype in (np.float16, np.float32, np.float64):
     x = (np.sin(np.arange(1, 400) ** 2) ** 3 * 50).astype(dtype)

@@ -247,8 +247,8 @@ def test_worked_example():
 
 PLAIN = """
 import numpy as np
-from gcodec.compressor import Guarantee, TensorSpec
-from gcodec.registry import by_name
+from gcodec.compressors.contract import Guarantee, TensorSpec
+from gcodec.compressors.registry import by_name
 from gcodec.source import ArraySource
 rng = np.random.default_rng(0)
 for x in (rng.normal(size=(9, 6)).astype("f4"), rng.standard_t(2, size=50), np.eye(8, dtype="f2")):
