@@ -1,1 +1,3 @@
-"""The mathematics of the bounds: floats in, floats out; imports nothing else of gcodec."""
+"""The mathematics of the bounds. Functions take and give floats and import nothing else of
+gcodec.
+"""

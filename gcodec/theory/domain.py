@@ -1,4 +1,4 @@
-"""Where the formulas hold: checks of their arguments, shared by all modules here."""
+"""Checks of the arguments: where the formulas hold. All modules here share them."""
 
 import math
 

@@ -1,4 +1,7 @@
-"""The table of `gcodec bounds`: what a dimension and a guarantee cost, at least and by each method whose bits are known."""
+"""The table of `gcodec bounds`: the bits that a guarantee costs in a given dimension.
+
+It has lower bounds, the methods of gcodec whose bits are known, and operators of the literature.
+"""
 
 import math
 from collections.abc import Callable
@@ -11,15 +14,18 @@ from .domain import check_dimension
 from .lloyd_max import MOST_BITS
 
 LOWER, METHOD, BASELINE = "lower bound", "method", "baseline"
+STRICT = "for every input"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line. `dataclasses.asdict` of it can be written as JSON.
+    """One line of the table. `dataclasses.asdict` of it can be written as JSON.
 
-    group: LOWER, METHOD (of gcodec) or BASELINE. kind and constant: the class of guarantee, "alpha" or "omega", and the
-    operator's constant at the bits given. reaches: whether that meets the guarantee asked for; an operator that cannot
-    is listed with the best that it can do. bits are for the whole vector, rate per coordinate.
+    group: LOWER, METHOD (of gcodec) or BASELINE. kind, constant: the class of guarantee, "alpha" or
+    "omega", and the operator's constant. bits, rate: the bits of the whole vector, and the bits per
+    coordinate. reaches: whether the constant meets the guarantee that was asked for. An operator
+    that cannot meet it
+        is listed with the best that it can do.
     """
 
     group: str
@@ -35,7 +41,7 @@ class Row:
 
 @dataclass(frozen=True)
 class _Asked:
-    """The question: d coordinates, and the guarantee in both classes."""
+    """The question: the number of coordinates, and the guarantee in both classes."""
 
     d: int
     alpha: float
@@ -44,12 +50,15 @@ class _Asked:
     def answer(self, group: str, name: str, what: str, constant: dict[str, float], bits: float, note: str = "") -> Row:
         ((kind, value),) = constant.items()
         wanted = self.alpha if kind == "alpha" else self.omega
-        reaches = value <= wanted * (1 + 1e-12)  # equal but for the rounding of the formulas
+        reaches = value <= wanted * (1 + 1e-12)  # 1e-12 covers the rounding errors of the formulas
         return Row(group, name, what, kind, value, bits, bits / self.d, reaches, note)
 
 
 def rows(d: int, *, alpha: float | None = None, omega: float | None = None) -> list[Row]:
-    """The table for d coordinates and exactly one of 0 < alpha < 1 and omega > 0; raises ValueError for anything else."""
+    """The table for d coordinates and exactly one of 0 < alpha < 1 and omega > 0.
+
+    Raises ValueError for anything else.
+    """
     check_dimension(d)
     if alpha is not None and omega is None:
         if not 0 < alpha < 1:
@@ -77,8 +86,8 @@ def _contractive(asked: _Asked) -> list[Row]:
     scalar = d * shannon.scalar_rate(alpha)
     table = [
         lower("uncertainty", "any code, error in expectation", sphere.uncertainty_bits(alpha, d), "norm included"),
-        lower("cap", "error surely; direction alone", sphere.cap_bits(alpha, d), "the norm's bits on top"),
-        lower("covering", "best strict code; direction alone", sphere.covering_bits(alpha, d), "but for a constant"),
+        lower("cap", "error for every input; direction alone", sphere.cap_bits(alpha, d), "the norm's bits on top"),
+        lower("covering", "best strict code; direction alone", sphere.covering_bits(alpha, d), "up to a constant"),
         method("sd exact", "sparse dithering, worst vector", sd.exact_bits(alpha, d), "with 31 bits of norm"),
         method("sd closed", "the same in closed form", sd.closed_form_bits(alpha, d), "any alpha"),
         method("sd published", "the same, the paper's constant", sd.published_bits(d), published),
@@ -114,8 +123,8 @@ def _contractive_baselines(asked: _Asked) -> list[Row]:
     sign = known.sign_alpha(d)
     mean = "in expectation, for large d"
     return [
-        line("top-k", f"k = {k}", known.top_k_alpha(d, k), known.sparse_bits(d, k), "surely"),
-        line("scaled sign", "worst vector", sign, known.sign_bits(d), "surely; 1 - 2/pi on Gaussian data"),
+        line("top-k", f"k = {k}", known.top_k_alpha(d, k), known.sparse_bits(d, k), STRICT),
+        line("scaled sign", "worst vector", sign, known.sign_bits(d), f"{STRICT}; 1 - 2/pi on Gaussian data"),
         line("drive/eden", f"b = {b}", known.rotation_alpha(b), known.rotation_bits(d, b), mean),
         line("turboquant", f"b = {t}", known.turboquant_alpha(t), known.rotation_bits(d, t), mean),
     ]
@@ -143,12 +152,16 @@ def _unbiased_baselines(asked: _Asked, note: str) -> list[Row]:
 
 
 def _fewest_bits(constant: Callable[[int], float], wanted: float) -> int:
-    """The fewest bits of a rotation that reach a constant; the most bits known if none does."""
+    """The fewest bits per coordinate with which a rotation reaches a constant; MOST_BITS if none
+    do.
+    """
     return next((bits for bits in range(1, MOST_BITS) if constant(bits) <= wanted), MOST_BITS)
 
 
 def _natural_levels(d: int, omega: float) -> int:
-    """The fewest levels of natural dithering that reach ω, or that come within 1 % of its limit of 1/8."""
+    """The fewest levels of natural dithering that reach ω, or that come within 1 % of its least,
+    1/8.
+    """
     levels = 1
     while known.natural_dithering_omega(d, levels) > max(omega, 1.01 * known.NATURAL_OMEGA):
         levels += 1

@@ -1,14 +1,14 @@
 """Caps of the unit sphere in R^d, and the lower bounds that their size implies.
 
-The cap of half-angle arcsin √α around a unit vector holds all unit vectors at cosine √(1−α) or more. One point at the
-cap's cosine serves just the vectors in its cap, so a code whose error is surely at most α must have at least 1/P(α, d)
-code words, where P is the cap's share of the sphere:
+The cap of half-angle arcsin √α around a unit vector holds all unit vectors at cosine √(1−α) or
+more. One code word serves the vectors in one cap. So a code whose error is at most α for every
+input needs at least 1/P(α, d) code words, where P is the cap's share of the sphere:
 
     P(α, d) = ½·I_α(a, ½) = α^a·F / (2a·B(a, ½)),    a = (d−1)/2,    F = ₂F₁(½, a; a+1; α).
 
-F is the one quantity to compute; the mean cosine over the cap is 1/F. P itself underflows soon, so only its logarithm is
-given. Source: Albasyoni, Safaryan, Condat, Richtárik, "Optimal Gradient Compression for Distributed and Federated
-Learning", arXiv 2010.03246.
+F is the one quantity to compute. The mean cosine over the cap is 1/F. P itself underflows soon, so
+only its logarithm is given. Source: Albasyoni, Safaryan, Condat, Richtárik, "Optimal Gradient
+Compression for Distributed and Federated Learning", arXiv 2010.03246.
 """
 
 import math
@@ -17,14 +17,16 @@ from .domain import check_alpha, check_dimension
 from .shannon import contractive_rate
 
 _PRECISION = 2.0**-55
-_NEAR_RIM = 1.5  # of a·(1−α): below it the cap is nearly a half sphere, and its complement converges faster
+_NEAR_RIM = 1.5  # where a·(1−α) is less, the cap is nearly a half sphere and its complement converges faster
 
 
 def cap_bits(alpha: float, d: int) -> float:
     """−log2 P(α, d), at least 1 bit, to about 14 digits for all 0 < α ≤ 1 and d ≥ 1.
 
-    No code with relative squared error surely at most α spends fewer bits on the direction of its worst vector, and the
-    mean over uniform directions is about the same. P = ½ for d = 1, where the sphere is two points.
+    It is a lower bound: a code whose distortion is at most α for every input spends at least as
+    many bits on the direction of its worst vector. The mean over uniform directions is about the
+    same. For d = 1 the sphere is two points, so P = ½. Raises ValueError for α or d out of their
+    ranges.
     """
     check_dimension(d)
     check_alpha(alpha)
@@ -36,34 +38,40 @@ def cap_bits(alpha: float, d: int) -> float:
 
 
 def mean_cosine_excess(alpha: float, d: int) -> float:
-    """1/c̄ − 1, where c̄ is the mean cosine to the centre over the cap; relative precision is kept as α → 0."""
+    """1/c̄ − 1, where c̄ is the mean cosine to the centre over the cap.
+
+    The relative precision is kept as α → 0. Raises ValueError for α or d out of their ranges.
+    """
     check_dimension(d)
     check_alpha(alpha)
     return 0.0 if d == 1 else _excess(alpha, (d - 1) / 2)
 
 
 def mean_cosine(alpha: float, d: int) -> float:
-    """c̄, the mean cosine to the cap's centre over the cap: between √(1−α) and 1."""
+    """c̄, the mean over the cap of the cosine to its centre. It lies between √(1−α) and 1."""
     return 1 / (1 + mean_cosine_excess(alpha, d))
 
 
 def uncertainty_bits(alpha: float, d: int) -> float:
-    """(d/2)·log2(1/α): no operator with mean relative squared error at most α for all x spends fewer bits."""
+    """(d/2)·log2(1/α), a lower bound of the bits of any operator with E‖C(x) − x‖² ≤ α‖x‖² for all
+    x.
+    """
     check_dimension(d)
     return d * contractive_rate(alpha)
 
 
 def covering_bits(alpha: float, d: int) -> float:
-    """−log2 P + log2 d + ½·log2 log2 d for d ≥ 2: what the best strict code needs, but for a small constant.
+    """−log2 P + log2 d + ½·log2 log2 d for d ≥ 2: about the bits of the best code for the worst
+    vector.
 
-    It counts the caps that cover the sphere. For d = 1, two points suffice: 1 bit.
+    It counts the caps that cover the sphere, up to a factor. For d = 1 two points suffice: 1 bit.
     """
     bits = cap_bits(alpha, d)
     return bits if d == 1 else bits + math.log2(d) + 0.5 * math.log2(math.log2(d))
 
 
 def _excess(alpha: float, a: float) -> float:
-    """F − 1 for a > 0, by whichever of three expansions converges within some hundred terms."""
+    """F − 1 for a > 0, by the one of three expansions that converges within some hundred terms."""
     if alpha <= 0.5:
         return _excess_by_series(alpha, a)
     if a * (1 - alpha) > _NEAR_RIM:
@@ -72,7 +80,10 @@ def _excess(alpha: float, a: float) -> float:
 
 
 def _excess_by_series(alpha: float, a: float) -> float:
-    """F − 1 = Σ_{n≥1} (½)_n/n! · a/(a+n) · α^n; all terms are positive and each is below α times the last."""
+    """F − 1 = Σ_{n≥1} (½)_n/n! · a/(a+n) · α^n.
+
+    All terms are positive, and each is below α times the one before it.
+    """
     total, coefficient, n = 0.0, 1.0, 0
     while True:
         n += 1
@@ -84,11 +95,12 @@ def _excess_by_series(alpha: float, a: float) -> float:
 
 
 def _by_continued_fraction(alpha: float, a: float) -> float:
-    """F for a·(1−α) not small, by the even part of the continued fraction of I_α(a, b), b = ½.
+    """F where a·(1−α) is not small, by the even part of the continued fraction of I_α(a, b), b = ½.
 
-    Coefficients after DiDonato and Morris, "Algorithm 708", ACM TOMS 18 (1992), written with 1−α so that nothing
-    cancels as α → 1; evaluated by Lentz's method. As a grows it turns into the fraction of the incomplete gamma
-    function at a·(1−α), so the number of terms has a bound that does not depend on a.
+    The coefficients follow DiDonato and Morris, "Algorithm 708", ACM TOMS 18 (1992). They are
+    written with 1−α, so that nothing cancels as α → 1. Lentz's method evaluates the fraction. As a
+    grows, it turns into the fraction of the incomplete gamma function at a·(1−α), so the number of
+    terms has an upper bound that does not depend on a.
     """
     b, rest = 0.5, 1 - alpha
     lam = a * rest - b * alpha
@@ -108,7 +120,9 @@ def _by_continued_fraction(alpha: float, a: float) -> float:
 
 
 def _by_complement(alpha: float, a: float) -> float:
-    """F for α near 1, from I_α(a, ½) = 1 − I_{1−α}(½, a), the latter by its series of positive terms."""
+    """F for α near 1, from I_α(a, ½) = 1 − I_{1−α}(½, a), whose right side is a series of positive
+    terms.
+    """
     rest = 1 - alpha
     log_weight = a * math.log(alpha) - _log_beta_half(a)
     total, term, n = 0.0, 1.0, 0
@@ -121,7 +135,11 @@ def _by_complement(alpha: float, a: float) -> float:
 
 
 def _log_beta_half(a: float) -> float:
-    """ln B(a, ½). Large a need Stirling's series of Γ(a+½)/Γ(a): a difference of two lgamma would lose its digits."""
+    """ln B(a, ½).
+
+    For large a it uses Stirling's series of Γ(a+½)/Γ(a), since a difference of two lgamma would
+    lose its digits.
+    """
     if a < 20:
         log_ratio = math.lgamma(a + 0.5) - math.lgamma(a)
     else:
