@@ -1,16 +1,24 @@
-"""The paper's code of levels: number of zeros, which coordinates are zero, signs, levels in unary.
+"""The paper's code of levels: number of zeros, which values are zero, signs, levels in unary.
 
-The first two are an enumerative code: a number among (n+1)·C(n, zeros), realised by an arithmetic coder. Its first
-symbol is the number of zeros, each of 0…n equally likely; then each coordinate is zero with probability (zeros left) /
-(coordinates left), until all that are left are alike. These probabilities multiply to 1 / C(n, zeros) exactly.
+The first two parts are an enumerative code: one number among (n+1)·C(n, zeros), written by an
+arithmetic coder. The coder's first symbol is the number of zeros, where each of 0…n is equally
+likely. Then each value is zero with probability (zeros left) / (values left), until all values that
+are left are alike. The product of these probabilities is exactly 1 / C(n, zeros).
 
-The coder works on 62-bit integers, so all arithmetic stays within int64. An interval [low, low + width) shrinks with
-every symbol; when width ≤ 2⁴⁶, the top 16 bits of low leave for the output (a later carry still reaches them) and width grows
-by 2¹⁶. At the end come the fewest bits that name an interval of 2ᵗ inside the last one, whatever bits follow.
+The coder works on 62-bit integers, so all arithmetic stays within int64. An interval [low, low +
+width) shrinks with every symbol. When width ≤ 2⁴⁶, the top 16 bits of low go to the output, where a
+later carry still reaches them, and the interval grows by 2¹⁶. At the end the coder writes the
+fewest bits that name an interval of 2ᵗ numbers inside the last one, so it does not matter which
+bits follow.
 
-Its length exceeds log2(n+1) + log2 C(n, zeros) by less than 2.03 bits, for n ≤ 2²⁰: a zero's width is rounded down by a
-factor above 1 − 2⁻²⁶ (width // left ≥ 2⁴⁶⁻²⁰), together 2²⁰·2⁻²⁶·log2 e < 0.023 bit, the first symbol's less than
-2⁻⁴⁰ bit; and the end takes 62 − t bits, t = ⌊log2 width⌋ − 1, where 62 − log2 width would be due: less than 2 more.
+For n ≤ 2²⁰ the length exceeds log2(n+1) + log2 C(n, zeros) by less than 2.03 bits. It has three
+parts.
+
+- A zero's width is rounded down by a factor above 1 − 2⁻²⁶, since width // left ≥ 2⁴⁶⁻²⁰. All zeros
+  together lose less than 2²⁰·2⁻²⁶·log2 e < 0.023 bit.
+- The first symbol loses less than 2⁻⁴⁰ bit.
+- The end takes 62 − t bits with t = ⌊log2 width⌋ − 1 where log2 of the interval asks for 62 − log2
+  width. That is less than 2 bits more.
 """
 
 import numpy as np
@@ -18,13 +26,13 @@ import numpy as np
 from ._jit import njit
 from .bits import get_bit, get_bits, get_rice, put_bits, put_rice
 
-STATE = 62  # bits of the arithmetic coder's state
-DIGIT = 16  # bits that leave it at a time
+STATE = 62  # the bits of the arithmetic coder's state
+DIGIT = 16  # the bits that leave it at a time
 REST = STATE - DIGIT
 MOST_VALUES = 1 << 20
-RICE_FIELD = 6  # bits that hold the Rice parameter
+RICE_FIELD = 6  # the bits of the Rice parameter's field
 MAX_RICE = 53
-MAX_LEVEL = 1 << MAX_RICE  # float64 counts so far exactly
+MAX_LEVEL = 1 << MAX_RICE  # float64 has every integer up to it
 _FULL = 1 << STATE
 _FINE = 1 << REST
 
@@ -41,7 +49,9 @@ def _carry(out, end):
 
 @njit
 def _end_bits(width):
-    """t: an interval of `width` contains a multiple of 2ᵗ and the 2ᵗ − 1 numbers after it, wherever it lies."""
+    """The t for which an interval of `width` has a multiple of 2ᵗ and the 2ᵗ − 1 numbers after
+    it.
+    """
     t = -2
     while width > 0:
         width >>= 1
@@ -51,7 +61,10 @@ def _end_bits(width):
 
 @njit
 def encode_zeros(levels, zeros, out):
-    """Write which of 1…2²⁰ levels are zero (`zeros` of them) to the start of `out`; returns the number of bits."""
+    """Write which of 1…2²⁰ levels are zero, `zeros` of them, to the start of `out`.
+
+    Returns the number of bits.
+    """
     left, zeros_left = levels.size, zeros
     width = _FULL // (left + 1)
     low = width * zeros
@@ -86,13 +99,13 @@ def encode_zeros(levels, zeros, out):
 
 @njit
 def decode_zeros(data, marks):
-    """Set marks[i] to 0 where coordinate i is zero, else to 1; returns (number of zeros, bits read).
+    """Set marks[i] to 0 where value i is zero, else to 1. Returns (number of zeros, bits read).
 
     The number is −1 when the bits are not those that `encode_zeros` writes.
     """
     left = marks.size
     width = _FULL // (left + 1)
-    code = get_bits(data, 0, STATE)  # minus low
+    code = get_bits(data, 0, STATE)  # code: the number that was read, minus low
     at = STATE
     zeros = code // width
     if zeros > left:
@@ -119,7 +132,8 @@ def decode_zeros(data, marks):
     marks[i:] = 0 if zeros_left else 1
     t = _end_bits(width)
     at -= t
-    above = code - get_bits(data, at, t)  # the named multiple of 2ᵗ, minus low: the first one at or above low
+    # above: the named multiple of 2ᵗ, minus low. It must be the first one at or above low.
+    above = code - get_bits(data, at, t)
     if above < 0 or above >> t or at > 8 * data.size:
         return np.int64(-1), at
     return zeros, at
@@ -127,10 +141,12 @@ def decode_zeros(data, marks):
 
 @njit
 def measure_levels(levels):
-    """(zeros, Rice parameter, bits of the levels) of signed levels of at most 2⁵³ and a sum of magnitudes below 2⁶³.
+    """(zeros, Rice parameter, bits of the levels) of signed levels.
 
-    The parameter is the smallest among those that need the fewest bits, so never more than unary (parameter 0). Beyond
-    one whose quotients sum to at most their number, each step costs as much as all later ones can save.
+    The levels' magnitudes are at most 2⁵³ and their sum is below 2⁶³. The parameter is the smallest
+    of those that need the fewest bits, so levels never take more than in unary (parameter 0). The
+    search ends where the quotients sum to at most their number: then the next parameter costs as
+    much as all later ones can save.
     """
     zeros = 0
     for i in range(levels.size):
@@ -151,9 +167,11 @@ def measure_levels(levels):
 
 @njit
 def encode_levels(levels, zeros, low, out):
-    """Write signed levels with what `measure_levels` found; returns the number of bits.
+    """Write signed levels with what `measure_levels` found. Returns the number of bits.
 
-    out: zeroed bytes, room for 64 bits + one bit a level + signs + the Rice parameter + the bits of the levels.
+    out: zeroed bytes, with room for 64 bits, one bit for each level, the signs, the Rice parameter
+    and
+        the bits of the levels.
     """
     at = encode_zeros(levels, zeros, out)
     if zeros == levels.size:
@@ -172,9 +190,10 @@ def encode_levels(levels, zeros, low, out):
 
 @njit
 def decode_levels(data, scale, largest, out):
-    """out[i] = ± min(float64(k)·scale, largest), rounded to out's dtype (float32 or float64); returns the status.
+    """out[i] = ± min(float64(k)·scale, largest), rounded to out's dtype. Returns the status.
 
-    Status 0: fine. −1: not what `encode_levels` writes for out.size (1…2²⁰) levels; `out` is then undefined.
+    `out` is float32 or float64 and has 1…2²⁰ values. Status 0: the levels are decoded. Status −1:
+    `data` is not what `encode_levels` writes for out.size levels, and `out` is undefined.
     """
     end = 8 * data.size
     zeros, at = decode_zeros(data, out)

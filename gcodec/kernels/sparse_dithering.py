@@ -1,7 +1,8 @@
 """Passes of sparse dithering over values (float32 or float64), in float64.
 
-`unit` is a power of two that brings the tensor's largest magnitude near 1, so that no square over- or underflows; steps
-and norms are in these units, while `scale` is in the tensor's own.
+`unit` is a power of two: the largest magnitude of the tensor times `unit` is near 1, so no square
+over- or underflows. Steps and norms are those of the values times `unit`. A `scale` is that of the
+values themselves.
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ from .rng import random_at, stream_key, uniform
 
 @njit
 def largest_magnitude(values):
-    """max |x|, 0 for no values."""
+    """max |x|. It is 0 where there are no values."""
     largest = np.float64(0)
     for i in range(values.size):
         largest = max(largest, abs(np.float64(values[i])))
@@ -51,10 +52,11 @@ def quantise(values, unit, step, levels):
 
 @njit
 def bracket(values, scale, largest, levels, lows, highs):
-    """levels[i] = k with lows[i] ≤ |x| ≤ highs[i], the values that levels k and k+1 decode to in the work dtype.
+    """levels[i] = k with lows[i] ≤ |x| ≤ highs[i].
 
-    |x|/scale must be below 2⁵³. Its rounded floor is at most one off; both conditions hold at the true floor, since
-    rounding is monotone and leaves |x| as it is.
+    lows[i] and highs[i] are what levels k and k + 1 decode to in the work dtype. |x|/scale must be
+    below 2⁵³. The floor of the rounded quotient is at most one off. Both conditions hold at the
+    true floor, since rounding is monotone and leaves |x| as it is.
     """
     for i in range(values.size):
         magnitude = abs(np.float64(values[i]))
@@ -70,7 +72,7 @@ def bracket(values, scale, largest, levels, lows, highs):
 
 @njit
 def rounding_error(values, lows, highs, unit):
-    """Σ (|x| − low)(high − |x|)·unit²: the expected squared error of `draw_levels`."""
+    """Σ (|x| − low)(high − |x|)·unit², the expected squared error of `draw_levels` times unit²."""
     total = 0.0
     for i in range(values.size):
         magnitude = unit * abs(np.float64(values[i]))
@@ -80,10 +82,10 @@ def rounding_error(values, lows, highs, unit):
 
 @njit
 def draw_levels(values, lows, highs, seed, start, levels):
-    """Round up, levels[i] += 1, with probability (|x| − low)/(high − low); then give the level the sign of x.
+    """Add 1 to levels[i] with probability (|x| − low)/(high − low), then give it the sign of x.
 
-    The random number of values[i] is number start + i of stream 0 of the seed. A probability has 53 bits, so the
-    expectation is |x| up to 2⁻⁵³·(high − low).
+    The random number of values[i] is number start + i of stream 0 of the seed. A probability has 53
+    bits, so the expectation is |x| up to 2⁻⁵³·(high − low).
     """
     key = stream_key(seed, 0)
     for i in range(values.size):

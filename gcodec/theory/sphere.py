@@ -53,16 +53,13 @@ def mean_cosine(alpha: float, d: int) -> float:
 
 
 def uncertainty_bits(alpha: float, d: int) -> float:
-    """(d/2)·log2(1/α), a lower bound of the bits of any operator with E‖C(x) − x‖² ≤ α‖x‖² for all
-    x.
-    """
+    """(d/2)·log2(1/α), a lower bound for operators with E‖C(x) − x‖² ≤ α‖x‖² for all x."""
     check_dimension(d)
     return d * contractive_rate(alpha)
 
 
 def covering_bits(alpha: float, d: int) -> float:
-    """−log2 P + log2 d + ½·log2 log2 d for d ≥ 2: about the bits of the best code for the worst
-    vector.
+    """−log2 P + log2 d + ½·log2 log2 d, d ≥ 2: about the worst vector's bits in the best code.
 
     It counts the caps that cover the sphere, up to a factor. For d = 1 two points suffice: 1 bit.
     """
@@ -120,9 +117,7 @@ def _by_continued_fraction(alpha: float, a: float) -> float:
 
 
 def _by_complement(alpha: float, a: float) -> float:
-    """F for α near 1, from I_α(a, ½) = 1 − I_{1−α}(½, a), whose right side is a series of positive
-    terms.
-    """
+    """F for α near 1, from I_α(a, ½) = 1 − I_{1−α}(½, a), which is a series of positive terms."""
     rest = 1 - alpha
     log_weight = a * math.log(alpha) - _log_beta_half(a)
     total, term, n = 0.0, 1.0, 0

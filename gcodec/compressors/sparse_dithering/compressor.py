@@ -1,7 +1,8 @@
-"""`sd` and `rsd`: sparse dithering of arXiv 2010.03246, deterministic and randomised, with the paper's code.
+"""`sd` and `rsd`: the sparse dithering of arXiv 2010.03246 with the paper's code.
 
-Both send levels k of a uniform quantiser whose one step for the whole tensor is 2h·‖x‖, and a scale; the decoder computes
-±k·scale. They differ in how levels are chosen, so they share the decoder. See spec/compressors/02-sparse-dithering.md.
+Both send a scale, and the levels k of a uniform quantiser with one step, 2h·‖x‖, for the whole
+tensor. The decoder computes ±k·scale. `sd` is deterministic and `rsd` is randomised: they choose
+levels in different ways and share the decoder. See spec/compressors/02-sparse-dithering.md.
 """
 
 import math
@@ -18,33 +19,33 @@ from ...source import Source
 from ..contract import CHUNK, Compressor, Decode, Guarantee, Payload, TensorSpec
 from .code import OVERHEAD_BITS, pack_levels, unpack_levels
 
-FINE = 1e-12  # bounds below which a float32 scale would be felt
+FINE = 1e-12  # below this bound the rounding of a float32 scale would matter
 SMALLEST, LARGEST = math.ldexp(1.0, -1074), float(np.finfo(np.float64).max)
 NORMAL32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
-MOST_STEPS = 1 << 52  # ‖x‖ / step; keeps levels exact in float64 and sums of a chunk's levels within int64
-SHRINKS = 40
+MOST_STEPS = 1 << 52  # the largest ‖x‖ / step: levels stay exact, their sums within int64
+SHRINKS = 40  # how often the step of `rsd` is tried
 
 
 class _Magnitude(NamedTuple):
-    """‖x‖ = norm / unit, where unit is a power of two."""
+    """‖x‖ = norm / unit, where `unit` is a power of two."""
 
     unit: float
     norm: float
 
 
 class Counts(NamedTuple):
-    """Of a chunk: the number of zero levels, and the sum of the levels' magnitudes."""
+    """A chunk's number of zero levels, and the sum of its levels' magnitudes."""
 
     zeros: int
     level_sum: int
 
 
 class _Dithering(Compressor):
-    """What `sd` and `rsd` have in common: the payload."""
+    """The payload, which `sd` and `rsd` have in common."""
 
     @classmethod
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:
-        """Decodes to float64(k)·scale rounded to the work dtype, saturating at its largest finite number."""
+        """A value is float64(k)·scale, at most the largest finite number, in the work dtype."""
         work = dtypes.work_dtype(spec.dtype)
         scale = _unpack_scale(head)
         return lambda data, start, count: unpack_levels(data, count, scale, work)
@@ -52,9 +53,11 @@ class _Dithering(Compressor):
 
 @dataclass(frozen=True)
 class SparseDithering(_Dithering):
-    """Deterministic sparse dithering: ‖x̂ − x‖² ≤ ν‖x‖², surely, with ν the bound, before rounding to the dtype.
+    """Deterministic sparse dithering: ‖x̂ − x‖² ≤ ν‖x‖² for every input, with ν the bound.
 
-    h = √(ν/d), k = ⌊|x|/(2h‖x‖) + ½⌋, scale = Σ|x|k / Σk² (the best one: γ‖x‖2h in the paper's words).
+    This holds before the values are rounded to the tensor's dtype. The encoder takes h = √(ν/d), k
+    = ⌊|x|/(2h‖x‖) + ½⌋ and scale = Σ|x|k / Σk². This scale has the least error for these levels; in
+    the paper's words it is γ‖x‖2h.
     """
 
     kinds = ("alpha",)
@@ -78,11 +81,13 @@ class SparseDithering(_Dithering):
 
 @dataclass(frozen=True)
 class RandomSparseDithering(_Dithering):
-    """Randomised sparse dithering: E x̂ = x and E‖x̂ − x‖² ≤ ω‖x‖² over the seed, with ω the bound, in the decoded dtype.
+    """Randomised sparse dithering: E x̂ = x and E‖x̂ − x‖² ≤ ω‖x‖² over the seed, with ω the bound.
 
-    scale = 2h‖x‖ with h = √(ω/d), rounded down. Every |x| lies between what two neighbouring levels decode to (after
-    the rounding to the dtype) and becomes one of them, with the probabilities whose expectation is |x|.
-    seed: any integer, taken modulo 2⁶⁴; the decoder does not need it.
+    This holds in the decoded dtype. The scale is 2h‖x‖ with h = √(ω/d), rounded down. Every |x|
+    lies between what two neighbouring levels decode to, after the rounding to the dtype. It becomes
+    one of these two, with the probabilities whose expectation is |x|.
+
+    seed: any integer, taken modulo 2⁶⁴. The decoder does not need it.
     """
 
     seed: int = 0
@@ -103,7 +108,10 @@ class RandomSparseDithering(_Dithering):
 
     @staticmethod
     def _choose_scale(source: Source, bound: float) -> tuple[bytes, float]:
-        """The head and E‖x̂ − x‖² / ‖x‖², which is within the bound unless levels would become too large."""
+        """The head, and E‖x̂ − x‖² / ‖x‖² with it.
+
+        The error is within the bound unless levels would become too large.
+        """
         size = _measure(source)
         step, finest = _step(size.norm, bound, source.size), size.norm / MOST_STEPS
         for attempt in range(SHRINKS):
@@ -111,31 +119,44 @@ class RandomSparseDithering(_Dithering):
             expected = _expected_error(source, _unpack_scale(head), size)
             if expected <= bound or step == finest:
                 break
-            # Rounding to a narrow dtype adds variance; tiny shrinks come first, as a rounding error needs no more.
+            # Rounding to a narrow dtype adds variance. The first shrinks are tiny, as a rounding
+            # error needs no more.
             shrink = math.sqrt(bound / expected) * (1 - math.ldexp(1.0, min(2 * attempt - 20, -1)))
             step = max(step * shrink, finest)
         return head, expected
 
 
 def chunk_counts(data: bytes, count: int) -> Counts:
-    """What `paper_bits` needs to know of a chunk of `count` values; raises Corrupt."""
+    """What `paper_bits` needs to know of a chunk of `count` values.
+
+    Raises Corrupt when `data` is not a code of `count` levels.
+    """
     levels = unpack_levels(data, count)
     return Counts(count - int(np.count_nonzero(levels)), int(math.fsum(np.abs(levels))))
 
 
 def paper_bits(size: int, zeros: int, level_sum: int) -> float:
-    """31 + log2 d + log2 C(d, zeros) + (d − zeros) + Σ|k|: the paper's code length of a tensor of d values."""
+    """31 + log2 d + log2 C(d, zeros) + (d − zeros) + Σ|k|, the paper's code length for d =
+    `size`.
+    """
     nonzeros = size - zeros
     ways = math.lgamma(size + 1) - math.lgamma(zeros + 1) - math.lgamma(nonzeros + 1)
     return 31 + math.log2(size) + ways / math.log(2) + nonzeros + level_sum
 
 
 def overhead_bits(size: int, chunk: int, head_length: int) -> float:
-    """The coder's constant: bits by which a payload (head and chunks) may exceed `paper_bits`, 19 for up to 2²⁰ values.
+    """An upper bound in bits of what a payload (head and chunks) takes beyond `paper_bits`.
 
-    The scale's sign and, with 8 bytes, its double precision; one for a level that a rounded division pushed over its
-    threshold, which matters only to bounds on Σ|k|; for each chunk OVERHEAD_BITS. Of several chunks each has a number of
-    zeros (log2 of its length), while Σ log2 C(lengthᵢ, zerosᵢ) ≤ log2 C(d, zeros).
+    It is 19 bits for up to 2²⁰ values and a head of 4 bytes. The parts are
+
+    - the head's bits beyond 31: the sign of the scale and, with 8 bytes, its double precision;
+    - 1 bit for a level that a rounded division pushed over its threshold, which matters only where
+      Σ|k| is bounded;
+    - OVERHEAD_BITS for each chunk;
+    - the chunks' numbers of zeros beyond the one of the whole tensor: log2 of each length, less
+      log2 d.
+
+    The zero bitmaps of several chunks need no more: Σ log2 C(lengthᵢ, zerosᵢ) ≤ log2 C(d, zeros).
     """
     lengths = [min(chunk, size - start) for start in range(0, size, chunk)]
     numbers = math.fsum(math.log2(length) for length in lengths) - math.log2(size)
@@ -143,21 +164,23 @@ def overhead_bits(size: int, chunk: int, head_length: int) -> float:
 
 
 def _pieces(source: Source):
-    """(start, work values) of all chunks."""
+    """For each chunk its start and its values in the work dtype."""
     for start in range(0, source.size, CHUNK):
         yield start, dtypes.widen(source.read(start, min(start + CHUNK, source.size)))
 
 
 def _measure(source: Source) -> _Magnitude:
-    """‖x‖, free of over- and underflow."""
+    """‖x‖, computed so that nothing over- or underflows."""
     largest = max(kernels.largest_magnitude(values) for _, values in _pieces(source))
-    exponent = min(max(math.frexp(largest)[1], -1000), 1000)  # so that 2^±exponent is a normal number
+    exponent = min(max(math.frexp(largest)[1], -1000), 1000)  # 2^±exponent is normal
     unit = math.ldexp(1.0, -exponent)
     return _Magnitude(unit, math.sqrt(math.fsum(kernels.sum_squares(values, unit) for _, values in _pieces(source))))
 
 
 def _step(norm: float, bound: float, size: int) -> float:
-    """2h‖x‖ with h = √(bound/d), unless that makes levels too large (the bound is then missed)."""
+    """2h‖x‖ with h = √(bound/d). It is more, and the bound is missed, where levels grow too
+    large.
+    """
     return norm * max(2 * math.sqrt(bound / size), 1 / MOST_STEPS)
 
 
@@ -171,7 +194,10 @@ def _expected_error(source: Source, scale: float, size: _Magnitude) -> float:
 
 
 def _bracket(source: Source, scale: float, start: int, stop: int) -> tuple[np.ndarray, ...]:
-    """(values, levels, lows, highs): lows and highs are what levels and levels + 1 decode to, in the source's dtype."""
+    """(values, levels, lows, highs) of a range of the source.
+
+    `lows` and `highs` are what `levels` and `levels` + 1 decode to, rounded to the source's dtype.
+    """
     values = dtypes.widen(source.read(start, stop))
     levels = np.empty(values.size, np.int64)
     lows, highs = np.empty_like(values), np.empty_like(values)
@@ -180,7 +206,10 @@ def _bracket(source: Source, scale: float, start: int, stop: int) -> tuple[np.nd
 
 
 def _pack_scale(scale: float, bound: float, down: bool = False) -> bytes:
-    """The head: float32 where that is precise enough, else float64; rounded to nearest or down."""
+    """The head: a float32 where that is precise enough, else a float64.
+
+    It is rounded to nearest, or down if `down`.
+    """
     if bound < FINE or not NORMAL32[0] <= scale <= NORMAL32[1]:
         return struct.pack("<d", scale)
     short = np.float32(scale)
