@@ -38,6 +38,8 @@ BEYOND = [
     "record-attributes-array",
     "record-attributes-cut",
     "record-attributes-equal-keys",
+    "record-attributes-integer-long",
+    "record-attributes-nested",
     "record-empty-of-sd",
     "record-empty-with-chunk",
     "record-guarantee-exact-of-sd",

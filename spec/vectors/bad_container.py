@@ -61,6 +61,8 @@ BLOCKS = (
     fault("block-type-high-byte", "A block type with a byte above 127.", "four letters", lambda: container(pack_block(b"ab\xe9c", b""))),
     fault("block-header-crc", "The crc of a block's header does not agree.", "block TENS",
           lambda: container(plain().pack()[:54] + flipped(plain().pack()[54:], 1) ), "checksum"),
+    fault("block-upper-case-crc", "A block of an unknown upper-case type, whose crc does not agree: the crc is looked at first.", "block NEWS",
+          lambda: container(flipped(pack_block(b"NEWS", b"x"), -1)), "checksum"),
     fault("block-header-too-long", "A header longer than 2²⁴ bytes is declared.", "more bytes than",
           lambda: container() [:16] + Frame(b"skip", 2**24 + 1, 0).pack()),
     fault("block-body-too-long", "A body of 2⁶³ bytes is declared.", "more bytes than", lambda: container(pack_block(b"skip", b"", 2**63))),
@@ -79,6 +81,9 @@ BLOCKS = (
     fault("meta-infinity", "META holds -Infinity.", "not a JSON number", lambda: container(pack_block(b"META", b'{"x":-Infinity}'))),
     fault("meta-nested", "META holds arrays in arrays, 64 of them.", "nested deeper", lambda: container(pack_block(b"META", b'{"x":' + b"[" * 64 + b"]" * 64 + b"}"))),
     fault("meta-integer-long", "META holds an integer of 301 digits.", "more than 300 characters", lambda: container(pack_block(b"META", b'{"x":' + b"9" * 301 + b"}"))),
+    fault("meta-byte-order-mark", "META begins with a byte order mark.", "not a JSON object", lambda: container(pack_block(b"META", b'\xef\xbb\xbf{"x":1}'))),
+    fault("meta-blank", "META is a blank, which is no JSON; only no bytes at all stand for an empty object.", "not a JSON object", lambda: container(pack_block(b"META", b" "))),
+    fault("meta-surrogate", "A string of META is half of a surrogate pair.", "not a JSON object", lambda: container(pack_block(b"META", b'{"x":"\\ud800"}'))),
     fault("meta-format-number", "META.format is a number.", "another type", lambda: container(meta(format=1))),
     fault("meta-names-string", "META.names is a string.", "another type", lambda: container(meta(names="a"))),
     fault("meta-names-of-numbers", "META.names holds a number.", "another type", lambda: container(meta(names=["a", 1]))),
@@ -102,6 +107,8 @@ RECORDS = (
     field("attributes-array", "The attributes are a JSON array.", "not an object", attributes=pack_text("[1]")),
     field("attributes-cut", "The attributes end within their JSON.", "not a JSON object", attributes=pack_text('{"a":')),
     field("attributes-equal-keys", "A key stands twice in the attributes.", "stands twice", attributes=pack_text('{"a":1,"a":2}')),
+    field("attributes-nested", "The attributes hold arrays in arrays, 64 of them.", "nested deeper", attributes=pack_text('{"x":' + "[" * 64 + "]" * 64 + "}")),
+    field("attributes-integer-long", "The attributes hold an integer of 301 characters, a sign and 300 digits.", "more than 300 characters", attributes=pack_text('{"x":-' + "9" * 300 + "}")),
     field("guarantee-3", "A guarantee of code 3.", "guarantee 3", guarantee=b"\x03"),
     field("guarantee-not-of-method", "sd with the guarantee omega, which it does not give.", "cannot guarantee omega", guarantee=b"\x02", expected=f64(0.05)),
     field("guarantee-exact-of-sd", "sd with the guarantee exact, which it does not give.", "cannot guarantee exact", guarantee=b"\x00", bound=b"", distortion=b""),
@@ -121,6 +128,8 @@ RECORDS = (
     fault("record-chunk-above-2-25", "A coded chunk longer than 2²⁵ bytes is declared.", "above its limit",
           lambda: container(plain().but(table=pack_varint(2**25 + 1) + plain().fields["table"][1:]))),
     field("table-short", "The chunk table ends within its only line.", "beyond the end", table=plain().fields["table"][:-1]),
+    fault("record-dtype-crc", "A record of the unknown dtype 7, in a header whose crc does not agree: the crc is looked at first.", "block TENS",
+          lambda: container(with_wrong_crc(plain().but(dtype=b"\x07"))), "checksum"),
     field("table-left-over", "A byte follows the chunk table.", "left over", table=plain().fields["table"] + b"\0"),
     fault("record-body-length", "The body's length is not the sum of head and chunks.", "body's length", lambda: container(longer_body())),
     field("head-crc", "The head's crc does not agree.", "head", "checksum", head_crc=flipped(plain().fields["head_crc"], 0)),
@@ -135,6 +144,12 @@ RECORDS = (
     fault("record-name-too-long", "A name longer than 2¹⁶ − 1 bytes is declared.", "above its limit", lambda: container(plain().but(name=b"\x80\x80\x04").pack())),
     fault("record-cut", "The file ends within a chunk.", "ends at byte", lambda: container(plain())[:-52], "truncated"),
 )  # fmt: skip
+
+
+def with_wrong_crc(record) -> bytes:
+    """The block of a record whose header's crc does not agree."""
+    header = 16 + len(b"".join(record.fields.values()))
+    return flipped(record.pack(), header)
 
 
 def longer_body() -> bytes:

@@ -67,6 +67,7 @@ def newer_minor() -> bytes:
     return container(record("", normal(3), "lossless"), start=start + u32(crc32(start)))
 
 
+DEEPEST = '{"x":' + "[" * 63 + "-" + "9" * 299 + "]" * 63 + "}"
 CONTAINERS = (
     Good("container-empty", "No record at all.", container),
     Good("container-all-dtypes", "A record of each dtype code.", every_dtype),
@@ -91,6 +92,19 @@ CONTAINERS = (
         "container-meta-without-bytes",
         "META with a header of no bytes, which stands for an empty object.",
         lambda: container(pack_block(b"META", b""), record("", flat(1, 2), "lossless")),
+    ),
+    Good(
+        "container-meta-format-unknown",
+        "META.format is a string that this version does not know: no error.",
+        lambda: container(meta(format="tar", members=2), record("a", flat(1, 2), "lossless")),
+    ),
+    Good(
+        "container-json-at-its-limits",
+        "META and attributes that are nested 64 deep and hold an integer of 300 characters.",
+        lambda: container(
+            pack_block(b"META", DEEPEST.encode()),
+            record("", flat(1, 2), "lossless").but(attributes=pack_text(DEEPEST)),
+        ),
     ),
     Good(
         "container-skippable-block",
@@ -193,6 +207,12 @@ SPARSE_DITHERING = (
     case("sd-bfloat16", "Values are rounded to bfloat16.", normal(9, 11, dtype=BF16), "sd", 0.01),
     case("sd-float16", "Subnormal numbers of float16: the scale is a normal float32.", normal(50, dtype="f2", scale=1e-6), "sd", 0.05),
     case("sd-float8", "Values are rounded to float8_e5m2.", normal(60, dtype=E5M2), "sd", 0.02),
+    case("sd-float8-ends", "The largest numbers of float8_e4m3fn and its subnormal ones.",
+         np.array([448, -448, 416, 2**-9, -(2**-8), 7 * 2**-9, 2**-6, -0.0], E4M3), "sd", 1e-12),
+    case("sd-float8-wide-ends", "The largest numbers of float8_e5m2, and smaller ones.",
+         np.array([57344, -57344, 49152, -1, 0.125, 2**-14], E5M2), "sd", 1e-20),
+    case("sd-bfloat16-subnormal", "Subnormal numbers of bfloat16.",
+         np.array([2.0**-133, -(2.0**-132), 127 * 2.0**-133, 2.0**-126], BF16), "sd", 1e-5),
     case("sd-sparse", "Mostly zeros: the bitmap takes few bits.", sparse(1000), "sd", 0.05),
     case("sd-one-value", "A tensor of one value, without dimensions.", np.float32(-7), "sd", 0.5),
     case("sd-chunks", "Chunks of 16 values, one of which has only zeros.",
