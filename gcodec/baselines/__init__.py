@@ -1,4 +1,7 @@
-"""Operators from the literature, to compare with: each with its bits, its class and its constant. Not in the file format."""
+"""Operators from the literature, to compare with. They are not in the file format.
+
+Each says how many bits its message takes, and its class and constant.
+"""
 
 from .baseline import Baseline
 from .dithering import NaturalDithering, Qsgd, TernGrad
@@ -7,7 +10,7 @@ from .rotation import Drive, Eden, TurboQuant
 from .rounding import NaturalCompression, ScaledSign
 from .sparsification import RandK, TopK
 
-# From few bits to many, for curves of bits against error.
+# Each family goes from few bits to many, for curves of bits against error.
 FAMILIES: dict[str, tuple[Baseline, ...]] = {
     "top-k": tuple(TopK(fraction) for fraction in (0.001, 0.01, 0.03, 0.1, 0.3)),
     "rand-k": tuple(RandK(fraction) for fraction in (0.001, 0.01, 0.03, 0.1, 0.3)),
@@ -22,5 +25,5 @@ FAMILIES: dict[str, tuple[Baseline, ...]] = {
     "powersgd": tuple(PowerSgd(rank) for rank in (1, 2, 4, 8, 16)),
 }
 
-# One of each, with its usual parameters.
+# Here is one operator of each family, with its usual parameters.
 BASELINES: dict[str, Baseline] = {name: type(members[0])() for name, members in FAMILIES.items()}

@@ -1,4 +1,4 @@
-"""Dithering: magnitudes relative to a norm, rounded at random to a grid; all unbiased."""
+"""Dithering: magnitudes relative to a norm, rounded at random to a grid. All are unbiased."""
 
 import math
 from dataclasses import dataclass
@@ -12,17 +12,18 @@ from .rounding import round_to_power
 
 
 def _relative(x: np.ndarray, norm: float) -> np.ndarray:
-    """|x|/norm, for a norm from `float32_above`; zeros for the zero vector."""
+    """|x|/norm, for a norm from `float32_above`. It is zero for the zero vector."""
     return np.abs(x) / norm if norm > 0 else np.zeros_like(x)
 
 
 @dataclass(frozen=True)
 class Qsgd(Baseline):
-    """QSGD, also known as standard dithering: |x_i|/‖x‖ to multiples of 1/s, s = ⌈resolution·√d⌉.
+    """QSGD, also known as standard dithering: |x_i|/‖x‖ becomes a multiple of 1/s.
 
-    ω = min(d/s², √d/s). The message: the norm as float32, a flag, then either a level and its sign for each coordinate, or
-    the number of levels that are not zero and for each of them its distance to the one before, its sign and its level.
-    Numbers are in the Elias gamma code.
+    s = ⌈resolution·√d⌉ and ω = min(d/s², √d/s). The message has the norm as float32, a flag, and
+    the levels in one of two ways. A dense message has a level and its sign for each coordinate. A
+    sparse one has the number of levels that are not zero, and for each of them its distance to the
+    one before, its sign and its level. Numbers are in the Elias gamma code.
     """
 
     resolution: float = 1.0
@@ -43,7 +44,7 @@ class Qsgd(Baseline):
 
 
 def _gamma_bits(number: np.ndarray) -> int:
-    """Bits of the Elias gamma codes of whole numbers ≥ 1, together: 2⌊log2 n⌋ + 1 each."""
+    """The bits of the Elias gamma codes of all these whole numbers n ≥ 1, each 2⌊log2 n⌋ + 1."""
     return int(np.sum(2 * (np.frexp(number)[1] - 1) + 1))
 
 
@@ -59,7 +60,10 @@ def _sparse_bits(level: np.ndarray) -> int:
 
 @dataclass(frozen=True)
 class NaturalDithering(Baseline):
-    """|x_i|/‖x‖ to 0, 2^(1−s), …, ½, 1, s levels: ω = 1/8 + min(√d·2^(1−s), d·2^(2−2s)); d digits of base 2s + 1."""
+    """Natural dithering: |x_i|/‖x‖ becomes 0, 2^(1−s), …, ½ or 1, where s is the number of levels.
+
+    ω = 1/8 + min(√d·2^(1−s), d·2^(2−2s)). The message has the norm and d digits of base 2s + 1.
+    """
 
     levels: int = 8
     kind = "omega"
@@ -75,7 +79,10 @@ class NaturalDithering(Baseline):
 
 @dataclass(frozen=True)
 class TernGrad(Baseline):
-    """±M with probability |x_i|/M, else 0, M the largest |x_i|: ω = (√d − 1)/2; d digits of base 3."""
+    """TernGrad: x_i becomes ±M with probability |x_i|/M, else 0, where M is the largest |x_i|.
+
+    ω = (√d − 1)/2. The message has M and d digits of base 3.
+    """
 
     kind = "omega"
 

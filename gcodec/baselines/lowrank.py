@@ -9,20 +9,22 @@ from .baseline import Baseline
 
 @dataclass(frozen=True)
 class PowerSgd(Baseline):
-    """X (m×n, first axis × all others) ≈ P·(XᵀP)ᵀ, P an orthonormal basis of X·Q for a random Gaussian Q of `rank` columns.
+    """PowerSGD: X ≈ P·(XᵀP)ᵀ, where X is an m×n matrix: the first axis × all others.
 
-    Both factors are sent as float32: 32·rank·(m + n) bits, or X itself when that is less. One step of the power method
-    from a random start, as in the first round of PowerSGD (arXiv 1905.13727); there is no earlier round to start from.
+    P is an orthonormal basis of X·Q, where Q is random and Gaussian and has `rank` columns. Both
+    factors are sent as float32 in 32·rank·(m + n) bits; X itself is sent when that is less. This is
+    one step of the power method from a random start, as in the first round of PowerSGD (arXiv
+    1905.13727). There is no earlier round to start from.
     """
 
     rank: int = 4
     kind = "alpha"
 
     def constant(self, d: int, x: np.ndarray | None = None) -> float:
-        """1 in general, as a projection never adds error; less for a given x, by its singular values σ.
+        """1 in general, as a projection never adds error, and less for a given x.
 
-        E‖X − PPᵀX‖² ≤ (1 + j/(r−j−1))·Σ_{i>j} σ_i² for each j ≤ r − 2 (Halko, Martinsson, Tropp, SIAM Review 53 (2011),
-        theorem 10.5).
+        For singular values σ and each j ≤ r − 2, E‖X − PPᵀX‖² ≤ (1 + j/(r−j−1))·Σ_{i>j} σ_i²
+        (Halko, Martinsson, Tropp, SIAM Review 53 (2011), theorem 10.5).
         """
         if x is None or not np.any(x):
             return 1.0

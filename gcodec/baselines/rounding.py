@@ -12,9 +12,12 @@ _SMALLEST = 2.0**-126  # the least normal float32
 
 
 def round_to_power(magnitude: np.ndarray, smallest: float, rng: np.random.Generator) -> np.ndarray:
-    """Each value ≥ 0 to one of the powers of two around it, or to 0 or `smallest` below that, at random and unbiased."""
+    """Each value ≥ 0 rounded at random, without bias, to one of the powers of two around it.
+
+    A value below `smallest` becomes 0 or `smallest`.
+    """
     exponent = np.frexp(magnitude)[1]
-    below = np.ldexp(1.0, exponent - 1)  # below ≤ magnitude < 2·below
+    below = np.ldexp(1.0, exponent - 1)  # the power of two with below ≤ magnitude < 2·below
     step = np.where(magnitude < smallest, smallest, below)
     below = np.where(magnitude < smallest, 0.0, below)
     return below + step * (rng.random(magnitude.shape) * step < magnitude - below)
@@ -22,7 +25,10 @@ def round_to_power(magnitude: np.ndarray, smallest: float, rng: np.random.Genera
 
 @dataclass(frozen=True)
 class NaturalCompression(Baseline):
-    """Sign and exponent of each value, rounded at random to a power of two: unbiased with ω = 1/8, for |x_i| < 2^127."""
+    """Natural compression: each value is rounded at random to a power of two.
+
+    The message has its sign and exponent. It is unbiased with ω = 1/8, for |x_i| < 2^127.
+    """
 
     kind = "omega"
 
@@ -35,7 +41,7 @@ class NaturalCompression(Baseline):
 
 @dataclass(frozen=True)
 class ScaledSign(Baseline):
-    """‖x‖₁/d·sign(x): strictly contractive with 1 − ‖x‖₁²/(d·‖x‖²)."""
+    """‖x‖₁/d·sign(x), which is contractive with 1 − ‖x‖₁²/(d·‖x‖²), for every x."""
 
     kind = "alpha"
 

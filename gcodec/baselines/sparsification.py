@@ -1,4 +1,4 @@
-"""Sparsification: some coordinates as float32, the rest zero."""
+"""Sparsification: some coordinates are sent as float32, and the rest become zero."""
 
 import math
 from dataclasses import dataclass
@@ -16,7 +16,10 @@ def _count(fraction: float, d: int) -> int:
 
 @dataclass(frozen=True)
 class TopK(Baseline):
-    """The k = fraction·d coordinates of largest magnitude (at least one): strictly contractive with 1 − k/d."""
+    """The k = fraction·d coordinates of largest magnitude, at least one.
+
+    It is contractive with 1 − k/d for every x.
+    """
 
     fraction: float = 0.1
     kind = "alpha"
@@ -35,9 +38,9 @@ class TopK(Baseline):
 
 @dataclass(frozen=True)
 class RandK(Baseline):
-    """k = fraction·d coordinates at random (at least one), times d/k: unbiased with ω = d/k − 1.
+    """k = fraction·d coordinates at random, at least one, times d/k.
 
-    The indices come from a shared seed and cost nothing.
+    It is unbiased with ω = d/k − 1. The indices come from a shared seed and cost nothing.
     """
 
     fraction: float = 0.1
