@@ -1,4 +1,4 @@
-"""What each method and each operator of the literature costs on a user's own tensors: measures every one on every tensor."""
+"""Measures each method and each operator of the literature on each of a user's own tensors."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,11 +27,16 @@ def compare(
     threads: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Comparison:
-    """Measure all `methods` (names of `measure.known_names`; None: all) on all tensors for each α.
+    """Measure all `methods` on all tensors for each α.
 
-    Left out, and named in the result: tensors of fewer than `small` values, of a dtype that is always stored exactly, with
-    NaN or infinite values, or zero throughout; and methods that refuse a tensor. progress: told the original's bytes per
-    measurement. Raises InvalidInput for an unknown method, an α outside (0, 1), threads < 1, or when nothing is left.
+    methods: names of `measure.known_names`; None stands for all.
+    small: tensors of fewer values are left out.
+    progress: after each measurement it gets the bytes of the original.
+
+    Tensors are also left out when their dtype is always stored exactly, when they have NaN or
+    infinite values, and when they are zero throughout. A method is left out for a tensor that it
+    refuses. The result names all that was left out. Raises InvalidInput for an unknown method, an α
+    outside (0, 1), threads < 1, and when nothing is left.
     """
     alphas = tuple(sorted({choose("auto", alpha=alpha).guarantee.bound for alpha in alphas}, reverse=True))
     cores = choose("auto", threads=threads).threads
@@ -71,7 +76,7 @@ def runs(methods: list[str] | None, alphas: Sequence[float]) -> int:
 
 
 def _subject(name: str, source: Source, small: int) -> Subject | str:
-    """The tensor, or why it is left out."""
+    """The tensor, or the reason why it is left out."""
     if not dtypes.is_float(source.dtype):
         return f"{source.dtype} is always stored exactly"
     if source.size < max(small, 1):
@@ -95,13 +100,19 @@ def _attempt(subject: Subject, task: Task, warm_up: bool) -> Measurement | tuple
 
 
 def _kind(subject: Subject) -> Hashable:
-    """Equal for tensors that take the same compiled code: the first of a kind is measured twice, so that none is timed compiling."""
+    """A key that is equal for tensors that take the same compiled code.
+
+    The first tensor of a kind is measured twice, so that no compilation is timed.
+    """
     array = subject.array
     return array.dtype, array.ndim, min(array.size, CHUNK).bit_length()
 
 
 def _piece(subject: Subject) -> Subject:
-    """The tensor, or of a large one the first rows, about a chunk: all chunks take the same code."""
+    """The tensor, or the first rows of a large one, about a chunk.
+
+    All chunks take the same code.
+    """
     array = subject.array
     if array.size <= CHUNK:
         return subject
@@ -112,7 +123,10 @@ def _piece(subject: Subject) -> Subject:
 
 @contextmanager
 def _one_blas_thread() -> Iterator[None]:
-    """Linear algebra on the thread that is timed, where threadpoolctl is there (scikit-learn brings it) to say so."""
+    """Keep linear algebra on the thread that is timed.
+
+    This needs threadpoolctl, which scikit-learn brings. Without it nothing changes.
+    """
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:

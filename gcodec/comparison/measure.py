@@ -1,4 +1,4 @@
-"""What one method, or one operator of the literature, makes of one tensor: bits, distortion, time."""
+"""Measures one method, or one operator of the literature, on one tensor: bits, distortion, time."""
 
 import math
 import time
@@ -22,13 +22,16 @@ from ..source import ArraySource
 from ..theory import shannon, sphere
 from ..theory.report import BASELINE, METHOD
 
-SEED = 0  # of the baselines' random choices
+SEED = 0  # the seed of the baselines' random choices
 _UNLIMITED = 1 << 62
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A tensor to be measured: finite, floating, not all zero; `scan` as `distortion.scan_source` gives it."""
+    """A tensor to be measured: finite, floating and not all zero.
+
+    scan: what `distortion.scan_source` gives for it.
+    """
 
     name: str
     array: np.ndarray
@@ -37,8 +40,12 @@ class Subject:
 
 @dataclass(frozen=True)
 class Task:
-    """What to measure. alpha is the question asked of a method (an unbiased one is asked for omega = α/(1−α)); None for a
-    baseline, which has parameters instead, and for a method that is exact."""
+    """What to measure.
+
+    alpha: the bound that a method is asked for; an unbiased method is asked for omega = α/(1−α). It
+    is
+        None for an exact method, and for a baseline, which has parameters instead.
+    """
 
     group: str
     name: str
@@ -56,9 +63,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Measurement:
-    """bits: of the payload (head and chunks; of a baseline, its message). distortion: ‖x̂ − x‖²/‖x‖²; of an unbiased method
-    its expectation over the seed where the compressor states it. error2, energy: ‖x̂ − x‖² and ‖x‖² divided by
-    `scale`². Seconds are those of the processor, on one core; decode_seconds is None for a baseline, whose encode_seconds are for both ways."""
+    """What was measured.
+
+    bits: those of the payload (head and chunks), or of a baseline's message. distortion: ‖x̂ −
+    x‖²/‖x‖². For an unbiased method it is the expectation over the seed, where the
+        compressor states it.
+    energy, scale: ‖x‖² = scale²·energy. encode_seconds, decode_seconds: processor time on one core.
+    For a baseline, encode_seconds is the
+        time of both ways and decode_seconds is None.
+    """
 
     tensor: str
     task: Task
@@ -74,15 +87,21 @@ class Measurement:
 
     @property
     def reached(self) -> float:
-        """The distortion as an α; an unbiased operator's ω counts as ω/(1+ω), which it has after scaling by 1/(1+ω)."""
+        """The distortion as an α.
+
+        An unbiased operator's ω counts as ω/(1+ω), since that is its α after scaling by 1/(1+ω).
+        """
         if self.task.kind != "omega" or not math.isfinite(self.distortion):
             return self.distortion
         return shannon.alpha_of_omega(self.distortion) if self.distortion > 0 else 0.0
 
     @property
     def least_bits(self) -> dict[str, float] | None:
-        """The lower bounds on the bits at this distortion, for a vector about which nothing is known; None at 0 and
-        from 1 on. "cap" holds for methods that keep their bound surely, and counts the direction alone."""
+        """The lower bounds of the bits at this distortion, for a vector that nothing is known of.
+
+        It is None at distortion 0 and from 1 on. "cap" holds for methods that keep their bound for
+        every input, and counts the direction alone.
+        """
         if not 0 < self.reached < 1:
             return None
         return {
@@ -92,12 +111,15 @@ class Measurement:
 
 
 def known_names() -> list[str]:
-    """Every name that `tasks` takes: `auto`, the methods, the baselines."""
+    """All names that `tasks` takes: `auto`, the methods and the baselines."""
     return ["auto", *(entry.name for entry in registry.ENTRIES), *FAMILIES]
 
 
 def tasks(names: list[str] | None, alphas: list[float]) -> list[Task]:
-    """What to measure for these names (None: all methods and baselines) and questions; raises InvalidInput."""
+    """What to measure for these names and bounds. None stands for all methods and baselines.
+
+    Raises InvalidInput for an unknown name.
+    """
     for name in names or ():
         if name not in known_names():
             raise InvalidInput(f"method {name!r} is unknown; known are {', '.join(known_names())}")
@@ -143,9 +165,8 @@ def _method(subject: Subject, task: Task) -> Measurement:
 def _baseline(subject: Subject, task: Task) -> Measurement:
     assert task.baseline is not None
     start = time.thread_time()
-    with np.errstate(
-        over="ignore", invalid="ignore", divide="ignore"
-    ):  # norms beyond float32 make it useless, not wrong
+    # A norm beyond float32 makes the baseline useless, not wrong.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         decoded, bits = task.baseline.compress(subject.array, np.random.default_rng(SEED))
     seconds = time.thread_time() - start
     error2 = squared_error(subject.array.reshape(-1), decoded.reshape(-1), subject.scan.scale)

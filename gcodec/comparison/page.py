@@ -1,4 +1,4 @@
-"""The HTML report of `gcodec compare`: one self-contained page, light or dark as the browser asks."""
+"""The HTML report of `gcodec compare`: one file, light or dark as the browser asks."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -9,7 +9,7 @@ from . import pictures
 from .picture import rate_distortion
 from .summary import Comparison, Row, fewest, recommendation
 
-_STYLE = """
+_CSS = """
 :root { color-scheme: light dark; --muted: #5c636d; --tint: #f4f5f7; LIGHT }
 @media (prefers-color-scheme: dark) { :root { --muted: #a3a9b3; --tint: #202328; DARK } }
 * { box-sizing: border-box }
@@ -34,17 +34,19 @@ tr.best td { background: var(--tint); font-weight: 600 }
 details { margin: .5rem 0 } summary { cursor: pointer; overflow-wrap: anywhere }
 """
 _HEADINGS = ("method", "bits per coordinate", "gap", "above cap", "error or ω", "encode MB/s", "decode MB/s", "remarks")
-_WORDS = """<p class="muted">The error is the relative squared L2 error ‖x̂ − x‖²/‖x‖², ω its mean of an unbiased method.
-These are asked for ω = α/(1 − α), which makes them contractive with α once they are scaled by 1/(1 + ω). The gap is what a method spends above
-½·log2(1/error) bits per coordinate, the least for a vector about which nothing is known; below zero the data is
-compressible. The cap bound is the least for methods that keep their error surely, norm aside. Bits are those of the payload. A known operator is taken with its fewest bits that reach the error, else at
-its most exact. Speeds are of processor time on one core; a known operator's is for both ways.</p>"""
+_WORDS = """<p class="muted">The error is the relative squared L2 error ‖x̂ − x‖²/‖x‖². ω is its mean, for an
+unbiased method. Unbiased methods are asked for ω = α/(1 − α): scaled by 1/(1 + ω), they are contractive with
+α. The gap is what a method spends above ½·log2(1/error) bits per coordinate, the least for a vector about
+which nothing is known. Below zero the data is compressible. The cap bound is the least for methods that keep
+their error for every input, without the norm. Bits are those of the payload. A known operator is taken with
+its fewest bits that reach the error, or else where it is most exact. Speeds are of processor time on one
+core. The speed of a known operator is for both ways.</p>"""
 
 
 def page(comparison: Comparison, source: str) -> str:
-    """The whole page; `source` names what was measured. Needs matplotlib."""
+    """The whole page. `source` names what was measured. Raises InvalidInput without matplotlib."""
     picture = pictures.svg(rate_distortion(comparison), "bits per coordinate against relative squared error")
-    style = _STYLE.replace("LIGHT", pictures.css(dark=False)).replace("DARK", pictures.css(dark=True))
+    style = _CSS.replace("LIGHT", pictures.css(dark=False)).replace("DARK", pictures.css(dark=True))
     advice = "".join(f"<p>{escape(line)}</p>" for line in recommendation(comparison, source).splitlines())
     parts = [
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(source)} · gcodec compare</title>',

@@ -11,11 +11,14 @@ from .summary import Comparison
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_MOST_RATE = 10.0  # bits per coordinate that the picture shows
+_MOST_RATE = 10.0  # the most bits per coordinate that the picture shows
 
 
 def rate_distortion(comparison: Comparison) -> "Figure":
-    """Bits per coordinate (to the right) against relative squared error (down) of all curves, with the bounds of theory."""
+    """All curves: bits per coordinate to the right, relative squared error downwards.
+
+    The lower bound and the worst case of `sd` are drawn too.
+    """
     fig, (axes,) = pictures.figure(1, (9, 5.4))
     floor = min(comparison.alphas) / 4
     bounds = [0.999 * (floor / 0.999) ** (i / 200) for i in range(201)]

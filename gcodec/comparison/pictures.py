@@ -1,7 +1,7 @@
 """Pictures by matplotlib (the extra `gcodec[plot]`), which is imported only when one is drawn.
 
-A picture is drawn once and saved in any format; `svg` gives it for a web page, with its colours as the page's CSS variables, so that it
-follows a light or dark scheme.
+A picture is drawn once and saved in any format. `svg` gives it for a web page. Its colours are then
+the page's CSS variables, so that it follows a light or dark scheme.
 """
 
 import re
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 FORMATS = ("png", "svg", "pdf")
 INK, SURFACE, GRID, BASE = "#1c1e21", "#ffffff", "#e3e5e8", "#868c95"
 SERIES = ("#2a6fd6", "#d1600a", "#16835a", "#c4304a", "#7748c6", "#0c8794", "#8a6a24", "#bb3f94")
-# The same in a dark scheme.
+# These are the same colours for a dark scheme.
 _DARK = ("#e8eaed", "#17191c", "#33373d", "#8f959e")
 _DARK_SERIES = ("#6aa8f7", "#f39a4a", "#45bf8c", "#f27d8c", "#b294f0", "#45c3d0", "#cbab63", "#e98fca")
 _VARIABLES = dict(zip((INK, SURFACE, GRID, BASE), ("ink", "surface", "grid", "base"), strict=True)) | {
     colour: f"series-{i}" for i, colour in enumerate(SERIES)
 }
 MARKERS = "os^vDPX<>*hp"
-_STYLE: Any = {
+_SETTINGS: Any = {
     "font.size": 10,
     "font.family": "sans-serif",
     "axes.edgecolor": INK,
@@ -63,18 +63,18 @@ def require() -> None:
 
 
 def figure(columns: int, size: tuple[float, float]) -> "tuple[Figure, list[Axes]]":
-    """An empty picture of `columns` axes side by side, in the house style; size in inches."""
+    """An empty picture of `columns` axes side by side, in the house style. `size` is in inches."""
     require()
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context(_STYLE):
+    with rc_context(_SETTINGS):
         fig = Figure(figsize=size, layout="constrained")
         return fig, list(fig.subplots(1, columns, squeeze=False)[0])
 
 
 def save(fig: "Figure", file: Path, fmt: str) -> None:
-    """Write a picture; the same picture gives the same bytes in every run."""
+    """Write a picture. The same picture gives the same bytes in every run."""
     file.write_bytes(_render(fig, fmt))
 
 
@@ -83,7 +83,7 @@ def _render(fig: "Figure", fmt: str) -> bytes:
 
     metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}
     buffer = BytesIO()
-    with rc_context(_STYLE):
+    with rc_context(_SETTINGS):
         fig.savefig(buffer, format=fmt, metadata=metadata[fmt])
     return _with_palette(buffer) if fmt == "png" else buffer.getvalue()
 
@@ -99,7 +99,10 @@ def _with_palette(png: BytesIO) -> bytes:
 
 
 def svg(fig: "Figure", title: str) -> str:
-    """The picture as an <svg> element for a page that has `css`; `title` is read out by screen readers."""
+    """The picture as an <svg> element for a page that has `css`.
+
+    Screen readers read `title` out.
+    """
     text = _render(fig, "svg").decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
@@ -129,5 +132,5 @@ def legend(axes: "Axes") -> None:
     """A legend to the right of the axes."""
     from matplotlib import rc_context
 
-    with rc_context(_STYLE):
+    with rc_context(_SETTINGS):
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0)

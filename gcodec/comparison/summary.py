@@ -1,8 +1,8 @@
-"""Measurements as a comparison: for each question α one row per method, on each tensor and on all of them together.
+"""Measurements as a comparison: one row for each α and method, on each tensor and on all together.
 
-A baseline has no bound to be asked for: of its family the member of fewest bits that reaches α on the tensor is taken, else its
-most exact one, which is marked. Unbiased operators are compared at ω = α/(1−α): scaled by 1/(1+ω) they are contractive
-with α.
+A baseline cannot be asked for a bound. So the member of its family is taken that has the fewest
+bits and reaches α on the tensor. If none reaches it, the most exact member is taken, and marked.
+Unbiased operators are compared at ω = α/(1−α): scaled by 1/(1+ω), they are contractive with α.
 """
 
 import math
@@ -21,11 +21,15 @@ ALL = "all tensors"
 
 @dataclass(frozen=True)
 class Row:
-    """A method's or baseline's answer to the question α, on a tensor or on ALL.
+    """What a method or baseline gives for one α, on a tensor or on ALL.
 
-    rate: bits per coordinate. distortion: ‖x̂ − x‖²/‖x‖² (see Measurement). reached: it as an α. reaches: reached ≤ alpha.
-    bounds: lower bounds in bits per coordinate at `reached`, for a vector about which nothing is known; gap: rate less
-    the uncertainty bound, negative when the data is compressible. Speeds: MB of the original a second on one core.
+    rate: bits per coordinate. distortion, reached: ‖x̂ − x‖²/‖x‖² (see Measurement), and the same
+    as an α. reaches: whether reached ≤ alpha. bounds: the lower bounds in bits per coordinate at
+    `reached`, for a vector about which nothing is
+        known.
+    gap: the rate less the lower bound of the uncertainty principle; negative when the data is
+        compressible.
+    encode_speed, decode_speed: MB of the original per second, on one core.
     """
 
     tensor: str
@@ -46,18 +50,22 @@ class Row:
 
     @property
     def cap_gap(self) -> float | None:
-        """Bits per coordinate above the cap bound, where that holds: for methods that keep their bound surely."""
-        sure = self.group == METHOD and self.kind == "alpha"
-        return self.rate - self.bounds["cap"] if sure and self.bounds else None
+        """Bits per coordinate above the cap bound.
+
+        The cap bound holds for methods that keep their bound for every input. It is None for all
+        others.
+        """
+        strict = self.group == METHOD and self.kind == "alpha"
+        return self.rate - self.bounds["cap"] if strict and self.bounds else None
 
     @property
     def error(self) -> str:
-        """The distortion in a table; a dash when it is beyond all bounds."""
+        """The distortion as a table shows it. A dash stands for an infinite one."""
         return f"{self.distortion:.4g}" if math.isfinite(self.distortion) else "–"
 
     @property
     def remarks(self) -> str:
-        """What a table says of the row besides its numbers."""
+        """What a table says about the row besides its numbers."""
         kind = {"omega": "unbiased", "exact": "bit for bit"}.get(self.kind, "")
         return "; ".join(filter(None, (kind, self.parameters, "" if self.reaches else "misses alpha", self.note)))
 
@@ -74,7 +82,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The result of `compare`. tensors: (name, dtype, shape) of those measured; left_out: (what, why)."""
+    """The result of `compare`.
+
+    tensors: the name, dtype and shape of each tensor that was measured.
+    left_out: what was left out, and why.
+    """
 
     alphas: tuple[float, ...]
     tensors: tuple[tuple[str, str, tuple[int, ...]], ...]
@@ -85,11 +97,11 @@ class Comparison:
 
     @property
     def size(self) -> int:
-        """Values in all tensors."""
+        """The number of values in all tensors."""
         return sum(math.prod(shape) for _, _, shape in self.tensors)
 
     def as_dict(self) -> dict:
-        """Plain data."""
+        """The comparison as plain data, for JSON."""
         return asdict(self)
 
 
@@ -99,7 +111,10 @@ def evaluated(
     left_out: Sequence[tuple[str, str]],
     measured: Sequence[Measurement],
 ) -> Comparison:
-    """The comparison that measurements amount to. A method that was not measured on all tensors has no total."""
+    """The comparison that measurements amount to.
+
+    A method that was not measured on all tensors has no total.
+    """
     rows, totals = [], []
     for alpha in alphas:
         chosen = _answers(alpha, measured)
@@ -114,13 +129,16 @@ def evaluated(
 
 
 def recommendation(comparison: Comparison, input: str = "INPUT") -> str:
-    """What to use, in a sentence for each α and class of guarantee that was measured on all tensors, with the command for `input`."""
+    """What to use: a sentence for each α and class that was measured on all tensors.
+
+    It ends with the command for `input`.
+    """
     sentences = [_advice(comparison, alpha, kind, input) for alpha in comparison.alphas for kind in ("alpha", "omega")]
     return "\n".join(filter(None, sentences))
 
 
 def fewest(rows: Iterable[Row], group: str, kind: str) -> Row | None:
-    """Of the rows of a group and class that reach their α, the one of fewest bits."""
+    """The row of fewest bits among those of a group and class that reach their α."""
     fitting = (row for row in rows if (row.group, row.kind) == (group, kind) and row.reaches)
     return min(fitting, key=lambda row: row.rate, default=None)
 
@@ -136,7 +154,8 @@ def _advice(comparison: Comparison, alpha: float, kind: str, input: str) -> str:
             by_tensor[row.tensor].append(row)
     winners = [fewest(rows, METHOD, kind) for rows in by_tensor.values()]
     winning = sorted({row.name for row in winners if row})
-    bound = alpha if kind == "alpha" else shannon.omega_of_alpha(alpha)  # in full: rounded, it would ask something else
+    # The bound is printed in full: a rounded one would ask for something else.
+    bound = alpha if kind == "alpha" else shannon.omega_of_alpha(alpha)
     promise = "alpha" if kind == "alpha" else "unbiased, omega"
     text = f"{promise} {bound!r}: use {best.name}, {best.rate:.3f} bits per coordinate{_beside_known(best, totals)}"
     if best.gap is not None and best.gap < 0:
@@ -161,12 +180,12 @@ def _beside_known(best: Row, totals: Sequence[Row]) -> str:
 
 
 def _order(row: Row) -> tuple:
-    """By question, methods before baselines, what reaches it before what does not, fewest bits first."""
+    """The sort key: α, methods before baselines, rows that reach α first, then fewest bits."""
     return -row.alpha, row.group != METHOD, row.kind == "omega", not row.reaches, row.rate
 
 
 def _answers(alpha: float, measured: Iterable[Measurement]) -> dict[tuple[str, str], list[Measurement]]:
-    """By (name, kind), for each tensor the measurement that answers the question α."""
+    """For each (name, kind), the measurement of each tensor that answers for α."""
     families: dict[tuple[str, str, str], list[Measurement]] = defaultdict(list)
     for one in measured:
         if one.task.alpha in (None, alpha):
@@ -208,9 +227,9 @@ def _row(alpha: float, found: Sequence[Measurement], tensor: str) -> Row:
 
 
 def _together(found: Sequence[Measurement]) -> tuple[float, float]:
-    """(distortion, the same as an α) of tensors taken as one vector."""
-    unit = max(one.scale for one in found)
-    energies = [one.energy * (one.scale / unit) ** 2 for one in found]
+    """The distortion of tensors taken as one vector, and the same as an α."""
+    largest = max(one.scale for one in found)
+    energies = [one.energy * (one.scale / largest) ** 2 for one in found]
     total = math.fsum(energies)
 
     def mean(values: Iterable[float]) -> float:
@@ -220,7 +239,10 @@ def _together(found: Sequence[Measurement]) -> tuple[float, float]:
 
 
 def _bounds(found: Sequence[Measurement], size: int) -> dict[str, float] | None:
-    """Lower bounds per coordinate, each tensor at its own distortion; None when one has none."""
+    """The lower bounds per coordinate, each tensor at its own distortion.
+
+    None when one has none.
+    """
     bounds = [one.least_bits for one in found]
     if any(bound is None for bound in bounds):
         return None
