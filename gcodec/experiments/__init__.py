@@ -1,5 +1,6 @@
-"""The paper's experiments: distributed gradient descent with compressed messages, and theory beside measurement.
+"""The paper's experiments: distributed gradient descent with compressed messages.
 
-`problems` (what is minimised) and `messages` (what a worker sends) meet in `methods` (who remembers what, and step sizes); `run`
-iterates, on threads or through `gloo`; `suite` runs whole experiments, `figures` draws them.
+`problems` has what is minimised, and `messages` what a worker sends. `methods` says who remembers
+what, and how long steps are. `run` does the rounds, on threads or through `gloo`. `suite` runs
+whole experiments, and `figures` draws them. `beside_theory` measures what theory speaks of.
 """

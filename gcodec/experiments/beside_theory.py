@@ -1,7 +1,8 @@
-"""Theory beside measurement: what the methods need on Gaussian data, the hardest of its variance, at many errors.
+"""Theory beside measurement: what the methods need on Gaussian data at many errors.
 
-The trade-off of bits and error for methods with a sure bound; and for unbiased methods what counts in training, bits times the slow-down
-1 + ω.
+Gaussian data is the hardest of its variance. For methods with the guarantee alpha, this is the
+trade-off of bits and error. For unbiased methods it is what counts in training: bits times the
+slow-down 1 + ω.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +25,11 @@ OMEGAS = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 @dataclass(frozen=True)
 class Point:
-    """A measurement: what was asked (`bound` of class `guarantee`), bits per coordinate, and the distortion reached."""
+    """A measurement.
+
+    guarantee, bound: the class and the bound that were asked for.
+    rate, distortion: the bits per coordinate, and the distortion that was reached.
+    """
 
     method: str
     guarantee: str
@@ -34,7 +39,7 @@ class Point:
 
     @property
     def slowed_rate(self) -> float:
-        """(1 + ω)·rate."""
+        """(1 + ω)·rate, for a bound ω."""
         return (1 + self.bound) * self.rate
 
 

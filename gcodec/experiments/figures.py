@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _STEPS = 120
-_BLOCK = 100  # coordinates: few enough that its norm shows, too many to be searched for
+_BLOCK = 100  # the coordinates of a block: few enough that its norm shows, too many to search for
 
 
 def convergence(results: Sequence[Result]) -> "Figure":
-    """The gap against rounds and against bits sent by a worker, of all runs on one data set."""
+    """The gap against rounds, and against bits sent by a worker, for all runs on one data set."""
     fig, (left, right) = pictures.figure(2, (12, 4.8))
     styles = pictures.method_styles()
     for result in results:
@@ -38,7 +38,8 @@ def convergence(results: Sequence[Result]) -> "Figure":
             style = {**styles[coder.name], "ls": _dash(result), "zorder": 4}
         style |= {"markevery": (0.05, 0.14), "label": result.label}
         left.plot(range(len(trace.gaps)), trace.gaps, **style)
-        right.plot([bits / 1000 for bits in trace.bits[1:]], trace.gaps[1:], **style)  # no place for 0 bits
+        # The axis of bits is logarithmic, so it has no place for the 0 bits of the start.
+        right.plot([bits / 1000 for bits in trace.bits[1:]], trace.gaps[1:], **style)
     problem = results[0].problem
     start = results[0].trace.gaps[0]
     shortest = min(len(result.trace.gaps) for result in results)
@@ -56,7 +57,11 @@ def _dash(result: Result) -> str:
 
 
 def trade_off(points: Sequence[Point]) -> "Figure":
-    """Bits per coordinate against α: lower bound, sparse dithering's worst case, one spherical block, and what was measured."""
+    """Bits per coordinate against α.
+
+    It shows the lower bound, the worst case of sparse dithering, one spherical block, and what was
+    measured.
+    """
     fig, (axes,) = pictures.figure(1, (9, 5.4))
     alphas = _between(0.001, 0.95)
     axes.plot(
@@ -76,7 +81,7 @@ def trade_off(points: Sequence[Point]) -> "Figure":
 
 
 def slow_down(points: Sequence[Point]) -> "Figure":
-    """Bits per coordinate times 1 + ω: what an unbiased method costs until a model is trained, against ω."""
+    """Bits per coordinate times 1 + ω, against ω: what an unbiased method costs in training."""
     fig, (axes,) = pictures.figure(1, (9, 5.4))
     omegas = _between(0.02, 4.0)
     lower = [(1 + w) * shannon.unbiased_rate(w) for w in omegas]
@@ -113,7 +118,10 @@ def _between(low: float, high: float) -> list[float]:
 
 
 def _unbiased_baselines() -> list[tuple[str, str, list[tuple[float, float]]]]:
-    """(name, label, (ω, bits per coordinate) of each) of operators whose constants do not depend on the dimension."""
+    """Operators whose constants do not depend on the dimension.
+
+    Each has a name, a label, and for each variant ω and the bits per coordinate.
+    """
     return [
         ("eden", "EDEN, 3, 2 and 1 bits", [(known.rotation_omega(bits), bits) for bits in (3, 2, 1)]),
         ("natural-compression", "natural compression", [(known.NATURAL_OMEGA, known.NATURAL_BITS)]),

@@ -1,8 +1,9 @@
-"""Workers as real processes that talk over torch.distributed (gloo, on this machine); the extra `gcodec[gloo]`.
+"""Workers as real processes that talk over torch.distributed, with gloo on this machine.
 
-Rank 0 is the server, in the calling process; rank i + 1 is worker i. A job is broadcast as an object; in each round the server broadcasts
-x and the number of the round (−1: the job is over), and every worker sends back two numbers, the length of its message and
-the bits that it counts as, and then the bytes.
+This needs the extra `gcodec[gloo]`. Rank 0 is the server, in the calling process. Rank i + 1 is
+worker i. A job is broadcast as an object. In each round the server broadcasts x and the number of
+the round; −1 means that the job is over. Every worker sends back two numbers, the length of its
+message and the bits that it counts as, and then the bytes.
 """
 
 import multiprocessing
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 
 class Gloo:
-    """Starts the processes; ends them in `close`. Use it in a `with` statement."""
+    """The processes of the workers. `close` ends them; use it in a `with` statement.
+
+    Raises InvalidInput when torch is not installed.
+    """
 
     def __init__(self, workers: int) -> None:
         try:
@@ -74,7 +78,7 @@ def _join(rank: int, size: int, meeting: str) -> None:
     import torch.distributed as dist
 
     if sys.platform == "linux":
-        # otherwise gloo looks up the machine's name, which may not resolve
+        # Without an interface gloo looks up the machine's name, which may not resolve.
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=size)
 
@@ -103,7 +107,7 @@ def _ask(x: np.ndarray, number: int, workers: int) -> list[Message]:
 
 
 def _serve(rank: int, size: int, meeting: str) -> None:
-    """The life of a worker process: job after job, until there is none."""
+    """The life of a worker process: it does job after job, until there is none."""
     import torch
     import torch.distributed as dist
 

@@ -1,7 +1,8 @@
-"""What a worker sends: a real gcodec file, a baseline's message, or the plain float32 values; with its bits counted.
+"""What a worker sends: a real gcodec file, a baseline's message, or the plain float32 values.
 
-The bits of a gcodec message are those of its payload, the head and the chunk. The container around it (a name, a
-shape, checksums: what both ends of a connection know already) is sent but not counted, and neither is it for the others.
+The bits of a gcodec message are those of its payload, the head and the chunk. The container around
+it has a name, a shape and checksums, which both ends of a connection know already. So it is sent
+but not counted, and the other messages have nothing like it.
 """
 
 import math
@@ -24,21 +25,26 @@ from ..theory import sphere, spherical
 from ..theory.report import BASELINE, METHOD
 
 PLAIN = "uncompressed"
-# `sc` on thousands of short messages: one block as long as its search takes milliseconds, else blocks of three.
+# `sc` codes thousands of short messages. It takes one block where the search takes milliseconds,
+# and blocks of three values elsewhere.
 MOST_SEARCH_BITS = 15
 ONE_BLOCK, SHORT_BLOCKS = {"max_draws": 1 << 21}, {"max_draws": 1 << 8, "block": 3}
-MATRIX_METHODS = ("klt",)  # messages are vectors
+MATRIX_METHODS = ("klt",)  # methods for matrices: a message is a vector, so they are left out
 
 
 class Message(NamedTuple):
-    """data: what is sent. bits: what it counts as."""
+    """data: what is sent. bits: how many bits it counts as."""
 
     data: bytes
     bits: int
 
 
 class Coder(Protocol):
-    """A compressor of float32 vectors. kind: "exact", "alpha" or "omega"; random choices follow from `stamp` alone."""
+    """A compressor of float32 vectors.
+
+    kind: the class of its guarantee, "exact", "alpha" or "omega". group: METHOD or BASELINE. Random
+    choices follow from `stamp` alone.
+    """
 
     @property
     def name(self) -> str: ...
@@ -50,7 +56,7 @@ class Coder(Protocol):
     def group(self) -> str: ...
 
     def constant(self, d: int) -> float:
-        """α or ω in dimension d; 0 when exact."""
+        """α or ω in dimension d. It is 0 when exact."""
 
     def encode(self, values: np.ndarray, stamp: tuple[int, ...]) -> Message: ...
 
@@ -59,7 +65,7 @@ class Coder(Protocol):
 
 @dataclass(frozen=True)
 class Constants:
-    """The bounds that methods are asked for; the paper's choices."""
+    """The bounds that methods are asked for. The defaults are the paper's choices."""
 
     alpha: float = DEFAULT_ALPHA
     omega: float = DEFAULT_OMEGA
@@ -67,7 +73,7 @@ class Constants:
 
 @dataclass(frozen=True)
 class Plain:
-    """float32 as it is: 32 bits a coordinate."""
+    """float32 as it is, 32 bits for each coordinate."""
 
     name: str = PLAIN
     kind: str = "exact"
@@ -85,7 +91,7 @@ class Plain:
 
 @dataclass(frozen=True)
 class Method:
-    """A method of gcodec with a bound of a class that it has."""
+    """A method of gcodec, with a class of guarantee that it has and the bound of that class."""
 
     name: str
     kind: str
@@ -120,7 +126,10 @@ class Method:
 
 @dataclass(frozen=True)
 class Operator:
-    """An operator of the literature with its usual parameters. Its bits are counted by itself; what is sent is C(x)."""
+    """An operator of the literature with its usual parameters.
+
+    It counts its own bits. What is sent is C(x).
+    """
 
     name: str
     group: str = BASELINE
@@ -141,10 +150,11 @@ class Operator:
 
 
 def coders(d: int, names: Sequence[str] | None = None, constants: Constants = Constants()) -> list[Coder]:
-    """All coders for dimension d, or those with these names, and always the plain one, which comes first.
+    """All coders for dimension d, or those with these names. The plain one always comes first.
 
-    What theory gives no step size for is left out: contractive operators with α = 1 in dimension d, and operators that claim no
-    constant there; and methods for matrices, unless they are named. Raises InvalidInput for an unknown name.
+    Coders for which theory gives no step size are left out: contractive operators with α = 1 in
+    dimension d, and operators that claim no constant there. Methods for matrices are left out
+    unless they are named. Raises InvalidInput for an unknown name.
     """
     found: list[Coder] = [Plain()]
     found += [Method(entry.name, kind, constants) for entry in registry.ENTRIES for kind in entry.load().kinds]

@@ -1,7 +1,8 @@
-"""Ridge and logistic regression over several workers, with the constants of smoothness that step sizes need.
+"""Ridge and logistic regression over several workers, with the constants that step sizes need.
 
-f = (1/n)·Σ f_i over n workers, f_i(x) = (n/N)·Σ_rows loss(a·x, b) + (λ/2)‖x‖² on the rows of worker i, N rows in all. The
-data is cut into consecutive runs of rows, which leaves the workers as different as the data is.
+f = (1/n)·Σ f_i over n workers. f_i(x) = (n/N)·Σ_rows loss(a·x, b) + (λ/2)‖x‖² on the rows of worker
+i, where N is the number of all rows. The data is cut into consecutive runs of rows, so workers
+differ as much as the data does.
 """
 
 from abc import ABC, abstractmethod
@@ -18,9 +19,11 @@ MOST_NEWTON = 50
 
 
 class Problem(ABC):
-    """A strongly convex problem; `data` names it. Everything is float64.
+    """A strongly convex problem, named by `data`. All numbers are float64.
 
-    smoothness: L of f. local_smoothness: L_i of the f_i, shape (n,). convexity: μ of f. solution: x*, shape (d,).
+    smoothness, convexity: L and μ of f.
+    local_smoothness: the L_i of the f_i, shape (n,).
+    solution: x*, shape (d,).
     """
 
     curvature: float  # the largest second derivative of the loss
@@ -37,7 +40,7 @@ class Problem(ABC):
         self.weight = workers / rows
         spectrum = np.linalg.eigvalsh(features.T @ features) * (self.curvature / rows)
         least = self._least_curvature(spectrum)
-        # (largest + λ) / (least + λ) = condition, unless the data alone is better conditioned than that
+        # (largest + λ) / (least + λ) = condition, unless the data alone is better conditioned.
         self.penalty = max((spectrum[-1] - condition * least) / (condition - 1), 0.0)
         self.smoothness = float(spectrum[-1] + self.penalty)
         self.convexity = float(least + self.penalty)
@@ -63,7 +66,10 @@ class Problem(ABC):
 
     @abstractmethod
     def _least_curvature(self, spectrum: np.ndarray) -> float:
-        """μ of f without its penalty; spectrum: eigenvalues of the largest Hessian, rising."""
+        """μ of f without its penalty.
+
+        `spectrum` has the eigenvalues of the largest Hessian, rising.
+        """
 
     @abstractmethod
     def _slope(self, predicted: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -96,12 +102,18 @@ class Ridge(Problem):
 
 
 class Logistic(Problem):
-    """loss = ln(1 + exp(−b·(a·x))), b = ±1; its curvature is at most ¼ and has no positive least value."""
+    """loss = ln(1 + exp(−b·(a·x))), b = ±1.
+
+    Its curvature is at most ¼ and has no positive least value.
+    """
 
     curvature = 0.25
 
     def gap(self, x: np.ndarray) -> float:
-        """As ∫ of the gradient's difference: Σ over rows of loss(z) − loss(z*) − slope(z*)·(z − z*), and (λ/2)‖x − x*‖²."""
+        """The gap as an integral of the gradient's difference, which keeps its digits.
+
+        It is Σ over rows of loss(z) − loss(z*) − slope(z*)·(z − z*), and (λ/2)‖x − x*‖².
+        """
         total = 0.0
         for part, signs in zip(self.features, self.targets, strict=True):
             at, best = signs * (part @ x), signs * (part @ self.solution)
@@ -116,7 +128,10 @@ class Logistic(Problem):
         return -targets / (1 + np.exp(targets * predicted))
 
     def _solve(self, features: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Newton's method, to the end of float64's precision; from 0 it needs some ten rounds on data of variance 1."""
+        """Newton's method, to the precision of float64.
+
+        From 0 it needs some ten rounds on data of variance 1.
+        """
         x = np.zeros(self.dimension)
         for _ in range(MOST_NEWTON):
             chance = 1 / (1 + np.exp(targets * (features @ x)))
@@ -132,17 +147,23 @@ class Logistic(Problem):
 
 @dataclass(frozen=True)
 class Setting:
-    """What makes a problem, as plain data: `make` gives the same problem in every process."""
+    """What makes a problem, as plain data: `make` gives the same problem in every process.
 
-    kind: str  # "ridge" or "logistic"
-    data: str  # a name of DATA[kind]
+    kind: "ridge" or "logistic". data: a name of DATA[kind].
+    """
+
+    kind: str
+    data: str
     workers: int
     condition: float
     seed: int
 
 
 def make(setting: Setting) -> Problem:
-    """The problem of a setting; raises InvalidInput for unknown names, or without scikit-learn where its data is asked for."""
+    """The problem of a setting.
+
+    Raises InvalidInput for unknown names, and when it needs scikit-learn and that is not installed.
+    """
     if setting.kind not in DATA:
         raise InvalidInput(f"experiment {setting.kind!r} is unknown; known are {', '.join(DATA)}")
     if setting.data not in DATA[setting.kind]:
@@ -153,7 +174,10 @@ def make(setting: Setting) -> Problem:
 
 
 def _shipped(name: str, target: Callable[[np.ndarray], np.ndarray]) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
-    """Data that scikit-learn ships: features scaled to mean 0 and variance 1 (constant ones dropped)."""
+    """Data that scikit-learn ships, with features of mean 0 and variance 1.
+
+    Constant features are dropped.
+    """
 
     def load(seed: int) -> tuple[np.ndarray, np.ndarray]:
         try:
@@ -176,7 +200,10 @@ def _signs(positive: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray
 
 
 def _generated(seed: int, signs: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Gaussian rows whose covariance has eigenvalues falling as 1/k; targets of a random linear model with noise."""
+    """Gaussian rows, and targets of a random linear model with noise.
+
+    The eigenvalues of the rows' covariance fall as 1/k.
+    """
     rng = np.random.default_rng(seed)
     basis = np.linalg.qr(rng.standard_normal((GENERATED_DIMENSION, GENERATED_DIMENSION)))[0]
     scales = np.arange(1, GENERATED_DIMENSION + 1) ** -0.5
@@ -186,7 +213,7 @@ def _generated(seed: int, signs: bool) -> tuple[np.ndarray, np.ndarray]:
     return features, np.where(targets > 0, 1.0, -1.0) if signs else targets
 
 
-# By experiment and name, a function of the seed that gives features (N, d) and targets (N,).
+# DATA[experiment][name] is a function of the seed. It gives features (N, d) and targets (N,).
 DATA: dict[str, dict[str, Callable[[int], tuple[np.ndarray, np.ndarray]]]] = {
     "ridge": {
         "diabetes": _shipped("diabetes", _standard),

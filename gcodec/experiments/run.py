@@ -1,7 +1,8 @@
-"""One run: a problem, a coder, a scheme; round after round on some backend until the gap is small.
+"""One run of a problem, a coder and a scheme: rounds on some backend, until the gap is small.
 
-In each round the server sends x, every worker answers with a message, and the server makes a step. Only the workers' messages are
-counted: a broadcast is cheap, the many-to-one direction is the bottleneck. A run depends on its Job alone, not on the backend.
+In each round the server sends x, every worker answers with a message, and the server makes a step.
+Only the workers' messages are counted, since a broadcast is cheap and the many-to-one direction is
+the bottleneck. A run depends on its Job alone, not on the backend.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +19,8 @@ from .problems import Problem, Setting
 
 TARGET = 1e-9  # the gap at which a run is over
 
-Exchange = Callable[[np.ndarray, int], list[Message]]  # (x, number of the round) → the workers' messages, in order
+# An Exchange takes x and the number of the round, and gives the workers' messages in order.
+Exchange = Callable[[np.ndarray, int], list[Message]]
 
 
 @dataclass(frozen=True)
@@ -32,18 +34,22 @@ class Job:
 
 @dataclass(frozen=True)
 class Trace:
-    """Of rounds 0, 1, …: f(x_k) − f*, and the bits that a worker had sent by then (the mean over workers)."""
+    """What happened in the rounds k = 0, 1, ….
+
+    gaps: f(x_k) − f*.
+    bits: the bits that a worker had sent by then, as a mean over workers.
+    """
 
     gaps: tuple[float, ...]
     bits: tuple[float, ...]
 
     def bits_to(self, gap: float) -> float | None:
-        """Bits sent by a worker until the gap was this small for the first time; None if it never was."""
+        """The bits that a worker sent until the gap first was this small. None if it never was."""
         return next((sent for found, sent in zip(self.gaps, self.bits, strict=True) if found <= gap), None)
 
 
 class Backend(Protocol):
-    """Where workers live. `session` sets them up for a job."""
+    """The place where workers live. `session` sets them up for a job."""
 
     def session(self, job: Job, problem: Problem) -> AbstractContextManager[Exchange]: ...
 
@@ -66,7 +72,7 @@ class Worker:
 
     def __init__(self, problem: Problem, index: int, job: Job) -> None:
         self._problem, self._index, self._job = problem, index, job
-        self._memory = np.zeros(problem.dimension)  # the shift h_i, or EC's e_i
+        self._memory = np.zeros(problem.dimension)  # h_i, or e_i with feedback
 
     def message(self, x: np.ndarray, number: int) -> Message:
         scheme, coder = self._job.scheme, self._job.coder
@@ -74,21 +80,24 @@ class Worker:
         wanted = self._memory + scheme.step * gradient if scheme.feedback else gradient - self._memory
         message = coder.encode(wanted.astype(np.float32), (self._job.setting.seed, self._index, number))
         sent = coder.decode(message.data)
-        self._memory = wanted - sent if scheme.feedback else self._memory + scheme.shift * sent
+        self._memory = wanted - sent if scheme.feedback else self._memory + scheme.pace * sent
         return message
 
 
 def run(job: Job, problem: Problem, backend: Backend, rounds: int) -> Trace:
-    """At most so many rounds from x = 0 on; ends earlier at TARGET, or when a run diverges."""
+    """Do at most `rounds` rounds from x = 0 on.
+
+    A run ends earlier at TARGET, or when it diverges.
+    """
     scheme = job.scheme
-    x, shift, sent = np.zeros(problem.dimension), np.zeros(problem.dimension), 0.0
+    x, memory, sent = np.zeros(problem.dimension), np.zeros(problem.dimension), 0.0
     gaps, bits = [problem.gap(x)], [0.0]
     with backend.session(job, problem) as exchange:
         for number in range(rounds):
             messages = exchange(x, number)
             mean = sum(job.coder.decode(message.data).astype(np.float64) for message in messages) / len(messages)
-            x = x - mean if scheme.feedback else x - scheme.step * (shift + mean)
-            shift = shift + scheme.shift * mean
+            x = x - mean if scheme.feedback else x - scheme.step * (memory + mean)
+            memory = memory + scheme.pace * mean
             sent += sum(message.bits for message in messages) / len(messages)
             gaps.append(problem.gap(x))
             bits.append(sent)

@@ -1,4 +1,4 @@
-"""Whole experiments: every coder on every data set of a kind, the traces as tables and files."""
+"""Whole experiments: every coder on every data set of a kind, as tables and files."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ GOALS = (1e-6, 1e-8)
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run. data, methods: names, or None for all."""
+    """What to run. `data` and `methods` are names, or None for all."""
 
     kind: str
     data: Sequence[str] | None = None
@@ -32,7 +32,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """A run that was done."""
+    """A run that is over."""
 
     problem: Problem
     job: Job
@@ -40,15 +40,19 @@ class Result:
 
     @property
     def label(self) -> str:
-        """Method and scheme."""
+        """The method and the scheme, as text."""
         coder, scheme = self.job.coder, self.job.scheme
         return f"{coder.name} ({scheme.name})" if coder.name != PLAIN else PLAIN
 
 
 @dataclass(frozen=True)
 class Line:
-    """A run in a table. constant: α or ω. step: γ. rate: mean bits per coordinate of a message. bits_1e_6, bits_1e_8: sent by a
-    worker until the gap was as small, None if it never was. fewer: how many times fewer than uncompressed at 1e-6. gap: at the end."""
+    """A run as a line of a table.
+
+    constant: α or ω. step: γ. rate: the mean bits per coordinate of a message. bits_1e_6,
+    bits_1e_8: the bits that a worker sent until the gap was as small. None if it never was. fewer:
+    how many times fewer bits than uncompressed it took to 1e-6. gap: the gap at the end.
+    """
 
     data: str
     dimension: int
@@ -66,7 +70,10 @@ class Line:
 
 
 def plan_runs(plan: Plan) -> list[tuple[Problem, Job]]:
-    """All runs of a plan, in order; raises InvalidInput for unknown names and numbers out of range."""
+    """All runs of a plan, in order.
+
+    Raises InvalidInput for unknown names and numbers out of range.
+    """
     if plan.kind not in DATA:
         raise InvalidInput(f"experiment {plan.kind!r} is unknown; known are {', '.join(DATA)}")
     if plan.rounds < 1:
@@ -82,7 +89,7 @@ def execute(
     backend: Backend,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Result]:
-    """Do the runs of a plan; progress is told how many of how many are done."""
+    """Do the runs of a plan. `progress` gets how many runs are done, and how many there are."""
     results: list[Result] = []
     for problem, job in todo:
         progress(len(results), len(todo))
@@ -99,7 +106,7 @@ def lines(results: Iterable[Result]) -> list[Line]:
 
 
 def table_csv(rows: Sequence[Any]) -> str:
-    """Dataclasses of one kind as CSV; None is empty."""
+    """Dataclasses of one kind as CSV. A None becomes an empty field."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([field.name for field in fields(rows[0])])
@@ -108,8 +115,11 @@ def table_csv(rows: Sequence[Any]) -> str:
 
 
 def table_markdown(experiments: Mapping[str, Sequence[Line]]) -> str:
-    """A row for each method and scheme, a column for each data set: kbit (1000 bits) to the first goal, and how many times fewer
-    than uncompressed."""
+    """A table with a row for each method and scheme, and a column for each data set.
+
+    A cell has the kbit (1000 bits) to the first goal, and how many times fewer that is than
+    uncompressed.
+    """
     columns = list(
         dict.fromkeys((kind, line.data, line.dimension) for kind, own in experiments.items() for line in own)
     )
@@ -129,7 +139,7 @@ def _cell(line: Line | None) -> str:
 
 
 def curves_csv(results: Iterable[Result]) -> str:
-    """Every round of every run."""
+    """Every round of every run as CSV."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(("data", "method", "guarantee", "scheme", "round", "bits_per_worker", "gap"))
