@@ -1,1 +1,4 @@
-"""The container, format version 1 (spec/format.md): `layout` has the records, `writer` and `reader` move them."""
+"""The container, format version 1 (spec/format.md).
+
+`layout` packs and unpacks, `writer` and `reader` do the rest.
+"""

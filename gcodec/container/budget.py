@@ -1,4 +1,4 @@
-"""What the bytes of a file pay for: how much memory and time a reader lets it ask for (spec/format.md §7)."""
+"""What the bytes of a file pay for: the memory and time that it may ask for (spec/format.md §7)."""
 
 import os
 from dataclasses import dataclass
@@ -7,20 +7,24 @@ from typing import BinaryIO
 from ..errors import LimitExceeded
 from .layout import TensorHeader
 
-FREE_BYTES, BYTES_PER_BYTE = 1 << 26, 1 << 15  # decoded bytes that any file may have, and those per byte of it
-FREE_WORK, WORK_PER_BYTE = 1 << 30, 1 << 17  # the same of work, about nanoseconds
-FREE_LENGTH = 1 << 16  # bytes of a file that the free work is for
-WORK_PER_CHUNK = 1 << 17  # beside its values'; a head counts as a chunk
-WORK_PER_DECODED_BYTE = 2  # for memory that is used for the first time
-WORK_PER_ACCEPTED = 1 << 7  # per decoded byte of an explicit limit
+# Work is counted in units of about a nanosecond.
+FREE_BYTES, BYTES_PER_BYTE = 1 << 26, 1 << 15  # decoded bytes for any file, and more for each of its bytes
+FREE_WORK, WORK_PER_BYTE = 1 << 30, 1 << 17  # work for any file, and more for each byte beyond FREE_LENGTH
+FREE_LENGTH = 1 << 16
+WORK_PER_CHUNK = 1 << 17  # the work of a chunk or a head, without that of its values
+WORK_PER_DECODED_BYTE = 2  # the work of memory that is used for the first time
+WORK_PER_ACCEPTED = 1 << 7  # work for each decoded byte of an explicit limit
 
 
 @dataclass
 class Budget:
-    """What the records of a file that are decoded together ask for, and what pays for it.
+    """What the records that are decoded together ask for, and what pays for it.
 
-    limit: the decoded bytes that the user accepts; None: what the file's bytes pay for. length: of the file; None where
-    only time can tell: then the bytes of bodies that were `received` pay.
+    limit: the decoded bytes that the user accepts. None stands for what the file's bytes pay for.
+    length: the bytes of the file. None means that it is not known, as for a stream. Then the bytes
+    of
+        bodies that were `received` pay.
+    decoded, work: what the records asked for so far.
     """
 
     limit: int | None = None
@@ -31,7 +35,7 @@ class Budget:
 
     @classmethod
     def of(cls, file: BinaryIO, limit: int | None) -> "Budget":
-        """For the container that begins where the file is now."""
+        """The budget of the container that begins at the file's position."""
         if not file.seekable():
             return cls(limit)
         at = file.tell()
@@ -40,23 +44,26 @@ class Budget:
         return cls(limit, length)
 
     def add(self, header: TensorHeader, work: int) -> None:
-        """Count what a record asks for; work: that of its compressor."""
+        """Count what a record asks for. `work` is that of its compressor."""
         nbytes = header.spec.size * header.spec.dtype.itemsize
         self.decoded += nbytes
         self.work += work + WORK_PER_DECODED_BYTE * nbytes + WORK_PER_CHUNK * (1 + len(header.chunks))
 
     def receive(self, nbytes: int) -> None:
-        """Count bytes of a body that are there."""
+        """Count bytes of a body that arrived."""
         self.received += nbytes
 
     def spend(self, name: str, work: int, nbytes: int = 0) -> None:
-        """Count work and memory that a record takes beside its decoding, such as a file format's; raises LimitExceeded."""
+        """Count what a record takes besides its decoding, such as the work of a file format.
+
+        Raises LimitExceeded.
+        """
         self.work += work
         self.decoded += nbytes
         self.check(name)
 
     def check(self, name: str) -> None:
-        """Raise LimitExceeded, naming the last record, when too much was asked for."""
+        """Raise LimitExceeded, with the name of the last record, when too much was asked for."""
         if self.exceeded:
             raise LimitExceeded(
                 f"record {name!r} brings the total to {self.decoded:,} decoded bytes and about {self.work / 1e9:.1f} s "
@@ -70,7 +77,7 @@ class Budget:
 
     @property
     def needed(self) -> int:
-        """The least explicit limit that accepts this."""
+        """The least explicit limit that accepts what was asked for."""
         return max(self.decoded, -(-self.work // WORK_PER_ACCEPTED) if self.work > FREE_WORK else 0)
 
     @property

@@ -1,11 +1,14 @@
-"""What a record says of itself, as plain data for `info`, `encode` and `verify`."""
+"""What a record says about itself, as plain data for `info`, `encode` and `verify`."""
 
 from ..compressors import registry
 from .layout import TensorHeader
 
 
 def describe(header: TensorHeader) -> dict:
-    """Name, dtype, shape, method, guarantee, certificate and sizes; `rate` is 8·bytes per coordinate, all counted."""
+    """Name, dtype, shape, method, guarantee, certificate and sizes of a record.
+
+    `rate` is the bits of all its bytes per value.
+    """
     size = header.spec.size
     length = record_bytes(header)
     return {
@@ -23,7 +26,7 @@ def describe(header: TensorHeader) -> dict:
 
 
 def method_name(header: TensorHeader) -> str:
-    """The compressor's name, or its number when this version does not know it."""
+    """The compressor's name, or `#` and its id when this version does not know it."""
     names = {entry.id: entry.name for entry in registry.ENTRIES}
     return names.get(header.compressor, f"#{header.compressor}")
 

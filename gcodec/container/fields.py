@@ -6,7 +6,7 @@ from ..errors import Corrupt
 
 try:
     from isal.isal_zlib import crc32  # several times as fast
-except ImportError:  # there are processors that it is not made for
+except ImportError:  # isal is not made for all processors
     from zlib import crc32
 
 __all__ = ["Cursor", "crc32", "pack_text", "pack_varint"]
@@ -28,7 +28,10 @@ def pack_text(text: str) -> bytes:
 
 
 class Cursor:
-    """Takes fields off the front of `data`; whatever cannot be a field raises Corrupt, naming `what`."""
+    """Takes fields off the front of `data`.
+
+    What cannot be a field raises Corrupt, which names `what`.
+    """
 
     def __init__(self, data: bytes, what: str) -> None:
         self._data = data
@@ -70,6 +73,6 @@ class Cursor:
             raise Corrupt(f"{self._what}: a text is not valid UTF-8") from None
 
     def end(self) -> None:
-        """Nothing may be left."""
+        """Raise Corrupt when bytes are left."""
         if self._at != len(self._data):
             raise Corrupt(f"{self._what}: {len(self._data) - self._at} bytes left over")

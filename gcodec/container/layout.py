@@ -1,4 +1,4 @@
-"""The structures of the format as dataclasses with pack and unpack, in the order of spec/format.md."""
+"""The structures of spec/format.md as dataclasses with pack and unpack, in its order."""
 
 import json
 import math
@@ -21,9 +21,9 @@ MAJOR, MINOR = 1, 0
 KINDS = ("exact", "alpha", "omega")
 MAX_HEADER = 1 << 24
 MAX_JSON = 1 << 23
-MAX_JSON_PARTS = 1 << 19  # bytes of JSON that are one of [ { , : as each value has one, and takes memory
+MAX_JSON_PARTS = 1 << 19  # the most bytes that are one of [ { , : since each value has one
 MAX_CHUNKS = 1 << 19
-LEAST_RECORD = 34  # bytes: an empty tensor without a name
+LEAST_RECORD = 34  # the bytes of the shortest record: an empty tensor without a name
 MAX_HEAD = 1 << 26
 MAX_CODED_CHUNK = 1 << 25
 MAX_SIZE = 1 << 48
@@ -32,7 +32,7 @@ MAX_TEXT = (1 << 16) - 1
 
 
 def checked(data: bytes, crc: int, what: str, before: bytes = b"") -> bytes:
-    """The data, or ChecksumMismatch. before: bytes that the crc is of as well."""
+    """The data. Raises ChecksumMismatch unless `crc` is that of `before` and `data` together."""
     if crc32(data, crc32(before)) != crc:
         raise ChecksumMismatch(f"{what}: the checksum does not agree; the bytes were damaged")
     return data
@@ -40,7 +40,7 @@ def checked(data: bytes, crc: int, what: str, before: bytes = b"") -> bytes:
 
 @dataclass(frozen=True)
 class FileHeader:
-    """§2."""
+    """The file header (spec/format.md §2)."""
 
     major: int = MAJOR
     minor: int = MINOR
@@ -67,7 +67,7 @@ class FileHeader:
 
 @dataclass(frozen=True)
 class Frame:
-    """§3: what stands before a block's header."""
+    """The frame of a block: what stands before its header (spec/format.md §3)."""
 
     type: bytes
     header_length: int
@@ -98,7 +98,7 @@ def pack_json(value: dict) -> bytes:
 
 
 def unpack_json(data: bytes, what: str) -> dict:
-    """A JSON object; empty bytes are an empty one."""
+    """A JSON object. No bytes stand for an empty one. Raises Corrupt, which names `what`."""
     if not data:
         return {}
     if len(data) > MAX_JSON or sum(map(data.count, b"[{,:")) > MAX_JSON_PARTS:
@@ -113,12 +113,12 @@ def unpack_json(data: bytes, what: str) -> dict:
 
 
 def _is_number(value: object) -> bool:
-    """A JSON number that a float64 can hold."""
+    """Whether a value is a JSON number that a float64 can hold."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def unpack_meta(data: bytes) -> dict:
-    """The header of META, with the types that §3.1 gives to its keys."""
+    """The header of META. Raises Corrupt unless its keys have the types of spec/format.md §3.1."""
     meta = unpack_json(data, "META")
     names, total, scope = meta.get("names", []), meta.get("bytes", 0), meta.get("scope", {"alpha": 0, "norm2": {}})
     right = isinstance(names, list) and all(isinstance(name, str) for name in names)
@@ -135,7 +135,7 @@ def unpack_meta(data: bytes) -> dict:
     return meta
 
 
-@dataclass(frozen=True, slots=True)  # a header may have very many
+@dataclass(frozen=True, slots=True)  # slots save memory, as a header may have very many chunks
 class Chunk:
     """One line of the chunk table."""
 
@@ -146,7 +146,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class TensorHeader:
-    """§3.2."""
+    """The header of a record (spec/format.md §3.2)."""
 
     name: str
     spec: TensorSpec
@@ -225,7 +225,7 @@ class TensorHeader:
 
 @dataclass(frozen=True)
 class Index:
-    """§3.3: names and offsets of the records, in file order."""
+    """The index: names and offsets of the records, in file order (spec/format.md §3.3)."""
 
     entries: tuple[tuple[str, int], ...]
 
@@ -238,7 +238,7 @@ class Index:
 
     @classmethod
     def unpack(cls, data: bytes, end: int) -> "Index":
-        """end: where the last record ends at the latest."""
+        """The index in these bytes, for records that end at `end` at the latest. Raises Corrupt."""
         cursor = Cursor(data, "index")
         entries: list[tuple[str, int]] = []
         offset = 0
@@ -256,7 +256,7 @@ class Index:
 
 @dataclass(frozen=True)
 class Footer:
-    """§6."""
+    """The footer (spec/format.md §6)."""
 
     index_offset: int
     SIZE: ClassVar[int] = 16

@@ -1,4 +1,7 @@
-"""Read a container: `Stream` goes through any binary file object without seeking, `RandomAccess` starts at the footer."""
+"""Reads a container.
+
+`Stream` goes through any binary file object without seeking. `RandomAccess` starts at the footer.
+"""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -10,11 +13,14 @@ from .layout import MAGIC, FileHeader, Footer, Frame, Index, TensorHeader, check
 
 Fetch = Callable[[int, int], bytes]  # (offset in the body, length) → bytes
 _PIECE = 1 << 20
-_SPOOL = 1 << 26  # bytes of a record kept in memory before they go to a temporary file
+_SPOOL = 1 << 26  # the bytes of a record that are kept in memory; a longer one goes to a temporary file
 
 
 class Record:
-    """A tensor's header and access to its body. A record from a stream gives its chunks once, in order."""
+    """A tensor's header, and access to its body.
+
+    A record of a stream gives its chunks once, in order.
+    """
 
     def __init__(self, header: TensorHeader, fetch: Fetch) -> None:
         self.header = header
@@ -31,25 +37,25 @@ class Record:
         return self._head
 
     def chunk(self, i: int) -> bytes:
-        """The coded bytes of chunk i."""
+        """The coded bytes of chunk i. Raises ChecksumMismatch or Truncated."""
         entry = self.header.chunks[i]
         data = self._fetch(self._offsets[i], entry.length)
         return checked(data, entry.crc, f"record {self.header.name!r}: chunk {i}")
 
 
 class Stream:
-    """The records of a container, one after the other; `meta` is known once the first record is."""
+    """The records of a container, one after the other. `meta` is known once the first record is."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._at = 0
         self.meta: dict = {}
-        self.names: list[str] = []  # of the records that were read whole
+        self.names: list[str] = []  # the names of the records that were read whole
         self.version = FileHeader.unpack(self._read_header())
 
     @property
     def position(self) -> int:
-        """Bytes read so far; after the last record, the length of the container."""
+        """The bytes that were read so far. After the last record it is the container's length."""
         return self._at
 
     def __iter__(self) -> Iterator[Record]:
@@ -108,9 +114,10 @@ class Stream:
 
 
 def whole(records: Iterable[Record]) -> Iterator[Record]:
-    """The records of a stream, each only once all of its bytes are here (in memory, or in a temporary file if many).
+    """The records of a stream, each given once all of its bytes are here.
 
-    Head and chunks of such a record can be read again, until the next record is asked for.
+    The bytes are in memory, or in a temporary file if they are many. Head and chunks of such a
+    record can be read again, until the next record is asked for.
     """
     for record in records:
         with SpooledTemporaryFile(_SPOOL) as spool:
@@ -129,7 +136,10 @@ def _fetch_from(file: IO[bytes]) -> Fetch:
 
 
 class RandomAccess:
-    """The records of a container in a seekable file, each read on its own; `offsets` maps names to positions."""
+    """The records of a container in a seekable file, each read on its own.
+
+    `offsets` maps names to positions. Blocks between the records are not seen (spec/format.md §3).
+    """
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
@@ -152,7 +162,10 @@ class RandomAccess:
         self._ends = dict(zip(self.offsets, [*(offset for _, offset in entries[1:]), index_offset], strict=False))
 
     def record(self, name: str) -> Record:
-        """The record with this name (KeyError if there is none)."""
+        """The record with this name.
+
+        Raises KeyError if there is none, and Corrupt when the index or the record is wrong.
+        """
         offset = self.offsets[name]
         frame, header = self._block(offset)
         body = offset + Frame.SIZE + len(header) + 4
@@ -164,7 +177,7 @@ class RandomAccess:
         return Record(parsed, lambda at, length: self.read_at(body + at, length))
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """`length` bytes from `offset` on; raises Truncated when they are not there."""
+        """`length` bytes from `offset` on. Raises Truncated when they are not there."""
         with self._lock:
             self._file.seek(offset)
             data = _read_up_to(self._file, length)
@@ -187,7 +200,7 @@ class RandomAccess:
         return _read_block(read)
 
     def _read_meta(self) -> dict:
-        """META is the first block, if there is one."""
+        """META, which is the first block if there is one."""
         frame, header = self._block(FileHeader.SIZE)
         return unpack_meta(header) if frame.type == b"META" else {}
 
@@ -200,7 +213,10 @@ def _tensor_header(frame: Frame, header: bytes) -> TensorHeader:
 
 
 def _read_block(read: Callable[[int], bytes]) -> tuple[Frame, bytes]:
-    """Frame and header of a block; refuses a required block of unknown type."""
+    """Frame and header of a block.
+
+    Raises UnsupportedFeature for an unknown type that is required.
+    """
     data = read(Frame.SIZE)
     frame = Frame.unpack(data)
     header = read(frame.header_length)
@@ -213,7 +229,10 @@ def _read_block(read: Callable[[int], bytes]) -> tuple[Frame, bytes]:
 
 
 def _complete_header(data: bytes) -> bytes:
-    """16 bytes, or the right error: a short file is truncated only if it starts like one of ours."""
+    """The 16 bytes of a file header.
+
+    Raises Truncated for fewer that begin like one, else NotGcodec.
+    """
     if len(data) == FileHeader.SIZE:
         return data
     if data[: len(MAGIC)] == MAGIC[: len(data)]:
@@ -223,7 +242,7 @@ def _complete_header(data: bytes) -> bytes:
 
 
 def _read_up_to(file: BinaryIO, n: int) -> bytes:
-    """n bytes, fewer only at the end of the file; grows with what really comes."""
+    """n bytes, or fewer at the end of the file. It takes memory only for the bytes that come."""
     data = file.read(min(n, _PIECE))
     if len(data) == n or not data:
         return data

@@ -1,23 +1,23 @@
-"""JSON as RFC 8259 has it: no key twice, no NaN or Infinity, which Python's parser would let through.
+"""JSON as in RFC 8259: without a key twice, NaN and Infinity, which Python's parser lets through.
 
-What Python refuses only in some settings, deep nesting and long integers, is refused always.
+Python refuses deep nesting and long integers only in some settings. Here they are refused always.
 """
 
 import json
 from typing import Any, NoReturn
 
 DEEPEST = 64
-LONGEST = 300  # characters of an integer
+LONGEST = 300  # the most characters of an integer
 
 
 def loads(data: bytes) -> Any:
-    """The value of UTF-8 text; raises ValueError (or RecursionError) for anything else."""
+    """The value of UTF-8 text. Raises ValueError, or RecursionError, for anything else."""
     text = data.decode()
     value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer)
     if _depth(value) > DEEPEST:
         raise ValueError(f"nested deeper than {DEEPEST}")
     if "\\u" in text:
-        json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair is no text: a UnicodeEncodeError
+        json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair raises UnicodeEncodeError
     return value
 
 
