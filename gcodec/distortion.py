@@ -1,4 +1,4 @@
-"""Norms and errors of tensors: what bounds are measured by."""
+"""Norms and errors of tensors, by which bounds are measured."""
 
 import math
 from dataclasses import dataclass
@@ -14,16 +14,20 @@ from .source import Source, spans
 
 @dataclass(frozen=True)
 class Scan:
-    """‖x / scale‖² of a tensor in float64 (scale: a power of two, 1 unless squares would over- or underflow)."""
+    """The squared norm of a tensor: ‖x‖² = scale²·norm2, in float64.
+
+    scale: a power of two. It is 1 unless squares would over- or underflow.
+    """
 
     norm2: float
     scale: float
 
 
 def scan_source(name: str, source: Source, nonfinite: str) -> Scan | None:
-    """One pass: the squared norm, or None when there are NaN or infinities and `nonfinite` is "lossless".
+    """The squared norm of a tensor, found in one pass.
 
-    Raises NonFinite, with their number and the first one's place, when it is "refuse".
+    It is None when there are NaN or infinities and `nonfinite` is "lossless". When `nonfinite` is
+    "refuse", NonFinite is raised with their number and the place of the first one.
     """
     count, first, largest, squares = 0, -1, 0.0, []
     for start, stop in spans(source.size, CHUNK):
@@ -39,7 +43,7 @@ def scan_source(name: str, source: Source, nonfinite: str) -> Scan | None:
         )
     if count:
         return None
-    if largest == 0 or 1e-140 < largest < 1e140:  # then no square over- or underflows
+    if largest == 0 or 1e-140 < largest < 1e140:  # in this range no square over- or underflows
         return Scan(math.fsum(squares), 1.0)
     scale = math.ldexp(1.0, max(math.frexp(largest)[1] - 1, -1022))
     parts = (squared_norm(source.read(start, stop), scale) for start, stop in spans(source.size, CHUNK))
@@ -47,7 +51,7 @@ def scan_source(name: str, source: Source, nonfinite: str) -> Scan | None:
 
 
 def squared_norm(values: np.ndarray, scale: float) -> float:
-    """‖values / scale‖² in float64 (infinite when it overflows)."""
+    """‖values / scale‖² in float64. It is infinite when it overflows."""
     with np.errstate(over="ignore"):
         wide = values.astype(np.float64)
         if scale != 1.0:
@@ -56,7 +60,7 @@ def squared_norm(values: np.ndarray, scale: float) -> float:
 
 
 def squared_error(values: np.ndarray, decoded: np.ndarray, scale: float) -> float:
-    """‖(decoded − values) / scale‖² in float64; infinite or NaN when `decoded` is."""
+    """‖(decoded − values) / scale‖² in float64. It is infinite or NaN when `decoded` is."""
     if scale == 1.0:
         return norms.squared_distance(dtypes.widen(decoded), dtypes.widen(values))
     with np.errstate(over="ignore", invalid="ignore"):

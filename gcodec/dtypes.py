@@ -1,8 +1,9 @@
-"""Dtypes of the format: their codes, and the way between a tensor's own dtype and the floats that are quantised.
+"""Dtypes of the format: their codes, and how a tensor's own dtype becomes the work dtype and back.
 
-Compressors work on `float64` for float64 tensors and on `float32` for every other floating dtype (`work_dtype`).
-`narrow` rounds decoded work values to the tensor's dtype: to nearest, ties to even, values beyond the largest
-finite number become that number. It is the last step of decoding and part of the format (spec/arithmetic.md).
+Compressors work on `float64` for float64 tensors and on `float32` for every other floating dtype
+(`work_dtype`). `narrow` rounds decoded work values to the tensor's dtype, to nearest with ties to
+even. A value beyond the largest finite number becomes that number. This is the last step of
+decoding and part of the format (spec/arithmetic.md).
 """
 
 import ml_dtypes
@@ -35,7 +36,10 @@ FLOATS = frozenset(_DTYPES[code] for code in range(1, 7))
 
 
 def code_of(dtype: np.dtype) -> int:
-    """The format's code of a dtype of any byte order; raises InvalidInput when the format has none."""
+    """The format's code of a dtype of any byte order.
+
+    Raises InvalidInput when the format has none.
+    """
     try:
         return _CODES[np.dtype(dtype).newbyteorder("=")]
     except KeyError:
@@ -43,7 +47,7 @@ def code_of(dtype: np.dtype) -> int:
 
 
 def dtype_of(code: int) -> np.dtype:
-    """The dtype of a code (native byte order); raises UnsupportedFeature when it is unknown."""
+    """The dtype of a code, in native byte order. Raises UnsupportedFeature when it is unknown."""
     try:
         return _DTYPES[code]
     except KeyError:
@@ -51,7 +55,10 @@ def dtype_of(code: int) -> np.dtype:
 
 
 def by_name(name: str) -> np.dtype:
-    """A dtype by its name; `f16`, `bf16`, `f32`, `f64`, `f8_e4m3` and `f8_e5m2` are short for the floats."""
+    """A dtype by its name. Raises InvalidInput when it is unknown.
+
+    `f16`, `bf16`, `f32`, `f64`, `f8_e4m3` and `f8_e5m2` are short names of the floats.
+    """
     short = dict(f16=1, bf16=2, f32=3, f64=4, f8_e4m3=5, f8_e5m2=6)
     for code, known in _NAMES.items():
         if name == known or short.get(name) == code:
@@ -60,7 +67,10 @@ def by_name(name: str) -> np.dtype:
 
 
 def is_float(dtype: np.dtype) -> bool:
-    """Whether tensors of this dtype can be coded with a bound (all other dtypes are stored exactly)."""
+    """Whether tensors of this dtype can be coded with a bound.
+
+    All other dtypes are stored exactly.
+    """
     return dtype in FLOATS
 
 
@@ -70,12 +80,15 @@ def work_dtype(dtype: np.dtype) -> np.dtype:
 
 
 def widen(values: np.ndarray) -> np.ndarray:
-    """The same numbers in the work dtype; exact."""
+    """The same numbers in the work dtype, exactly."""
     return values.astype(work_dtype(values.dtype), copy=False)
 
 
 def narrow(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Work values rounded to `dtype`, to nearest with ties to even, saturating at its largest finite number."""
+    """Work values rounded to `dtype`, to nearest with ties to even.
+
+    A value beyond the largest finite number of `dtype` becomes that number, with its sign.
+    """
     if values.dtype == dtype:
         return values
     if dtype == np.float16 and values.dtype == np.float32:

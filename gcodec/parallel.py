@@ -1,4 +1,7 @@
-"""Ordered work on a pool of threads. Kernels run without the interpreter lock, so threads use all cores."""
+"""Ordered work on a pool of threads.
+
+Kernels run without the interpreter lock, so it uses all cores.
+"""
 
 import os
 from collections import deque
@@ -13,7 +16,12 @@ Result = TypeVar("Result")
 
 
 def thread_count(asked: int | None) -> int:
-    """The number asked for, or one a core that this process may use. Raises InvalidInput for less than one."""
+    """The number that was asked for.
+
+    None stands for one thread for each core that the process may use.
+
+    Raises InvalidInput for less than one.
+    """
     if asked is not None:
         if not isinstance(asked, int) or asked < 1:
             raise InvalidInput(f"the number of threads must be a whole number, at least 1, not {asked!r}")
@@ -27,10 +35,11 @@ def ordered(
     threads: int,
     discard: Callable[[Result], object] = lambda result: None,
 ) -> Iterator[Result]:
-    """The results in the order of the items; at most `threads` + 1 are held at a time, so memory stays bounded.
+    """The results of `function`, in the order of the items.
 
-    When `items` raises, the results of the items before come first. `discard` gets the results that nobody took,
-    when the caller stops early or a function raises.
+    At most `threads` + 1 results are held at a time, so memory stays bounded. When `items` raises,
+    the results of the items before come first. `discard` gets the results that nobody took, when
+    the caller stops early or a function raises.
     """
     if threads == 1:
         yield from map(function, items)
@@ -54,7 +63,7 @@ def ordered(
         if failure is not None:
             raise failure
     except KeyboardInterrupt:
-        waiting.clear()  # whoever interrupts does not want to wait for them
+        waiting.clear()  # nobody wants to wait for them after an interrupt
         raise
     finally:
         for future in waiting:

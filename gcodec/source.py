@@ -6,10 +6,11 @@ import numpy as np
 
 
 class Source(Protocol):
-    """What compressors read: the dtype (native byte order), the shape, and `read(start, stop)`.
+    """What compressors read: the dtype (in native byte order), the shape, and `read(start, stop)`.
 
-    `read` gives the values with flat C-order indices start…stop-1 as a 1-D array. It may be called any number of
-    times, in any order and from several threads; the array may be a view of the caller's data and is never written to.
+    `read` gives the values with flat C-order indices start…stop-1 as a 1-D array. It may be called
+    any number of times, in any order and from several threads. The array may be a view of the
+    caller's data, and is never written to.
     """
 
     @property
@@ -42,5 +43,5 @@ class ArraySource:
 
 
 def spans(size: int, chunk: int) -> list[tuple[int, int]]:
-    """(start, stop) of every chunk."""
+    """The span (start, stop) of every chunk, for a tensor of `size` values in chunks of `chunk`."""
     return [(start, min(start + chunk, size)) for start in range(0, size, chunk)]

@@ -1,7 +1,7 @@
-"""`lossless`: byte planes, each compressed with zstd where that helps. Bit for bit for every dtype.
+"""`lossless`: byte planes, each compressed with zstd where that helps. It is exact for every dtype.
 
-Of a float, the sign is first moved from the highest bit to the lowest, so that one plane holds whole exponents: the
-only part of a gradient that has structure.
+The sign of a float is first moved from the highest bit to the lowest, so that one plane has whole
+exponents. They are the only part of a gradient that has structure.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MAX_WINDOW, MAX_BLOCK = 1 << 27, 1 << 17
 
 @dataclass(frozen=True)
 class Lossless(Compressor):
-    """Guarantee `exact` for every dtype, NaN payloads and signed zeros included."""
+    """The guarantee `exact` for every dtype, NaN payloads and signed zeros included."""
 
     kinds = ("exact",)
 
@@ -39,7 +39,10 @@ class Lossless(Compressor):
 
 
 def _word(dtype: np.dtype) -> tuple[np.dtype, bool]:
-    """The unsigned integer of a number's bits (of a complex number's parts), and whether its top bit is a sign."""
+    """The unsigned integer for the bits of a number, and whether its top bit is a sign.
+
+    Each of the two parts of a complex number has such an integer.
+    """
     width = dtype.itemsize // (2 if dtype.kind == "c" else 1)
     return np.dtype(f"<u{width}"), dtypes.is_float(dtype) or dtype.kind == "c"
 
@@ -85,14 +88,19 @@ def _unpack(data: bytes, count: int, dtype: np.dtype) -> np.ndarray:
 
 
 def _decompress(frame: bytes, length: int) -> bytes:
-    """One zstd frame that says it holds `length` bytes, and does."""
+    """The content of one zstd frame.
+
+    Raises Corrupt unless it follows spec/compressors/01-lossless.md.
+
+    length: the bytes that the content must have.
+    """
     try:
         frame_header = zstandard.get_frame_parameters(frame)
         if frame_header.content_size != length:
             raise Corrupt("lossless: a byte plane has the wrong length")
         if frame_header.has_checksum:
             raise Corrupt("lossless: a byte plane has a checksum of its own")
-        if frame_header.window_size > MAX_WINDOW:  # zstd itself only asks when it needs the window
+        if frame_header.window_size > MAX_WINDOW:  # zstd itself checks this only when it needs the window
             raise Corrupt("lossless: a byte plane has too large a window")
         _check_blocks(frame, zstandard.frame_header_size(frame), min(frame_header.window_size, MAX_BLOCK))
         return zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompress(frame, allow_extra_data=False)
@@ -101,7 +109,10 @@ def _decompress(frame: bytes, length: int) -> bytes:
 
 
 def _check_blocks(frame: bytes, at: int, most: int) -> None:
-    """Refuse blocks of more than `most` bytes, the first of them at `at`: zstd itself asks compressed ones alone."""
+    """Raise Corrupt for a block of more than `most` bytes. The first block is at `at`.
+
+    zstd itself checks only compressed blocks.
+    """
     last = 0
     while not last:
         header = int.from_bytes(frame[at : at + 3], "little")

@@ -1,1 +1,4 @@
-"""numba kernels: arrays and numbers in and out, no classes, no I/O, no raise; they return a status."""
+"""Kernels compiled by numba. They take and give arrays and numbers, and return a status.
+
+They have no classes, do no input or output, and raise nothing.
+"""

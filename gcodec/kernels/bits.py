@@ -1,7 +1,7 @@
 """Bit strings in byte arrays, most significant bit first: bit `at` is bit 7 − at%8 of byte at//8.
 
-Writers set bits in an array of zeros that the caller made large enough, and return the position after what they wrote.
-Readers see zeros beyond the end of the data. All numbers are int64.
+Writers set bits in an array of zeros that the caller made large enough. They return the position
+after what they wrote. Readers see zeros beyond the end of the data. All numbers are int64.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from ._jit import njit
 
 @njit
 def put_bits(out, at, value, width):
-    """Write the low `width` (0…62) bits of value ≥ 0."""
+    """Write the `width` (0…62) low bits of value ≥ 0."""
     while width > 0:
         room = 8 - (at & 7)
         take = min(room, width)
@@ -44,7 +44,10 @@ def get_bit(data, at):
 
 @njit
 def put_rice(out, at, value, low):
-    """Rice code of value ≥ 0: value >> low in unary (zeros, then a one), then the `low` (0…62) low bits."""
+    """Write the Rice code of value ≥ 0: value >> low as zeros and a one, then the `low` low bits.
+
+    low: 0…62.
+    """
     at += value >> low
     out[at >> 3] |= np.uint8(0x80 >> (at & 7))
     return put_bits(out, at + 1, value & ((1 << low) - 1), low)
@@ -52,9 +55,12 @@ def put_rice(out, at, value, low):
 
 @njit
 def get_rice(data, at, low, most):
-    """(value, position after it); (-1, at) when the code reaches beyond the data or the value exceeds `most` < 2⁶²."""
+    """The value of a Rice code, and the position after it.
+
+    It is (-1, at) when the code reaches beyond the data or the value exceeds `most` < 2⁶².
+    """
     end = 8 * data.size
-    last = at + (most >> low)  # the furthest place of the one
+    last = at + (most >> low)  # the furthest place that the one may have
     one = at
     while one < end and one <= last and get_bit(data, one) == 0:
         one += 1

@@ -1,9 +1,14 @@
-"""Normal random numbers from integers by + − × ÷ √ alone, part of the format (spec/arithmetic.md, "Normals").
+"""Normal random numbers from integers, by + − × ÷ √ alone.
 
-A 32-bit integer w stands for the probability (w + ½)/2³², and the number is the normal distribution's quantile there: never
-0, at most 6.34 in size, and within 10⁻⁹ of the true quantile. The middle 85 % use a rational function of the distance from
-½; the tails one of √(−2 ln m), m the smaller tail's probability, after Wichura's plan ("Algorithm AS 241", Applied
-Statistics 37, 1988) with own coefficients. The logarithm is the series of 2·artanh.
+They are part of the format (spec/arithmetic.md, "Normals").
+
+A 32-bit integer w stands for the probability (w + ½)/2³². The number is the normal distribution's
+quantile there, within 10⁻⁹. It is never 0, and at most 6.34 in size.
+
+The middle 85 % use a rational function of the distance from ½. The tails use a rational function of
+√(−2 ln m), where m is the probability of the smaller tail. The plan is Wichura's ("Algorithm AS
+241", Applied Statistics 37, 1988), the coefficients are our own. The logarithm is the series of
+2·artanh.
 """
 
 import numpy as np
@@ -13,10 +18,10 @@ from ._jit import njit
 
 MIDDLE = 0.425
 LN2 = 0.6931471805599453
-# numerator and denominator of the middle's function of q², constant term first
+# C and D: numerator and denominator of the middle's function of q², the constant term first.
 C0, C1, C2, C3, C4 = 2.506628281636, -21.81398043341, 62.00673272975, -61.28943128016, 11.89622159793
 D1, D2, D3, D4 = -9.749716102595, 32.64404625926, -42.43263473128, 16.16930722793
-# numerator and denominator of the tails' function of √(−2 ln m)
+# T and U: numerator and denominator of the tails' function of √(−2 ln m).
 T0, T1, T2, T3, T4 = -3.032546004172, -5.191146174379, 3.023658871182, 2.714907006056, 0.2716239251117
 U1, U2, U3 = 4.197100188284, 2.724524474878, 0.2715191138533
 
@@ -32,7 +37,7 @@ def quantile(w):
         return q * above / below
     m = 0.5 - abs(q)
     halvings = 0
-    while m < 0.75:  # m = f / 2^halvings with f in [0.75, 1.5)
+    while m < 0.75:  # at the end m was f / 2^halvings, with f in [0.75, 1.5)
         m *= 2.0
         halvings += 1
     s = (m - 1.0) / (m + 1.0)
@@ -46,14 +51,21 @@ def quantile(w):
 
 @njit
 def normal_at(key, index):
-    """Normal number `index` of the stream with this key: half of a random word, the low one for even indices."""
+    """Normal number `index` of the stream with this key.
+
+    It comes from half of a random word: the low half for an even index, the high half for an odd
+    one.
+    """
     word = rng.random_at(key, index >> 1)
     return quantile((word >> (32 * int(index & 1))) & 0xFFFF_FFFF)
 
 
 @njit
 def fill_normals(key, index, out):
-    """out[i] = normal_at(key, index + i) for a float64 array; returns Σ out[i]², added in this order."""
+    """out[i] = normal_at(key, index + i) for a float64 array.
+
+    Returns Σ out[i]², added in this order.
+    """
     total = 0.0
     word = rng.random_at(key, index >> 1)
     for i in range(out.size):

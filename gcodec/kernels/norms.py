@@ -1,4 +1,7 @@
-"""Squared norms of float32 or float64 values, in float64; for measurements, never for decoding."""
+"""Squared norms of float32 or float64 values, in float64.
+
+They are for measuring, never for decoding.
+"""
 
 import numpy as np
 
@@ -6,7 +9,11 @@ from ._jit import njit, njit_any_order
 
 
 def scan(values):
-    """(the number of NaN and infinities, the index of the first or -1, max |x|, Σ x²); the last two of finite values."""
+    """(count, first, max |x|, Σ x²).
+
+    count and first: the number of NaN and infinities, and the index of the first one, or -1. The
+    last two are over the finite values.
+    """
     largest = largest_magnitude(values)
     if largest < np.inf:
         return 0, -1, largest, sum_squares(values)
@@ -14,7 +21,10 @@ def scan(values):
 
 
 def largest_magnitude(values):
-    """max |x|, 0 for no values; infinite or NaN when a value is. Without their signs, floats are ordered as integers are."""
+    """max |x|. It is 0 for no values, and infinite or NaN when a value is.
+
+    Without their signs, floats have the order of the integers with the same bits.
+    """
     bits = values.view(f"i{values.itemsize}")
     largest = _largest(bits, np.iinfo(bits.dtype).max)
     return float(np.array(largest, bits.dtype).view(values.dtype))
@@ -37,7 +47,7 @@ def _scan_each(values):
         if value < np.inf:
             largest = max(largest, value)
             total += value * value
-        else:  # NaN as well
+        else:  # value is infinite or NaN
             first = i if count == 0 else first
             count += 1
     return count, first, largest, total
@@ -55,7 +65,7 @@ def sum_squares(values):
 
 @njit_any_order
 def squared_distance(a, b):
-    """Σ (a − b)²; infinite or NaN when a value is."""
+    """Σ (a − b)². It is infinite or NaN when a value is."""
     total = 0.0
     for i in range(a.size):
         error = np.float64(a[i]) - np.float64(b[i])

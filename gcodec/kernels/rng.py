@@ -2,12 +2,14 @@
 
     key = mix(mix(seed + G) + stream·G)        random = mix(key + counter·G)        (all modulo 2⁶⁴)
 
-`mix` is the finaliser of SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014) and
-G its odd increment, so one stream is SplitMix64's sequence from the state key − G. Any number can be had without the
-ones before it, hence values do not depend on how the work is split over chunks and threads. See spec/arithmetic.md.
+`mix` is the finaliser of SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number
+generators", 2014), and G is its odd increment. So one stream is SplitMix64's sequence from the
+state key − G. Any number can be had without the ones before it. So values do not depend on how the
+work is split over chunks and threads. See spec/arithmetic.md.
 
-Arguments are integers in 0…2⁶⁴−1; Python code passes those that may exceed 2⁶³−1 (seeds) as np.uint64. Every operation
-is masked to 64 bits: that costs nothing in compiled code, and gives the same numbers when run as plain Python.
+Arguments are integers in 0…2⁶⁴−1. Python code passes those that may exceed 2⁶³−1, such as seeds, as
+np.uint64. Every operation is masked to 64 bits. That costs nothing in compiled code, and gives the
+same numbers as plain Python.
 """
 
 import numpy as np
@@ -22,13 +24,16 @@ M2 = 0x94D0_49BB_1331_11EB
 
 @njit
 def unsigned(value):
-    """A non-negative integer as uint64 in compiled code, where mixed signs would misbehave, and as int in plain Python."""
+    """A non-negative integer: uint64 in compiled code, where mixed signs misbehave, else int."""
     return int(np.uint64(value))
 
 
 @njit
 def mix(z):
-    """A bijection of the 64-bit integers in which every bit of the argument changes about half of the result's."""
+    """A bijection of the 64-bit integers.
+
+    Each bit of the argument changes about half of the result's.
+    """
     z = ((z ^ (z >> 30)) * M1) & MASK
     z = ((z ^ (z >> 27)) * M2) & MASK
     return z ^ (z >> 31)
@@ -36,7 +41,7 @@ def mix(z):
 
 @njit
 def stream_key(seed, stream):
-    """The key of a stream, for `random_at`; different streams of one seed have different keys."""
+    """The key of a stream, for `random_at`. Different streams of one seed have different keys."""
     return mix((mix((unsigned(seed) + G) & MASK) + unsigned(stream) * G) & MASK)
 
 
@@ -48,7 +53,10 @@ def random_at(key, counter):
 
 @njit
 def random_u64(seed, stream, counter):
-    """64 random bits as an unsigned integer; in loops take the key out and call `random_at`."""
+    """64 random bits as an unsigned integer.
+
+    Loops should take the key once and call `random_at`.
+    """
     return random_at(stream_key(seed, stream), counter)
 
 
