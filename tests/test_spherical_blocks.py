@@ -17,16 +17,16 @@ from hypothesis.extra import numpy as hnp
 from spherical_coding import decode, encode, payload_bits, random_vectors, spec_of
 
 import gcodec
-from gcodec.compressors.contract import CHUNK, Guarantee, TensorSpec
+from gcodec.compressors.contract import CHUNK, CodedTensor, Guarantee, TensorSpec
 from gcodec.compressors.spherical import report
 from gcodec.compressors.spherical.blocks import Rules, decode_chunk, encode_chunk, read_leaves
 from gcodec.compressors.spherical.choose import Problem
-from gcodec.compressors.spherical.compressor import Spherical, with_seed
+from gcodec.compressors.spherical.compressor import Spherical
 from gcodec.compressors.spherical.plan import Plan, lengths_of
 from gcodec.errors import Corrupt, InvalidInput
 from gcodec.source import ArraySource, spans
 from gcodec.theory.spherical import golomb_mean_bits
-from gcodec.verification.trials import _unbiased, _within
+from gcodec.verification.trials import distortion_check, unbiased_check
 
 GRADIENT = np.load(Path(__file__).parents[1] / "corpora" / "lm_up.npy")
 
@@ -93,7 +93,8 @@ def test_another_seed_with_the_parameters_of_a_head(size, options):
     x = random_vectors(size, 1)[0]
     payload, _ = encode(x, "omega", 1.0, max_draws=1 << 14, **options)
     wanted, chunks = encode(x, "omega", 1.0, max_draws=1 << 14, seed=77, **options)
-    found = with_seed(payload.head, ArraySource(x), Guarantee("omega", 1.0), 77)
+    coded = CodedTensor(spec_of(x), Guarantee("omega", 1.0), payload)
+    found = Spherical.encode_again(coded, ArraySource(x), 77)
     assert (found.head, found.chunk, [found.code(0, size)]) == (wanted.head, wanted.chunk, chunks)
 
 
@@ -143,8 +144,8 @@ def test_unbiased_over_seeds(x, omega, options):
         errors.append((decode(x, payload, chunks).astype(np.float64) - x).ravel() / np.linalg.norm(x))
         expected = payload.expected
     gram = np.array(errors) @ np.array(errors).T
-    for _, ok, detail in (_unbiased(gram), _within(np.diag(gram), omega)):
-        assert ok, detail
+    for check in (unbiased_check(gram), distortion_check(np.diag(gram), omega)):
+        assert check.ok, check.detail
     assert 0.9 * omega < expected <= omega
 
 

@@ -13,22 +13,23 @@ from checks import run_cli
 from spherical_coding import encode, random_vectors, spec_of
 
 import gcodec
-from gcodec.compressors.contract import Guarantee, TensorSpec
+from gcodec.compressors.contract import Check, Guarantee, TensorSpec
 from gcodec.compressors.spherical import golomb, report
 from gcodec.compressors.spherical import one_block as single
 from gcodec.compressors.spherical.blocks import Leaves
+from gcodec.compressors.spherical.checks import index_check
 from gcodec.compressors.spherical.report import ClassReport, Coding
 from gcodec.theory.sphere import cap_bits
-from gcodec.verification import spherical_checks as method_checks
+from gcodec.verification.report import TensorReport
 
 ROOT = Path(__file__).parents[1]
 GRADIENT = np.load(ROOT / "corpora" / "lm_up.npy")
 
 
-def verified(x: np.ndarray, trials: int = 0, **options) -> tuple[dict, dict]:
+def verified(x: np.ndarray, trials: int = 0, **options) -> tuple[TensorReport, dict[str, Check]]:
     """What verify says of an array against its encoding, and its checks by name."""
-    (tensor,) = gcodec.verify(gcodec.encode(x, "sc", **options), x, trials=trials)["tensors"]
-    return tensor, {check["name"]: check for check in tensor["checks"]}
+    (tensor,) = gcodec.verify(gcodec.encode(x, "sc", **options), x, trials=trials).tensors
+    return tensor, {check.name: check for check in tensor.checks}
 
 
 def test_random_vectors():
@@ -53,9 +54,9 @@ def test_random_vectors_that_are_not_found():
 def test_one_value(value, bound):
     """Of its two directions one is in the cap: P = ½."""
     _, checks = verified(np.array([value], np.float32), trials=20, **bound)
-    assert all(check["ok"] for check in checks.values())
-    assert checks["caps"]["detail"].startswith("0 of 1 block outside")
-    assert "the entropy 2.000 (−log2 P + log2 e = 2.443" in checks["index"]["detail"]
+    assert all(check.ok for check in checks.values())
+    assert checks["caps"].detail.startswith("0 of 1 block outside")
+    assert "the entropy 2.000 (−log2 P + log2 e = 2.443" in checks["index"].detail
 
 
 def test_trials_of_any_magnitude():
@@ -64,42 +65,42 @@ def test_trials_of_any_magnitude():
     details = []
     for power in (0, 85, -85):
         _, checks = verified(np.ldexp(x, power), trials=20, omega=1.0, block=8)
-        assert checks["unbiased"]["ok"] and "8 values" in checks["trials"]["detail"]
-        details.append(checks["unbiased"]["detail"])
+        assert checks["unbiased"].ok and "8 values" in checks["trials"].detail
+        details.append(checks["unbiased"].detail)
     assert details[0] == details[1] == details[2]
 
 
 def test_trials_without_use_are_said_so():
     _, checks = verified(GRADIENT[:16], trials=20, alpha=0.1)
-    assert "own blocks" in checks["trials"]["detail"]
+    assert "own blocks" in checks["trials"].detail
 
 
 @pytest.mark.parametrize("bound", [{"alpha": 0.1}, {"omega": 1.0}], ids=["alpha", "omega"])
 def test_a_tensor_in_blocks(bound):
     tensor, checks = verified(GRADIENT[:128], **bound)
-    assert all(check["ok"] for check in checks.values())
-    assert "−log2 P + 3" in checks["index"]["detail"] and "−log2 P + log2 e" in checks["index"]["detail"]
-    gap = (tensor["payload_bits"] - tensor["lower_bound_bits"]) / GRADIENT[:128].size
-    assert f"{gap:+.4f} bits per coordinate" in checks["average case"]["detail"]
-    assert checks["caps"]["detail"].startswith("0 of ")
-    assert tensor["upper_bound_bits"] is None
+    assert all(check.ok for check in checks.values())
+    assert "−log2 P + 3" in checks["index"].detail and "−log2 P + log2 e" in checks["index"].detail
+    gap = (8 * tensor.header.body_length - tensor.lower_bound_bits) / GRADIENT[:128].size
+    assert f"{gap:+.4f} bits per coordinate" in checks["average case"].detail
+    assert checks["caps"].detail.startswith("0 of ")
+    assert tensor.upper_bound_bits is None
 
 
 @pytest.mark.parametrize("bound", [{"alpha": 0.5}, {"omega": 1.0}], ids=["alpha", "omega"])
 def test_one_block_and_trials(bound):
     x = random_vectors(20, 1)[0]
     tensor, checks = verified(x, trials=200, seed=5, **bound)
-    assert all(check["ok"] for check in checks.values())
-    assert "200 blocks" in checks["index, random vectors"]["detail"]
+    assert all(check.ok for check in checks.values())
+    assert "200 blocks" in checks["index, random vectors"].detail
     if "alpha" in bound:
-        assert tensor["upper_bound_bits"] == pytest.approx(31 + cap_bits(0.5, 20) + 3 + 16, abs=0.01)  # 16: a seed
+        assert tensor.upper_bound_bits == pytest.approx(31 + cap_bits(0.5, 20) + 3 + 16, abs=0.01)  # 16: a seed
     else:
         assert "unbiased" in checks and "expected distortion" in checks
 
 
 def test_trials_of_a_block_beyond_the_default_budget():
     _, checks = verified(random_vectors(20, 1)[0], trials=20, alpha=0.4, block=20, max_draws=1 << 28)
-    assert all(check["ok"] for check in checks.values())
+    assert all(check.ok for check in checks.values())
 
 
 def test_copies_of_a_block_are_no_evidence():
@@ -110,18 +111,18 @@ def test_copies_of_a_block_are_no_evidence():
     classes = report.index_report(Coding.of(payload.head, spec_of(x), Guarantee("alpha", 0.1)), [(chunks[0], x.size)])
     (one,) = (one for one in classes if one.blocks)
     assert one.index_bits > one.blocks * (one.cap_bits + 4)
-    _, ok, detail = method_checks._index_row("index", classes)
-    assert ok and "not enough independent blocks to tell" in detail
+    check = index_check("index", classes)
+    assert check.ok and "not enough independent blocks to tell" in check.detail
 
 
 def test_indices_that_are_too_long_fail():
     fair = ClassReport(8, 1, 0.1, 14.0).plus(np.arange(1000) * 20, 1 << 14)
     poor = ClassReport(8, 1, 0.1, 14.0).plus(np.arange(1000) * 200, 1 << 14)
-    assert method_checks._index_row("index", [fair])[1]
-    assert not method_checks._index_row("index", [poor])[1]
+    assert index_check("index", [fair]).ok
+    assert not index_check("index", [poor]).ok
     copies = ClassReport(8, 1, 0.1, 14.0).plus(np.full(1000, 100_000), 1 << 14)
     assert copies.deviation == copies.blocks == 1000
-    assert method_checks._index_row("index", [copies])[1]
+    assert index_check("index", [copies]).ok
     assert fair.deviation == pytest.approx(math.sqrt(1000))
 
 
@@ -186,9 +187,9 @@ def test_one_cap_is_searched_for_once_a_record(monkeypatch):
 def test_a_direction_outside_its_cap_is_seen():
     x = GRADIENT[:16]
     data = gcodec.encode(x, "sc", alpha=0.1)
-    (tensor,) = gcodec.verify(data, np.roll(x, 1, axis=1))["tensors"]
-    (caps,) = (check for check in tensor["checks"] if check["name"] == "caps")
-    assert not caps["ok"] and not caps["detail"].startswith("0 of ")
+    (tensor,) = gcodec.verify(data, np.roll(x, 1, axis=1)).tensors
+    (caps,) = (check for check in tensor.checks if check.name == "caps")
+    assert not caps.ok and not caps.detail.startswith("0 of ")
 
 
 def test_options_of_the_command_line(tmp_path):

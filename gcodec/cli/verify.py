@@ -1,6 +1,8 @@
 """`gcodec verify`: does a container keep its promises?"""
 
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -8,6 +10,10 @@ from ..errors import FormatError
 from . import options as opt
 from .files import container_file, tensor_file
 from .output import printable, show, table
+
+if TYPE_CHECKING:
+    from ..compressors.contract import Check
+    from ..verification.report import Report, TensorReport
 
 
 def verify(
@@ -29,28 +35,35 @@ def verify(
         if against is not None:
             originals = dict(stack.enter_context(tensor_file(against, dtype)).tensors())
         try:
-            result = verify_container(source, originals, trials=trials, threads=threads, limit=limit)
+            report = verify_container(source, originals, trials=trials, threads=threads, limit=limit)
         except FormatError as error:
             if json:
                 show({"ok": False, "error": {"code": error.code, "message": str(error)}}, "", as_json=True)
             raise
-    show(result, _text(file, result), as_json=json, quiet=quiet)
-    if not result["ok"]:
+    show(report.to_json(), _text(file, report), as_json=json, quiet=quiet)
+    if not report.ok:
         raise typer.Exit(1)
 
 
-def _text(file: str, result: dict) -> str:
-    blocks = []
-    for tensor in result["tensors"]:
-        shape = "×".join(map(str, tensor["shape"])) or "scalar"
-        head = f"{printable(tensor['name']) or file}: {tensor['method']}, {tensor['dtype']} {shape}, {tensor['rate']:.4f} bits per coordinate"
-        rows = [("  " + ("ok" if c["ok"] else "FAILS"), c["name"], c["detail"]) for c in tensor["checks"]]
-        blocks.append(f"{head}\n{table(rows)}")
-    if result["checks"]:
-        blocks.append(table(("  " + ("ok" if c["ok"] else "FAILS"), c["name"], c["detail"]) for c in result["checks"]))
-    every = [*result["checks"], *(check for tensor in result["tensors"] for check in tensor["checks"])]
-    broken = sum(not check["ok"] for check in every)
-    if not result["tensors"]:
+def _text(file: str, report: "Report") -> str:
+    """The report for people: a table for each tensor, one for the file as a whole, and the verdict."""
+    if not report.tensors:
         return f"{file}: intact, and holds no tensor"
-    verdict = f"{file}: every promise holds" if result["ok"] else f"{file}: {broken} checks FAIL"
-    return "\n\n".join([*blocks, verdict])
+    blocks = [f"{_title(file, tensor)}\n{table(_rows(tensor.checks))}" for tensor in report.tensors]
+    if report.checks:
+        blocks.append(table(_rows(report.checks)))
+    verdict = "every promise holds" if report.ok else f"{len(report.failures)} checks FAIL"
+    return "\n\n".join([*blocks, f"{file}: {verdict}"])
+
+
+def _title(file: str, tensor: "TensorReport") -> str:
+    from ..container.describe import describe
+
+    said = describe(tensor.header)
+    shape = "×".join(map(str, said["shape"])) or "scalar"
+    name = printable(tensor.name) or file
+    return f"{name}: {said['method']}, {said['dtype']} {shape}, {said['rate']:.4f} bits per coordinate"
+
+
+def _rows(checks: "Iterable[Check]") -> Iterator[tuple[str, str, str]]:
+    return (("  ok" if check.ok else "  FAILS", check.name, check.detail) for check in checks)

@@ -124,7 +124,7 @@ def method_styles() -> dict[str, dict[str, Any]]:
     """Colour and marker of each method, the same in all pictures."""
     return {
         entry.name: {"color": SERIES[i % len(SERIES)], "marker": MARKERS[i % len(MARKERS)]}
-        for i, entry in enumerate(registry.ENTRIES)
+        for i, entry in enumerate(registry.entries())
     } | {"auto": {"color": INK, "marker": "."}}
 
 

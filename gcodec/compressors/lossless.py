@@ -12,7 +12,7 @@ import zstandard
 from .. import dtypes
 from ..errors import Corrupt
 from ..source import Source
-from .contract import CHUNK, Compressor, Decode, Guarantee, Payload, TensorSpec
+from .contract import CHUNK, CodedTensor, Compressor, Decode, Guarantee, Payload, TensorSpec, UpperBound
 
 LEVEL = 9
 MAX_WINDOW, MAX_BLOCK = 1 << 27, 1 << 17
@@ -36,6 +36,12 @@ class Lossless(Compressor):
         if head:
             raise Corrupt("lossless: the head is not empty")
         return lambda data, start, count: _unpack(data, count, spec.dtype)
+
+    @classmethod
+    def upper_bound(cls, coded: CodedTensor) -> UpperBound:
+        """Each chunk is at most its raw bytes and 4 bytes of length for each of its planes."""
+        bits = 8.0 * coded.spec.dtype.itemsize * (coded.spec.size + 4 * len(coded.spans))
+        return UpperBound(bits, "the raw bytes and their planes' lengths")
 
 
 def _word(dtype: np.dtype) -> tuple[np.dtype, bool]:

@@ -1,70 +1,96 @@
-"""The compressors of the format: one line each. Ids are never reused; 128 and above are free for private use."""
+"""The compressors of the format, one entry each.
 
-from dataclasses import dataclass, fields
-from importlib import import_module
+Ids are never used again for something else. From 128 on they are free for private use.
+"""
+
+from dataclasses import fields
 
 from ..errors import InvalidInput, UnsupportedFeature
-from .contract import Compressor
+from .contract import Entry
 
-KINDS = ("alpha", "omega", "exact")  # of auto, as are its options
+EFFORTS = ("best", "fast")  # of `auto`, as are its guarantees and options
+KINDS = ("alpha", "omega", "exact")
 OPTIONS = ("seed", "effort")
-
-
-@dataclass(frozen=True)
-class Entry:
-    id: int
-    name: str
-    path: str  # "module:Class" below gcodec.compressors, imported on first use
-    summary: str
-
-    def load(self) -> type[Compressor]:
-        module, cls = self.path.split(":")
-        return getattr(import_module(f"gcodec.compressors.{module}"), cls)
-
+_HERE = "gcodec.compressors"
 
 ENTRIES = (
-    Entry(1, "lossless", "lossless:Lossless", "byte planes and zstd; bit for bit"),
-    Entry(2, "sd", "sparse_dithering.compressor:SparseDithering", "deterministic sparse dithering, the paper's code"),
+    Entry(1, "lossless", f"{_HERE}.lossless:Lossless", "byte planes and zstd; bit for bit", EFFORTS),
+    Entry(
+        2,
+        "sd",
+        f"{_HERE}.sparse_dithering.compressor:SparseDithering",
+        "deterministic sparse dithering, the paper's code",
+        EFFORTS,
+    ),
     Entry(
         3,
         "rsd",
-        "sparse_dithering.compressor:RandomSparseDithering",
+        f"{_HERE}.sparse_dithering.compressor:RandomSparseDithering",
         "randomised sparse dithering, unbiased, the paper's code",
+        EFFORTS,
     ),
-    Entry(4, "sc", "spherical.compressor:Spherical", "spherical compression: one block, or blocks and their norms"),
-    Entry(5, "ecsq", "ecsq.compressor:Ecsq", "uniform quantiser, scale classes and interleaved rANS: the fast one"),
+    Entry(
+        4,
+        "sc",
+        f"{_HERE}.spherical.compressor:Spherical",
+        "spherical compression: one block, or blocks and their norms",
+    ),
+    Entry(
+        5,
+        "ecsq",
+        f"{_HERE}.ecsq.compressor:Ecsq",
+        "uniform quantiser, scale classes and interleaved rANS: the fast one",
+        EFFORTS,
+    ),
     Entry(
         6,
         "tcq",
-        "tcq.compressor:Tcq",
+        f"{_HERE}.tcq.compressor:Tcq",
         "trellis-coded quantisation, adaptive contexts of rows and columns; the small one",
+        ("best",),
+        whole=True,
     ),
     Entry(
         7,
         "klt",
-        "klt.compressor:Klt",
+        f"{_HERE}.klt.compressor:Klt",
         "low-rank transform of a matrix, its factors trellis-coded; smallest on gradients",
+        EFFORTS,
+        matrix=True,
+        whole=True,
     ),
-    Entry(8, "dither", "dither.compressor:Dither", "subtractive dither with a shared seed, entropy coded; unbiased"),
+    Entry(
+        8,
+        "dither",
+        f"{_HERE}.dither.compressor:Dither",
+        "subtractive dither with a shared seed, entropy coded; unbiased",
+        EFFORTS,
+    ),
 )
+EXACT = ENTRIES[0]  # takes every tensor, so what no other compressor can store as promised is stored by it
+_IDS = {entry.id: entry for entry in ENTRIES}
+_NAMES = {entry.name: entry for entry in ENTRIES}
+
+
+def entries() -> tuple[Entry, ...]:
+    """Every compressor that can be used."""
+    return ENTRIES
 
 
 def by_id(number: int) -> Entry:
     """The entry with this id; raises UnsupportedFeature when there is none."""
-    for entry in ENTRIES:
-        if entry.id == number:
-            return entry
+    if number in _IDS:
+        return _IDS[number]
     raise UnsupportedFeature(f"compressor {number} is unknown to this version of gcodec; a newer one may read it")
 
 
 def by_name(name: str) -> Entry:
     """The entry with this name; raises InvalidInput when there is none."""
-    for entry in ENTRIES:
-        if entry.name == name:
-            return entry
-    raise InvalidInput(f"method {name!r} is unknown; known are auto, {', '.join(entry.name for entry in ENTRIES)}")
+    if name in _NAMES:
+        return _NAMES[name]
+    raise InvalidInput(f"method {name!r} is unknown; known are auto, {', '.join(_NAMES)}")
 
 
 def option_names(method: str) -> tuple[str, ...]:
     """The names of a method's options: the fields of its class."""
-    return tuple(f.name for f in fields(by_name(method).load()))  # type: ignore[arg-type] # a dataclass
+    return tuple(f.name for f in fields(by_name(method).load()))  # type: ignore[arg-type]  # a dataclass

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from tempfile import SpooledTemporaryFile
 from typing import IO, BinaryIO
 
+from ..compressors.contract import CodedTensor, Payload
 from ..errors import Corrupt, Truncated, UnsupportedFeature
 from .layout import MAGIC, FileHeader, Footer, Frame, Index, TensorHeader, checked, unpack_meta
 
@@ -41,6 +42,16 @@ class Record:
         entry = self.header.chunks[i]
         data = self._fetch(self._offsets[i], entry.length)
         return checked(data, entry.crc, f"record {self.header.name!r}: chunk {i}")
+
+    def coded(self) -> CodedTensor:
+        """The record as its compressor sees it."""
+        header = self.header
+
+        def code(start: int, stop: int) -> bytes:
+            return self.chunk(start // header.chunk)
+
+        payload = Payload(self.head(), header.chunk, code, header.expected)
+        return CodedTensor(header.spec, header.guarantee, payload)
 
 
 class Stream:

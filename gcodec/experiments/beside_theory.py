@@ -16,7 +16,6 @@ from ..distortion import scan_source
 from ..source import ArraySource
 from ..theory import shannon
 from ..theory.report import METHOD
-from .messages import MATRIX_METHODS
 
 SIZE = 1 << 15
 ALPHAS = (0.7, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05, 0.03, 0.01, 0.003, 0.001)
@@ -60,8 +59,8 @@ def measure_all(seed: int = 0, progress: Callable[[int, int], None] = lambda don
 
 
 def _tasks() -> Iterator[tuple[Task, float]]:
-    for entry in registry.ENTRIES:
-        if entry.name in MATRIX_METHODS:
+    for entry in registry.entries():
+        if entry.matrix:  # what is measured is a vector
             continue
         for kind in entry.load().kinds:
             bounds = {"alpha": ALPHAS, "omega": OMEGAS}.get(kind, ())

@@ -16,20 +16,15 @@ import numpy as np
 from .. import api
 from ..baselines import BASELINES
 from ..compressors import registry
+from ..compressors.contract import Guarantee, TensorSpec
 from ..container.writer import Writer
 from ..errors import InvalidInput
 from ..pipeline import auto
 from ..request.choice import DEFAULT_ALPHA, DEFAULT_OMEGA, Choice, choose
-from ..source import ArraySource
-from ..theory import sphere, spherical
+from ..source import ArraySource, Source
 from ..theory.report import BASELINE, METHOD
 
 PLAIN = "uncompressed"
-# `sc` codes thousands of short messages. It takes one block where the search takes milliseconds,
-# and blocks of three values elsewhere.
-MOST_SEARCH_BITS = 15
-ONE_BLOCK, SHORT_BLOCKS = {"max_draws": 1 << 21}, {"max_draws": 1 << 8, "block": 3}
-MATRIX_METHODS = ("klt",)  # methods for matrices: a message is a vector, so they are left out
 
 
 class Message(NamedTuple):
@@ -104,7 +99,8 @@ class Method:
     def encode(self, values: np.ndarray, stamp: tuple[int, ...]) -> Message:
         file = BytesIO()
         writer = Writer(file)
-        with auto.compress("", ArraySource(values), self._choice(values.size, stamp)) as coded:
+        source = ArraySource(values)
+        with auto.compress("", source, self._choice(source, stamp)) as coded:
             writer.add(coded.header, coded.pieces(), coded.work)
             bits = 8 * coded.header.body_length
         writer.close()
@@ -113,14 +109,12 @@ class Method:
     def decode(self, data: bytes) -> np.ndarray:
         return api.decode(data, threads=1)
 
-    def _choice(self, d: int, stamp: tuple[int, ...]) -> Choice:
-        bound, known = self.constant(d), registry.option_names(self.name)
-        options: dict[str, int] = {}
-        if "seed" in known:
+    def _choice(self, source: Source, stamp: tuple[int, ...]) -> Choice:
+        bound = self.constant(source.size)
+        spec, guarantee = TensorSpec(source.dtype, source.shape), Guarantee(self.kind, bound)
+        options = registry.by_name(self.name).load().message_options(spec, guarantee)
+        if "seed" in registry.option_names(self.name):
             options["seed"] = int(np.random.SeedSequence(stamp).generate_state(1, np.uint64)[0])
-        if "max_draws" in known:
-            cap = bound if self.kind == "alpha" else spherical.cap_for_omega(bound, d)
-            options |= ONE_BLOCK if sphere.cap_bits(cap, d) <= MOST_SEARCH_BITS else SHORT_BLOCKS
         return choose(self.name, threads=1, **{self.kind: bound} if bound else {}, **options)  # type: ignore[arg-type]
 
 
@@ -157,12 +151,14 @@ def coders(d: int, names: Sequence[str] | None = None, constants: Constants = Co
     unless they are named. Raises InvalidInput for an unknown name.
     """
     found: list[Coder] = [Plain()]
-    found += [Method(entry.name, kind, constants) for entry in registry.ENTRIES for kind in entry.load().kinds]
+    entries = registry.entries()
+    found += [Method(entry.name, kind, constants) for entry in entries for kind in entry.load().kinds]
     found += [Operator(name) for name in BASELINES]
     known = dict.fromkeys(coder.name for coder in found)
     for name in names or ():
         if name not in known:
             raise InvalidInput(f"method {name!r} is unknown; known are {', '.join(known)}")
     fitting = [coder for coder in found if coder.constant(d) < (1 if coder.kind == "alpha" else math.inf)]
-    wanted = [name for name in known if name not in MATRIX_METHODS] if names is None else [PLAIN, *names]
+    for_matrices = {entry.name for entry in entries if entry.matrix}  # messages are vectors
+    wanted = [name for name in known if name not in for_matrices] if names is None else [PLAIN, *names]
     return [coder for coder in fitting if coder.name in wanted]

@@ -5,22 +5,16 @@ from dataclasses import replace
 
 from ..compressors import registry
 from ..compressors.common.matricise import matricise
+from ..compressors.contract import Entry
 from ..dtypes import is_float
-from ..errors import InvalidInput
+from ..errors import InvalidInput, NonFinite
 from ..request.choice import Choice
 from ..source import Source
 from .compress import Coded
 from .compress import compress as compress_by
 
-EFFORTS = ("best", "fast")
-LARGE = 1 << 26  # values; above, "large": only methods whose memory does not grow with the tensor
-EXACT, OMEGA = ("lossless",), ("rsd", "lossless", "dither")
+LARGE = 1 << 26  # values; above, only methods whose memory does not grow with the tensor
 PROBE_SEED = 0x6763_6F64_6563  # of the codes by which an unbiased method is chosen
-ALPHA = {  # by effort
-    "best": ("sd", "lossless", "ecsq", "tcq", "klt"),
-    "fast": ("sd", "lossless", "ecsq", "klt"),
-    "large": ("sd", "lossless", "ecsq"),
-}
 
 
 def compress(name: str, source: Source, choice: Choice) -> Coded:
@@ -30,46 +24,68 @@ def compress(name: str, source: Source, choice: Choice) -> Coded:
     it is made with another seed, and so depends on the tensor and the bound alone.
     """
     methods = candidates(source, choice)
-    if methods == OMEGA:
+    if choice.guarantee.kind == "omega" and len(methods) > 1:
         probe = replace(choice, options=choice.options | {"seed": PROBE_SEED})
         with _smallest(name, source, probe, methods) as coded:
             methods = (registry.by_id(coded.header.compressor).name,)
+    if len(methods) == 1:
+        return _by(name, source, choice, methods[0])
     return _smallest(name, source, choice, methods)
 
 
+def candidates(source: Source, choice: Choice) -> Sequence[str]:
+    """The methods to try; the last one takes any tensor, if the method is "auto"."""
+    if choice.method != "auto":
+        return (choice.method,)
+    effort, kind = choice.options.get("effort", registry.EFFORTS[0]), choice.guarantee.kind
+    if effort not in registry.EFFORTS:
+        known = " or ".join(f'"{one}"' for one in registry.EFFORTS)
+        raise InvalidInput(f"effort must be {known}, not {effort!r}")
+    if kind == "exact" or not is_float(source.dtype) or source.size == 0:
+        return (registry.EXACT.name,)
+    fitting = [entry for entry in registry.ENTRIES if effort in entry.efforts and _fits(entry, source)]
+    lossy = [entry.name for entry in fitting if kind in entry.load().kinds]
+    return (*lossy, registry.EXACT.name)
+
+
+def _fits(entry: Entry, source: Source) -> bool:
+    """Whether a method is made for a tensor of this shape and size."""
+    if entry.matrix and min(matricise(source.shape)) == 1:
+        return False
+    return not entry.whole or source.size <= LARGE
+
+
 def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str]) -> Coded:
-    first, *others = methods
-    best = _try(name, source, choice, first)
-    for method in others:
+    """The smallest of what the methods give, those first that a reader accepts; a method that refuses the tensor is left out."""
+    best: Coded | None = None
+    for method in methods:
         try:
-            coded = _try(name, source, choice, method)
+            coded = _by(name, source, choice, method)
+        except NonFinite:  # no method takes it
+            raise
         except InvalidInput:  # not made for this tensor
             continue
         except BaseException:
-            best.close()
+            if best is not None:
+                best.close()
             raise
-        if (not coded.is_accepted, coded.size) < (not best.is_accepted, best.size):
-            best, coded = coded, best
-        coded.close()
+        if best is None:
+            best = coded
+        elif _rank(coded) < _rank(best):
+            best.close()
+            best = coded
+        else:
+            coded.close()
+    assert best is not None  # the last one takes any tensor
     return best
 
 
-def candidates(source: Source, choice: Choice) -> Sequence[str]:
-    """The methods to try; the first one takes any tensor."""
-    if choice.method != "auto":
-        return (choice.method,)
-    effort, kind = choice.options.get("effort", "best"), choice.guarantee.kind
-    if effort not in EFFORTS:
-        raise InvalidInput(f'effort must be "best" or "fast", not {effort!r}')
-    if kind == "exact" or not is_float(source.dtype) or source.size == 0:
-        return EXACT
-    if kind == "omega":
-        return OMEGA
-    matrix = min(matricise(source.shape)) > 1
-    return [method for method in ALPHA[effort if source.size <= LARGE else "large"] if matrix or method != "klt"]
+def _rank(coded: Coded) -> tuple[bool, int]:
+    return not coded.is_accepted, coded.size
 
 
-def _try(name: str, source: Source, choice: Choice, method: str) -> Coded:
+def _by(name: str, source: Source, choice: Choice, method: str) -> Coded:
+    """The tensor compressed by one method, with those of the options that it has."""
     known = registry.option_names(method)
     options = {key: value for key, value in choice.options.items() if key in known}
     return compress_by(name, source, replace(choice, method=method, options=options))

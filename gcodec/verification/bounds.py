@@ -1,25 +1,17 @@
-"""What theory says of the bits of one record: a lower bound for vectors on the sphere, and the code's own worst case."""
+"""What theory says of the bits of one record: lower bounds for vectors on the sphere and for Gaussian values, and the
+code's own worst case."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from ..container.describe import method_name
+from ..compressors.contract import Check, UpperBound
 from ..container.layout import TensorHeader
-from ..theory import sparse_dithering, sphere
-
-
-@dataclass(frozen=True)
-class Limit:
-    """A number of bits, and what it is in words."""
-
-    bits: float
-    words: str
-    sure: bool = True  # else it holds in expectation, and one file may exceed it
+from ..theory import shannon, sphere
 
 
 def lower_bound(header: TensorHeader) -> float | None:
     """Bits that a code with this guarantee needs for some direction (alpha), or in expectation (omega); None for exact.
 
-    A tensor that is not like a random direction may need less: see the note in verify.
+    A tensor that is not like a random direction may need less: the check "lower bound" says so.
     """
     d, guarantee = header.spec.size, header.guarantee
     if d == 0 or guarantee.kind == "exact":
@@ -29,37 +21,25 @@ def lower_bound(header: TensorHeader) -> float | None:
     return sphere.uncertainty_bits(guarantee.bound / (1 + guarantee.bound), d)
 
 
-def upper_bound(header: TensorHeader) -> Limit | None:
-    """Bits that the method does not exceed (rsd, sc: in expectation) at this guarantee, its coder's constants included; None where there is none."""
-    d, bound = header.spec.size, header.guarantee.bound
-    match method_name(header):
-        case "lossless":
-            width = header.spec.dtype.itemsize
-            return Limit(8.0 * width * (d + 4 * len(header.chunks)), "the raw bytes and their planes' lengths")
-        case "sd":
-            return Limit(sparse_dithering.exact_bits(bound, d) + _sd_overhead(header), "the worst case of all vectors")
-        case "rsd":
-            expected = sparse_dithering.published_expected_bits(bound, d) + 1 + _sd_overhead(header)
-            return Limit(expected, "the paper's bound of the expectation", sure=False)
-        case "sc":
-            return _one_block(header)
-    return None
+def bound_checks(header: TensorHeader, lower: float | None, upper: UpperBound | None) -> Iterator[Check]:
+    """The record's bits beside the bounds; only a certain upper bound can fail."""
+    bits, d = 8 * header.body_length, max(header.spec.size, 1)
+    if upper is not None:
+        yield _upper_check(bits, d, upper)
+    if lower is not None:
+        gap = (bits - lower) / d
+        detail = f"{gap:+.4f} bits per coordinate from the sphere's lower bound {lower:,.0f}"
+        if gap < 0:
+            detail += ": below the sphere bound, the data is compressible"
+        yield Check("lower bound", True, detail)
+    if header.guarantee.kind == "alpha" and header.spec.size:
+        rate = shannon.contractive_rate(header.guarantee.bound)
+        detail = f"{bits / d - rate:+.4f} bits per coordinate from {rate:.4f}, which independent Gaussian values need"
+        yield Check("Shannon's bound", True, detail)
 
 
-def _sd_overhead(header: TensorHeader) -> float:
-    """The coder's stated constant (imported here: it lives beside the code that it speaks of, and that needs numba)."""
-    from ..compressors.sparse_dithering.compressor import overhead_bits
-
-    return overhead_bits(header.spec.size, header.chunk, header.head_length)
-
-
-def _one_block(header: TensorHeader) -> Limit | None:
-    """The paper's 31 bits of norm and −log2 P + 3 of index, for one block; tensors in blocks have no bound of their own."""
-    from ..compressors.spherical import one_block as single
-
-    if header.head_length > single.MAX_HEAD:
-        return None
-    cap = single.Cap.of(header.guarantee, header.spec.size)
-    expected = sphere.cap_bits(cap.alpha, header.spec.size) + 3 + sparse_dithering.NORM_BITS
-    overhead = single.overhead_bits(cap, header.spec.dtype, header.head_length)
-    return Limit(expected + overhead, "the paper's bound of the expectation, −log2 P + 3 and a norm", sure=False)
+def _upper_check(bits: int, d: int, upper: UpperBound) -> Check:
+    within = bits <= upper.bits
+    relation = f"{(upper.bits - bits) / d:.4f} bits per coordinate below" if within else "above"
+    detail = f"{bits:,} bits, {relation} {upper.words}, {upper.bits:,.0f}"
+    return Check("upper bound", within or not upper.certain, detail)

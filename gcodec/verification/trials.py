@@ -6,11 +6,11 @@ Gram matrix. This holds whatever the correlation between coordinates is. Bounds 
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
-from ..compressors.contract import CHUNK, Compressor, Payload, TensorSpec
-from ..container.describe import method_name
+from ..compressors.contract import CHUNK, Check, CodedTensor, Compressor
 from ..container.reader import Record
 from ..distortion import scan_source
 from ..dtypes import narrow
@@ -19,21 +19,21 @@ from ..pipeline.decompress import compressor_of
 from ..source import Source, spans
 
 Z = 3.0902  # the 99.9 % quantile of the normal distribution
-KEPT = 1 << 26  # errors held at a time for the test of unbiasedness: of longer chunks, every so manyth coordinate
+KEPT = 1 << 26  # errors held at a time for the test of unbiasedness, which takes every n-th coordinate of longer chunks
+Run = Callable[[int, int], np.ndarray]
 
 
-def try_seeds(original: Source, record: Record, trials: int, threads: int) -> list[tuple[str, bool, str]]:
-    """Rows (name, ok, detail): unbiasedness, and the expected distortion against the bound, over so many seeds."""
-    header = record.header
-    scan = scan_source(header.name, original, "refuse")
-    assert scan is not None
+def try_seeds(record: Record, original: Source, trials: int, threads: int) -> list[Check]:
+    """Unbiasedness, and the expected distortion against the bound, over seeds 1 … trials."""
+    compressor, coded = compressor_of(record.header), record.coded()
+    scan = scan_source(record.header.name, original, "refuse")
+    assert scan is not None  # NaN or infinity was refused
     unit = math.ldexp(1.0, math.frexp(math.sqrt(scan.norm2))[1])  # so that the squares of errors fit float32
     norm2 = scan.norm2 / unit**2
     gram = np.zeros((trials, trials))
     distortions = np.zeros(trials)
     stride = -(-trials * min(CHUNK, original.size) // KEPT)
-    bound = header.guarantee.bound
-    coders = [_coder(original, record, seed) for seed in range(1, trials + 1)]
+    coders = [_coder(compressor, coded, original, seed) for seed in range(1, trials + 1)]
     runs, chunk = [run for run, _ in coders], coders[0][1]
     for start, stop in spans(original.size, min(chunk, CHUNK)):
         values = original.read(start, stop).astype(np.float64)
@@ -43,14 +43,13 @@ def try_seeds(original: Source, record: Record, trials: int, threads: int) -> li
             distortions[i] += np.dot(error, error) / norm2
             kept[i] = error[::stride]
         gram += (kept @ kept.T).astype(np.float64) / norm2
-    return [_unbiased(gram), _within(distortions, bound)]
+    return [unbiased_check(gram), distortion_check(distortions, coded.guarantee.bound)]
 
 
-def _coder(source: Source, record: Record, seed: int):
-    """A function (start, stop) → decoded work values for one seed, and the chunk length."""
-    cls = compressor_of(record.header)
-    payload = _payload(cls, source, record, seed)
-    decode = cls.decoder(payload.head, TensorSpec(source.dtype, source.shape))
+def _coder(compressor: type[Compressor], coded: CodedTensor, source: Source, seed: int) -> tuple[Run, int]:
+    """A function (start, stop) → decoded values for one seed, and the chunk length."""
+    payload = compressor.encode_again(coded, source, seed)
+    decode = compressor.decoder(payload.head, coded.spec)
 
     def run(start: int, stop: int) -> np.ndarray:
         return narrow(decode(payload.code(start, stop), start, stop - start), source.dtype)
@@ -58,33 +57,19 @@ def _coder(source: Source, record: Record, seed: int):
     return run, payload.chunk
 
 
-def _payload(cls: type[Compressor], source: Source, record: Record, seed: int) -> Payload:
-    """By the defaults of the method's options; for sc by the record's own blocks and caps, so that it is they that are tried."""
-    guarantee = record.header.guarantee
-    if method_name(record.header) == "sc":
-        from ..compressors.spherical.compressor import with_seed
-
-        return with_seed(record.head(), source, guarantee, seed)
-    return cls(seed=seed).encode(source, guarantee)  # type: ignore[call-arg]
-
-
-def _unbiased(gram: np.ndarray) -> tuple[str, bool, str]:
+def unbiased_check(gram: np.ndarray) -> Check:
+    """The estimate of ‖bias‖² against what chance gives without bias."""
     n = len(gram)
     pairs = gram[np.triu_indices(n, 1)]
     bias2, sd = float(pairs.mean()), float(pairs.std(ddof=1) / np.sqrt(pairs.size))
-    limit = Z * sd
-    return (
-        "unbiased",
-        bias2 <= limit,
-        f"over {n} seeds ‖bias‖²/‖x‖² is estimated as {bias2:.3g}; without bias it stays below {limit:.3g} with 99.9 % confidence",
-    )
+    most = Z * sd
+    detail = f"over {n} seeds ‖bias‖²/‖x‖² is estimated as {bias2:.3g}; without bias it stays below {most:.3g} with 99.9 % confidence"
+    return Check("unbiased", bias2 <= most, detail)
 
 
-def _within(distortions: np.ndarray, omega: float) -> tuple[str, bool, str]:
+def distortion_check(distortions: np.ndarray, omega: float) -> Check:
+    """The mean distortion, less what chance may add to it, against the bound."""
     n = distortions.size
     mean, half = float(distortions.mean()), Z * float(distortions.std(ddof=1) / np.sqrt(n))
-    return (
-        "expected distortion",
-        mean - half <= omega,
-        f"over {n} seeds {mean:.6g} ± {half:.2g} (99.9 %), bound {omega:g}",
-    )
+    detail = f"over {n} seeds {mean:.6g} ± {half:.2g} (99.9 %), bound {omega:g}"
+    return Check("expected distortion", mean - half <= omega, detail)

@@ -16,7 +16,8 @@ from ... import dtypes
 from ...errors import Corrupt
 from ...kernels import sparse_dithering as kernels
 from ...source import Source
-from ..contract import CHUNK, Compressor, Decode, Guarantee, Payload, TensorSpec
+from ...theory import sparse_dithering as theory
+from ..contract import CHUNK, CodedTensor, Compressor, Decode, Guarantee, Payload, TensorSpec, UpperBound
 from .code import OVERHEAD_BITS, pack_levels, unpack_levels
 
 FINE = 1e-12  # below this bound the rounding of a float32 scale would matter
@@ -78,6 +79,12 @@ class SparseDithering(_Dithering):
 
         return Payload(_pack_scale(scale, guarantee.bound), min(source.size, CHUNK), code)
 
+    @classmethod
+    def upper_bound(cls, coded: CodedTensor) -> UpperBound:
+        """The exact count for the vector that takes the most bits."""
+        bits = theory.exact_bits(coded.guarantee.bound, coded.spec.size) + _overhead_of(coded)
+        return UpperBound(bits, "the worst case of all vectors")
+
 
 @dataclass(frozen=True)
 class RandomSparseDithering(_Dithering):
@@ -105,6 +112,12 @@ class RandomSparseDithering(_Dithering):
             return pack_levels(levels)
 
         return Payload(head, min(source.size, CHUNK), code, expected)
+
+    @classmethod
+    def upper_bound(cls, coded: CodedTensor) -> UpperBound:
+        """The paper's bound of the mean over the seed; the 1 is what `paper_bits` has and that bound has not: 31 bits, not 30."""
+        bits = theory.published_expected_bits(coded.guarantee.bound, coded.spec.size) + 1 + _overhead_of(coded)
+        return UpperBound(bits, "the paper's bound of the expectation", certain=False)
 
     @staticmethod
     def _choose_scale(source: Source, bound: float) -> tuple[bytes, float]:
@@ -161,6 +174,10 @@ def overhead_bits(size: int, chunk: int, head_length: int) -> float:
     lengths = [min(chunk, size - start) for start in range(0, size, chunk)]
     numbers = math.fsum(math.log2(length) for length in lengths) - math.log2(size)
     return 8 * head_length - 31 + 1 + len(lengths) * OVERHEAD_BITS + numbers
+
+
+def _overhead_of(coded: CodedTensor) -> float:
+    return overhead_bits(coded.spec.size, coded.payload.chunk, len(coded.payload.head))
 
 
 def _pieces(source: Source):

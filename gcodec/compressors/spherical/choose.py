@@ -187,7 +187,7 @@ def choose(problem: Problem, lengths: tuple[int, ...]) -> Choice:
         survey = replace(sample, rules=rules).solve(choice.length, choice.spread, step, 10 * _TOLERANCE, _TRIES)
         step = survey.plan.step
         miss = max(survey.error() / (sample.energy * sample.bound), 1e-3)
-        return survey.bits() + 0.5 * sample.size * np.log2(miss)
+        return survey.bits() + 0.5 * sample.size * float(np.log2(miss))
 
     def with_spreads(some: tuple[int, ...]) -> list[Choice]:
         return [Choice(k, spread, 0.8) for k in some for spread in SPREADS]

@@ -9,18 +9,33 @@ arXiv 2010.03246 (2020).
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ...errors import Corrupt, InvalidInput
 from ...kernels import spherical as kernels
 from ...source import Source
+from ...theory import sphere
+from ...theory.sparse_dithering import NORM_BITS
+from ...theory.spherical import cap_for_omega
 from ..common.scaled import Scaled, energy
 from ..common.step_search import solve_step
-from ..contract import CHUNK, Compressor, Decode, Guarantee, Payload, TensorSpec
+from ..contract import (
+    CHUNK,
+    Check,
+    CodedTensor,
+    Compressor,
+    Decode,
+    Guarantee,
+    Payload,
+    TensorSpec,
+    UpperBound,
+)
+from . import checks
 from . import one_block as single
 from .blocks import Rules, decode_chunk, encode_chunk, with_centroids
 from .choose import FINEST, LENGTHS, Problem, Survey, best_survey
@@ -29,6 +44,7 @@ from .unbiased import expected_in_dtype
 
 MAX_DRAWS = 1 << 31  # that can be asked for
 _SEARCHES = 8  # most whole searches to meet a bound
+_MESSAGE_BITS = 15  # a message is one block up to 2^15 draws on average, which take milliseconds
 
 
 @dataclass(frozen=True)
@@ -133,13 +149,39 @@ class Spherical(Compressor):
         plan = Plan.unpack(head)
         return lambda data, start, count: decode_chunk(data, count, plan, spec)
 
+    @classmethod
+    def upper_bound(cls, coded: CodedTensor) -> UpperBound | None:
+        """For one block, the paper's mean: 31 bits of norm and −log2 P + 3 of index; a tensor in blocks has no bound of its own."""
+        head = coded.payload.head
+        if len(head) > single.MAX_HEAD:
+            return None
+        cap = single.Cap.of(coded.guarantee, coded.spec.size)
+        expected = sphere.cap_bits(cap.alpha, coded.spec.size) + 3 + NORM_BITS
+        overhead = single.overhead_bits(cap, coded.spec.dtype, len(head))
+        words = "the paper's bound of the expectation, −log2 P + 3 and a norm"
+        return UpperBound(expected + overhead, words, certain=False)
 
-def with_seed(head: bytes, source: Source, guarantee: Guarantee, seed: int) -> Payload:
-    """The payload of a source with the parameters of this head (of that source and guarantee) and another seed."""
-    if head[0] < BLOCKS:
-        return _in_one(Scaled.of(source), single.Cap.of(guarantee, source.size), seed, MAX_DRAWS)
-    plan = replace(Plan.unpack(head), seed=seed)
-    return _in_chunks(Scaled(source, plan.exponent), plan, Rules(0.8, plan.unbiased, MAX_DRAWS))
+    @classmethod
+    def checks(cls, coded: CodedTensor, original: Source | None, trials: int) -> Iterator[Check]:
+        """Are the indices as long as the paper says, and is each block's direction within its cap?"""
+        return checks.of_record(coded, original, trials)
+
+    @classmethod
+    def encode_again(cls, coded: CodedTensor, source: Source, seed: int) -> Payload:
+        """With the record's own blocks and caps, and another seed."""
+        head = coded.payload.head
+        if head[0] < BLOCKS:
+            return _in_one(Scaled.of(source), single.Cap.of(coded.guarantee, source.size), seed, MAX_DRAWS)
+        plan = replace(Plan.unpack(head), seed=seed)
+        return _in_chunks(Scaled(source, plan.exponent), plan, Rules(0.8, plan.unbiased, MAX_DRAWS))
+
+    @classmethod
+    def message_options(cls, spec: TensorSpec, guarantee: Guarantee) -> dict[str, Any]:
+        """One block as long as its search takes milliseconds, else blocks of three values."""
+        d, bound = spec.size, guarantee.bound
+        cap = bound if guarantee.kind == "alpha" else cap_for_omega(bound, d)
+        one_block = sphere.cap_bits(cap, d) <= _MESSAGE_BITS
+        return {"max_draws": 1 << 21} if one_block else {"max_draws": 1 << 8, "block": 3}
 
 
 def _in_one(values: Scaled, cap: single.Cap, seed: int, max_draws: int) -> Payload:

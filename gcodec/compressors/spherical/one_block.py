@@ -14,6 +14,7 @@ import numpy as np
 from ...dtypes import work_dtype
 from ...errors import Corrupt, InvalidInput
 from ...kernels import spherical as kernels
+from ...kernels.spherical_tree import MAX_QUOTIENT
 from ...theory.sphere import cap_bits, mean_cosine_excess
 from ...theory.spherical import cap_for_omega, golomb_parameter
 from ..common.scaled import energy, power_of_two
@@ -135,7 +136,7 @@ def encode(
     norm = math.sqrt(energy(values))
     code = golomb.nearest_code(golomb_parameter(cap_bits(cap.alpha, values.size)))
     m = golomb.modulus(code)
-    limit = min(max_draws, m * (golomb.MAX_QUOTIENT + 1))
+    limit = min(max_draws, m * (MAX_QUOTIENT + 1))
     found, _ = find(values[None, :], np.array([norm]), np.array([cap.alpha]), np.array([limit]), seed)
     index = int(found[0])
     if index < 0:

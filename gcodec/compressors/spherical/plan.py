@@ -163,7 +163,9 @@ class Plan:
     @cached_property
     def base(self) -> np.ndarray:
         """Where each length's classes begin in `moduli` and `scales`, by length (int64)."""
-        return np.cumsum(self.counts) - self.counts
+        ends: np.ndarray = np.cumsum(self.counts)
+        starts: np.ndarray = ends - self.counts
+        return starts
 
     @cached_property
     def moduli(self) -> np.ndarray:
@@ -177,7 +179,7 @@ class Plan:
     def largest(self) -> float:
         """No decoded value is beyond it, in multiples of 2^exponent, if none that was coded is beyond 1."""
         blocks = (n * self.step * scale for one in self.classes for n, scale in enumerate(one.scales, 1))
-        return max([1 + self.step, *blocks])
+        return max([1 + self.step, *map(float, blocks)])
 
     @cached_property
     def keys(self) -> np.ndarray:

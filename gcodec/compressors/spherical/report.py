@@ -12,13 +12,13 @@ import numpy as np
 
 from ...dtypes import widen
 from ...kernels import spherical as kernels
+from ...kernels.spherical_tree import MAX_QUOTIENT
 from ...theory.sphere import cap_bits
 from ...theory.spherical import geometric_entropy
 from ..common.scaled import power_of_two
 from ..contract import Guarantee, TensorSpec
 from . import one_block as single
 from .blocks import Leaves, read_leaves
-from .golomb import MAX_QUOTIENT
 from .plan import BLOCKS, Classes, Plan
 from .search import find, stream
 
@@ -110,7 +110,8 @@ def _golomb_lengths(indices: np.ndarray, moduli: np.ndarray) -> np.ndarray:
     """Those of `golomb.encode`, for many indices."""
     digits = np.frexp(moduli)[1].astype(np.int64) - 1
     quotients, rests = np.divmod(indices, moduli)
-    return quotients + 1 + digits + (rests >= (2 << digits) - moduli)
+    lengths: np.ndarray = quotients + 1 + digits + (rests >= (2 << digits) - moduli)
+    return lengths
 
 
 @dataclass(frozen=True)

@@ -1,52 +1,48 @@
-"""What `verify` can test of a method beyond its guarantee: rows (name, ok, detail) for one record."""
+"""What `verify` can test of `sc` beyond its guarantee: the lengths of the indices, and the caps."""
 
 import math
+from collections.abc import Iterator, Sequence
 
-from ..container.describe import method_name
-from ..container.layout import TensorHeader
-from ..container.reader import Record
-from ..source import Source, spans
-from ..theory import sphere
+from ...source import Source
+from ...theory import sphere
+from ..contract import Check, CodedTensor
+from .report import CapReport, ClassReport, Coding, cap_report, index_report, try_vectors
 
-CHANCE = 1e-6  # of failing a file whose indices are as theory says
-
-
-def method_checks(record: Record, original: Source | None, trials: int) -> list[tuple[str, bool, str]]:
-    """Rows for this record's method. `record` must allow its chunks to be read again."""
-    return _spherical(record, original, trials) if method_name(record.header) == "sc" else []
+CHANCE = 1e-6  # the probability that a file whose indices are as theory says fails
 
 
-def _spherical(record: Record, original: Source | None, trials: int) -> list[tuple[str, bool, str]]:
-    """The paper's statement for the average case: an index takes at most −log2 P + 3 bits in the mean; the whole payload
-    beside that of one block; the mean over random vectors for one block and `trials`; every block's cap."""
-    from ..compressors.spherical import report
+def of_record(coded: CodedTensor, original: Source | None, trials: int) -> Iterator[Check]:
+    """The checks of one tensor: the paper's statement for the average case, on the tensor's own blocks and, for one block
+    and `trials`, on random vectors; the whole payload beside that of one block; every block's cap, with the original."""
+    payload = coded.payload
+    coding = Coding.of(payload.head, coded.spec, coded.guarantee)
+    lengths = [len(payload.head)]
 
-    header = record.header
-    pieces = spans(header.spec.size, header.chunk)
-    chunks = ((record.chunk(i), stop - start) for i, (start, stop) in enumerate(pieces))
-    coding = report.Coding.of(record.head(), header.spec, header.guarantee)
-    classes = report.index_report(coding, chunks)
-    rows = [_index_row("index", classes), _average_row(header, sum(one.index_bits for one in classes))]
+    def chunks() -> Iterator[tuple[bytes, int]]:
+        for start, stop in coded.spans:
+            data = payload.code(start, stop)
+            lengths.append(len(data))
+            yield data, stop - start
+
+    classes = index_report(coding, chunks())
+    yield index_check("index", classes)
+    yield _average_check(coded, 8 * sum(lengths), sum(one.index_bits for one in classes))
     if trials and coding.one_block:
-        rows.append(_index_row("index, random vectors", [report.try_vectors(coding, trials)]))
+        yield index_check("index, random vectors", [try_vectors(coding, trials)])
     elif trials:
         used = f"each with the file's own blocks, of up to {coding.length} values, and their caps"
         unused = "not used: a tensor in blocks with alpha is tested on its own blocks"
-        rows.append(("trials", True, unused if header.guarantee.kind == "alpha" else used))
+        yield Check("trials", True, unused if coded.guarantee.kind == "alpha" else used)
     if original is not None:
-        caps = [
-            report.cap_report(coding, record.chunk(i), original.read(start, stop))
-            for i, (start, stop) in enumerate(pieces)
-        ]
-        rows.append(_cap_row(caps))
-    return rows
+        spans = coded.spans
+        yield _cap_check([cap_report(coding, payload.code(*span), original.read(*span)) for span in spans])
 
 
-def _index_row(name: str, classes: list) -> tuple[str, bool, str]:
+def index_check(name: str, classes: Sequence[ClassReport]) -> Check:
     """The mean of the indices' bits against −log2 P + 3, with what chance may add."""
     blocks = sum(one.blocks for one in classes)
     if blocks == 0:
-        return name, True, "no block has a direction"
+        return Check(name, True, "no block has a direction")
     measured = math.fsum(one.index_bits for one in classes) / blocks
     cap = math.fsum(one.blocks * one.cap_bits for one in classes) / blocks
     expected = math.fsum(one.blocks * one.expected_bits for one in classes) / blocks
@@ -56,7 +52,7 @@ def _index_row(name: str, classes: list) -> tuple[str, bool, str]:
         f"{measured:.3f} bits in the mean over {_blocks(blocks)}; expected is the entropy {expected:.3f} (−log2 P + log2 e = "
         f"{cap + math.log2(math.e):.3f} for a small P), and the paper's average case allows −log2 P + 3 = {cap + 3:.3f} ({power})"
     )
-    return name, measured <= cap + 3 + slack, detail
+    return Check(name, measured <= cap + 3 + slack, detail)
 
 
 def _chance(deviation: float) -> float:
@@ -69,10 +65,10 @@ def _chance(deviation: float) -> float:
     return (2 * a / 3 + math.sqrt(4 * a * a / 9 + 2 * a)) / math.log(2)
 
 
-def _average_row(header: TensorHeader, index_bits: float) -> tuple[str, bool, str]:
+def _average_check(coded: CodedTensor, bits: int, index_bits: float) -> Check:
     """All bits of the payload against the least that vectors of random direction take on average."""
-    d, bound, bits = header.spec.size, header.guarantee.bound, 8 * header.body_length
-    if header.guarantee.kind == "alpha":
+    d, kind, bound = coded.spec.size, coded.guarantee.kind, coded.guarantee.bound
+    if kind == "alpha":
         least, formula = sphere.cap_bits(bound, d), f"−log2 P({bound:g}, {d:,})"
     else:
         least, formula = sphere.uncertainty_bits(bound / (1 + bound), d), f"d/2·log2((1+ω)/ω), d = {d:,}"
@@ -80,16 +76,16 @@ def _average_row(header: TensorHeader, index_bits: float) -> tuple[str, bool, st
         f"{index_bits:,.0f} bits of indices and {bits - index_bits:,.0f} of norms, splits and head: {(bits - least) / d:+.4f} "
         f"bits per coordinate from what a vector of random direction needs on average, {formula} = {least:,.0f}"
     )
-    return "average case", True, detail
+    return Check("average case", True, detail)
 
 
-def _cap_row(caps: list) -> tuple[str, bool, str]:
+def _cap_check(caps: Sequence[CapReport]) -> Check:
     outside, blocks = sum(cap.outside for cap in caps), sum(cap.blocks for cap in caps)
     if blocks == 0:
-        return "caps", True, "no block has a direction"
+        return Check("caps", True, "no block has a direction")
     margin = min(cap.margin for cap in caps)
     detail = f"{outside:,} of {_blocks(blocks)} outside; the least cosine is {margin:+.6f} from its cap's √(1−α)"
-    return "caps", outside == 0, detail
+    return Check("caps", outside == 0, detail)
 
 
 def _blocks(count: int) -> str:

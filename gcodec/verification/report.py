@@ -1,0 +1,75 @@
+"""What `verify` found: typed rows, and the same as plain data."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..compressors.contract import Check
+from ..container.describe import describe
+from ..container.layout import TensorHeader
+
+
+@dataclass(frozen=True)
+class TensorReport:
+    """One tensor of a container.
+
+    header: what its record says (name, dtype, shape, guarantee, certificate). checks: what was looked at.
+    lower_bound_bits, upper_bound_bits: what theory says of the payload's bits, None where it says nothing.
+    measured_distortion: ‖x̂ − x‖²/‖x‖² against the original, infinite where that is not a number; None without an original.
+    """
+
+    header: TensorHeader
+    checks: tuple[Check, ...]
+    lower_bound_bits: float | None = None
+    upper_bound_bits: float | None = None
+    measured_distortion: float | None = None
+
+    @property
+    def name(self) -> str:
+        return self.header.name
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check of the tensor is as promised."""
+        return all(check.ok for check in self.checks)
+
+    @property
+    def distortion(self) -> float:
+        """The measured one if there is an original, else the stored one."""
+        return self.header.distortion if self.measured_distortion is None else self.measured_distortion
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data: what `gcodec info` says of the tensor, the bounds, the measured distortion (None: not finite), the checks."""
+        data = describe(self.header)
+        data |= {"lower_bound_bits": self.lower_bound_bits, "upper_bound_bits": self.upper_bound_bits}
+        if self.measured_distortion is not None:
+            finite = math.isfinite(self.measured_distortion)
+            data["measured_distortion"] = self.measured_distortion if finite else None
+        return data | {"checks": [asdict(check) for check in self.checks]}
+
+
+@dataclass(frozen=True)
+class Report:
+    """A container: its tensors in file order, and the checks of the file as a whole."""
+
+    tensors: tuple[TensorReport, ...]
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether every promise holds, as far as it could be checked."""
+        return not self.failures
+
+    @property
+    def failures(self) -> list[Check]:
+        """All checks that are not as promised."""
+        everything = [*self.checks, *(check for tensor in self.tensors for check in tensor.checks)]
+        return [check for check in everything if not check.ok]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data: "ok", "checks" of the file, and "tensors"."""
+        return {
+            "ok": self.ok,
+            "checks": [asdict(check) for check in self.checks],
+            "tensors": [tensor.to_json() for tensor in self.tensors],
+        }

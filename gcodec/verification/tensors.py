@@ -1,0 +1,95 @@
+"""All checks of one tensor: its bytes, its certificate, its bits beside theory, its error against the original."""
+
+import math
+from typing import NamedTuple
+
+from .. import dtypes
+from ..compressors.contract import Check
+from ..container.budget import Budget
+from ..container.layout import TensorHeader
+from ..container.reader import Record
+from ..distortion import scan_source, squared_error
+from ..pipeline.decompress import compressor_of, decompress
+from ..source import Source
+from .bounds import bound_checks, lower_bound
+from .report import TensorReport
+from .trials import try_seeds
+
+CERTIFICATE_TOLERANCE = 1e-6  # relative: sums in another order
+
+
+class Measured(NamedTuple):
+    """A decoded tensor against its original: ‖x̂ − x‖²/‖x‖², and whether every bit is equal."""
+
+    distortion: float
+    equal: bool
+
+
+def check_tensor(record: Record, original: Source | None, trials: int, threads: int, budget: Budget) -> TensorReport:
+    """All checks of one record, whose chunks can be read again. Raises what decoding it raises."""
+    header = record.header
+    measured = _measure(record, original, threads, budget)
+    coded, compressor = record.coded(), compressor_of(header)
+    lower, upper = lower_bound(header), compressor.upper_bound(coded)
+    checks = [
+        Check("checksums", True, "the coded bytes are intact"),
+        Check("decoded values", True, "they are what the encoder decoded"),
+        _certificate(header),
+        *bound_checks(header, lower, upper),
+    ]
+    if original is not None and measured is not None:
+        checks += _against(header, measured)
+        if trials and header.guarantee.kind == "omega":
+            checks += try_seeds(record, original, trials, threads)
+    checks += compressor.checks(coded, original, trials)
+    distortion = measured.distortion if measured else None
+    return TensorReport(header, tuple(checks), lower, upper.bits if upper else None, distortion)
+
+
+def _measure(record: Record, original: Source | None, threads: int, budget: Budget) -> Measured | None:
+    """Decode every chunk, and measure it when there is an original."""
+    header = record.header
+    bounded = original is not None and dtypes.is_float(header.spec.dtype)
+    scan = scan_source(header.name, original, "lossless") if original is not None and bounded else None
+    error2, equal = 0.0, True
+    for part in decompress([record], threads, budget):
+        if original is None:
+            continue
+        values = original.read(part.start, part.start + part.values.size)
+        equal = equal and values.tobytes() == part.values.tobytes()
+        error2 += squared_error(values, part.values, scan.scale) if scan else 0.0
+    if original is None:
+        return None
+    if equal:
+        return Measured(0.0, True)
+    return Measured(error2 / scan.norm2 if scan and scan.norm2 else math.inf, False)
+
+
+def _certificate(header: TensorHeader) -> Check:
+    """What the encoder says that it reached must be within what it promises."""
+    kind, bound = header.guarantee.kind, header.guarantee.bound
+    if kind == "exact":
+        return Check("certificate", True, "exact: every bit is that of the original")
+    reached = header.distortion if kind == "alpha" else header.expected
+    assert reached is not None  # the record's header has it
+    words = "relative squared L2 error" if kind == "alpha" else "expected relative squared L2 error"
+    margin = f", {100 * (bound - reached) / bound:.2f} % below" if reached <= bound else ""
+    return Check("certificate", reached <= bound, f"{words} {compared(reached, bound)}{margin}")
+
+
+def _against(header: TensorHeader, measured: Measured) -> list[Check]:
+    """The decoded tensor against the original."""
+    kind, bound, reached = header.guarantee.kind, header.guarantee.bound, measured.distortion
+    if kind == "exact":
+        words = "equal bit for bit" if measured.equal else "not equal to the original"
+        return [Check("original", measured.equal, words)]
+    agrees = math.isclose(reached, header.distortion, rel_tol=CERTIFICATE_TOLERANCE, abs_tol=1e-30)
+    checks = [Check("stored distortion", agrees, f"measured {reached:.6g}, stored {header.distortion:.6g}")]
+    if kind == "alpha":
+        checks.append(Check("original", reached <= bound, f"relative squared L2 error {compared(reached, bound)}"))
+    return checks
+
+
+def compared(value: float, bound: float) -> str:
+    """A value beside its bound, with the sign between them."""
+    return f"{value:.6g} {'≤' if value <= bound else '>'} {bound:g}"
