@@ -1,12 +1,13 @@
-"""The compressors of the format, one entry each.
+"""The compressors of the format, one entry each, and those of installed packages: see plugins.py.
 
-Ids are never used again for something else. From 128 on they are free for private use.
+Ids are never used again for something else. From 128 on they are free for private use: spec/format.md §5.
 """
 
 from dataclasses import fields
 
 from ..errors import InvalidInput, UnsupportedFeature
 from .contract import Entry
+from .plugins import FIRST_ID, Plugins
 
 EFFORTS = ("best", "fast")  # of `auto`, as are its guarantees and options
 KINDS = ("alpha", "omega", "exact")
@@ -70,25 +71,35 @@ ENTRIES = (
 EXACT = ENTRIES[0]  # takes every tensor, so what no other compressor can store as promised is stored by it
 _IDS = {entry.id: entry for entry in ENTRIES}
 _NAMES = {entry.name: entry for entry in ENTRIES}
+_PLUGINS = Plugins(taken=("auto", *_NAMES))
 
 
 def entries() -> tuple[Entry, ...]:
-    """Every compressor that can be used."""
-    return ENTRIES
+    """Every compressor that can be used: those of the format, then those of installed packages (imported here).
+
+    A package's compressor that cannot be used is left out with a warning.
+    """
+    return ENTRIES + _PLUGINS.usable()
 
 
 def by_id(number: int) -> Entry:
-    """The entry with this id; raises UnsupportedFeature when there is none."""
+    """The entry with this id; raises UnsupportedFeature when there is none, or when it cannot be imported."""
     if number in _IDS:
         return _IDS[number]
-    raise UnsupportedFeature(f"compressor {number} is unknown to this version of gcodec; a newer one may read it")
+    if number < FIRST_ID:
+        raise UnsupportedFeature(f"compressor {number} is unknown to this version of gcodec; a newer one may read it")
+    return _PLUGINS.by_id(number)
 
 
 def by_name(name: str) -> Entry:
-    """The entry with this name; raises InvalidInput when there is none."""
+    """The entry with this name; raises InvalidInput when there is none, or when it cannot be imported."""
     if name in _NAMES:
         return _NAMES[name]
-    raise InvalidInput(f"method {name!r} is unknown; known are auto, {', '.join(_NAMES)}")
+    found = _PLUGINS.by_name(name)
+    if found is None:
+        known = ", ".join(["auto", *_NAMES, *(plugin.name for plugin in _PLUGINS.found if not plugin.flaw)])
+        raise InvalidInput(f"method {name!r} is unknown; known are {known}")
+    return found
 
 
 def option_names(method: str) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """What a record says about itself, as plain data for `info`, `encode` and `verify`."""
 
 from ..compressors import registry
+from ..errors import UnsupportedFeature
 from .layout import TensorHeader
 
 
@@ -26,9 +27,11 @@ def describe(header: TensorHeader) -> dict:
 
 
 def method_name(header: TensorHeader) -> str:
-    """The compressor's name, or `#` and its id when this version does not know it."""
-    names = {entry.id: entry.name for entry in registry.ENTRIES}
-    return names.get(header.compressor, f"#{header.compressor}")
+    """The compressor's name, or `#` and its id when it is not known here."""
+    try:
+        return registry.by_id(header.compressor).name
+    except UnsupportedFeature:
+        return f"#{header.compressor}"
 
 
 def record_bytes(header: TensorHeader) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import dtypes
 from ..compressors import registry
-from ..compressors.contract import Guarantee, Payload, TensorSpec, TooFine
+from ..compressors.contract import Compressor, Guarantee, Payload, TensorSpec, TooFine
 from ..container.budget import Budget
 from ..container.fields import crc32
 from ..container.layout import Chunk, TensorHeader
@@ -74,7 +74,7 @@ def compress(name: str, source: Source, choice: Choice) -> Coded:
     which the compressor misses the bound even after its bound was tightened; the header then says `exact`.
     """
     dtypes.code_of(source.dtype)  # refuses what the format has no code for
-    exact = choice.method == "lossless" or choice.guarantee.kind == "exact"
+    exact = choice.method == registry.EXACT.name or choice.guarantee.kind == "exact"
     if exact or not dtypes.is_float(source.dtype) or source.size == 0:
         return _exact(name, source, choice)
     scan = scan_source(name, source, choice.nonfinite)
@@ -84,11 +84,9 @@ def compress(name: str, source: Source, choice: Choice) -> Coded:
     guarantee = choice.guarantee
     for _ in range(TRIES):
         try:
-            payload = compressor.encode(source, guarantee)
+            payload = _encode(compressor, name, source, guarantee)
         except TooFine:
             break
-        except InvalidInput as error:
-            raise InvalidInput(f"{name}: {error}" if name else str(error)) from None
         coded = _code(name, source, choice, payload, scan)
         reached = _reached(coded.header)
         if reached <= choice.guarantee.bound:
@@ -101,10 +99,20 @@ def compress(name: str, source: Source, choice: Choice) -> Coded:
     return _exact(name, source, choice)
 
 
+def _encode(compressor: Compressor, name: str, source: Source, guarantee: Guarantee) -> Payload:
+    """The payload; an error of the compressor gets the tensor's name."""
+    try:
+        return compressor.encode(source, guarantee)
+    except InvalidInput as error:
+        raise InvalidInput(f"{name}: {error}" if name else str(error)) from None
+
+
 def _exact(name: str, source: Source, choice: Choice) -> Coded:
-    exact = replace(choice, method="lossless", guarantee=Guarantee("exact"), options={})
-    payload = registry.by_name("lossless").load()().encode(source, exact.guarantee)
-    return _code(name, source, exact, payload, Scan(1.0, 1.0))
+    """Bit for bit: by the chosen method if that was asked to be exact, else by the one that takes every tensor."""
+    if choice.guarantee.kind != "exact" or source.size == 0:
+        choice = replace(choice, method=registry.EXACT.name, guarantee=Guarantee("exact"), options={})
+    payload = _encode(registry.by_name(choice.method).load()(**choice.options), name, source, choice.guarantee)
+    return _code(name, source, choice, payload, Scan(1.0, 1.0))
 
 
 def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Scan) -> Coded:

@@ -97,7 +97,7 @@ def compressor_of(header: TensorHeader) -> type[Compressor]:
         raise UnsupportedFeature(f"record {header.name!r}: payload version {header.version} of {entry.name} is unknown")
     if header.guarantee.kind not in cls.kinds:
         raise Corrupt(f"record {header.name!r}: {entry.name} cannot guarantee {header.guarantee.kind}")
-    if cls.kinds != ("exact",) and not (dtypes.is_float(header.spec.dtype) and header.spec.size):
+    if header.guarantee.kind != "exact" and not (dtypes.is_float(header.spec.dtype) and header.spec.size):
         raise Corrupt(
             f"record {header.name!r}: {entry.name} does not store {header.spec.dtype} of shape {header.spec.shape}"
         )
