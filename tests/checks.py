@@ -59,10 +59,10 @@ def distortion(x: np.ndarray, y: np.ndarray) -> float:
     return float(((b - a) ** 2).sum() / ((a**2).sum() or 1.0))
 
 
-def check_promise(x: np.ndarray, method: str, kind: str, bound: float) -> bytes:
+def check_promise(x: np.ndarray, method: str, kind: str, bound: float, **options: object) -> bytes:
     """Encode and decode: same dtype and shape, and the guarantee that the file states holds."""
     bounds = {"lossless": True} if kind == "exact" else {kind: bound}
-    data = gcodec.encode(x, method, **bounds)
+    data = gcodec.encode(x, method, **bounds, **options)
     y = gcodec.decode(data)
     assert y.dtype == x.dtype and y.shape == x.shape
     stated = header_of(data)

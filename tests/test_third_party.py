@@ -1,4 +1,4 @@
-"""Compressors of other packages: the example works everywhere, and one that cannot be used disturbs nothing else."""
+"""Compressors of other packages: the example works everywhere, and a broken one disturbs no other."""
 
 import json
 import os
@@ -226,7 +226,7 @@ def test_a_name_of_a_known_operator_is_not_compared(plugins, tmp_path):
 
 
 def test_packages_are_not_looked_through_for_what_is_ours(plugins, tmp_path):
-    """Neither help, nor encoding and decoding with the format's compressors, nor a file with an id of the format to come."""
+    """Neither for help, nor with the format's compressors, nor for an id that the format may get."""
     script = """
 import gcodec, numpy as np
 from gcodec.compressors import registry

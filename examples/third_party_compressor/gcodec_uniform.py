@@ -1,4 +1,7 @@
-"""`uniform`: a uniform quantiser and zlib, as a compressor of a package of its own; the contract is gcodec/compressors/contract.py."""
+"""`uniform`: a uniform quantiser and zlib, an example of a compressor in a package of its own.
+
+The contract that it follows is at the top of gcodec/compressors/contract.py.
+"""
 
 import math
 import zlib
@@ -15,9 +18,9 @@ ENTRY = Entry(200, "uniform", "gcodec_uniform:Uniform", "uniform quantiser and z
 
 @dataclass(frozen=True)
 class Uniform(Compressor):
-    """Values become the nearest multiples of a step of 2‖x‖·√(α/d), so each of the d errors is at most ‖x‖·√(α/d).
+    """Each value becomes the nearest multiple of the step 2‖x‖·√(α/d), so ‖x̂ − x‖² ≤ α‖x‖².
 
-    level: of zlib, 1 (fast) to 9 (small).
+    level: how hard zlib tries, 0 (not at all) to 9.
     """
 
     level: int = 6

@@ -46,7 +46,7 @@ def verify(
 
 
 def _text(file: str, report: "Report") -> str:
-    """The report for people: a table for each tensor, one for the file as a whole, and the verdict."""
+    """The report as text: a table for each tensor, one for the file as a whole, and the verdict."""
     if not report.tensors:
         return f"{file}: intact, and holds no tensor"
     blocks = [f"{_title(file, tensor)}\n{table(_rows(tensor.checks))}" for tensor in report.tensors]

@@ -1,29 +1,33 @@
 """The contract of a compressor.
 
-A compressor turns a tensor into a *head* (what all of its chunks share: a norm, a step, tables) and *chunks* (the coded
-bytes of `chunk` consecutive values each, the last one shorter), and back. Head and chunks are its *payload*. Chunks are
-coded and decoded independently, in any order and by several threads, so a tensor may be larger than memory and a slice
-can be decoded alone.
+A compressor turns a tensor into a *payload* and back. A payload is a *head* (what all chunks share: a
+norm, a step, tables) and *chunks* (the coded bytes of `chunk` consecutive values each; the last
+chunk may be shorter). Chunks are coded and decoded independently, in any order and by several
+threads, so a tensor may be larger than memory and a slice can be decoded alone.
 
-What a compressor must have:
+A compressor must have:
 
-* `encode(source, guarantee)` makes all passes over the tensor that it needs to choose its parameters, and returns a
-  Payload whose `code(start, stop)` gives the bytes of one chunk.
-* `decoder(head, spec)` parses the head once and returns a function `decode(data, start, count)` that gives the `count`
-  values from flat index `start` on, in the work dtype of `dtypes.work_dtype` (or in the tensor's own dtype). It uses
-  exact arithmetic only (spec/arithmetic.md), and raises `Corrupt` on any data that it cannot have written; it never
-  trusts a length or an index that it read.
-* `work(head, spec)`, or the number `work_per_value` that its default multiplies, says what decoding costs.
+* `encode(source, guarantee)`, which makes all passes over the tensor that it needs to choose its
+  parameters, and returns a Payload whose `code(start, stop)` gives the bytes of one chunk.
+* `decoder(head, spec)`, which parses the head once and returns a function `decode(data, start,
+  count)`. That gives the `count` values from flat index `start` on, in the work dtype of
+  `dtypes.work_dtype` or in the tensor's own dtype. It uses exact arithmetic only
+  (spec/arithmetic.md), it never trusts a length or an index that it read, and it raises Corrupt
+  on any data that the encoder cannot have written.
+* `work(head, spec)`, or the number `work_per_value` that the default multiplies: what decoding
+  costs.
 
-What it may have, each with a default that says nothing: `upper_bound`, `checks` and `encode_again`, which `verify` asks,
-and `message_options`, which the experiments ask. They get plain data: a CodedTensor and a Source.
+A compressor may have `upper_bound`, `checks` and `encode_again`, which `verify` asks, and
+`message_options`, which the experiments ask. Each has a default. They get plain data: a CodedTensor
+and a Source.
 
-What a compressor promises is checked by its caller, on the bytes that it made: see `pipeline.compress`. A miss leads to a
-second try with a smaller bound and at last to exact storage, so a wrong compressor costs bits but never breaks a promise.
+A compressor is not trusted. Its caller decodes the bytes that it made and measures them: see
+`pipeline.compress`. A miss leads to more tries with a smaller bound and at last to exact storage, so
+a wrong compressor costs bits but never breaks a promise.
 
-A compressor is a frozen dataclass: its fields are its options (`seed`, `effort`, …), each with a default. One that can be
-unbiased has the field `seed`, a whole number. It writes every parameter that decoding needs into the head; the
-guarantee's bound is not among them (it may have been tightened by a retry).
+A compressor is a frozen dataclass. Its fields are its options (`seed`, `effort`, …), each with a
+default. One that can be unbiased has the field `seed`, an integer. Every parameter that decoding
+needs is in the head. The bound is not among them, because a retry may have made it smaller.
 """
 
 from abc import ABC, abstractmethod
@@ -41,15 +45,19 @@ Decode = Callable[[bytes, int, int], np.ndarray]
 
 
 class TooFine(Exception):
-    """A bound asks for finer steps than a compressor's format has; its caller then stores the tensor exactly."""
+    """A bound asks for finer steps than a compressor's format has.
+
+    The caller then stores the tensor exactly.
+    """
 
 
 @dataclass(frozen=True)
 class Guarantee:
     """What is promised of the decoded tensor x̂, in its own dtype.
 
-    kind "alpha": ‖x̂ − x‖² ≤ bound·‖x‖², for every input. kind "omega": E x̂ = x and E‖x̂ − x‖² ≤ bound·‖x‖² over the seed.
-    kind "exact": x̂ is x, bit for bit (bound 0).
+    kind "alpha": ‖x̂ − x‖² ≤ bound·‖x‖², for every input.
+    kind "omega": E x̂ = x and E‖x̂ − x‖² ≤ bound·‖x‖² over the seed.
+    kind "exact": x̂ is x, bit for bit; the bound is 0.
     """
 
     kind: str
@@ -75,9 +83,12 @@ class TensorSpec:
 class Payload:
     """The coded form of a tensor, about to be written or read back.
 
-    head: bytes that every chunk's decoder needs. chunk: values a chunk (1…CHUNK; of a tensor with more than one chunk).
-    code: (start, stop) → the bytes of the chunk with these values; a pure function, called from several threads.
-    expected: for an unbiased compressor, E‖x̂ − x‖²/‖x‖² of this very tensor or an upper bound of it; else None.
+    head: the bytes that every chunk's decoder needs.
+    chunk: how many values a chunk has, 1 … CHUNK (as many as the tensor, if that has one chunk).
+    code: a function (start, stop) → the bytes of the chunk with these values. It is pure, and
+        called from several threads.
+    expected: of an unbiased compressor, E‖x̂ − x‖²/‖x‖² of this very tensor, or an upper bound of it.
+        None for all others.
     """
 
     head: bytes
@@ -88,7 +99,7 @@ class Payload:
 
 @dataclass(frozen=True)
 class CodedTensor:
-    """What a record says of a tensor: dtype and shape, the guarantee, and the payload, whose `code` reads the chunks."""
+    """A tensor as its record describes it. The payload's `code` reads the chunks that were written."""
 
     spec: TensorSpec
     guarantee: Guarantee
@@ -105,7 +116,8 @@ class CodedTensor:
 class UpperBound:
     """A number of bits that a payload does not exceed, and what it is in words.
 
-    certain: whether it holds for every input; otherwise it holds in expectation over the seed, and one payload may exceed it.
+    certain: whether it holds for every input. If not, it holds for the mean over the seed, and a
+    single payload may exceed it.
     """
 
     bits: float
@@ -115,7 +127,11 @@ class UpperBound:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at: its name, whether it is as promised, and a line that says what was found."""
+    """One thing that was looked at.
+
+    name: what it is, in a word or two. ok: whether it is as promised. detail: one line that says
+    what was found.
+    """
 
     name: str
     ok: bool
@@ -131,9 +147,11 @@ class Compressor(ABC):
 
     @abstractmethod
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
-        """Choose parameters for a non-empty, finite tensor with a non-zero value (to be exact: for any non-empty tensor).
+        """The payload of a tensor: choose the parameters, and say how each chunk is coded.
 
-        Raises InvalidInput for a tensor, a bound or an option that it is not made for, and TooFine.
+        The tensor is not empty. If the guarantee is not "exact", it is of a floating dtype, finite,
+        and not zero throughout. Raises InvalidInput for a tensor, a bound or an option that the
+        compressor is not made for, and TooFine.
         """
 
     @classmethod
@@ -143,50 +161,52 @@ class Compressor(ABC):
 
     @classmethod
     def work(cls, head: bytes, spec: TensorSpec) -> int:
-        """About the nanoseconds that decoding a tensor takes at worst, whatever its chunks hold: see container/budget.py.
+        """About how many nanoseconds decoding takes at worst, whatever the chunks hold.
 
-        It is found from the head without doing the work; raises Corrupt.
+        The head alone says so, and the work is not done: see container/budget.py. Raises Corrupt.
         """
         return cls.work_per_value * spec.size
 
     @classmethod
     def upper_bound(cls, coded: CodedTensor) -> UpperBound | None:
-        """The bits that theory allows for this payload, its coder's constants included; None where theory has no such bound.
+        """The most bits that theory allows for this payload, the coder's constants included.
 
-        It is found from the head, the guarantee and the lengths, without reading a chunk.
+        None if theory has no such bound. No chunk is read.
         """
         return None
 
     @classmethod
     def checks(cls, coded: CodedTensor, original: Source | None, trials: int) -> Iterable[Check]:
-        """What the chunks show beyond the guarantee, such as codes that are as long as theory says.
+        """What can be checked of this compressor's payloads beyond the guarantee.
 
-        original: the tensor that was encoded, when it is at hand. trials: how many random experiments to make; 0: none.
-        The head and the chunks have been decoded without an error before.
+        original: the tensor that was encoded, if it is at hand. trials: how many random experiments
+        the user wants, 0 for none. Head and chunks have been decoded without an error before.
         """
         return ()
 
     @classmethod
     def encode_again(cls, coded: CodedTensor, source: Source, seed: int) -> Payload:
-        """The payload of the coded tensor's `source` with another seed, the parameters that do not depend on it as before.
+        """Encode the tensor once more as it was encoded, with another seed.
 
-        By default those parameters are the ones that an encoder with default options chooses for the same guarantee.
+        source: the original. The default encodes with default options for the same guarantee. A
+        compressor whose head has parameters that depend on options keeps those of the head.
         """
-        return cls(seed=seed).encode(source, coded.guarantee)  # type: ignore[call-arg]  # a dataclass with this field
+        return cls(seed=seed).encode(source, coded.guarantee)  # type: ignore[call-arg]  # it has that field
 
     @classmethod
     def message_options(cls, spec: TensorSpec, guarantee: Guarantee) -> dict[str, Any]:
-        """Options for thousands of messages of this kind, where encoding one may take milliseconds; {}: the defaults."""
+        """Options for thousands of messages of this kind, each encoded within milliseconds."""
         return {}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A compressor as the registry lists it, known without importing it.
+    """A compressor as the registry lists it: what can be said without importing it.
 
-    id: its number in a file. name: that of the method. path: "module:Class", imported on first use. summary: one line.
-    efforts: those in which `auto` tries it. matrix: it is made for matrices, and refuses other tensors. whole: it takes
-    memory that grows with the tensor, so `auto` leaves it out for the largest ones.
+    id: its number in a file. name: what users call the method. path: "module:Class", imported on
+    first use. summary: one line. efforts: in which of them `auto` tries it. matrix: whether it is
+    made for matrices alone. whole: whether its memory grows with the tensor; then `auto` leaves it
+    out for the largest ones.
     """
 
     id: int

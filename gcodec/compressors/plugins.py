@@ -1,13 +1,14 @@
 """Compressors of other packages, found through their entry points.
 
-A package names an Entry in its pyproject.toml, and gcodec then offers that compressor everywhere by its name:
+A package names an Entry in its pyproject.toml, and gcodec then offers that compressor everywhere:
 
     [project.entry-points."gcodec.compressors"]
     uniform = "gcodec_uniform:ENTRY"
 
-examples/third_party_compressor/ is such a package. Packages are looked through when a name or an id is asked for that is
-none of the format's, or when all compressors are listed. A plug-in that cannot be used does not disturb the others:
-asking for it raises an error that says why, and listings leave it out with a warning.
+examples/third_party_compressor/ is such a package. Packages are searched when someone asks for a name
+or an id that is none of the format's, and when all compressors are listed. A plug-in that cannot be
+used does not disturb the others. Whoever asks for it gets an error that says why, and listings leave
+it out with a warning.
 """
 
 import warnings
@@ -24,7 +25,10 @@ FIRST_ID, LAST_ID = 128, (1 << 64) - 1  # ids for private use
 
 @dataclass(frozen=True)
 class Plugin:
-    """An entry point: its name, its package, the Entry that it names, and why it cannot be used (empty if it can)."""
+    """An entry point: its name, its package, and the Entry that it names.
+
+    flaw: why it cannot be used; empty if nothing is known to be wrong.
+    """
 
     name: str
     package: str
@@ -33,20 +37,20 @@ class Plugin:
 
     @property
     def problem(self) -> str:
-        """A sentence that says why it cannot be used; empty if it can. Imports the class."""
+        """A sentence that says why it cannot be used; empty if it can. This imports the class."""
         flaw = self.flaw or (_flaw_of_class(self.entry) if self.entry else "")
         return f"the compressor {self.name!r} of package {self.package} cannot be used: {flaw}" if flaw else ""
 
 
 class Plugins:
-    """The plug-ins of this installation; `taken`: names that they may not have."""
+    """The plug-ins of this installation. taken: names that they may not have."""
 
     def __init__(self, taken: Collection[str]) -> None:
         self._taken = taken
 
     @cached_property
     def found(self) -> tuple[Plugin, ...]:
-        """All of them, usable or not, looked for once."""
+        """All of them, usable or not. They are searched for once."""
         from importlib.metadata import entry_points  # imported here, as most commands never need it
 
         plugins = [
@@ -56,17 +60,17 @@ class Plugins:
         return tuple(_without_clash(plugin, plugins, self._taken) for plugin in plugins)
 
     def usable(self) -> tuple[Entry, ...]:
-        """The entries of those that can be used; warns of the others."""
+        """The entries of those that can be used. The others are warned about."""
         entries = []
         for plugin in self.found:
             if problem := plugin.problem:
-                warnings.warn(problem, stacklevel=1)  # from one place, so that each is shown once
+                warnings.warn(problem, stacklevel=1)  # always from here, so each is shown once
             elif plugin.entry:
                 entries.append(plugin.entry)
         return tuple(entries)
 
     def by_name(self, name: str) -> Entry | None:
-        """The entry of this name, or None; raises InvalidInput when it cannot be used."""
+        """The entry of this name, or None. Raises InvalidInput if it cannot be used."""
         for plugin in self.found:
             if plugin.name == name:
                 if problem := plugin.problem:
@@ -75,7 +79,7 @@ class Plugins:
         return None
 
     def by_id(self, number: int) -> Entry:
-        """The entry of this id; raises UnsupportedFeature when there is none, or when it cannot be used."""
+        """The entry of this id. Raises UnsupportedFeature if there is none or it cannot be used."""
         for plugin in self.found:
             if plugin.entry and plugin.entry.id == number:
                 if problem := plugin.problem:
@@ -116,7 +120,7 @@ def _flaw_of_entry(name: str, entry: Entry) -> str:
 
 
 def _without_clash(plugin: Plugin, plugins: Collection[Plugin], taken: Collection[str]) -> Plugin:
-    """The plug-in, with a flaw if its name is taken or another one has its name or id."""
+    """The plug-in. It has a flaw if its name is taken, or if another one has its name or id."""
     if plugin.name in taken:
         return replace(plugin, flaw="that name belongs to gcodec itself")
     for other in plugins:

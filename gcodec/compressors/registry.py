@@ -1,6 +1,7 @@
-"""The compressors of the format, one entry each, and those of installed packages: see plugins.py.
+"""The compressors of the format, one entry each, and those of installed packages.
 
-Ids are never used again for something else. From 128 on they are free for private use: spec/format.md §5.
+The latter have ids from 128 on and are found by plugins.py. An id is never used again for something
+else.
 """
 
 from dataclasses import fields
@@ -68,22 +69,22 @@ ENTRIES = (
         EFFORTS,
     ),
 )
-EXACT = ENTRIES[0]  # takes every tensor, so what no other compressor can store as promised is stored by it
+EXACT = ENTRIES[0]  # stores every tensor that no other compressor can store as promised
 _IDS = {entry.id: entry for entry in ENTRIES}
 _NAMES = {entry.name: entry for entry in ENTRIES}
 _PLUGINS = Plugins(taken=("auto", *_NAMES))
 
 
 def entries() -> tuple[Entry, ...]:
-    """Every compressor that can be used: those of the format, then those of installed packages (imported here).
+    """All compressors that can be used: those of the format, then those of installed packages.
 
-    A package's compressor that cannot be used is left out with a warning.
+    The latter are imported here. One that cannot be used is left out with a warning.
     """
     return ENTRIES + _PLUGINS.usable()
 
 
 def by_id(number: int) -> Entry:
-    """The entry with this id; raises UnsupportedFeature when there is none, or when it cannot be imported."""
+    """The entry with this id. Raises UnsupportedFeature if there is none, or if it cannot be used."""
     if number in _IDS:
         return _IDS[number]
     if number < FIRST_ID:
@@ -92,7 +93,7 @@ def by_id(number: int) -> Entry:
 
 
 def by_name(name: str) -> Entry:
-    """The entry with this name; raises InvalidInput when there is none, or when it cannot be imported."""
+    """The entry with this name. Raises InvalidInput if there is none, or if it cannot be used."""
     if name in _NAMES:
         return _NAMES[name]
     found = _PLUGINS.by_name(name)

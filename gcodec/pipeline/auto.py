@@ -13,15 +13,16 @@ from ..source import Source
 from .compress import Coded
 from .compress import compress as compress_by
 
-LARGE = 1 << 26  # values; above, only methods whose memory does not grow with the tensor
-PROBE_SEED = 0x6763_6F64_6563  # of the codes by which an unbiased method is chosen
+LARGE = 1 << 26  # values; above, only methods are tried whose memory does not grow with the tensor
+PROBE_SEED = 0x6763_6F64_6563  # seed of the codes by which an unbiased method is chosen
 
 
 def compress(name: str, source: Source, choice: Choice) -> Coded:
     """Compress with the chosen method; for "auto", with the candidate that needs the fewest bytes.
 
-    The length of a random code tells something of its error, so a choice by length would bias it: among unbiased methods
-    it is made with another seed, and so depends on the tensor and the bound alone.
+    Among unbiased methods the choice is made with another seed. For the length of a random code says
+    something about its error, so a choice by the length of the code that is kept would bias it. With
+    another seed, the choice depends on the tensor and the bound alone.
     """
     methods = candidates(source, choice)
     if choice.guarantee.kind == "omega" and len(methods) > 1:
@@ -34,7 +35,7 @@ def compress(name: str, source: Source, choice: Choice) -> Coded:
 
 
 def candidates(source: Source, choice: Choice) -> Sequence[str]:
-    """The methods to try; the last one takes any tensor, if the method is "auto"."""
+    """The methods to try. If there are several, the last one takes any tensor."""
     if choice.method != "auto":
         return (choice.method,)
     effort, kind = choice.options.get("effort", registry.EFFORTS[0]), choice.guarantee.kind
@@ -56,7 +57,10 @@ def _fits(entry: Entry, source: Source) -> bool:
 
 
 def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str]) -> Coded:
-    """The smallest of what the methods give, those first that a reader accepts; a method that refuses the tensor is left out."""
+    """The smallest of what the methods give, if possible one that a reader accepts.
+
+    A method that refuses the tensor is left out.
+    """
     best: Coded | None = None
     for method in methods:
         try:

@@ -1,5 +1,8 @@
-"""What theory says of the bits of one record: lower bounds for vectors on the sphere and for Gaussian values, and the
-code's own worst case."""
+"""What theory says about the bits of one record.
+
+There are lower bounds, for vectors on the sphere and for Gaussian values, and the upper bound of the
+record's own code.
+"""
 
 from collections.abc import Iterator
 
@@ -9,9 +12,10 @@ from ..theory import shannon, sphere
 
 
 def lower_bound(header: TensorHeader) -> float | None:
-    """Bits that a code with this guarantee needs for some direction (alpha), or in expectation (omega); None for exact.
+    """The bits that a code with this guarantee needs: for some direction (alpha), or as its mean (omega).
 
-    A tensor that is not like a random direction may need less: the check "lower bound" says so.
+    None for exact. A tensor that is not like a random direction may need fewer bits; the check
+    "lower bound" then says that the data is compressible.
     """
     d, guarantee = header.spec.size, header.guarantee
     if d == 0 or guarantee.kind == "exact":
@@ -22,7 +26,7 @@ def lower_bound(header: TensorHeader) -> float | None:
 
 
 def bound_checks(header: TensorHeader, lower: float | None, upper: UpperBound | None) -> Iterator[Check]:
-    """The record's bits beside the bounds; only a certain upper bound can fail."""
+    """The record's bits beside the bounds. Only a certain upper bound can fail."""
     bits, d = 8 * header.body_length, max(header.spec.size, 1)
     if upper is not None:
         yield _upper_check(bits, d, upper)

@@ -13,9 +13,12 @@ from ..container.layout import TensorHeader
 class TensorReport:
     """One tensor of a container.
 
-    header: what its record says (name, dtype, shape, guarantee, certificate). checks: what was looked at.
-    lower_bound_bits, upper_bound_bits: what theory says of the payload's bits, None where it says nothing.
-    measured_distortion: ‖x̂ − x‖²/‖x‖² against the original, infinite where that is not a number; None without an original.
+    header: what its record says: name, dtype, shape, guarantee and certificate.
+    checks: what was looked at.
+    lower_bound_bits, upper_bound_bits: what theory says about the payload's bits; None where it says
+        nothing.
+    measured_distortion: ‖x̂ − x‖²/‖x‖² against the original; infinite if x̂ differs from an x that is
+        zero or not finite. None without an original.
     """
 
     header: TensorHeader
@@ -39,7 +42,10 @@ class TensorReport:
         return self.header.distortion if self.measured_distortion is None else self.measured_distortion
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data: what `gcodec info` says of the tensor, the bounds, the measured distortion (None: not finite), the checks."""
+        """Plain data: what `gcodec info` says about the tensor, then the bounds and the checks.
+
+        With an original there is "measured_distortion", which is None if it is not finite.
+        """
         data = describe(self.header)
         data |= {"lower_bound_bits": self.lower_bound_bits, "upper_bound_bits": self.upper_bound_bits}
         if self.measured_distortion is not None:

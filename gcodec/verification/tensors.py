@@ -1,4 +1,7 @@
-"""All checks of one tensor: its bytes, its certificate, its bits beside theory, its error against the original."""
+"""All checks of one tensor.
+
+They are about its bytes, its certificate, its bits beside theory, and its error against the original.
+"""
 
 import math
 from typing import NamedTuple
@@ -15,7 +18,7 @@ from .bounds import bound_checks, lower_bound
 from .report import TensorReport
 from .trials import try_seeds
 
-CERTIFICATE_TOLERANCE = 1e-6  # relative: sums in another order
+CERTIFICATE_TOLERANCE = 1e-6  # relative; the encoder may have summed in another order
 
 
 class Measured(NamedTuple):
@@ -26,7 +29,7 @@ class Measured(NamedTuple):
 
 
 def check_tensor(record: Record, original: Source | None, trials: int, threads: int, budget: Budget) -> TensorReport:
-    """All checks of one record, whose chunks can be read again. Raises what decoding it raises."""
+    """All checks of one record. Its chunks must be readable twice. Raises what decoding raises."""
     header = record.header
     measured = _measure(record, original, threads, budget)
     coded, compressor = record.coded(), compressor_of(header)

@@ -1,8 +1,11 @@
-"""Statistical tests of an unbiased compressor on one tensor: over many seeds, is the mean right and the error in bounds?
+"""Statistical tests of an unbiased compressor on one tensor, over many seeds.
 
-With errors e₁ … e_N over N seeds, B = Σ_{s≠t} ⟨e_s, e_t⟩ / (N(N−1)) estimates ‖bias‖² without bias. Under E e = 0 the
-N(N−1)/2 products ⟨e_s, e_t⟩ are uncorrelated with mean 0, so B's standard deviation is that of their mean; both come from one
-Gram matrix. This holds whatever the correlation between coordinates is. Bounds are one-sided at 99.9 %.
+Is the mean of the decoded tensors right, and is their mean distortion within the bound?
+
+With errors e₁ … e_N over N seeds, B = Σ_{s≠t} ⟨e_s, e_t⟩ / (N(N−1)) is an unbiased estimate of
+‖bias‖². If E e = 0, the N(N−1)/2 products ⟨e_s, e_t⟩ are uncorrelated and have mean 0, so B's standard
+deviation is that of their mean. Both come from one Gram matrix. This holds whatever the correlation
+between coordinates is. Confidence is one-sided, 99.9 %.
 """
 
 import math
@@ -19,7 +22,7 @@ from ..pipeline.decompress import compressor_of
 from ..source import Source, spans
 
 Z = 3.0902  # the 99.9 % quantile of the normal distribution
-KEPT = 1 << 26  # errors held at a time for the test of unbiasedness, which takes every n-th coordinate of longer chunks
+KEPT = 1 << 26  # errors held at a time; of more, every n-th coordinate is tested for bias
 Run = Callable[[int, int], np.ndarray]
 
 

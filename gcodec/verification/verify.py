@@ -33,12 +33,15 @@ def verify(
 ) -> Report:
     """Check every tensor of a container, and measure it against the originals if they are given.
 
-    container: a path, the bytes, or a binary file. against: the originals, arrays or Sources by name, or one array.
-    trials: with `against`, encode every tensor with an omega guarantee that often with new seeds, and test what is promised
-    of the expectation. limit: the decoded bytes to accept, as for `decode`.
+    container: a path, the bytes, or a binary file.
+    against: the originals: arrays or Sources by name, or one array.
+    trials: with `against`, how often to encode each tensor with an omega guarantee with new seeds, to
+        test what is promised about means.
+    limit: how many decoded bytes to accept, as for `decode`.
 
-    The report's `ok` says whether every promise holds; its `tensors` have the checks one by one; `to_json()` gives plain
-    data. Raises InvalidInput, and what decoding raises on damaged bytes: then no promise can be checked.
+    The report's `ok` says whether every promise holds, its `tensors` have the checks one by one, and
+    `to_json()` gives plain data. Raises InvalidInput, and on damaged bytes what decoding raises: then
+    no promise can be checked.
     """
     if trials and against is None:
         raise InvalidInput("trials need the original: give it with --against")
@@ -74,7 +77,7 @@ def _sources(against: Originals | np.ndarray) -> dict[str, Source]:
 
 
 def _original(header: TensorHeader, originals: dict[str, Source] | None) -> Source | None:
-    """The original of a record; raises InvalidInput when there is none, or one of another dtype or shape."""
+    """The original of a record. Raises InvalidInput if it is missing or has another dtype or shape."""
     if originals is None:
         return None
     source = originals.get(header.name)
@@ -89,7 +92,7 @@ def _original(header: TensorHeader, originals: dict[str, Source] | None) -> Sour
 
 
 def _scope_check(scope: dict[str, Any], tensors: Sequence[TensorReport]) -> Check:
-    """`--scope file`: the errors of all tensors together, by their measured or else their stored distortions."""
+    """`--scope file`: the error of all tensors as one vector, from their distortions."""
     alpha, norm2 = scope["alpha"], scope["norm2"]
     unnamed = [t.name for t in tensors if t.header.guarantee.kind == "alpha" and t.name not in norm2]
     if unnamed:
