@@ -1,4 +1,4 @@
-"""What the contract asks of every compressor of the registry, and what the registry says about it."""
+"""What the contract asks of every compressor of the registry, and what its entry says."""
 
 import ast
 import re
@@ -97,7 +97,7 @@ def test_which_have_an_upper_bound():
 
 @pytest.mark.parametrize(("method", "kind", "bound"), [case for case in CASES if case[1] == "omega"])
 def test_encoding_again_with_another_seed(method, kind, bound):
-    """Another seed gives other values that keep the promise; the seed of the record gives the record."""
+    """Another seed gives other values that keep the promise; the record's seed gives its values."""
     coded, compressor = record(method, kind, bound).coded(), entry_of(method).load()
 
     def again(seed: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Compressors of other packages: the example works everywhere, and a broken one disturbs no other."""
+"""Compressors of other packages: the example works, and a broken one disturbs no other."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def plugins(monkeypatch):
 
 
 def package(folder: Path, module: str, source: str, *names: str) -> Path:
-    """A package on the disk, as installed: a module, and metadata with an entry point for each name."""
+    """An installed package: a module, and metadata with an entry point for each name."""
     folder.mkdir(exist_ok=True)
     (folder / f"{module}.py").write_text(source)
     about = folder / f"{module}-1.0.dist-info"
@@ -226,7 +226,7 @@ def test_a_name_of_a_known_operator_is_not_compared(plugins, tmp_path):
 
 
 def test_packages_are_not_looked_through_for_what_is_ours(plugins, tmp_path):
-    """Neither for help, nor with the format's compressors, nor for an id that the format may get."""
+    """Not for help, not with the format's compressors, not for an id that the format may get."""
     script = """
 import gcodec, numpy as np
 from gcodec.compressors import registry

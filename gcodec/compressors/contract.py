@@ -1,7 +1,7 @@
 """The contract of a compressor.
 
-A compressor turns a tensor into a *payload* and back. A payload is a *head* (what all chunks share: a
-norm, a step, tables) and *chunks* (the coded bytes of `chunk` consecutive values each; the last
+A compressor turns a tensor into a *payload* and back. A payload is a *head* (what all chunks share:
+a norm, a step, tables) and *chunks* (the coded bytes of `chunk` consecutive values each; the last
 chunk may be shorter). Chunks are coded and decoded independently, in any order and by several
 threads, so a tensor may be larger than memory and a slice can be decoded alone.
 
@@ -22,8 +22,8 @@ A compressor may have `upper_bound`, `checks` and `encode_again`, which `verify`
 and a Source.
 
 A compressor is not trusted. Its caller decodes the bytes that it made and measures them: see
-`pipeline.compress`. A miss leads to more tries with a smaller bound and at last to exact storage, so
-a wrong compressor costs bits but never breaks a promise.
+`pipeline.compress`. A miss leads to more tries with a smaller bound and at last to exact storage,
+so a wrong compressor costs bits but never breaks a promise.
 
 A compressor is a frozen dataclass. Its fields are its options (`seed`, `effort`, …), each with a
 default. One that can be unbiased has the field `seed`, an integer. Every parameter that decoding
@@ -87,8 +87,8 @@ class Payload:
     chunk: how many values a chunk has, 1 … CHUNK (as many as the tensor, if that has one chunk).
     code: a function (start, stop) → the bytes of the chunk with these values. It is pure, and
         called from several threads.
-    expected: of an unbiased compressor, E‖x̂ − x‖²/‖x‖² of this very tensor, or an upper bound of it.
-        None for all others.
+    expected: of an unbiased compressor, E‖x̂ − x‖²/‖x‖² of this very tensor, or an upper bound of
+        it. None for all others.
     """
 
     head: bytes
@@ -99,7 +99,7 @@ class Payload:
 
 @dataclass(frozen=True)
 class CodedTensor:
-    """A tensor as its record describes it. The payload's `code` reads the chunks that were written."""
+    """A tensor as its record describes it. The payload's `code` reads the written chunks."""
 
     spec: TensorSpec
     guarantee: Guarantee
@@ -110,6 +110,11 @@ class CodedTensor:
         """The flat indices (start, stop) of each chunk."""
         size, chunk = self.spec.size, self.payload.chunk
         return [(start, min(start + chunk, size)) for start in range(0, size, chunk)]
+
+    @property
+    def bits(self) -> int:
+        """The length of head and chunks. All chunks are read."""
+        return 8 * (len(self.payload.head) + sum(len(self.payload.code(*span)) for span in self.spans))
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ A package names an Entry in its pyproject.toml, and gcodec then offers that comp
     [project.entry-points."gcodec.compressors"]
     uniform = "gcodec_uniform:ENTRY"
 
-examples/third_party_compressor/ is such a package. Packages are searched when someone asks for a name
-or an id that is none of the format's, and when all compressors are listed. A plug-in that cannot be
-used does not disturb the others. Whoever asks for it gets an error that says why, and listings leave
-it out with a warning.
+examples/third_party_compressor/ is such a package. Packages are searched when someone asks for a
+name or an id that is none of the format's, and when all compressors are listed. A plug-in that
+cannot be used does not disturb the others. Whoever asks for it gets an error that says why, and
+listings leave it out with a warning.
 """
 
 import warnings

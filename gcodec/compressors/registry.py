@@ -84,7 +84,7 @@ def entries() -> tuple[Entry, ...]:
 
 
 def by_id(number: int) -> Entry:
-    """The entry with this id. Raises UnsupportedFeature if there is none, or if it cannot be used."""
+    """The entry with this id. Raises UnsupportedFeature if there is none or it cannot be used."""
     if number in _IDS:
         return _IDS[number]
     if number < FIRST_ID:
@@ -93,7 +93,7 @@ def by_id(number: int) -> Entry:
 
 
 def by_name(name: str) -> Entry:
-    """The entry with this name. Raises InvalidInput if there is none, or if it cannot be used."""
+    """The entry with this name. Raises InvalidInput if there is none or it cannot be used."""
     if name in _NAMES:
         return _NAMES[name]
     found = _PLUGINS.by_name(name)

@@ -20,9 +20,9 @@ PROBE_SEED = 0x6763_6F64_6563  # seed of the codes by which an unbiased method i
 def compress(name: str, source: Source, choice: Choice) -> Coded:
     """Compress with the chosen method; for "auto", with the candidate that needs the fewest bytes.
 
-    Among unbiased methods the choice is made with another seed. For the length of a random code says
-    something about its error, so a choice by the length of the code that is kept would bias it. With
-    another seed, the choice depends on the tensor and the bound alone.
+    Among unbiased methods the choice is made with another seed. For the length of a random code
+    says something about its error, so a choice by the length of the code that is kept would bias
+    it. With another seed, the choice depends on the tensor and the bound alone.
     """
     methods = candidates(source, choice)
     if choice.guarantee.kind == "omega" and len(methods) > 1:

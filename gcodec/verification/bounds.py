@@ -1,7 +1,7 @@
 """What theory says about the bits of one record.
 
-There are lower bounds, for vectors on the sphere and for Gaussian values, and the upper bound of the
-record's own code.
+There are lower bounds, for vectors on the sphere and for Gaussian values, and the upper bound of
+the record's own code.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from ..theory import shannon, sphere
 
 
 def lower_bound(header: TensorHeader) -> float | None:
-    """The bits that a code with this guarantee needs: for some direction (alpha), or as its mean (omega).
+    """The bits that a code with this guarantee needs: for some direction, or for omega as its mean.
 
     None for exact. A tensor that is not like a random direction may need fewer bits; the check
     "lower bound" then says that the data is compressible.

@@ -15,10 +15,10 @@ class TensorReport:
 
     header: what its record says: name, dtype, shape, guarantee and certificate.
     checks: what was looked at.
-    lower_bound_bits, upper_bound_bits: what theory says about the payload's bits; None where it says
-        nothing.
-    measured_distortion: ‖x̂ − x‖²/‖x‖² against the original; infinite if x̂ differs from an x that is
-        zero or not finite. None without an original.
+    lower_bound_bits, upper_bound_bits: what theory says about the payload's bits; None where it
+        says nothing.
+    measured_distortion: ‖x̂ − x‖²/‖x‖² against the original; infinite if x̂ differs from an x that
+        is zero or not finite. None without an original.
     """
 
     header: TensorHeader

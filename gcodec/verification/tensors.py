@@ -1,6 +1,7 @@
 """All checks of one tensor.
 
-They are about its bytes, its certificate, its bits beside theory, and its error against the original.
+They are about its bytes, its certificate, its bits beside theory, and its error against the
+original.
 """
 
 import math

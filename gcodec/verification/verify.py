@@ -35,13 +35,13 @@ def verify(
 
     container: a path, the bytes, or a binary file.
     against: the originals: arrays or Sources by name, or one array.
-    trials: with `against`, how often to encode each tensor with an omega guarantee with new seeds, to
-        test what is promised about means.
+    trials: with `against`, how often to encode each tensor with an omega guarantee with new seeds,
+        to test what is promised about means.
     limit: how many decoded bytes to accept, as for `decode`.
 
-    The report's `ok` says whether every promise holds, its `tensors` have the checks one by one, and
-    `to_json()` gives plain data. Raises InvalidInput, and on damaged bytes what decoding raises: then
-    no promise can be checked.
+    The report's `ok` says whether every promise holds, its `tensors` have the checks one by one,
+    and `to_json()` gives plain data. Raises InvalidInput, and on damaged bytes what decoding
+    raises: then no promise can be checked.
     """
     if trials and against is None:
         raise InvalidInput("trials need the original: give it with --against")
@@ -77,7 +77,7 @@ def _sources(against: Originals | np.ndarray) -> dict[str, Source]:
 
 
 def _original(header: TensorHeader, originals: dict[str, Source] | None) -> Source | None:
-    """The original of a record. Raises InvalidInput if it is missing or has another dtype or shape."""
+    """The original of a record. Raises InvalidInput if it is missing or of another dtype or shape."""
     if originals is None:
         return None
     source = originals.get(header.name)

@@ -115,7 +115,7 @@ class RandomSparseDithering(_Dithering):
 
     @classmethod
     def upper_bound(cls, coded: CodedTensor) -> UpperBound:
-        """The paper's bound of the mean over the seed. It has 30 bits of norm where `paper_bits` has 31."""
+        """The paper's bound of the mean over the seed, and the 1 bit of norm that it leaves out."""
         bits = theory.published_expected_bits(coded.guarantee.bound, coded.spec.size) + 1 + _overhead_of(coded)
         return UpperBound(bits, "the paper's bound of the expectation", certain=False)
 

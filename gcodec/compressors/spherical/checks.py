@@ -8,25 +8,21 @@ from ...theory import sphere
 from ..contract import Check, CodedTensor
 from .report import CapReport, ClassReport, Coding, cap_report, index_report, try_vectors
 
-CHANCE = 1e-6  # the probability that a file whose indices are as theory says fails
+CHANCE = 1e-6  # a file whose indices are as theory says fails with this probability at most
 
 
 def of_record(coded: CodedTensor, original: Source | None, trials: int) -> Iterator[Check]:
-    """The checks of one tensor: the paper's statement for the average case, on the tensor's own blocks and, for one block
-    and `trials`, on random vectors; the whole payload beside that of one block; every block's cap, with the original."""
-    payload = coded.payload
+    """The checks of one tensor.
+
+    The paper's statement for the average case is tested on the tensor's own blocks. If the tensor
+    is one block, it is tested on `trials` random vectors as well. The whole payload is shown beside
+    what one block would take. With the original, every block's cap is tested.
+    """
+    payload, spans = coded.payload, coded.spans
     coding = Coding.of(payload.head, coded.spec, coded.guarantee)
-    lengths = [len(payload.head)]
-
-    def chunks() -> Iterator[tuple[bytes, int]]:
-        for start, stop in coded.spans:
-            data = payload.code(start, stop)
-            lengths.append(len(data))
-            yield data, stop - start
-
-    classes = index_report(coding, chunks())
+    classes = index_report(coding, ((payload.code(start, stop), stop - start) for start, stop in spans))
     yield index_check("index", classes)
-    yield _average_check(coded, 8 * sum(lengths), sum(one.index_bits for one in classes))
+    yield _average_check(coded, sum(one.index_bits for one in classes))
     if trials and coding.one_block:
         yield index_check("index, random vectors", [try_vectors(coding, trials)])
     elif trials:
@@ -34,12 +30,11 @@ def of_record(coded: CodedTensor, original: Source | None, trials: int) -> Itera
         unused = "not used: a tensor in blocks with alpha is tested on its own blocks"
         yield Check("trials", True, unused if coded.guarantee.kind == "alpha" else used)
     if original is not None:
-        spans = coded.spans
         yield _cap_check([cap_report(coding, payload.code(*span), original.read(*span)) for span in spans])
 
 
 def index_check(name: str, classes: Sequence[ClassReport]) -> Check:
-    """The mean of the indices' bits against −log2 P + 3, with what chance may add."""
+    """The mean of the indices' bits against −log2 P + 3 and what chance may add."""
     blocks = sum(one.blocks for one in classes)
     if blocks == 0:
         return Check(name, True, "no block has a direction")
@@ -56,18 +51,19 @@ def index_check(name: str, classes: Sequence[ClassReport]) -> Check:
 
 
 def _chance(deviation: float) -> float:
-    """Bits by which the mean of 1/deviation² independent indices exceeds its expectation with probability CHANCE at most.
+    """The bits by which the mean of n = 1/deviation² independent indices may miss its expectation.
 
-    An index times P is nearly exponential, and its code takes one bit for each ln 2 of that. For exponential numbers of mean 1
-    Chernoff's bound is P(mean ≥ 1 + t) ≤ exp(−n(t − ln(1+t))), and t − ln(1+t) ≥ t²/(2 + 4t/3).
+    It is beyond with probability CHANCE at most. An index times P is nearly exponential, and its
+    code takes one bit for each ln 2 of that. For exponential numbers of mean 1 Chernoff's bound is
+    P(mean ≥ 1 + t) ≤ exp(−n(t − ln(1+t))), and t − ln(1+t) ≥ t²/(2 + 4t/3).
     """
     a = -math.log(CHANCE) * deviation**2
     return (2 * a / 3 + math.sqrt(4 * a * a / 9 + 2 * a)) / math.log(2)
 
 
-def _average_check(coded: CodedTensor, bits: int, index_bits: float) -> Check:
-    """All bits of the payload against the least that vectors of random direction take on average."""
-    d, kind, bound = coded.spec.size, coded.guarantee.kind, coded.guarantee.bound
+def _average_check(coded: CodedTensor, index_bits: float) -> Check:
+    """All bits of the payload beside the least that vectors of random direction take on average."""
+    d, kind, bound, bits = coded.spec.size, coded.guarantee.kind, coded.guarantee.bound, coded.bits
     if kind == "alpha":
         least, formula = sphere.cap_bits(bound, d), f"−log2 P({bound:g}, {d:,})"
     else:

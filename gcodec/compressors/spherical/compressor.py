@@ -44,7 +44,7 @@ from .unbiased import expected_in_dtype
 
 MAX_DRAWS = 1 << 31  # that can be asked for
 _SEARCHES = 8  # most whole searches to meet a bound
-_MESSAGE_BITS = 15  # a message is one block up to 2^15 draws on average, which take milliseconds
+_MESSAGE_BITS = 15  # a message is one block if that takes up to 2^15 draws on average: milliseconds
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,10 @@ class Spherical(Compressor):
 
     @classmethod
     def upper_bound(cls, coded: CodedTensor) -> UpperBound | None:
-        """For one block, the paper's mean: 31 bits of norm and −log2 P + 3 of index; a tensor in blocks has no bound of its own."""
+        """The paper's bound of the mean for one block: 31 bits of norm and −log2 P + 3 of index.
+
+        There is no such bound for a tensor in blocks.
+        """
         head = coded.payload.head
         if len(head) > single.MAX_HEAD:
             return None
@@ -177,7 +180,7 @@ class Spherical(Compressor):
 
     @classmethod
     def message_options(cls, spec: TensorSpec, guarantee: Guarantee) -> dict[str, Any]:
-        """One block as long as its search takes milliseconds, else blocks of three values."""
+        """One block if its search takes milliseconds, else blocks of three values."""
         d, bound = spec.size, guarantee.bound
         cap = bound if guarantee.kind == "alpha" else cap_for_omega(bound, d)
         one_block = sphere.cap_bits(cap, d) <= _MESSAGE_BITS

@@ -1,8 +1,9 @@
-"""What the theory says of a tensor that spherical compression has coded, against what it holds: for `verify`.
+"""A coded tensor beside the theory of spherical compression: measured index lengths and caps.
 
-The index of a direction is geometric with success P(α, k), the share of the sphere within the cap, whatever the tensor is
-(over the seed). So over the blocks of one file its code should take −log2 P + log2 e bits on average, and at most
-−log2 P + 3: the paper's statement for the average case.
+Over the seed, and whatever the tensor is, the index of a direction is a geometric variable whose
+success probability is P(α, k), the share of the sphere within the cap. So over the blocks of one
+file its code should take −log2 P + log2 e bits on average. The paper's statement for the average
+case is that it takes at most −log2 P + 3.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,15 +23,20 @@ from .blocks import Leaves, read_leaves
 from .plan import BLOCKS, Classes, Plan
 from .search import find, stream
 
-_ROUNDING = 1e-9  # of a cosine, when a block is projected again
-_INDEX_BITS = 40  # more than any index has
-_BATCH = 1 << 20  # values of random vectors that are searched for together
+_ROUNDING = 1e-9  # how far a cosine may be off when a block is projected again
+_INDEX_BITS = 40  # more bits than any index has
+_BATCH = 1 << 20  # values of the random vectors that are searched for together
 
 
 @dataclass(frozen=True)
 class Coding:
-    """What a head says of the blocks with directions: the length of the longest, the seed, the classes; and the parser of
-    a chunk (bytes, number of values). One block has one class, whose cap follows from the guarantee."""
+    """What a head says about the blocks that have directions.
+
+    one_block: whether the whole tensor is one block; then there is one class, whose cap follows
+        from the guarantee.
+    length: that of the longest blocks.
+    leaves: a function (bytes of a chunk, number of its values) → its blocks.
+    """
 
     one_block: bool
     length: int
@@ -40,7 +46,7 @@ class Coding:
 
     @staticmethod
     def of(head: bytes, spec: TensorSpec, guarantee: Guarantee) -> "Coding":
-        """Raises Corrupt when the head cannot be right."""
+        """The coding that a head states. Raises Corrupt if the head cannot be right."""
         if head[0] >= BLOCKS:
             plan = Plan.unpack(head)
             return Coding(
@@ -61,9 +67,12 @@ class Coding:
 class ClassReport:
     """The blocks of one length and level in some chunks.
 
-    blocks: how many. index_bits: of their indices together. deviation: the standard deviation of that sum is at most so
-    many times that of one index. Blocks of one chunk with the same index may be copies of each other, and what chance did to
-    one it did to all; so it is the sum over chunks of √(Σ over indices of the square of the number of blocks that have it).
+    blocks: how many there are.
+    index_bits: the bits of their indices together.
+    deviation: the standard deviation of that sum is at most this multiple of that of one index.
+        Blocks of one chunk with the same index may be copies of each other, and then chance did the
+        same to all of them. So this is the sum over chunks of √(Σ n²), where n is the number of
+        blocks of the chunk that have one and the same index.
     """
 
     length: int
@@ -76,11 +85,11 @@ class ClassReport:
 
     @property
     def expected_bits(self) -> float:
-        """The entropy of one index: −log2 P + log2 e but for large P."""
+        """The entropy of one index, about −log2 P + log2 e unless P is large."""
         return geometric_entropy(self.cap_bits)
 
     def plus(self, indices: np.ndarray, modulus: int) -> "ClassReport":
-        """With the blocks that have these indices, of one more chunk."""
+        """This report and the blocks of one more chunk, which have these indices."""
         sums = _sums(np.zeros_like(indices), indices, np.array([modulus]))
         return self._with(sums[:, 0])
 
@@ -95,9 +104,11 @@ class ClassReport:
 
 
 def _sums(classes: np.ndarray, indices: np.ndarray, moduli: np.ndarray) -> np.ndarray:
-    """Of blocks of one chunk, by class (columns): their number, the bits of their indices, the deviation.
+    """For each class, what the blocks of one chunk add up to.
 
-    classes, indices: of each block. moduli: of all classes. The work hardly depends on how many classes there are.
+    The rows are the number of blocks, the bits of their indices, and the deviation; the columns are
+    the classes. classes, indices: those of each block. moduli: those of all classes. The work
+    hardly depends on the number of classes.
     """
     keys, copies = np.unique(classes << _INDEX_BITS | indices, return_counts=True)
     classes, indices = keys >> _INDEX_BITS, keys & ((1 << _INDEX_BITS) - 1)
@@ -107,7 +118,7 @@ def _sums(classes: np.ndarray, indices: np.ndarray, moduli: np.ndarray) -> np.nd
 
 
 def _golomb_lengths(indices: np.ndarray, moduli: np.ndarray) -> np.ndarray:
-    """Those of `golomb.encode`, for many indices."""
+    """The lengths of `golomb.encode`, for many indices."""
     digits = np.frexp(moduli)[1].astype(np.int64) - 1
     quotients, rests = np.divmod(indices, moduli)
     lengths: np.ndarray = quotients + 1 + digits + (rests >= (2 << digits) - moduli)
@@ -116,7 +127,11 @@ def _golomb_lengths(indices: np.ndarray, moduli: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class CapReport:
-    """The cap condition ⟨x, v⟩/‖x‖ ≥ √(1−α): blocks tested, blocks that fail, and the least difference of the two sides."""
+    """Blocks against the condition of their caps, ⟨x, v⟩/‖x‖ ≥ √(1−α).
+
+    blocks: how many were tested. outside: how many fail. margin: the least left side less right
+    side.
+    """
 
     blocks: int
     outside: int
@@ -124,8 +139,8 @@ class CapReport:
 
 
 def index_report(coding: Coding, chunks: Iterable[tuple[bytes, int]]) -> list[ClassReport]:
-    """Measured and expected bits of the indices over chunks (bytes, number of values), by class that some block has."""
-    first = np.full(coding.length + 1, -1)  # number of the first class, by length
+    """A report for each class that some block has. chunks: bytes and number of values of each."""
+    first = np.full(coding.length + 1, -1)  # the number of the first class of each length
     counts = [len(one) for one in coding.classes]
     first[[one.length for one in coding.classes]] = np.cumsum([0, *counts])[:-1]
     moduli = np.concatenate([np.empty(0, np.int64), *(one.moduli for one in coding.classes)])
@@ -141,12 +156,12 @@ def index_report(coding: Coding, chunks: Iterable[tuple[bytes, int]]) -> list[Cl
 
 
 def _report(one: Classes, n: int) -> ClassReport:
-    """Of class n + 1 of a length, with no blocks yet."""
+    """The report of class n + 1 of a length, without blocks yet."""
     return ClassReport(one.length, n + 1, float(one.caps[n]), cap_bits(one.caps[n], one.length))
 
 
 def cap_report(coding: Coding, data: bytes, values: np.ndarray) -> CapReport:
-    """Test the cap of every block of a chunk with a direction against the original values of that chunk."""
+    """Test the caps of those blocks of a chunk that have a direction. values: the original ones."""
     leaves = coding.leaves(data, values.size)
     x = np.zeros(int(leaves.lengths.sum()))
     first, second = power_of_two(-int(np.frexp(np.abs(widen(values)).max())[1]))
@@ -168,8 +183,10 @@ def cap_report(coding: Coding, data: bytes, values: np.ndarray) -> CapReport:
 
 
 def try_vectors(coding: Coding, trials: int) -> ClassReport:
-    """The indices that `trials` random directions would have as the one block of this head. One that is not found within
-    the longest code counts as if it came next."""
+    """The indices that `trials` random vectors would have as the one block of this head.
+
+    A vector for which no direction is found within the longest code counts as if the next one did.
+    """
     (one,) = coding.classes
     modulus = int(one.moduli[0])
     limit = modulus * (MAX_QUOTIENT + 1)
