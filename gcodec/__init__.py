@@ -1,4 +1,4 @@
-"""gcodec: gradients, model updates and checkpoints in few bits, within a bound on the relative L2 error.
+"""gcodec: gradients, model updates and checkpoints in few bits, with a bound on the error.
 
 >>> import gcodec, numpy as np
 >>> x = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
@@ -25,7 +25,7 @@ _HOMES = dict.fromkeys(("Archive", "Policy", "Writer", "decode", "encode", "load
 if not TYPE_CHECKING:  # a type checker would take every name for one of ours
 
     def __getattr__(name: str) -> object:
-        """The public names come from their modules on first use, so that `gcodec --help` starts without numpy."""
+        """A public name, from its module on first use: `gcodec --help` starts without numpy."""
         if name == "errors":
             return import_module(".errors", __name__)
         if name not in _HOMES:

@@ -59,27 +59,31 @@ def encode(
     >>> decode(data)
     array([0., 1., 2., 3., 4., 5.], dtype=float32)
 
-    x: a numpy array of any shape, of a floating, integer, bool or complex dtype (all but the floating
-    ones are stored exactly); a Python or numpy scalar; a tensor of PyTorch in memory. method: "auto",
-    which keeps the fewest bytes that the methods need, or the name of one.
+    x: a numpy array of any shape, of a floating, integer, bool or complex dtype (all but the
+    floating ones are stored exactly); a Python or numpy scalar; or a tensor of PyTorch in memory.
+    method: the name of a method, or "auto" for the one that needs the fewest bytes.
 
-    The guarantee, at most one of these; without any, alpha = 0.1, or omega = 1/4 for a method that is
-    unbiased, which are the paper's choices:
-    alpha: 0 < alpha < 1; ‖x̂ − x‖² ≤ alpha·‖x‖² for the decoded x̂. omega: > 0; E x̂ = x and
-    E‖x̂ − x‖² ≤ omega·‖x‖² over the seed. lossless: x̂ is x, bit for bit.
+    At most one guarantee. Without any, alpha is 0.1, or omega 1/4 for a method that is unbiased;
+    these are the paper's choices.
 
-    effort: "best" for the fewest bytes, "fast" for less time; every method accepts it. nonfinite: an
-    array with NaN or infinity is one to "refuse", or to store "lossless". threads: at most so many;
-    None is one for each core. The bytes do not depend on them.
+    alpha: 0 < alpha < 1. The decoded x̂ has ‖x̂ − x‖² ≤ alpha·‖x‖².
+    omega: > 0. Over the seed, E x̂ = x and E‖x̂ − x‖² ≤ omega·‖x‖².
+    lossless: x̂ is x, bit for bit.
 
-    Options of some methods, None where the method chooses. seed: of the methods that draw random
-    numbers (rsd, sc, dither, auto), any integer. max_draws: of sc, the most directions that are tried
-    for a block, 64 to 2³¹. block: of sc, the length of the longest blocks, 1 to 128, or the array's
-    size for one block. states: of dither, of its trellis, 1, 8 or 32. options: fields by name of a
-    compressor that gcodec does not bring.
+    effort: "best" for the fewest bytes, "fast" for less time. Every method accepts it.
+    nonfinite: whether to "refuse" an array with NaN or infinity, or to store it "lossless".
+    threads: the most that are used; None is one for each core. The bytes do not depend on them.
 
-    Raises InvalidInput for an array or an option that is not taken, NonFinite, and InternalError
-    when the method's own check fails, which is a fault of gcodec.
+    Options that only some methods have; with None the method chooses.
+
+    seed: any integer, of the methods that draw random numbers (rsd, sc, dither, auto).
+    max_draws: the most directions that sc tries for a block, 64 to 2³¹.
+    block: the length of the longest blocks of sc, 1 to 128, or the array's size for one block.
+    states: the states of dither's trellis, 1, 8 or 32.
+    options: fields by name of a compressor that does not come with gcodec.
+
+    Raises InvalidInput for an array or an option that is not taken, and NonFinite. InternalError
+    means that gcodec's check of its own work failed.
     """
     choice = choose(
         method, alpha=alpha, omega=omega, lossless=lossless, effort=effort, nonfinite=nonfinite, seed=seed,
@@ -99,8 +103,8 @@ def decode(data: bytes, *, threads: int | None = None, limit: int | None = None)
     core. limit: the most decoded bytes that are accepted; None is what the coded ones pay for (see
     container/budget.py).
 
-    Raises FormatError for damaged bytes, UnsupportedVersion or UnsupportedFeature for those of a later
-    gcodec, LimitExceeded, and InvalidInput when there are more tensors than one, or none.
+    Raises FormatError for damaged bytes, UnsupportedVersion or UnsupportedFeature for those of a
+    later gcodec, LimitExceeded, and InvalidInput when there are more tensors than one, or none.
     """
     try:
         budget = Budget(limit, memoryview(data).nbytes)
@@ -138,16 +142,19 @@ def save(
     policy: Policy | None = None,
     threads: int | None = None,
 ) -> None:
-    """Compress named arrays into a file, which appears whole or not at all (an existing one is replaced).
+    """Compress named arrays into a file, which appears whole or not at all.
 
-    tensors: arrays by name, each as `encode` takes it. Of a mapping that is no dict, each is asked for
-    once, when its turn comes (with `scope="file"`, all at first). How each is coded, the other
-    parameters say: they are the fields of `Policy`, or `policy` itself is given in their place. One of
-    method, alpha, omega and lossless must be given: nobody's weights are degraded silently. Arrays of
-    fewer than `small` values are stored exactly unless a rule names them. threads: at most so many;
-    None is one for each core. The bytes do not depend on them.
+    A file that is there already is replaced.
 
-    Raises InvalidInput, naming the tensor or the rule, NonFinite, and OSError from the file system.
+    tensors: arrays by name, each as `encode` takes it. A mapping that is no dict is asked for each
+    value once, when its turn comes (with the scope "file", for all of them first).
+    policy: how each tensor is coded. In its place, its fields can be given by name: method to
+    options, which `Policy` describes. One of method, alpha, omega and lossless is needed: nobody's
+    weights are degraded silently. Arrays of fewer than `small` values are stored exactly, unless a
+    rule names them.
+    threads: the most that are used; None is one for each core. The bytes do not depend on them.
+
+    Raises InvalidInput, which names the tensor or the rule, NonFinite, and OSError.
     """
     named = Policy(
         method=method, alpha=alpha, omega=omega, lossless=lossless, exact=exact, methods=methods or {},
@@ -175,9 +182,9 @@ def save(
 def load(file: File, *, threads: int | None = None, limit: int | None = None) -> dict[str, np.ndarray]:
     """All arrays of a container by name, in file order.
 
-    file: a path, a URL (with the extra `gcodec[remote]`), or a binary file object, a pipe too, which is
-    read from where it stands to its end and stays open. threads, limit, and what is raised: as for
-    `decode`.
+    file: a path, a URL (with the extra `gcodec[remote]`), or a binary file object, a pipe too,
+    which is read from where it stands to its end and stays open. threads, limit, and what is
+    raised: as for `decode`.
     """
     with _opened(file) as source:
         budget = Budget.of(source, limit)
@@ -185,11 +192,11 @@ def load(file: File, *, threads: int | None = None, limit: int | None = None) ->
 
 
 def open(file: File, *, threads: int | None = None, limit: int | None = None) -> Archive:
-    """A container as a lazy Mapping from names to arrays; only what is asked for is read and decoded.
+    """A container as a lazy Mapping from names to arrays, which reads only what is asked for.
 
-    file: a path, a URL (with the extra `gcodec[remote]`), of which only the ranges needed are fetched,
-    or a seekable binary file object, which holds the container alone and stays open. threads, limit,
-    and what is raised: as for `decode`, and see `Archive`.
+    file: a path, a URL (with the extra `gcodec[remote]`), of which only the ranges needed are
+    fetched, or a seekable binary file object, which holds the container alone and stays open.
+    threads, limit, and what is raised: as for `decode`, and see `Archive`.
     """
     if isinstance(file, str | os.PathLike):
         return Archive(_open_path(file), threads, limit, owned=True)

@@ -1,7 +1,7 @@
-"""The errors of gcodec: one tree, each class with a stable code and the exit code of the command line.
+"""The errors of gcodec, each with a stable code and the exit code of the command line.
 
     GcodecError
-    ├── InvalidInput            2  an argument is wrong, or an array cannot be encoded (also a ValueError)
+    ├── InvalidInput            2  an argument or an array that is not taken (also a ValueError)
     │   └── NonFinite           2  NaN or infinity where a bound was asked for
     ├── MissingTensor           2  a container has no tensor of this name (also a KeyError)
     ├── Closed                  2  an archive or a writer that was closed before (also a ValueError)

@@ -1,4 +1,4 @@
-"""What a container gives: its records, which of them are whole, and what to say of those that are not."""
+"""What a container gives: its records, which of them are whole, and words for the others."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class Contents:
     """The records that are wanted, and the file's metadata.
 
-    tensor: the name of the only one that is wanted; None for all. named: whether tensors have names,
-    as all have but the only array of a file. salvage: whether damage is passed over. lost: the errors
-    of records that did not come out whole. done: the names of those that did.
+    tensor: the name of the only one that is wanted; None for all. named: whether tensors have
+    names, as all have but the only array of a file. salvage: whether damage is passed over. lost:
+    the errors of records that did not come out whole. done: the names of those that did.
     """
 
     records: "Iterator[Record]"

@@ -69,7 +69,7 @@ def decode(
 def _write(
     found: Contents, writer: formats.Writer, fmt: str, threads: int, budget: "Budget", progress: "Progress"
 ) -> None:
-    """Decode the records; raises the error of those that were lost, unless others are to be salvaged."""
+    """Decode the records. Raises the error of lost ones, unless others are to be salvaged."""
     from ..io.skeleton import is_skeleton
     from ..pipeline.convert import decode_tensors
 
@@ -99,7 +99,7 @@ def _format(to: str | None, output: str | None, found: Contents) -> str:
 
 @contextmanager
 def _delivered(output: str, force: bool, source: str) -> Iterator[Path]:
-    """A path to write to, put in place at the end; standard output gets the file once it is whole."""
+    """A path to write to. At the end, it is put in place, or copied to standard output."""
     if output != "-":
         with target(output, force, source) as path:
             yield path

@@ -33,7 +33,8 @@ def encode(
 ) -> None:
     """Compress the tensors of INPUT into INPUT.gcz; the input is kept.
 
-    A single array without a bound gets alpha 0.1 (the paper's choice; omega 1/4 for unbiased methods).
+    A single array without a bound gets alpha 0.1 (the paper's choice; omega 1/4 for unbiased
+    methods).
     """
     from ..container.describe import describe, original_bytes
     from ..parallel import thread_count

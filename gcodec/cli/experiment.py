@@ -1,4 +1,4 @@
-"""`gcodec experiment`: the paper's experiments, bits against convergence, and theory beside measurement."""
+"""`gcodec experiment`: the paper's experiments, and theory beside measurement."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -58,7 +58,7 @@ def experiment(
     json: opt.JsonOpt = False,
     quiet: opt.QuietOpt = False,
 ) -> None:
-    """Distributed gradient descent with compressed messages: the gap to the optimum against the bits sent."""
+    """Distributed descent with compressed messages: the gap to the optimum against the bits."""
     from ..experiments import suite
     from ..experiments.messages import Constants
     from ..experiments.problems import DATA

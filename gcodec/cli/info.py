@@ -39,7 +39,7 @@ def info(file: opt.FileArg, json: opt.JsonOpt = False) -> None:
 
 
 def _read(file: BinaryIO) -> "tuple[FileHeader, list[TensorHeader], dict[str, Any], int]":
-    """Version, headers, metadata and length of a container; of a seekable file only the headers are read."""
+    """Version, headers, metadata and length of a container; where it can seek, it skips bodies."""
     from ..container.reader import RandomAccess, Stream
 
     if file.seekable():

@@ -43,7 +43,7 @@ def _options(
 
 
 def guarded(command: Callable[..., object]) -> Callable[..., None]:
-    """The command, with one line and an exit code for whatever a user, a file or the system did wrong."""
+    """The command, with one line and an exit code for whatever goes wrong."""
 
     @wraps(command)
     def run(*args: Any, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""Write a container to any binary file object: records as they come, then the index and the footer."""
+"""Write a container to any binary file object: records as they come, then index and footer."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ _CLOSED = "the container was closed; nothing can be added to it"
 
 
 class ContainerWriter:
-    """Streams records to `file`, which needs only `write`; `close` ends the container (the file stays open).
+    """Streams records to `file`, which needs only `write`, and stays open after `close`.
 
     meta: a JSON-able description of where the tensors come from (spec/format.md §3.1). Whatever is
     refused is refused before a byte of it is written, and the writer goes on. When `file` fails, or
@@ -38,7 +38,7 @@ class ContainerWriter:
                 self._write(pack_block(b"META", packed))
 
     def add(self, header: TensorHeader, body: Iterable[bytes], work: int) -> None:
-        """Append a record; `body` gives the bytes of head and chunks in order. work: of decoding it."""
+        """Append a record. body: gives the bytes of head and chunks. work: that decoding takes."""
         self.check_new(header.name)
         packed = header.pack()
         _check(TensorHeader.unpack, packed, f"the header of {header.name!r}")
@@ -51,7 +51,7 @@ class ContainerWriter:
             self._budget.add(header, work)
 
     def check_new(self, name: str) -> None:
-        """Raise InvalidInput for a name that the format cannot hold or that is there, and Closed after the end."""
+        """Raise InvalidInput for a name that is taken or not allowed, and Closed after the end."""
         self._check_open()
         check_name(name)
         if name in self._entries:
@@ -60,8 +60,8 @@ class ContainerWriter:
     def close(self) -> None:
         """Write the index and the footer; a second call does nothing.
 
-        Raises Closed when the container was cut. Warns when readers will not decode all of it unless
-        they are given a limit.
+        Raises Closed when the container was cut. Warns when readers will not decode all of it
+        unless they are given a limit.
         """
         if self.is_closed:
             return
@@ -86,7 +86,7 @@ class ContainerWriter:
         return self._ended == _CLOSED
 
     def abandon(self) -> None:
-        """Leave the container as it is, without its end, unless it was closed: a reader will find it cut."""
+        """Leave a container that is not closed without its end: a reader will find it cut."""
         self._ended = self._ended or "the container was abandoned before its end"
 
     def _check_open(self) -> None:

@@ -22,9 +22,9 @@ class Archive(Mapping[str, np.ndarray]):
     """The tensors of a container, each decoded when it is asked for, anew each time.
 
     Close it, or use it in a `with` statement. It can be used by several threads at a time. file: a
-    seekable binary file that holds the container and nothing else. owned: whether `close` closes the
-    file as well. threads: that decode a tensor; None is one for each core. limit: decoded bytes that
-    one access may ask for; None is what the bytes of the file pay for (container/budget.py).
+    seekable binary file that holds the container and nothing else. owned: whether `close` closes
+    the file as well. threads: that decode a tensor; None is one for each core. limit: decoded bytes
+    that one access may ask for; None is what the bytes of the file pay for (container/budget.py).
 
     Whatever reads raises an error of the FormatError family, UnsupportedVersion, UnsupportedFeature
     or LimitExceeded for a file that is damaged, from a later version or too costly; MissingTensor
@@ -63,7 +63,7 @@ class Archive(Mapping[str, np.ndarray]):
         self.close()
 
     def close(self) -> None:
-        """End all reading; the file is closed if the archive opened it. A second call does nothing."""
+        """End all reading; a file that the archive opened is closed. Can be called again."""
         self._closed = True
         if self._owned:
             self._file.close()

@@ -33,7 +33,7 @@ SPOOL = 1 << 26  # coded bytes of one tensor kept in memory before they go to a 
 
 @dataclass(frozen=True)
 class Coded:
-    """A compressed tensor: its header, and its body in a temporary file. Close it, or use it in a `with` statement."""
+    """A compressed tensor: its header, and its body in a temporary file, which `close` removes."""
 
     header: TensorHeader
     body: IO[bytes]
@@ -70,9 +70,9 @@ class Coded:
 def compress(name: str, source: Source, choice: Choice) -> Coded:
     """Compress one tensor so that the guarantee holds for the bytes that come back.
 
-    A tensor is stored exactly, and the header then says `exact`, when it is empty, zero throughout, or
-    of a dtype that takes no bound; when its bound is finer than its dtype; and when the compressor
-    misses the bound even after its bound was made tighter.
+    A tensor is stored exactly, and the header then says `exact`, when it is empty, zero throughout,
+    or of a dtype that takes no bound; when its bound is finer than its dtype; and when the
+    compressor misses the bound even after its bound was made tighter.
     """
     dtypes.code_of(source.dtype)  # refuses what the format has no code for
     exact = choice.method == registry.EXACT.name or choice.guarantee.kind == "exact"
@@ -149,7 +149,7 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
 def _code_chunks(
     name: str, source: Source, choice: Choice, payload: Payload, scan: Scan, body: IO[bytes]
 ) -> tuple[tuple[Chunk, ...], float]:
-    """Append the coded chunks to `body`; returns their table, and ‖(x̂ − x) / scale‖² of what they decode to."""
+    """Append the coded chunks to `body`; returns their table, and ‖(x̂ − x) / scale‖²."""
     spec = TensorSpec(source.dtype, source.shape)
     decode = registry.by_name(choice.method).load().decoder(payload.head, spec)
     exact = choice.guarantee.kind == "exact"
@@ -187,7 +187,7 @@ def _check_bools(name: str, values: np.ndarray) -> None:
 
 
 def _reached(header: TensorHeader) -> float:
-    """The distortion that the bound speaks of. For an unbiased compressor it is the expectation that it states.
+    """The distortion that the bound speaks of: for an unbiased compressor, what it expects.
 
     A single result far beyond the bound is a miss as well. Every unbiased compressor has bounded
     errors, so none that is right produces such a result, and this does not condition on the seed.

@@ -23,7 +23,7 @@ Progress = Callable[[int], object]  # is called with the bytes of the original t
 
 
 class _Meter:
-    """Calls `progress` with the bytes done of one tensor: each byte once, however often the tensor is coded."""
+    """Calls `progress` with the bytes done of one tensor, each once, however often it is coded."""
 
     def __init__(self, source: Source, choice: Choice, progress: Progress) -> None:
         self._left, self._width, self._progress = source.size * source.dtype.itemsize, source.dtype.itemsize, progress
@@ -49,11 +49,11 @@ def encode_tensors(
     threads: int,
     progress: Progress = lambda done: None,
 ) -> Iterator[TensorHeader]:
-    """Compress tensors into a container on `file`; yields the header of each record once it is written.
+    """Compress tensors into a container on `file`; yields each header once its record is written.
 
     chooser: gives the choice of each tensor. Tensors of a few chunks are compressed side by side by
-    `threads`, larger ones by chunks; the bytes do not depend on the threads. With one thread here, the
-    tensors are asked for one by one, and each is written before the next.
+    `threads`, larger ones by chunks; the bytes do not depend on the threads. With one thread here,
+    the tensors are asked for one by one, and each is written before the next.
     """
 
     def work(item: tuple[str, Source]) -> Coded:
@@ -77,7 +77,7 @@ def encode_tensors(
 def decode_tensors(
     records: Iterable[Record], writer: formats.Writer, threads: int, budget: Budget, progress: Progress
 ) -> Iterator[TensorHeader]:
-    """Decode records into a Writer of gcodec.io, chunk by chunk; yields each header once its tensor is whole."""
+    """Decode records into a Writer of gcodec.io; yields each header once its tensor is whole."""
     for part in decompress(records, threads, budget):
         if part.start == 0:
             sink = writer.add(part.header.name, part.header.spec.dtype, part.header.spec.shape)

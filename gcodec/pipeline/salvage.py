@@ -12,9 +12,9 @@ class Salvage:
     """Iterates over the intact records of a container; `lost` gets the error of each of the others.
 
     A file that has its index is read by it, so that damage in one record costs that one alone. A
-    stream, or a file without index, is read up to the first damage after which no later record can be
-    found. Each record is given once all of its bytes were read and checked, and can be read until the
-    next one is asked for.
+    stream, or a file without index, is read up to the first damage after which no later record can
+    be found. Each record is given once all of its bytes were read and checked, and can be read
+    until the next one is asked for.
     """
 
     def __init__(self, file: BinaryIO) -> None:

@@ -51,10 +51,10 @@ class Writer:
     def add(self, name: str, array: AnyArray) -> None:
         """Compress an array and write its record.
 
-        name: differs from all names before. array: as `gcodec.encode` takes it. Raises InvalidInput or
-        NonFinite; then nothing was written, and other arrays can be added. When the file itself fails,
-        or the call is interrupted while it writes, the container is cut, and every later call raises
-        Closed, as it does after `close`.
+        name: differs from all names before. array: as `gcodec.encode` takes it. Raises InvalidInput
+        or NonFinite; then nothing was written, and other arrays can be added. When the file itself
+        fails, or the call is interrupted while it writes, the container is cut, and every later
+        call raises Closed, as it does after `close`.
         """
         self._container.check_new(name)
         source = ArraySource(array_of(name, array))
@@ -63,8 +63,8 @@ class Writer:
     def close(self) -> None:
         """Complete the container and flush the file, which stays open; a second call does nothing.
 
-        Warns of a glob of the policy that has matched no tensor: most likely it was mistyped. Raises
-        Closed when the container was cut.
+        Warns of a glob of the policy that has matched no tensor: most likely it was mistyped.
+        Raises Closed when the container was cut.
         """
         if self._container.is_closed:
             return

@@ -1,4 +1,4 @@
-"""What a caller hands over as an array: taken as it is, or refused by one sentence that names it."""
+"""What a caller gives as an array: taken as it is, or refused by one sentence that names it."""
 
 import sys
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from ..errors import InvalidInput
 
 
 class HasArray(Protocol):
-    """An object that numpy can turn into an array, such as a tensor of PyTorch or a dataset of h5py."""
+    """An object that numpy makes an array of, such as a tensor of PyTorch or a dataset of h5py."""
 
     def __array__(self) -> Any: ...
 
@@ -26,7 +26,7 @@ _RAW_OF_TORCH = {  # dtypes that numpy lacks: the integers of the same width, an
 
 
 def array_of(name: str, value: AnyArray) -> np.ndarray:
-    """The value as an array of a dtype that the format has; a view of the caller's memory where that can be.
+    """The value as an array of a dtype that the format has; where it can be, without a copy.
 
     Takes numpy arrays and scalars, Python numbers (as arrays without axes), tensors of PyTorch in
     memory (their values, without gradient), and every other object with an `__array__` method.
@@ -72,7 +72,7 @@ def _array_of_object(what: str, value: Any) -> np.ndarray:
 
 
 def _is_torch(value: object) -> bool:
-    """Whether it is a tensor of PyTorch, told without importing PyTorch."""
+    """Whether it is a tensor of PyTorch, found without importing PyTorch."""
     return any(cls.__name__ == "Tensor" and cls.__module__ == "torch" for cls in type(value).__mro__)
 
 

@@ -21,9 +21,9 @@ class Choice:
     """How a tensor is compressed.
 
     method: a name. guarantee: what is promised. options: for the fields of the compressor's class.
-    nonfinite: "refuse" NaN and infinity, or store such a tensor "lossless". threads: at most so many
-    work on it. progress: is called with the number of values that were just coded (`auto`, and a
-    bound that had to be made tighter, code a tensor more than once).
+    nonfinite: "refuse" NaN and infinity, or store such a tensor "lossless". threads: at most so
+    many work on it. progress: is called with the number of values that were just coded (`auto`, and
+    a bound that had to be made tighter, code a tensor more than once).
     """
 
     method: str
@@ -51,10 +51,10 @@ def choose(
 ) -> Choice:
     """The choice that a method's name, at most one bound and the options stand for.
 
-    The parameters are those of `gcodec.encode`, which says what each means. Raises InvalidInput when
-    one is not in its range, when method and guarantee do not fit, and for an option that the method
-    does not have. `effort` is accepted for every method: where there is nothing to choose, it changes
-    nothing.
+    The parameters are those of `gcodec.encode`, which says what each means. Raises InvalidInput
+    when one is not in its range, when method and guarantee do not fit, and for an option that the
+    method does not have. `effort` is accepted for every method: where there is nothing to choose,
+    it changes nothing.
     """
     _check_words(effort, nonfinite)
     guarantee = _guarantee(method, alpha, omega, lossless)
@@ -94,7 +94,7 @@ def _accepted(method: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _guarantee(method: str, alpha: float | None, omega: float | None, lossless: bool) -> Guarantee:
-    """The one guarantee that was asked for, or the method's preferred one with its default bound."""
+    """The guarantee that was asked for, or the method's preferred one with its default bound."""
     for name, value in (("alpha", alpha), ("omega", omega)):
         if value is not None and not isinstance(value, Real):
             raise InvalidInput(f"{name} must be a number, not {value!r}")

@@ -1,4 +1,4 @@
-"""Which tensor of a file is compressed how: one default, rules for names, and small tensors exact."""
+"""How each tensor of a file is coded: one default, rules for names, and small tensors exact."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,15 +24,19 @@ class Policy:
     >>> policy.small
     1024
 
-    method: the default, "auto" or a name; None is "auto" with a bound. alpha, omega, lossless: the
-    default guarantee, at most one of them; at least a method or a guarantee must be given. exact:
-    globs. methods: glob → method. alphas: glob → alpha. small: number of values. scope: "tensor" when
-    alpha holds for each tensor, "file" when it holds for all floating tensors as one vector:
-    Σ‖x̂ − x‖² ≤ alpha·Σ‖x‖². effort, nonfinite, seed, max_draws, block, states, options: as for
-    `gcodec.encode`; each method gets those options that it knows.
+    method: the default, "auto" or a name. None is "auto", and then a bound is needed.
+    alpha, omega, lossless: the default guarantee, at most one of them, as for `gcodec.encode`.
+    exact: globs of the tensors that are stored bit for bit.
+    methods: glob → method.
+    alphas: glob → alpha.
+    small: a number of values.
+    scope: "tensor" when alpha holds for each tensor; "file" when it holds for all floating tensors
+    as one vector, Σ‖x̂ − x‖² ≤ alpha·Σ‖x‖².
+    effort, nonfinite, seed, max_draws, block, states, options: as for `gcodec.encode`. Each method
+    gets those options that it knows.
 
-    Raises InvalidInput for a field of the wrong type. Whether the rules fit each other and the tensors
-    is checked where the policy is used, before anything is written.
+    Raises InvalidInput for a field of the wrong type. Whether the rules fit each other and the
+    tensors is checked where the policy is used, before anything is written.
     """
 
     method: str | None = None

@@ -18,8 +18,8 @@ Chooser = Callable[[str, Source], Choice]
 class Rules:
     """The choices that a policy makes.
 
-    Whatever of the policy cannot hold, whichever tensors come, is refused at once: a bound out of its
-    range, an unknown method, a default that does not fit. must_choose: whether a method or a
+    Whatever of the policy cannot hold, whichever tensors come, is refused at once: a bound out of
+    its range, an unknown method, a default that does not fit. must_choose: whether a method or a
     guarantee has to be given (for a checkpoint it has: nobody's weights are degraded silently).
     """
 
@@ -36,7 +36,7 @@ class Rules:
         self._matched: set[str] = set()
 
     def choice(self, name: str, source: Source) -> Choice:
-        """The choice for one tensor; raises InvalidInput when the rules for it do not fit each other."""
+        """The choice for one tensor; raises InvalidInput when the rules for it do not fit."""
         self._matched.update(glob for glob in self._globs() if fnmatchcase(name, glob))
         if _last(self.policy.exact, name) is not None:
             return self._lossless
@@ -48,7 +48,7 @@ class Rules:
         return self._made[rules]
 
     def check(self, names: Sequence[str]) -> None:
-        """Raise InvalidInput when a glob matches none of the names, or rules for one do not fit each other."""
+        """Raise InvalidInput when a glob matches no name, or the rules for a name do not fit."""
         for glob in self._globs():
             if not any(fnmatchcase(name, glob) for name in names):
                 raise InvalidInput(f"{glob!r} matches none of the {len(names)} tensors; gcodec info lists names")
@@ -64,9 +64,9 @@ class Rules:
     def planned(self, tensors: Iterable[tuple[str, Source]]) -> tuple[Chooser, dict[str, Any]]:
         """What chooses for these tensors, and what the file says of that (spec/format.md §3.1).
 
-        With the scope "file", one alpha is shared out over all floating tensors, so that
-        Σ‖x̂ − x‖² ≤ alpha·Σ‖x‖² over them; every tensor is read for that. Raises InvalidInput for rules
-        and guarantees that do not fit.
+        With the scope "file", one alpha is shared out over all floating tensors, so that Σ‖x̂ − x‖²
+        ≤ alpha·Σ‖x‖² over them; every tensor is read for that. Raises InvalidInput for rules and
+        guarantees that do not fit.
         """
         return self._over_file(list(tensors)) if self.policy.scope == "file" else (self.choice, {})
 
