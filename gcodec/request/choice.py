@@ -76,7 +76,7 @@ def options_of(method: str) -> tuple[str, ...]:
 
 
 def _check_words(effort: str, nonfinite: str) -> None:
-    for name, value, words in (("effort", effort, ("best", "fast")), ("nonfinite", nonfinite, ("refuse", "lossless"))):
+    for name, value, words in (("effort", effort, registry.EFFORTS), ("nonfinite", nonfinite, ("refuse", "lossless"))):
         if value not in words:
             raise InvalidInput(f'{name} must be "{words[0]}" or "{words[1]}", not {value!r}')
 
