@@ -1,4 +1,4 @@
-"""gcodec: gradients, model updates and checkpoints in few bits, with an enforced bound on the relative L2 error.
+"""gcodec: gradients, model updates and checkpoints in few bits, with a bound on the error.
 
 >>> import gcodec, numpy as np
 >>> x = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
@@ -9,22 +9,28 @@ True
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import errors
+    from .api import Archive, Policy, Writer, decode, encode, load, open, save
+    from .verification.verify import verify
 
 __version__ = "0.1.0"
-__all__ = ["Archive", "decode", "encode", "errors", "load", "open", "save", "verify"]
-_HOMES = dict.fromkeys(("Archive", "decode", "encode", "load", "open", "save"), "api") | {
+__all__ = ["Archive", "Policy", "Writer", "decode", "encode", "errors", "load", "open", "save", "verify"]
+_HOMES = dict.fromkeys(("Archive", "Policy", "Writer", "decode", "encode", "load", "open", "save"), "api") | {
     "verify": "verification.verify"
 }
 
+if not TYPE_CHECKING:  # a type checker would take every name for one of ours
 
-def __getattr__(name: str) -> Any:
-    """The public names come from their modules on first use, so that `gcodec --help` starts without numpy."""
-    if name == "errors":
-        return import_module(".errors", __name__)
-    if name not in _HOMES:
-        raise AttributeError(f"module 'gcodec' has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    def __getattr__(name: str) -> object:
+        """A public name, from its module on first use: `gcodec --help` starts without numpy."""
+        if name == "errors":
+            return import_module(".errors", __name__)
+        if name not in _HOMES:
+            raise AttributeError(f"module 'gcodec' has no attribute {name!r}")
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:

@@ -1,175 +1,243 @@
 """The main path of gcodec.
 
-    array ── ArraySource ── auto.compress ── Writer ── bytes
-    bytes ── Stream / RandomAccess ── pipeline.decompress ── array
+    array ── ArraySource ── auto.compress ── ContainerWriter ── bytes
+    bytes ── Stream / RandomAccess ── decompress ── array
 
-`encode` and `decode` are for one array; `save`, `load` and `open` for several named ones in a file.
+`encode` and `decode` are for one array; `save`, `load` and `open` for several named ones in a file;
+`Writer` takes arrays one by one.
 """
 
 import builtins
-import math
+import io
 import os
-from collections.abc import Iterator, Mapping
-from io import BytesIO
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from .container.budget import Budget
-from .container.layout import TensorHeader
-from .container.reader import RandomAccess, Record, Stream
-from .container.writer import Writer, check_name
+from .container.reader import Stream
+from .container.writer import ContainerWriter, check_name
 from .errors import InvalidInput
 from .io import remote
 from .io.atomic import replacing
 from .parallel import thread_count
-from .pipeline import auto
-from .pipeline.decompress import Part, decompress, decompress_range
-from .request.choice import choose, choose_for_checkpoint
-from .source import ArraySource
+from .pipeline.archive import Archive, read_tensor
+from .pipeline.convert import encode_tensors
+from .pipeline.writer import Writer, write_record
+from .request.arrays import AnyArray, array_of
+from .request.choice import Effort, Nonfinite, choose
+from .request.policy import SMALL, Policy, Scope
+from .request.rules import Rules
+from .source import ArraySource, Source
+
+__all__ = ["Archive", "Policy", "Writer", "decode", "encode", "load", "open", "save"]
+File = str | os.PathLike[str] | BinaryIO
 
 
-def encode(x: np.ndarray, method: str = "auto", **options: Any) -> bytes:
+def encode(
+    x: AnyArray,
+    method: str = "auto",
+    *,
+    alpha: float | None = None,
+    omega: float | None = None,
+    lossless: bool = False,
+    effort: Effort = "best",
+    nonfinite: Nonfinite = "refuse",
+    seed: int | None = None,
+    max_draws: int | None = None,
+    block: int | None = None,
+    states: int | None = None,
+    options: Mapping[str, object] | None = None,
+    threads: int | None = None,
+) -> bytes:
     """Compress one array; the bytes are a whole container.
 
-    x: any shape, of a floating, integer, bool or complex dtype (all but the floating ones are stored exactly).
-    method: "auto" or a name of `registry.ENTRIES`. options: those of `choice.choose`. Without a bound, alpha = 0.1 (omega = 1/4 for
-    the unbiased methods). Guarantees what `Guarantee` says, on these bytes. Raises InvalidInput, NonFinite.
+    >>> data = encode(np.arange(6, dtype=np.float32), lossless=True)
+    >>> decode(data)
+    array([0., 1., 2., 3., 4., 5.], dtype=float32)
+
+    x: a numpy array of any shape, of a floating, integer, bool or complex dtype (all but the
+    floating ones are stored exactly); a Python or numpy scalar; or a tensor of PyTorch in memory.
+    method: the name of a method, or "auto" for the one that needs the fewest bytes.
+
+    At most one guarantee. Without any, alpha is 0.1, or omega 1/4 for a method that is unbiased;
+    these are the paper's choices.
+
+    alpha: 0 < alpha < 1. The decoded x̂ has ‖x̂ − x‖² ≤ alpha·‖x‖².
+    omega: > 0. Over the seed, E x̂ = x and E‖x̂ − x‖² ≤ omega·‖x‖².
+    lossless: x̂ is x, bit for bit.
+
+    effort: "best" for the fewest bytes, "fast" for less time. Every method accepts it.
+    nonfinite: whether to "refuse" an array with NaN or infinity, or to store it "lossless".
+    threads: the most that are used; None is one for each core. The bytes do not depend on them.
+
+    Options that only some methods have; with None the method chooses.
+
+    seed: any integer, of the methods that draw random numbers (rsd, sc, dither, auto).
+    max_draws: the most directions that sc tries for a block, 64 to 2³¹.
+    block: the length of the longest blocks of sc, 1 to 128, or the array's size for one block.
+    states: the states of dither's trellis, 1, 8 or 32.
+    options: fields by name of a compressor that does not come with gcodec.
+
+    Raises InvalidInput for an array or an option that is not taken, and NonFinite. InternalError
+    means that gcodec's check of its own work failed.
     """
-    file = BytesIO()
-    writer = Writer(file)
-    with auto.compress("", ArraySource(np.asarray(x)), choose(method, **options)) as coded:
-        writer.add(coded.header, coded.pieces(), coded.work)
-    writer.close()
+    choice = choose(
+        method, alpha=alpha, omega=omega, lossless=lossless, effort=effort, nonfinite=nonfinite, seed=seed,
+        max_draws=max_draws, block=block, states=states, options=options, threads=threads,
+    )  # fmt: skip
+    file = io.BytesIO()
+    container = ContainerWriter(file)
+    write_record(container, "", ArraySource(array_of("", x)), choice)
+    container.close()
     return file.getvalue()
 
 
 def decode(data: bytes, *, threads: int | None = None, limit: int | None = None) -> np.ndarray:
     """The array of a container that holds one; its dtype and shape are those of the encoded array.
 
-    Raises FormatError, UnsupportedVersion, UnsupportedFeature; LimitExceeded when more than `limit` decoded bytes are
-    asked for (default: what the coded ones pay for, see container/budget.py).
+    data: bytes, or another object with their buffer. threads: at most so many; None is one for each
+    core. limit: the most decoded bytes that are accepted; None is what the coded ones pay for (see
+    container/budget.py).
+
+    Raises FormatError for damaged bytes, UnsupportedVersion or UnsupportedFeature for those of a
+    later gcodec, LimitExceeded, and InvalidInput when there are more tensors than one, or none.
     """
-    budget = Budget(limit, len(data))
-    arrays = [read_tensor(record, threads, budget) for record in Stream(BytesIO(data))]
-    if len(arrays) != 1:
-        raise InvalidInput(f"the container holds {len(arrays)} tensors, not one; use gcodec.load or gcodec.open")
-    return arrays[0]
+    try:
+        budget = Budget(limit, memoryview(data).nbytes)
+    except TypeError:
+        raise InvalidInput(f"decode takes bytes, not {type(data).__name__}; for a file use gcodec.load") from None
+    array, count = np.empty(0), 0
+    for record in Stream(io.BytesIO(data)):
+        array = array if count else read_tensor(record, threads, budget)
+        count += 1
+    if count != 1:
+        raise InvalidInput(f"the container holds {count} tensors, not one; use gcodec.load or gcodec.open")
+    return array
 
 
-def save(path: str | os.PathLike, tensors: Mapping[str, np.ndarray], method: str | None = None, **options: Any) -> None:
-    """Compress named arrays into a file, which appears whole or not at all (an existing one is replaced).
+def save(
+    path: str | os.PathLike[str],
+    tensors: Mapping[str, AnyArray],
+    method: str | None = None,
+    *,
+    alpha: float | None = None,
+    omega: float | None = None,
+    lossless: bool = False,
+    exact: Sequence[str] = (),
+    methods: Mapping[str, str] | None = None,
+    alphas: Mapping[str, float] | None = None,
+    small: int = SMALL,
+    scope: Scope = "tensor",
+    effort: Effort = "best",
+    nonfinite: Nonfinite = "refuse",
+    seed: int | None = None,
+    max_draws: int | None = None,
+    block: int | None = None,
+    states: int | None = None,
+    options: Mapping[str, object] | None = None,
+    policy: Policy | None = None,
+    threads: int | None = None,
+) -> None:
+    """Compress named arrays into a file, which appears whole or not at all.
 
-    method and options: as for `encode`, but one of method, alpha, omega or lossless must be given: nobody's weights are
-    degraded silently.
+    A file that is there already is replaced.
+
+    tensors: arrays by name, each as `encode` takes it. A mapping that is no dict is asked for each
+    value once, when its turn comes (with the scope "file", for all of them first).
+    policy: how each tensor is coded. In its place, its fields can be given by name: method to
+    options, which `Policy` describes. One of method, alpha, omega and lossless is needed: nobody's
+    weights are degraded silently. Arrays of fewer than `small` values are stored exactly, unless a
+    rule names them.
+    threads: the most that are used; None is one for each core. The bytes do not depend on them.
+
+    Raises InvalidInput, which names the tensor or the rule, NonFinite, and OSError.
     """
-    choice = choose_for_checkpoint(method, **options)
+    named = Policy(
+        method=method, alpha=alpha, omega=omega, lossless=lossless, exact=exact, methods=methods or {},
+        alphas=alphas or {}, small=small, scope=scope, effort=effort, nonfinite=nonfinite, seed=seed,
+        max_draws=max_draws, block=block, states=states, options=options or {},
+    )  # fmt: skip
+    if policy is not None and named != Policy():
+        raise InvalidInput("give either a policy or its fields by name, not both")
+    _check_tensors(path, tensors)
+    rules = Rules(policy or named, count := thread_count(threads))
+    rules.check(list(tensors))
+    meta: dict[str, Any] = {"names": list(tensors)}
+    if isinstance(tensors, dict) or rules.policy.scope == "file":
+        arrays = {name: array_of(name, value) for name, value in tensors.items()}
+        meta["bytes"] = sum(array.nbytes for array in arrays.values())
+        tensors = arrays
+    else:
+        count = 1  # one tensor at a time is in memory; its chunks are still shared out
+    chooser, scoped = rules.planned(_sources(tensors))
+    with replacing(Path(path)) as temporary, builtins.open(temporary, "wb") as file:
+        for _ in encode_tensors(_sources(tensors), meta | scoped, file, chooser, count):
+            pass
+
+
+def load(file: File, *, threads: int | None = None, limit: int | None = None) -> dict[str, np.ndarray]:
+    """All arrays of a container by name, in file order.
+
+    file: a path, a URL (with the extra `gcodec[remote]`), or a binary file object, a pipe too,
+    which is read from where it stands to its end and stays open. threads, limit, and what is
+    raised: as for `decode`.
+    """
+    with _opened(file) as source:
+        budget = Budget.of(source, limit)
+        return {record.header.name: read_tensor(record, threads, budget) for record in Stream(source)}
+
+
+def open(file: File, *, threads: int | None = None, limit: int | None = None) -> Archive:
+    """A container as a lazy Mapping from names to arrays, which reads only what is asked for.
+
+    file: a path, a URL (with the extra `gcodec[remote]`), of which only the ranges needed are
+    fetched, or a seekable binary file object, which holds the container alone and stays open.
+    threads, limit, and what is raised: as for `decode`, and see `Archive`.
+    """
+    if isinstance(file, str | os.PathLike):
+        return Archive(_open_path(file), threads, limit, owned=True)
+    _check_binary(file)
+    if not file.seekable():
+        raise InvalidInput("this file object is not seekable; gcodec.load reads it from start to end")
+    return Archive(file, threads, limit)
+
+
+@contextmanager
+def _opened(file: File) -> Iterator[BinaryIO]:
+    """The binary file itself, or that of a path, which is closed at the end."""
+    if isinstance(file, str | os.PathLike):
+        with _open_path(file) as source:
+            yield source
+    else:
+        _check_binary(file)
+        yield file
+
+
+def _open_path(path: str | os.PathLike[str]) -> BinaryIO:
+    if isinstance(path, str) and remote.is_url(path):
+        return remote.open_url(path)
+    return builtins.open(path, "rb")
+
+
+def _check_binary(file: object) -> None:
+    if isinstance(file, io.TextIOBase) or not callable(getattr(file, "read", None)):
+        raise InvalidInput(f"a path or a binary file object that is open for reading is needed, not {file!r:.200}")
+
+
+def _sources(tensors: Mapping[str, AnyArray]) -> Iterator[tuple[str, Source]]:
+    return ((name, ArraySource(array_of(name, tensors[name]))) for name in tensors)
+
+
+def _check_tensors(path: object, tensors: object) -> None:
+    if not isinstance(path, str | os.PathLike):
+        raise InvalidInput(f"save writes to a path, not to {type(path).__name__}; for a file object use gcodec.Writer")
+    if not isinstance(tensors, Mapping):
+        raise InvalidInput(
+            f"save takes a mapping from names to arrays, not {type(tensors).__name__}; for one array use gcodec.encode"
+        )
     for name in tensors:
         check_name(name)
-    meta: dict[str, Any] = {"names": list(tensors)}
-    if isinstance(tensors, dict):  # the values of a lazy mapping are asked for once only
-        meta["bytes"] = sum(np.asarray(array).nbytes for array in tensors.values())
-    with replacing(Path(path)) as temporary, builtins.open(temporary, "wb") as file:
-        writer = Writer(file, meta)
-        for name, array in tensors.items():
-            with auto.compress(name, ArraySource(np.asarray(array)), choice) as coded:
-                writer.add(coded.header, coded.pieces(), coded.work)
-        writer.close()
-
-
-def load(path: str | os.PathLike, *, threads: int | None = None, limit: int | None = None) -> dict[str, np.ndarray]:
-    """All arrays of a container file by name, in file order. Raises what `decode` does."""
-    with builtins.open(path, "rb") as file:
-        budget = Budget.of(file, limit)
-        return {record.header.name: read_tensor(record, threads, budget) for record in Stream(file)}
-
-
-def open(path: str | os.PathLike, *, threads: int | None = None, limit: int | None = None) -> "Archive":
-    """A container file as a lazy Mapping from names to arrays; only what is asked for is read and decoded.
-
-    path: a local path, or a URL (with the extra `gcodec[remote]`), of which only the ranges needed are fetched.
-    """
-    url = isinstance(path, str) and remote.is_url(path)
-    return Archive(remote.open_url(str(path)) if url else builtins.open(path, "rb"), threads, limit)
-
-
-class Archive(Mapping[str, np.ndarray]):
-    """Tensors of a container file, each decoded when it is asked for. Close it, or use it in a `with` statement."""
-
-    def __init__(self, file: BinaryIO, threads: int | None = None, limit: int | None = None) -> None:
-        self._file, self._threads, self._limit = file, threads, limit
-        try:
-            self._size = file.seek(0, os.SEEK_END)
-            self._access = RandomAccess(file, self._size)
-        except BaseException:
-            file.close()
-            raise
-        self.meta = self._access.meta
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return read_tensor(self.record(name), self._threads, self._budget())
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._access.offsets)
-
-    def __len__(self) -> int:
-        return len(self._access.offsets)
-
-    def __enter__(self) -> "Archive":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._file.close()
-
-    def header(self, name: str) -> TensorHeader:
-        """Dtype, shape, guarantee and certificate of a tensor, without reading its payload."""
-        return self.record(name).header
-
-    def record(self, name: str) -> Record:
-        """The header and access to the coded bytes."""
-        return self._access.record(name)
-
-    def rows(self, name: str, start: int, stop: int) -> np.ndarray:
-        """`self[name][start:stop]`, reading and decoding only the chunks that hold these rows."""
-        record = self.record(name)
-        shape = record.header.spec.shape
-        if not shape:
-            raise InvalidInput(f"{name!r} has no first axis")
-        start, stop, _ = slice(start, stop).indices(shape[0])
-        stop = max(start, stop)
-        width = math.prod(shape[1:])
-        first, last, count = start * width, stop * width, thread_count(self._threads)
-        parts = decompress_range(record, first, last, count, self._budget())
-        rows = _joined(parts, first, last, record.header.spec.dtype).reshape(stop - start, *shape[1:])
-        return rows.copy()  # else a few rows would keep their chunk in memory
-
-    def _budget(self) -> Budget:
-        """Of one access."""
-        return Budget(self._limit, self._size)
-
-
-def read_tensor(record: Record, threads: int | None = None, budget: Budget | None = None) -> np.ndarray:
-    """A record's whole array. budget: shared with the other records that are decoded."""
-    spec = record.header.spec
-    several, count = len(record.header.chunks) > 1, thread_count(threads)
-    parts = decompress([record], count if several else 1, budget or Budget())
-    return _joined(parts, 0, spec.size, spec.dtype).reshape(spec.shape)
-
-
-def _joined(parts: Iterator[Part], start: int, stop: int, dtype: np.dtype) -> np.ndarray:
-    """Parts with the values from flat index `start` to `stop`. Memory is taken once the first is there: what does not decode
-    takes none."""
-    first = next(parts, None)
-    if first is None:
-        return np.empty(0, dtype)
-    if first.values.size == stop - start:
-        return first.values
-    out = np.empty(stop - start, dtype)
-    for part in chain([first], parts):
-        out[part.start - start : part.start - start + part.values.size] = part.values
-    return out

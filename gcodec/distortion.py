@@ -62,6 +62,6 @@ def squared_norm(values: np.ndarray, scale: float) -> float:
 def squared_error(values: np.ndarray, decoded: np.ndarray, scale: float) -> float:
     """‖(decoded − values) / scale‖² in float64. It is infinite or NaN when `decoded` is."""
     if scale == 1.0:
-        return norms.squared_distance(dtypes.widen(decoded), dtypes.widen(values))
+        return float(norms.squared_distance(dtypes.widen(decoded), dtypes.widen(values)))
     with np.errstate(over="ignore", invalid="ignore"):
         return squared_norm(decoded.astype(np.float64) - values.astype(np.float64), scale)

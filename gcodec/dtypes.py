@@ -99,7 +99,8 @@ def narrow(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
         to_half(flat, flat.view(np.int32), bits)
         return bits.view(np.float16).reshape(values.shape)
     largest = float(ml_dtypes.finfo(dtype).max)
-    return np.clip(values, -largest, largest).astype(dtype)
+    rounded: np.ndarray = np.clip(values, -largest, largest).astype(dtype)
+    return rounded
 
 
 def as_bytes(values: np.ndarray) -> memoryview:

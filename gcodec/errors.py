@@ -1,8 +1,10 @@
-"""The errors of gcodec: one tree, each class with a stable code and the exit code of the command line.
+"""The errors of gcodec, each with a stable code and the exit code of the command line.
 
     GcodecError
-    ├── InvalidInput            2  an argument or an array that cannot be encoded (also a ValueError)
+    ├── InvalidInput            2  an argument or an array that is not taken (also a ValueError)
     │   └── NonFinite           2  NaN or infinity where a bound was asked for
+    ├── MissingTensor           2  a container has no tensor of this name (also a KeyError)
+    ├── Closed                  2  an archive or a writer that was closed before (also a ValueError)
     ├── FormatError             3  the bytes are not what the format allows (also a ValueError)
     │   ├── NotGcodec           3  the magic is missing
     │   ├── Truncated           3  the bytes end too early
@@ -12,12 +14,17 @@
     ├── UnsupportedFeature      4  needs a compressor, dtype or flag that this version does not know
     └── LimitExceeded           5  declares more than the reader's limits allow
 
-Exit code 1 is that of `gcodec verify` when a promise is broken. A failing operating system call stays an OSError; the command line turns it into exit code 5 as well.
+    InternalError              70  what cannot happen unless gcodec itself has a fault
+
+InternalError stands apart, so that a program which catches GcodecError to pass over a bad file does
+not pass over a fault of gcodec. Exit code 1 means that `gcodec verify` found a broken promise, and
+nothing else. A failing operating system call stays an OSError; the command line turns it into exit
+code 5 as well.
 """
 
 
 class GcodecError(Exception):
-    """Base of all errors that gcodec raises on purpose."""
+    """The base of all errors that gcodec raises on purpose."""
 
     code = "error"
     exit_code = 2
@@ -29,6 +36,18 @@ class InvalidInput(GcodecError, ValueError):
 
 class NonFinite(InvalidInput):
     code = "non-finite"
+
+
+class MissingTensor(GcodecError, KeyError):
+    code = "missing-tensor"
+
+    def __str__(self) -> str:
+        """The message itself; a KeyError would put quotes around it."""
+        return str(self.args[0]) if self.args else ""
+
+
+class Closed(GcodecError, ValueError):
+    code = "closed"
 
 
 class FormatError(GcodecError, ValueError):
@@ -65,3 +84,10 @@ class UnsupportedFeature(GcodecError):
 class LimitExceeded(GcodecError):
     code = "limit"
     exit_code = 5
+
+
+class InternalError(Exception):
+    """gcodec has a fault: a check of its own work failed. Please report it."""
+
+    code = "internal"
+    exit_code = 70

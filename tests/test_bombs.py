@@ -15,7 +15,7 @@ from hdf5_files import copy, numbers
 from safetensors.numpy import save_file
 
 from gcodec.container.budget import Budget
-from gcodec.container.writer import Writer
+from gcodec.container.writer import ContainerWriter
 from gcodec.errors import LimitExceeded
 from gcodec.io import hdf5
 from gcodec.io.filters import deflate_work
@@ -27,7 +27,7 @@ from gcodec.source import ArraySource
 
 def write_container(path, tensors, meta):
     with open(path, "wb") as file:
-        writer = Writer(file, meta)
+        writer = ContainerWriter(file, meta)
         for name, array in tensors:
             with auto.compress(name, ArraySource(array), choose("lossless")) as coded:
                 writer.add(coded.header, coded.pieces(), coded.work)

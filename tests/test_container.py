@@ -15,7 +15,7 @@ from gcodec.compressors.contract import Guarantee
 from gcodec.container.fields import Cursor, crc32, pack_text, pack_varint
 from gcodec.container.layout import FileHeader, Frame, Index, TensorHeader, pack_block
 from gcodec.container.reader import RandomAccess, Stream
-from gcodec.container.writer import Writer
+from gcodec.container.writer import ContainerWriter
 from gcodec.errors import (
     ChecksumMismatch,
     Corrupt,
@@ -39,7 +39,7 @@ ARRAYS = {"a": np.arange(12, dtype=np.float32).reshape(3, 4), "b/é": np.array(7
 def container():
     """Records alone, without META."""
     file = io.BytesIO()
-    writer = Writer(file)
+    writer = ContainerWriter(file)
     for name, array in ARRAYS.items():
         with compress(name, ArraySource(array), Choice("lossless", Guarantee("exact"))) as coded:
             writer.add(coded.header, coded.pieces(), coded.work)

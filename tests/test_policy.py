@@ -11,6 +11,7 @@ import gcodec
 from gcodec.errors import InvalidInput
 from gcodec.pipeline.convert import encode_tensors
 from gcodec.request.policy import Policy
+from gcodec.request.rules import Rules
 from gcodec.source import ArraySource
 
 
@@ -45,7 +46,7 @@ def encoded(model, *options):
         (["--alpha", "a*=1e-2"], "tensors without a rule"),
         (["--alpha", "=0.1"], "the glob is missing"),
         (["--alpha", "0.1", "--method", "a*=sd", "--max-draws", "100"], "no option max_draws"),
-        (["--alpha", "0.1", "--scope", "all"], "unknown"),
+        (["--alpha", "0.1", "--scope", "all"], "scope must be"),
     ],
 )
 def test_rules_that_do_not_fit_are_refused_at_once(model, options, words):
@@ -54,15 +55,17 @@ def test_rules_that_do_not_fit_are_refused_at_once(model, options, words):
     assert not model.with_name("m.safetensors.gcz").exists()
 
 
-def test_rules_keep_the_options_that_their_method_knows(model):
-    tensors = [(name, ArraySource(np.ones(2000))) for name in ("a", "b", "c")]
-    policy = Policy(bounds={"omega": 0.5}, options={"seed": 5, "effort": "fast"}, methods={"a": "rsd", "b": "lossless"})
-    choices = policy.choices(tensors)
-    assert choices["a"].options == {"seed": 5} and choices["b"].options == {}
-    assert choices["c"].options == {"seed": 5, "effort": "fast"}
+def test_rules_keep_the_options_that_their_method_knows():
+    def choices(**fields):
+        rules = Rules(Policy(**fields), 1)
+        return {name: rules.choice(name, ArraySource(np.ones(2000))) for name in ("a", "b", "c")}
+
+    found = choices(omega=0.5, seed=5, effort="fast", methods={"a": "rsd", "b": "lossless"})
+    assert found["a"].options == {"seed": 5} and found["b"].options == {}
+    assert found["c"].options == {"seed": 5, "effort": "fast"}
     with pytest.raises(InvalidInput, match="no option block"):
-        Policy("sd", {"alpha": 0.1}, options={"block": 8}).choices(tensors)
-    a = Policy("sd", {"alpha": 0.1}, options={"block": 8}, methods={"a": "sc"}).choices(tensors)["a"]
+        choices(method="sd", alpha=0.1, block=8)
+    a = choices(method="sd", alpha=0.1, block=8, methods={"a": "sc"})["a"]
     assert a.options == {"block": 8} and a.guarantee.bound == 0.1
 
 
@@ -98,11 +101,9 @@ def test_progress_moves_within_a_tensor(method):
     """…and adds up to the tensor's bytes, however often it was coded."""
     x = np.random.default_rng(0).normal(size=5 << 20).astype("f4")
     told: list[int] = []
-    bounds = {} if method == "lossless" else {"alpha": 0.1}
-    tensors = [("x", ArraySource(x))]
-    choices = Policy(method, bounds).choices(tensors)
+    rules = Rules(Policy(method=method, alpha=None if method == "lossless" else 0.1), 1)
     with open("/dev/null", "wb") as file:
-        list(encode_tensors(tensors, {}, file, choices, 1, told.append))
+        list(encode_tensors([("x", ArraySource(x))], {}, file, rules.choice, 1, told.append))
     assert sum(told) == x.nbytes and len([n for n in told if n]) >= 5 and max(told) < x.nbytes / 2
 
 

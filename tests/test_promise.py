@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 import gcodec
 from gcodec.compressors import registry
 from gcodec.compressors.contract import Compressor, Entry, Payload
-from gcodec.container.writer import Writer
+from gcodec.container.writer import ContainerWriter
 from gcodec.errors import InvalidInput, NonFinite
 from gcodec.pipeline.compress import compress
 from gcodec.request.choice import choose
@@ -168,7 +168,7 @@ def test_shapes_beyond_the_format(shape):
     source = Absurd()
     source.shape = shape
     with pytest.raises(InvalidInput, match="cannot hold"), compress("x", source, choose("lossless")) as coded:
-        Writer(BytesIO()).add(coded.header, coded.pieces(), coded.work)
+        ContainerWriter(BytesIO()).add(coded.header, coded.pieces(), coded.work)
 
 
 @pytest.mark.parametrize(

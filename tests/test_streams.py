@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 
 from gcodec.compressors.contract import Guarantee
 from gcodec.container.reader import RandomAccess
-from gcodec.container.writer import Writer
+from gcodec.container.writer import ContainerWriter
 from gcodec.pipeline.compress import compress
 from gcodec.request.choice import Choice
 from gcodec.source import ArraySource
@@ -84,7 +84,7 @@ def test_a_tensor_of_a_later_version_costs_that_one_alone(tmp_path, checkpoint):
     """One record names a compressor that does not exist yet."""
     arrays = load_file(checkpoint)
     with open(tmp_path / "x.gcz", "wb") as file:
-        writer = Writer(file, {"format": "safetensors", "names": list(arrays)})
+        writer = ContainerWriter(file, {"format": "safetensors", "names": list(arrays)})
         for name, array in arrays.items():
             with compress(name, ArraySource(array), Choice("lossless", Guarantee("exact"))) as coded:
                 new = replace(coded.header, compressor=100) if name == "layer2.bias" else coded.header

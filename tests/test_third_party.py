@@ -111,7 +111,7 @@ def test_the_example_keeps_its_promise(installed, plugins, bound, dtype):
 def test_the_example_with_options_and_damage(installed, plugins):
     plugins(installed)
     x = np.random.default_rng(0).normal(size=(60, 50)).astype(np.float32)
-    sizes = [len(gcodec.encode(x, "uniform", alpha=0.3, level=level)) for level in (0, 9)]
+    sizes = [len(gcodec.encode(x, "uniform", alpha=0.3, options={"level": level})) for level in (0, 9)]
     assert sizes[1] < sizes[0]
     checks.check_corrupt_payloads("uniform", "alpha", 0.1)
 

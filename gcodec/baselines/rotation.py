@@ -68,7 +68,7 @@ class Drive(Rotated):
         return theory.rotation_alpha(self.bits)
 
     def _scale(self, rotated: np.ndarray, quantised: np.ndarray) -> float:
-        return np.sum(rotated * quantised) / np.sum(quantised**2)
+        return float(np.sum(rotated * quantised) / np.sum(quantised**2))
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Eden(Rotated):
         return theory.rotation_omega(self.bits)
 
     def _scale(self, rotated: np.ndarray, quantised: np.ndarray) -> float:
-        return np.sum(rotated**2) / np.sum(rotated * quantised)
+        return float(np.sum(rotated**2) / np.sum(rotated * quantised))
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class TurboQuant(Rotated):
         return theory.turboquant_alpha(self.bits)
 
     def _scale(self, rotated: np.ndarray, quantised: np.ndarray) -> float:
-        return np.linalg.norm(rotated) / np.sqrt(rotated.size)
+        return float(np.linalg.norm(rotated) / np.sqrt(rotated.size))
 
 
 def hartley(x: np.ndarray) -> np.ndarray:
@@ -104,11 +104,13 @@ def hartley(x: np.ndarray) -> np.ndarray:
     """
     half = np.fft.rfft(x)
     mirrored = (half.real + half.imag)[1 : x.size - half.size + 1][::-1]
-    return np.concatenate([half.real - half.imag, mirrored]) / np.sqrt(x.size)
+    transformed: np.ndarray = np.concatenate([half.real - half.imag, mirrored]) / np.sqrt(x.size)
+    return transformed
 
 
 def nearest_centroids(x: np.ndarray, bits: int) -> np.ndarray:
     """For each value the nearest of the 2^bits Lloyd–Max centroids of a standard normal number."""
     positive = np.array(lloyd_max(bits)[0])
     cell = np.searchsorted((positive[1:] + positive[:-1]) / 2, np.abs(x))
-    return np.copysign(positive[cell], x)
+    nearest: np.ndarray = np.copysign(positive[cell], x)
+    return nearest

@@ -20,7 +20,8 @@ def round_to_power(magnitude: np.ndarray, smallest: float, rng: np.random.Genera
     below = np.ldexp(1.0, exponent - 1)  # the power of two with below ≤ magnitude < 2·below
     step = np.where(magnitude < smallest, smallest, below)
     below = np.where(magnitude < smallest, 0.0, below)
-    return below + step * (rng.random(magnitude.shape) * step < magnitude - below)
+    rounded: np.ndarray = below + step * (rng.random(magnitude.shape) * step < magnitude - below)
+    return rounded
 
 
 @dataclass(frozen=True)

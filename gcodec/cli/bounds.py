@@ -16,7 +16,7 @@ def bounds(
     omega: opt.OmegaOpt = None,
     json: opt.JsonOpt = False,
 ) -> None:
-    """Print lower bounds, the upper bounds of the paper's compressors, and what other operators need."""
+    """Print lower bounds, upper bounds of the paper's compressors, and other operators' needs."""
     from ..theory import report
 
     if (alpha is None) == (omega is None):

@@ -1,4 +1,4 @@
-"""`gcodec compare`: what each method would cost on the tensors of a file, beside the operators of the literature."""
+"""`gcodec compare`: what each method, and each known operator, would cost on a file's tensors."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,7 +35,7 @@ def compare(
     json: opt.JsonOpt = False,
     quiet: opt.QuietOpt = False,
 ) -> None:
-    """Measure bits, error and speed of all methods on INPUT, with the bounds of theory and known operators beside them."""
+    """Measure bits, error and speed of all methods and known operators on INPUT, beside theory."""
     from ..comparison.compare import ALPHAS, compare, runs
     from ..comparison.summary import recommendation
     from ..io.skeleton import is_skeleton

@@ -1,12 +1,12 @@
-"""What a container gives: its records, which of them are whole, and what to say of those that are not."""
+"""What a container gives: its records, which of them are whole, and words for the others."""
 
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..errors import GcodecError, InvalidInput, Truncated
+from ..errors import GcodecError, MissingTensor, Truncated
 
 if TYPE_CHECKING:
     from ..container.reader import Record
@@ -14,19 +14,24 @@ if TYPE_CHECKING:
 
 @dataclass
 class Contents:
-    """The records that are wanted (all, or the one named `tensor`) and the file's metadata; `done` gets the names of the
-    records that came out whole, `lost` the errors of the others."""
+    """The records that are wanted, and the file's metadata.
+
+    tensor: the name of the only one that is wanted; None for all. named: whether tensors have
+    names, as all have but the only array of a file. salvage: whether damage is passed over. lost:
+    the errors of records that did not come out whole. done: the names of those that did.
+    """
 
     records: "Iterator[Record]"
-    meta: dict
+    meta: dict[str, Any]
     tensor: str | None
+    named: bool
     salvage: bool
     lost: list[GcodecError] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
 
     @property
     def tensors(self) -> list[str]:
-        """The names of the tensors that are whole, without records that only gcodec knows."""
+        """The names of the tensors that are whole, without the records that only gcodec knows."""
         return _tensors(self.done)
 
     def damage(self) -> GcodecError:
@@ -49,17 +54,17 @@ def contents(file: BinaryIO, name: str, tensor: str | None, salvage: bool) -> Co
 
 
 def _sound(file: BinaryIO, name: str, tensor: str | None) -> Contents:
-    """Of a seekable file, one tensor is read alone."""
+    """The contents of a file that should be whole; one tensor of a seekable file is read alone."""
     from ..container.reader import RandomAccess, Stream
 
     if tensor is not None and file.seekable():
         access = RandomAccess(file, file.seek(0, os.SEEK_END))
         if tensor not in access.offsets:
-            raise InvalidInput(f"{name}: holds no tensor named {tensor!r}; gcodec info lists the names")
-        return Contents(iter([access.record(tensor)]), access.meta, tensor, salvage=False)
+            raise MissingTensor(f"{name}: holds no tensor named {tensor!r}; gcodec info lists the names")
+        return Contents(iter([access.record(tensor)]), access.meta, tensor, bool(tensor), salvage=False)
     stream = Stream(file)
-    records = _chosen(stream, tensor)
-    return Contents(records, stream.meta, tensor, salvage=False)
+    records, named = _chosen(stream, tensor)
+    return Contents(records, stream.meta, tensor, named, salvage=False)
 
 
 def _salvaged(file: BinaryIO, tensor: str | None) -> Contents:
@@ -67,16 +72,20 @@ def _salvaged(file: BinaryIO, tensor: str | None) -> Contents:
     from ..pipeline.salvage import Salvage
 
     salvage = Salvage(file)
-    records = _chosen(salvage, tensor)
-    return Contents(records, salvage.meta, tensor, salvage=True, lost=salvage.lost)
+    records, named = _chosen(salvage, tensor)
+    return Contents(records, salvage.meta, tensor, named, salvage=True, lost=salvage.lost)
 
 
-def _chosen(records: "Iterable[Record]", tensor: str | None) -> "Iterator[Record]":
-    """The records that are wanted; the first one is read at once, after which a stream's metadata is known."""
+def _chosen(records: "Iterable[Record]", tensor: str | None) -> "tuple[Iterator[Record], bool]":
+    """The records that are wanted, and whether the first record has a name.
+
+    That one is read at once; the metadata of a stream is known after it.
+    """
     iterator = iter(records)
     first = next(iterator, None)
     found = chain([] if first is None else [first], iterator)
-    return (record for record in found if tensor in (None, record.header.name))
+    named = first is not None and first.header.name != ""
+    return (record for record in found if tensor in (None, record.header.name)), named
 
 
 def _quoted(name: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import FormatError, InvalidInput
+from ..errors import FormatError, InvalidInput, MissingTensor
 from ..io import formats
 from . import options as opt
 from .contents import Contents, contents
@@ -48,9 +48,10 @@ def decode(
             raise InvalidInput(f"{output}: decode writes no gcodec files; name one that ends in {known}")
         with formats.writer(path, fmt, found.meta, budget) as writer:
             _write(found, writer, fmt, count, budget, progress)
-            if not found.tensors and (tensor is not None or fmt == "npy"):
-                named = f" named {tensor!r}; gcodec info lists the names" if tensor is not None else ""
-                raise InvalidInput(f"{file}: holds no tensor{named}")
+            if not found.tensors and tensor is not None:
+                raise MissingTensor(f"{file}: holds no tensor named {tensor!r}; gcodec info lists the names")
+            if not found.tensors and fmt == "npy":
+                raise InvalidInput(f"{file}: holds no tensor")
     what = "" if formats.SUFFIXES.get(Path(output).suffix) == fmt else f" ({fmt})"
     text = f"{file} → {output}{what}: {plural(len(found.tensors), 'tensor')}"
     result: dict[str, Any] = {"input": file, "output": output, "format": fmt, "tensors": found.tensors}
@@ -68,7 +69,7 @@ def decode(
 def _write(
     found: Contents, writer: formats.Writer, fmt: str, threads: int, budget: "Budget", progress: "Progress"
 ) -> None:
-    """Decode the records; raises the error of those that were lost, unless others are to be salvaged."""
+    """Decode the records. Raises the error of lost ones, unless others are to be salvaged."""
     from ..io.skeleton import is_skeleton
     from ..pipeline.convert import decode_tensors
 
@@ -91,14 +92,14 @@ def _format(to: str | None, output: str | None, found: Contents) -> str:
     suffix = Path(output or "").suffix
     came_from = found.meta.get("format")
     if came_from not in formats.MODULES:
-        named = found.tensor is None and any(found.meta.get("names", []))
+        named = found.tensor is None and (found.named or any(found.meta.get("names", [])))
         came_from = "npz" if named else "npy"
     return to or formats.SUFFIXES.get(suffix) or came_from
 
 
 @contextmanager
 def _delivered(output: str, force: bool, source: str) -> Iterator[Path]:
-    """A path to write to, put in place at the end; standard output gets the file once it is whole."""
+    """A path to write to. At the end, it is put in place, or copied to standard output."""
     if output != "-":
         with target(output, force, source) as path:
             yield path

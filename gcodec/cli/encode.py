@@ -1,17 +1,12 @@
 """`gcodec encode`: a file of tensors to a container."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 from ..errors import InvalidInput
 from . import options as opt
 from .files import encoded_name, tensor_file
 from .output import binary_target, plural, progress_bar, show
-
-if TYPE_CHECKING:
-    from ..request.choice import Choice
-    from ..request.policy import Policy
-    from ..source import Source
 
 
 def encode(
@@ -25,9 +20,10 @@ def encode(
     small: opt.SmallOpt = None,
     scope: opt.ScopeOpt = "tensor",
     seed: opt.SeedOpt = None,
-    effort: opt.EffortOpt = None,
+    effort: opt.EffortOpt = "best",
     max_draws: opt.MaxDrawsOpt = None,
     block: opt.BlockOpt = None,
+    states: opt.StatesOpt = None,
     dtype: opt.DtypeOpt = None,
     nonfinite: opt.NonfiniteOpt = "refuse",
     threads: opt.ThreadsOpt = None,
@@ -37,41 +33,52 @@ def encode(
 ) -> None:
     """Compress the tensors of INPUT into INPUT.gcz; the input is kept.
 
-    A single array without a bound gets alpha 0.1 (the paper's choice; omega 1/4 for unbiased methods).
+    A single array without a bound gets alpha 0.1 (the paper's choice; omega 1/4 for unbiased
+    methods).
     """
     from ..container.describe import describe, original_bytes
     from ..parallel import thread_count
     from ..pipeline.convert import encode_tensors
     from ..request.policy import SMALL, Policy
+    from ..request.rules import Rules
 
     output = output or encoded_name(input)
     methods, alphas = _rules(method, "--method"), _rules(alpha, "--alpha")
-    plain = methods.pop("", None), alphas.pop("", None)
+    plain_method, plain_alpha = methods.pop("", None), alphas.pop("", None)
     policy = Policy(
-        method=plain[0],
-        bounds=dict(alpha=None if plain[1] is None else _number(plain[1]), omega=omega, lossless=lossless),
-        common=dict(threads=threads, nonfinite=nonfinite),
-        options=_given(seed=seed, effort=effort, max_draws=max_draws, block=block),
-        exact=tuple(exact or ()),
+        method=plain_method,
+        alpha=None if plain_alpha is None else _number(plain_alpha),
+        omega=omega,
+        lossless=lossless,
+        exact=exact or (),
         methods=methods,
         alphas={glob: _number(text) for glob, text in alphas.items()},
         small=SMALL if small is None else small,
+        scope=cast(Any, scope),
+        effort=cast(Any, effort),
+        nonfinite=cast(Any, nonfinite),
+        seed=seed,
+        max_draws=max_draws,
+        block=block,
+        states=states,
     )
     with tensor_file(input, dtype) as reader:
         tensors = list(reader.tensors())
         single = reader.meta["format"] == "npy"
         if single:
-            policy = replace(policy, checkpoint=False, small=small or 0)
-        choices, scoped = _choices(policy, tensors, scope)
+            policy = replace(policy, small=small or 0)
+        count = thread_count(threads)
+        rules = Rules(policy, count, must_choose=not single)
+        rules.check([name for name, _ in tensors])
+        chooser, scoped = rules.planned(tensors)
         total = sum(source.size * source.dtype.itemsize for _, source in tensors)
         meta = {**reader.meta, **scoped, "bytes": total, "names": [name for name, _ in tensors]}
         with binary_target(output, force, input) as file, progress_bar(total, "encoding", quiet) as progress:
-            headers = list(encode_tensors(tensors, meta, file, choices, thread_count(threads), progress))
+            headers = list(encode_tensors(tensors, meta, file, chooser, count, progress))
+    bounded = plain_alpha is not None or omega is not None or bool(alphas)
     described = [describe(header) for header in headers]
-    original, coded = sum(map(original_bytes, headers)), sum(tensor["bytes"] for tensor in described)
-    lines = [f"{input} → {output}: {original:,} → {coded:,} bytes ({original / max(coded, 1):.1f} times fewer)"]
+    lines = [_size(described, f"{input} → {output}", sum(map(original_bytes, headers)))]
     lines += [_line(tensor) for tensor in described] if single else [_summary(described, scoped)]
-    bounded = plain[1] is not None or omega is not None or alphas
     if not bounded and any(tensor["guarantee"]["class"] != "exact" for tensor in described):
         lines[-1] += " (the default; choose with --alpha, --omega or --lossless)"
     result = {"input": input, "output": output, "tensors": described}
@@ -79,7 +86,7 @@ def encode(
 
 
 def _rules(values: list[str] | None, option: str) -> dict[str, str]:
-    """GLOB=VALUE options by glob; the plain VALUE is under the empty one."""
+    """The values of GLOB=VALUE options by glob; a plain VALUE is under the empty glob."""
     rules: dict[str, str] = {}
     for text in values or ():
         glob, rule, value = text.rpartition("=")
@@ -98,18 +105,12 @@ def _number(text: str) -> float:
         raise InvalidInput(f"--alpha {text}: not a number") from None
 
 
-def _given(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
+def _size(tensors: list[dict[str, Any]], files: str, original: int) -> str:
+    coded = sum(tensor["bytes"] for tensor in tensors)
+    return f"{files}: {original:,} → {coded:,} bytes ({original / max(coded, 1):.1f} times fewer)"
 
 
-def _choices(policy: "Policy", tensors: "list[tuple[str, Source]]", scope: str) -> "tuple[dict[str, Choice], dict]":
-    """The choice of each tensor, and what the file should say of them."""
-    if scope not in ("tensor", "file"):
-        raise InvalidInput(f"--scope {scope}: unknown; it is tensor or file")
-    return policy.over_file(tensors) if scope == "file" else (policy.choices(tensors), {})
-
-
-def _line(tensor: dict) -> str:
+def _line(tensor: dict[str, Any]) -> str:
     guarantee = tensor["guarantee"]
     kind, bound = guarantee["class"], guarantee["bound"]
     rate = f"{tensor['method']}, {tensor['rate']:.3f} bits per coordinate, "
@@ -121,7 +122,7 @@ def _line(tensor: dict) -> str:
     return f"{rate}{words} {error:.4g} ≤ {bound:g}"
 
 
-def _summary(tensors: list[dict], scoped: dict) -> str:
+def _summary(tensors: list[dict[str, Any]], scoped: dict[str, Any]) -> str:
     """How many tensors went which way."""
     from ..io.skeleton import is_skeleton
 

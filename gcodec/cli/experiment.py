@@ -1,11 +1,11 @@
-"""`gcodec experiment`: the paper's experiments, bits against convergence, and theory beside measurement."""
+"""`gcodec experiment`: the paper's experiments, and theory beside measurement."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -58,7 +58,7 @@ def experiment(
     json: opt.JsonOpt = False,
     quiet: opt.QuietOpt = False,
 ) -> None:
-    """Distributed gradient descent with compressed messages: the gap to the optimum against the bits sent."""
+    """Distributed descent with compressed messages: the gap to the optimum against the bits."""
     from ..experiments import suite
     from ..experiments.messages import Constants
     from ..experiments.problems import DATA
@@ -78,10 +78,10 @@ def experiment(
     kinds = list(DATA) if name == ALL else [name] if name != THEORY else []
     plans = [Plan(kind, _names(data), _names(methods), constants=constants, **numbers) for kind in kinds]  # type: ignore[arg-type]
     todo = [(plan, suite.plan_runs(plan)) for plan in plans]  # refuses what is wrong before anything is run
-    result: dict[str, list[dict]] = {}
+    result: dict[str, list[dict[str, Any]]] = {}
     tables: dict[str, list[Line]] = {}
 
-    def done(part: str, rows: list[dict], text: str, files: Files) -> None:
+    def done(part: str, rows: list[dict[str, Any]], text: str, files: Files) -> None:
         _write(files, out, part if name == ALL else "")
         if not json:
             show({}, f"{chr(10) * bool(result)}{part}\n{text}", quiet=quiet)
@@ -144,7 +144,7 @@ def _train(
     return found, files
 
 
-def _theory(seed: int, draw: bool, quiet: bool) -> tuple[list[dict], Files]:
+def _theory(seed: int, draw: bool, quiet: bool) -> tuple[list[dict[str, Any]], Files]:
     from ..experiments import beside_theory, figures, suite
 
     with progress_steps(THEORY, quiet) as progress:
@@ -230,7 +230,7 @@ def _bits(bits: float | None) -> str:
     return "never" if bits is None else f"{bits:,.0f}"
 
 
-def _points(points: list[dict]) -> str:
+def _points(points: list[dict[str, Any]]) -> str:
     cells = [("method", "guarantee", "bound", "bits/coord", "error")]
     for point in points:
         bound, rate, error = (f"{point[key]:.4g}" for key in ("bound", "rate", "distortion"))

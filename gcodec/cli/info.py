@@ -23,7 +23,9 @@ def info(file: opt.FileArg, json: opt.JsonOpt = False) -> None:
     result: dict[str, Any] = {"format": {"major": version.major, "minor": version.minor}, "bytes": length, "meta": meta}
     result["tensors"] = [describe(header) for header in headers]
     original = sum(map(original_bytes, headers))
-    rows = [("name", "dtype", "shape", "method", "guarantee", "distortion", "bytes", "bits/coordinate")]
+    rows: list[tuple[str, ...]] = [
+        ("name", "dtype", "shape", "method", "guarantee", "distortion", "bytes", "bits/coordinate")
+    ]
     rows += [_row(tensor) for tensor in result["tensors"]]
     times = f", {original / result['bytes']:.1f} times fewer than the {original:,} decoded ones" if original else ""
     own = [header for header in headers if not is_skeleton(header.name)]
@@ -36,8 +38,8 @@ def info(file: opt.FileArg, json: opt.JsonOpt = False) -> None:
     show(result, f"{head}\n\n{table(rows, right=(5, 6, 7))}", as_json=json)
 
 
-def _read(file: BinaryIO) -> "tuple[FileHeader, list[TensorHeader], dict, int]":
-    """Version, headers, metadata and length of a container; of a seekable file only the headers are read."""
+def _read(file: BinaryIO) -> "tuple[FileHeader, list[TensorHeader], dict[str, Any], int]":
+    """Version, headers, metadata and length of a container; where it can seek, it skips bodies."""
     from ..container.reader import RandomAccess, Stream
 
     if file.seekable():
@@ -47,7 +49,7 @@ def _read(file: BinaryIO) -> "tuple[FileHeader, list[TensorHeader], dict, int]":
     return stream.version, [record.header for record in stream], stream.meta, stream.position
 
 
-def _row(tensor: dict) -> tuple:
+def _row(tensor: dict[str, Any]) -> tuple[str, ...]:
     guarantee = tensor["guarantee"]
     promise = "exact" if guarantee["class"] == "exact" else f"{guarantee['class']} ≤ {guarantee['bound']:g}"
     shape = "×".join(map(str, tensor["shape"])) or "scalar"

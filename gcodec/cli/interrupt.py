@@ -1,7 +1,7 @@
 """Ctrl-C and the like as an exception that does not get lost.
 
-Python raises it wherever it happens to be; in a callback of C code that drops errors, that is nowhere. So it is raised
-again when encoding or decoding next tells how far it is.
+Python raises it wherever it happens to be; in a callback of C code that drops errors, that is
+nowhere. So it is raised again when encoding or decoding next tells how far it is.
 """
 
 import signal

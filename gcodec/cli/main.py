@@ -6,15 +6,17 @@ The commands import what does the work inside their bodies, so that `--help` sta
 import os
 import signal
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import typer
 
 from .. import __version__
-from ..errors import GcodecError
+from ..errors import GcodecError, InternalError
 from . import bounds, compare, decode, encode, experiment, info, interrupt, verify
 
 app = typer.Typer(
@@ -40,8 +42,8 @@ def _options(
     pass
 
 
-def guarded(command: Callable) -> Callable:
-    """The command, with one line and an exit code for whatever a user, a file or the system did wrong."""
+def guarded(command: Callable[..., object]) -> Callable[..., None]:
+    """The command, with one line and an exit code for whatever goes wrong."""
 
     @wraps(command)
     def run(*args: Any, **options: Any) -> None:
@@ -51,6 +53,8 @@ def guarded(command: Callable) -> Callable:
                 sys.stdout.flush()
         except GcodecError as error:
             _fail(str(error), error.exit_code)
+        except typer.Exit:
+            raise
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit is quiet
             _fail("the reader of the output closed the pipe", 5)
@@ -63,11 +67,23 @@ def guarded(command: Callable) -> Callable:
         except KeyboardInterrupt as stop:
             print("gcodec: interrupted; nothing was left behind", file=sys.stderr, flush=True)
             os._exit(128 + (stop.args[0] if stop.args else signal.SIGINT))  # without waiting for threads at work
+        except Exception as error:
+            _fail(_fault(error), InternalError.exit_code)
 
     return run
 
 
-def _fail(message: str, code: int) -> None:
+def _fault(error: Exception) -> str:
+    """One line on an error that should not happen, with what someone who mends it needs to know."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    words = " ".join(f"{type(error).__name__}: {error}".split())
+    return (
+        f"this is a fault of gcodec {__version__}, please report it with this line and the command: {words} "
+        f"({Path(place.filename).name}, line {place.lineno})"
+    )
+
+
+def _fail(message: str, code: int) -> NoReturn:
     print(f"gcodec: {message}", file=sys.stderr)
     sys.exit(code)
 

@@ -17,7 +17,9 @@ from ..io.atomic import replacing
 from . import interrupt
 
 
-def show(result: dict, text: str, *, as_json: bool = False, quiet: bool = False, to_stderr: bool = False) -> None:
+def show(
+    result: dict[str, Any], text: str, *, as_json: bool = False, quiet: bool = False, to_stderr: bool = False
+) -> None:
     """Print a result: its text for people, or the dictionary as one JSON document."""
     stream = sys.stderr if to_stderr else sys.stdout
     if quiet or stream is None:  # closed by whoever started us

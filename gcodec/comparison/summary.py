@@ -10,6 +10,7 @@ import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from ..baselines import FAMILIES
 from ..theory import shannon
@@ -100,7 +101,7 @@ class Comparison:
         """The number of values in all tensors."""
         return sum(math.prod(shape) for _, _, shape in self.tensors)
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         """The comparison as plain data, for JSON."""
         return asdict(self)
 
@@ -179,7 +180,7 @@ def _beside_known(best: Row, totals: Sequence[Row]) -> str:
     return f", {best.rate / known.rate:.3g} times more than {known.name}, {title}"
 
 
-def _order(row: Row) -> tuple:
+def _order(row: Row) -> tuple[float, bool, bool, bool, float]:
     """The sort key: α, methods before baselines, rows that reach α first, then fewest bits."""
     return -row.alpha, row.group != METHOD, row.kind == "omega", not row.reaches, row.rate
 

@@ -1,11 +1,13 @@
 """What a record says about itself, as plain data for `info`, `encode` and `verify`."""
 
+from typing import Any
+
 from ..compressors import registry
 from ..errors import UnsupportedFeature
 from .layout import TensorHeader
 
 
-def describe(header: TensorHeader) -> dict:
+def describe(header: TensorHeader) -> dict[str, Any]:
     """Name, dtype, shape, method, guarantee, certificate and sizes of a record.
 
     `rate` is the bits of all its bytes per value.

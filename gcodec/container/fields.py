@@ -48,10 +48,10 @@ class Cursor:
         return self.take(1)[0]
 
     def u32(self) -> int:
-        return struct.unpack("<I", self.take(4))[0]
+        return int.from_bytes(self.take(4), "little")
 
     def f64(self) -> float:
-        return struct.unpack("<d", self.take(8))[0]
+        return float(struct.unpack("<d", self.take(8))[0])
 
     def varint(self, most: int = 2**64 - 1) -> int:
         """A varint of at most `most`."""

@@ -5,7 +5,7 @@ import math
 import struct
 import sys
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -93,11 +93,11 @@ def pack_block(kind: bytes, header: bytes, body_length: int = 0) -> bytes:
     return data + struct.pack("<I", crc32(data))
 
 
-def pack_json(value: dict) -> bytes:
+def pack_json(value: dict[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() if value else b""
 
 
-def unpack_json(data: bytes, what: str) -> dict:
+def unpack_json(data: bytes, what: str) -> dict[str, Any]:
     """A JSON object. No bytes stand for an empty one. Raises Corrupt, which names `what`."""
     if not data:
         return {}
@@ -117,7 +117,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
-def unpack_meta(data: bytes) -> dict:
+def unpack_meta(data: bytes) -> dict[str, Any]:
     """The header of META. Raises Corrupt unless its keys have the types of spec/format.md §3.1."""
     meta = unpack_json(data, "META")
     names, total, scope = meta.get("names", []), meta.get("bytes", 0), meta.get("scope", {"alpha": 0, "norm2": {}})
@@ -159,7 +159,7 @@ class TensorHeader:
     head_length: int
     head_crc: int
     chunks: tuple[Chunk, ...]
-    attributes: dict = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def body_length(self) -> int:

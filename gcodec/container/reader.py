@@ -6,7 +6,7 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from tempfile import SpooledTemporaryFile
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from ..compressors.contract import CodedTensor, Payload
 from ..errors import Corrupt, Truncated, UnsupportedFeature
@@ -60,7 +60,7 @@ class Stream:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._at = 0
-        self.meta: dict = {}
+        self.meta: dict[str, Any] = {}
         self.names: list[str] = []  # the names of the records that were read whole
         self.version = FileHeader.unpack(self._read_header())
 
@@ -210,7 +210,7 @@ class RandomAccess:
 
         return _read_block(read)
 
-    def _read_meta(self) -> dict:
+    def _read_meta(self) -> dict[str, Any]:
         """META, which is the first block if there is one."""
         frame, header = self._block(FileHeader.SIZE)
         return unpack_meta(header) if frame.type == b"META" else {}

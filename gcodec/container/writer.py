@@ -1,52 +1,78 @@
-"""Write a container to any binary file object: records as they come, then the index and the footer."""
+"""Write a container to any binary file object: records as they come, then index and footer."""
 
+import errno
+import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import BinaryIO
+from io import RawIOBase
+from typing import Any, BinaryIO
 
-from ..errors import FormatError, InvalidInput
+from ..errors import Closed, FormatError, InvalidInput
 from .budget import Budget
 from .layout import MAX_HEADER, MAX_TEXT, FileHeader, Footer, Index, TensorHeader, pack_block, pack_json, unpack_meta
 
+_CLOSED = "the container was closed; nothing can be added to it"
 
-class Writer:
-    """Streams records to `file`, which needs only `write`; `close` ends the container (the file stays open).
 
-    meta: a JSON-able description of where the tensors come from (spec/format.md §3.1).
+class ContainerWriter:
+    """Streams records to `file`, which needs only `write`, and stays open after `close`.
+
+    meta: a JSON-able description of where the tensors come from (spec/format.md §3.1). Whatever is
+    refused is refused before a byte of it is written, and the writer goes on. When `file` fails, or
+    the body of a record does, the container is cut: the writer then takes nothing more.
     """
 
-    def __init__(self, file: BinaryIO, meta: dict | None = None) -> None:
+    def __init__(self, file: BinaryIO, meta: dict[str, Any] | None = None) -> None:
         self._file = file
         self._offset = 0
         self._entries: dict[str, int] = {}
         self._budget = Budget()
-        self._write(FileHeader().pack())
-        if meta:
-            packed = pack_json(meta)
-            _check(unpack_meta, packed, "the file's metadata")
-            self._write(pack_block(b"META", packed))
+        self._ended = ""
+        packed = pack_json(meta or {})
+        _check(unpack_meta, packed, "the file's metadata")
+        with self._writing():
+            self._write(FileHeader().pack())
+            if packed:
+                self._write(pack_block(b"META", packed))
 
     def add(self, header: TensorHeader, body: Iterable[bytes], work: int) -> None:
-        """Append a record; `body` gives the bytes of head and chunks in order. work: of decoding it."""
-        check_name(header.name)
-        if header.name in self._entries:
-            raise InvalidInput(f"two tensors have the name {header.name!r}")
-        self._entries[header.name] = self._offset
+        """Append a record. body: gives the bytes of head and chunks. work: that decoding takes."""
+        self.check_new(header.name)
         packed = header.pack()
         _check(TensorHeader.unpack, packed, f"the header of {header.name!r}")
-        self._write(pack_block(b"TENS", packed, header.body_length))
-        for part in body:
-            self._write(part)
-        self._budget.add(header, work)
+        start = self._offset
+        with self._writing():
+            self._write(pack_block(b"TENS", packed, header.body_length))
+            for part in body:
+                self._write(part)
+            self._entries[header.name] = start
+            self._budget.add(header, work)
+
+    def check_new(self, name: str) -> None:
+        """Raise InvalidInput for a name that is taken or not allowed, and Closed after the end."""
+        self._check_open()
+        check_name(name)
+        if name in self._entries:
+            raise InvalidInput(f"two tensors have the name {name!r}")
 
     def close(self) -> None:
-        """Write the index and the footer. Warns when readers will not decode all of it unless they are told to."""
+        """Write the index and the footer; a second call does nothing.
+
+        Raises Closed when the container was cut. Warns when readers will not decode all of it
+        unless they are given a limit.
+        """
+        if self.is_closed:
+            return
+        self._check_open()
         start = self._offset
         packed = Index(tuple(self._entries.items())).pack()
         _check(partial(Index.unpack, end=start), packed, "the index")
-        self._write(pack_block(b"INDX", packed))
-        self._write(Footer(start).pack())
+        with self._writing():
+            self._write(pack_block(b"INDX", packed))
+            self._write(Footer(start).pack())
+        self._ended = _CLOSED
         self._budget.length = self._offset
         if self._budget.exceeded:
             warnings.warn(
@@ -54,8 +80,34 @@ class Writer:
                 stacklevel=3,
             )
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the container is complete."""
+        return self._ended == _CLOSED
+
+    def abandon(self) -> None:
+        """Leave a container that is not closed without its end: a reader will find it cut."""
+        self._ended = self._ended or "the container was abandoned before its end"
+
+    def _check_open(self) -> None:
+        if self._ended:
+            raise Closed(self._ended)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What is written within is there as a whole, or else nothing can follow it."""
+        self._ended = "an earlier write to the container's file failed, so the container is cut"
+        yield
+        self._ended = ""
+
     def _write(self, data: bytes) -> None:
-        self._file.write(data)
+        """All of the data, also to a file that takes only a part of it at a time."""
+        left = data
+        while left:
+            count: int | None = self._file.write(left)
+            if count == 0 or (count is None and isinstance(self._file, RawIOBase)):
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), getattr(self._file, "name", None))
+            left = b"" if count is None else left[count:]
         self._offset += len(data)
 
 
@@ -71,7 +123,7 @@ def check_name(name: object) -> None:
         raise InvalidInput(f"the name {name[:40]!r}… is longer than {MAX_TEXT} bytes")
 
 
-def _check(unpack: Callable, header: bytes, what: str) -> None:
+def _check(unpack: Callable[[bytes], object], header: bytes, what: str) -> None:
     """What a reader would refuse is not written."""
     if len(header) > MAX_HEADER:
         raise InvalidInput(f"{what} has {len(header)} bytes; the format allows {MAX_HEADER}")

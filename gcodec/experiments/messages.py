@@ -17,9 +17,9 @@ from .. import api
 from ..baselines import BASELINES
 from ..compressors import registry
 from ..compressors.contract import Guarantee, TensorSpec
-from ..container.writer import Writer
+from ..container.writer import ContainerWriter
 from ..errors import InvalidInput
-from ..pipeline import auto
+from ..pipeline.writer import write_record
 from ..request.choice import DEFAULT_ALPHA, DEFAULT_OMEGA, Choice, choose
 from ..source import ArraySource, Source
 from ..theory.report import BASELINE, METHOD
@@ -98,13 +98,10 @@ class Method:
 
     def encode(self, values: np.ndarray, stamp: tuple[int, ...]) -> Message:
         file = BytesIO()
-        writer = Writer(file)
-        source = ArraySource(values)
-        with auto.compress("", source, self._choice(source, stamp)) as coded:
-            writer.add(coded.header, coded.pieces(), coded.work)
-            bits = 8 * coded.header.body_length
-        writer.close()
-        return Message(file.getvalue(), bits)
+        container, source = ContainerWriter(file), ArraySource(values)
+        nbytes = write_record(container, "", source, self._choice(source, stamp))
+        container.close()
+        return Message(file.getvalue(), 8 * nbytes)
 
     def decode(self, data: bytes) -> np.ndarray:
         return api.decode(data, threads=1)

@@ -58,7 +58,8 @@ class Problem(ABC):
     def gradient(self, worker: int, x: np.ndarray) -> np.ndarray:
         """∇f_i(x), shape (d,)."""
         slopes = self._slope(self.features[worker] @ x, self.targets[worker])
-        return self.weight * (self.features[worker].T @ slopes) + self.penalty * x
+        gradient: np.ndarray = self.weight * (self.features[worker].T @ slopes) + self.penalty * x
+        return gradient
 
     @abstractmethod
     def gap(self, x: np.ndarray) -> float:
@@ -87,13 +88,14 @@ class Ridge(Problem):
     def gap(self, x: np.ndarray) -> float:
         away = x - self.solution
         squares = sum(float(np.sum((part @ away) ** 2)) for part in self.features)
-        return 0.5 * (squares * self.weight / self.workers + self.penalty * float(away @ away))
+        return float(0.5 * (squares * self.weight / self.workers + self.penalty * float(away @ away)))
 
     def _least_curvature(self, spectrum: np.ndarray) -> float:
         return max(float(spectrum[0]), 0.0)
 
     def _slope(self, predicted: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        return predicted - targets
+        slopes: np.ndarray = predicted - targets
+        return slopes
 
     def _solve(self, features: np.ndarray, targets: np.ndarray) -> np.ndarray:
         rows = len(targets)
@@ -119,13 +121,14 @@ class Logistic(Problem):
             at, best = signs * (part @ x), signs * (part @ self.solution)
             total += float(np.sum(np.logaddexp(0, -at) - np.logaddexp(0, -best) + (at - best) / (1 + np.exp(best))))
         away = x - self.solution
-        return total * self.weight / self.workers + 0.5 * self.penalty * float(away @ away)
+        return float(total * self.weight / self.workers + 0.5 * self.penalty * float(away @ away))
 
     def _least_curvature(self, spectrum: np.ndarray) -> float:
         return 0.0
 
     def _slope(self, predicted: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        return -targets / (1 + np.exp(targets * predicted))
+        slopes: np.ndarray = -targets / (1 + np.exp(targets * predicted))
+        return slopes
 
     def _solve(self, features: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Newton's method, to the precision of float64.
@@ -192,7 +195,8 @@ def _shipped(name: str, target: Callable[[np.ndarray], np.ndarray]) -> Callable[
 
 
 def _standard(values: np.ndarray) -> np.ndarray:
-    return (values - values.mean(axis=0)) / values.std(axis=0)
+    standard: np.ndarray = (values - values.mean(axis=0)) / values.std(axis=0)
+    return standard
 
 
 def _signs(positive: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:

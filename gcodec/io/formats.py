@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import InvalidInput
 
@@ -78,14 +78,16 @@ def reader(path: Path, fmt: str, dtype: str | None = None) -> Reader:
     if dtype is not None and fmt != "npy":
         raise InvalidInput("--dtype is for .npy files; other formats name their dtypes")
     module = import_module(f"gcodec.io.{MODULES[fmt]}")
-    return module.Reader(path, dtype) if fmt == "npy" else module.Reader(path)
+    found: Reader = module.Reader(path, dtype) if fmt == "npy" else module.Reader(path)
+    return found
 
 
-def writer(path: Path, fmt: str, meta: dict, budget: "Budget") -> Writer:
+def writer(path: Path, fmt: str, meta: dict[str, Any], budget: "Budget") -> Writer:
     """A Writer of a new file at `path`; `meta` is that of the container.
 
     budget: pays for the work of the format; its limit is also that of bytes made of metadata alone (default: what the
     format's module allows).
     """
     own = meta if meta.get("format") == fmt else {}
-    return import_module(f"gcodec.io.{MODULES[fmt]}").Writer(path, own, budget)
+    made: Writer = import_module(f"gcodec.io.{MODULES[fmt]}").Writer(path, own, budget)
+    return made

@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -120,7 +120,7 @@ def reinterpreted(stored: np.dtype, name: str | None) -> np.dtype:
 class Writer:
     """Writes one array to a new `.npy` file; bfloat16 and float8 are stored as raw unsigned integers."""
 
-    def __init__(self, path: Path, meta: dict, budget: Budget | None = None) -> None:
+    def __init__(self, path: Path, meta: dict[str, Any], budget: Budget | None = None) -> None:
         self._file = open(path, "wb")  # noqa: SIM115 (closed by __exit__)
         self._used = False
 

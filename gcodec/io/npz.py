@@ -193,7 +193,7 @@ class Reader:
     def _offset(self, info: zipfile.ZipInfo) -> int:
         """Where a member's bytes begin: behind its local header, whose name and extra field have their own lengths."""
         name, extra = _LOCAL_HEADER.unpack(os.pread(self._file.fileno(), _LOCAL_HEADER.size, info.header_offset))
-        return info.header_offset + _LOCAL_HEADER.size + name + extra
+        return info.header_offset + _LOCAL_HEADER.size + int(name) + int(extra)
 
 
 class _MemberSource:
@@ -218,7 +218,7 @@ class Writer:
     a Reader, or {}. Raises InvalidInput for names that collide or are no relative paths.
     """
 
-    def __init__(self, path: Path, meta: dict, budget: Budget | None = None) -> None:
+    def __init__(self, path: Path, meta: dict[str, Any], budget: Budget | None = None) -> None:
         self._budget = budget or Budget()
         self._zip = zipfile.ZipFile(path, "w")
         self._method = zipfile.ZIP_DEFLATED if meta.get("deflate") is True else zipfile.ZIP_STORED

@@ -141,6 +141,7 @@ def _filesystem(url: str) -> tuple[Any, str]:
         raise InvalidInput(f"{url}: URLs need fsspec; install it with: pip install 'gcodec[remote]'") from None
     with _reporting(url):
         try:
-            return url_to_fs(url)
+            filesystem, path = url_to_fs(url)
+            return filesystem, path
         except (ImportError, ValueError) as error:
             raise InvalidInput(f"{url}: {error}") from None

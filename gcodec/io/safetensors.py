@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -78,7 +78,7 @@ class Writer:
     known. meta: that of a Reader, or {}; its header may have as many bytes as the limit of the budget. Raises InvalidInput for equal names and for dtypes that the format lacks.
     """
 
-    def __init__(self, path: Path, meta: dict, budget: Budget | None = None) -> None:
+    def __init__(self, path: Path, meta: dict[str, Any], budget: Budget | None = None) -> None:
         self._header = _unpack_header(meta.get("header"), budget.limit if budget else None)
         self._entries: list[Entry] = []
         self._names: set[str] = set()

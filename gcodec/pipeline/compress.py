@@ -1,4 +1,4 @@
-"""One tensor through a compressor and back, with the promise kept: encode, decode what was written, measure, try again.
+"""One tensor through a compressor and back: encode, decode what was written, measure, try again.
 
 This is the only place that decides whether a bound holds; compressors are not trusted.
 """
@@ -19,7 +19,7 @@ from ..container.fields import crc32
 from ..container.layout import Chunk, TensorHeader
 from ..distortion import Scan, scan_source, squared_error
 from ..dtypes import as_bytes
-from ..errors import InvalidInput
+from ..errors import InternalError, InvalidInput
 from ..parallel import ordered
 from ..request.choice import Choice
 from ..source import Source, spans
@@ -33,11 +33,11 @@ SPOOL = 1 << 26  # coded bytes of one tensor kept in memory before they go to a 
 
 @dataclass(frozen=True)
 class Coded:
-    """A compressed tensor: its header, and its body in a temporary file. Close it, or use it in a `with` statement."""
+    """A compressed tensor: its header, and its body in a temporary file, which `close` removes."""
 
     header: TensorHeader
     body: IO[bytes]
-    work: int  # of decoding it, as its compressor tells
+    work: int  # nanoseconds: about what decoding it takes at worst, as its compressor says
 
     def pieces(self) -> Iterator[bytes]:
         """The body in pieces of at most 1 MiB."""
@@ -52,7 +52,7 @@ class Coded:
 
     @property
     def is_accepted(self) -> bool:
-        """Whether a reader decodes it, in a file of its own, without being told to accept more than usual."""
+        """Whether a reader decodes it, in a file of its own, without a higher limit than usual."""
         budget = Budget(length=self.size)
         budget.add(self.header, self.work)
         return not budget.exceeded
@@ -70,8 +70,9 @@ class Coded:
 def compress(name: str, source: Source, choice: Choice) -> Coded:
     """Compress one tensor so that the guarantee holds for the bytes that come back.
 
-    Dtypes without a bound, empty and all-zero tensors are stored exactly, as is a tensor with a bound finer than its dtype, or for
-    which the compressor misses the bound even after its bound was tightened; the header then says `exact`.
+    A tensor is stored exactly, and the header then says `exact`, when it is empty, zero throughout,
+    or of a dtype that takes no bound; when its bound is finer than its dtype; and when the
+    compressor misses the bound even after its bound was made tighter.
     """
     dtypes.code_of(source.dtype)  # refuses what the format has no code for
     exact = choice.method == registry.EXACT.name or choice.guarantee.kind == "exact"
@@ -120,7 +121,37 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
     entry = registry.by_name(choice.method)
     cls = entry.load()
     spec = TensorSpec(source.dtype, source.shape)
-    decode = cls.decoder(payload.head, spec)
+    body: IO[bytes] = SpooledTemporaryFile(SPOOL)  # noqa: SIM115 (closed with the result)
+    try:
+        body.write(payload.head)
+        chunks, error2 = _code_chunks(name, source, choice, payload, scan, body)
+        header = TensorHeader(
+            name=name,
+            spec=spec,
+            compressor=entry.id,
+            version=cls.version,
+            guarantee=choice.guarantee,
+            distortion=error2 / scan.norm2,
+            expected=payload.expected,
+            chunk=payload.chunk,
+            head_length=len(payload.head),
+            head_crc=crc32(payload.head),
+            chunks=chunks,
+        )
+        if compressor_of(header) is not cls:
+            raise InternalError(f"{name or 'the array'}: no reader would take what {entry.name} made of it")
+        return Coded(header, body, cls.work(payload.head, spec))
+    except BaseException:
+        body.close()
+        raise
+
+
+def _code_chunks(
+    name: str, source: Source, choice: Choice, payload: Payload, scan: Scan, body: IO[bytes]
+) -> tuple[tuple[Chunk, ...], float]:
+    """Append the coded chunks to `body`; returns their table, and ‖(x̂ − x) / scale‖²."""
+    spec = TensorSpec(source.dtype, source.shape)
+    decode = registry.by_name(choice.method).load().decoder(payload.head, spec)
     exact = choice.guarantee.kind == "exact"
 
     def work(span: tuple[int, int]) -> tuple[bytes, int, float]:
@@ -131,41 +162,21 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
         decoded = dtypes.narrow(decode(data, start, stop - start), spec.dtype)
         values = source.read(start, stop)
         if exact and not np.array_equal(decoded.view(np.uint8), values.view(np.uint8)):
-            raise AssertionError(f"{entry.name} did not give back {name!r} bit for bit")
+            raise InternalError(
+                f"{name or 'the array'}: {choice.method} did not give it back bit for bit (or it changed meanwhile)"
+            )
         error2 = 0.0 if exact else squared_error(values, decoded, scan.scale)
         return data, crc32(as_bytes(decoded)), error2
 
-    body: IO[bytes] = SpooledTemporaryFile(SPOOL)  # noqa: SIM115 (closed with the result)
     pieces = spans(source.size, payload.chunk)
     chunks: list[Chunk] = []
     errors: list[float] = []
-    try:
-        body.write(payload.head)
-        for data, decoded_crc, error2 in ordered(work, pieces, choice.threads if len(pieces) > 1 else 1):
-            body.write(data)
-            choice.told(min(payload.chunk, source.size - len(chunks) * payload.chunk))
-            chunks.append(Chunk(len(data), crc32(data), decoded_crc))
-            errors.append(error2)
-    except BaseException:
-        body.close()
-        raise
-    error2 = math.fsum(errors) if all(map(math.isfinite, errors)) else math.inf
-    header = TensorHeader(
-        name=name,
-        spec=spec,
-        compressor=entry.id,
-        version=cls.version,
-        guarantee=choice.guarantee,
-        distortion=error2 / scan.norm2,
-        expected=payload.expected,
-        chunk=payload.chunk,
-        head_length=len(payload.head),
-        head_crc=crc32(payload.head),
-        chunks=tuple(chunks),
-    )
-    if compressor_of(header) is not cls:
-        raise AssertionError(f"{entry.name} would not be read back")
-    return Coded(header, body, cls.work(payload.head, spec))
+    for data, decoded_crc, error2 in ordered(work, pieces, choice.threads if len(pieces) > 1 else 1):
+        body.write(data)
+        choice.progress(min(payload.chunk, source.size - len(chunks) * payload.chunk))
+        chunks.append(Chunk(len(data), crc32(data), decoded_crc))
+        errors.append(error2)
+    return tuple(chunks), math.fsum(errors) if all(map(math.isfinite, errors)) else math.inf
 
 
 def _check_bools(name: str, values: np.ndarray) -> None:
@@ -176,10 +187,10 @@ def _check_bools(name: str, values: np.ndarray) -> None:
 
 
 def _reached(header: TensorHeader) -> float:
-    """The distortion that the bound speaks of. An unbiased compressor's is an expectation that it states.
+    """The distortion that the bound speaks of: for an unbiased compressor, what it expects.
 
-    A single result far beyond the bound is a miss as well; no honest unbiased compressor of ours can produce one (their
-    errors are bounded), so this does not condition on the seed.
+    A single result far beyond the bound is a miss as well. Every unbiased compressor has bounded
+    errors, so none that is right produces such a result, and this does not condition on the seed.
     """
     if header.guarantee.kind == "alpha":
         return header.distortion

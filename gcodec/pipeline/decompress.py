@@ -28,9 +28,10 @@ class Part:
 
 
 def decompress(records: Iterable[Record], threads: int, budget: Budget) -> Iterator[Part]:
-    """Decode records chunk by chunk, in order; an empty tensor gives one empty part. Each is spent from the budget first.
+    """Decode records chunk by chunk, in order; an empty tensor gives one empty part.
 
-    Raises an error of the FormatError family, UnsupportedFeature or LimitExceeded, after all parts before it.
+    What a record asks for is first taken from the budget. Raises an error of the FormatError
+    family, UnsupportedFeature or LimitExceeded, after all parts before it.
     """
 
     def jobs() -> Iterator[Callable[[], Part]]:
@@ -41,14 +42,14 @@ def decompress(records: Iterable[Record], threads: int, budget: Budget) -> Itera
 
 
 def decompress_range(record: Record, start: int, stop: int, threads: int, budget: Budget) -> Iterator[Part]:
-    """As `decompress`, of the values with flat indices from `start` to `stop`; reads only the chunks that hold them."""
+    """As `decompress`, of the values with flat indices from `start` to `stop` alone."""
     for part in ordered(lambda job: job(), _jobs(record, start, stop, budget), threads):
         skip = max(start - part.start, 0)
         yield Part(part.header, part.start + skip, part.values[skip : stop - part.start])
 
 
 def _jobs(record: Record, start: int, stop: int, budget: Budget) -> Iterator[Callable[[], Part]]:
-    """Functions that decode the chunks; their bytes are read here, in order."""
+    """Functions that decode one chunk each; the bytes of the chunks are read here, in order."""
     header = record.header
     cls = compressor_of(header)
     for paid in _paid(record, cls.work(record.head(), header.spec), budget):
@@ -65,7 +66,8 @@ def _jobs(record: Record, start: int, stop: int, budget: Budget) -> Iterator[Cal
 def _paid(record: Record, work: int, budget: Budget) -> Iterator[Record]:
     """The record, when the budget has room for it; raises LimitExceeded.
 
-    A body that is only declared pays for nothing. So of a stream, a record that needs its own is first read whole.
+    A body that is only declared pays for nothing. So a record of a stream that needs its own body
+    to pay is first read whole.
     """
     budget.add(record.header, work)
     if budget.exceeded and budget.length is None:

@@ -1,10 +1,10 @@
-"""What a user asked for, checked: a method and a guarantee that fit each other."""
+"""What a user asked for a tensor, checked: a method and a guarantee that fit each other."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
 
 from ..compressors import registry
 from ..compressors.contract import Guarantee
@@ -12,20 +12,26 @@ from ..errors import InvalidInput
 from ..parallel import thread_count
 
 DEFAULT_ALPHA, DEFAULT_OMEGA = 0.1, 0.25  # the paper's choices for a single array
+Effort = Literal["best", "fast"]
+Nonfinite = Literal["refuse", "lossless"]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """How to compress: a method's name, the guarantee, options for the compressor's fields, what to do with NaN and
-    infinity (`nonfinite`: "refuse" or "lossless"), and who is told the number of values just coded (auto and tightened
-    bounds code a tensor more than once)."""
+    """How a tensor is compressed.
+
+    method: a name. guarantee: what is promised. options: for the fields of the compressor's class.
+    nonfinite: "refuse" NaN and infinity, or store such a tensor "lossless". threads: at most so
+    many work on it. progress: is called with the number of values that were just coded (`auto`, and
+    a bound that had to be made tighter, code a tensor more than once).
+    """
 
     method: str
     guarantee: Guarantee
     options: dict[str, Any] = field(default_factory=dict)
     nonfinite: str = "refuse"
     threads: int = 1
-    told: Callable[[int], object] = field(default=lambda count: None, compare=False, repr=False)
+    progress: Callable[[int], object] = field(default=lambda count: None, compare=False, repr=False)
 
 
 def choose(
@@ -34,53 +40,29 @@ def choose(
     alpha: float | None = None,
     omega: float | None = None,
     lossless: bool = False,
+    effort: Effort = "best",
+    nonfinite: Nonfinite = "refuse",
+    seed: int | None = None,
+    max_draws: int | None = None,
+    block: int | None = None,
+    states: int | None = None,
+    options: Mapping[str, object] | None = None,
     threads: int | None = None,
-    nonfinite: str = "refuse",
-    **options: Any,
 ) -> Choice:
-    """The choice that a method's name and at most one bound stand for; raises InvalidInput when they do not fit.
+    """The choice that a method's name, at most one bound and the options stand for.
 
-    alpha: 0 < alpha < 1, the largest relative squared L2 error. omega: > 0, the largest expected one, unbiased. lossless: bit
-    for bit. nonfinite: "refuse" tensors with NaN or infinity, or store them "lossless". options: fields of the
-    compressor (seed, effort, …).
+    The parameters are those of `gcodec.encode`, which says what each means. Raises InvalidInput
+    when one is not in its range, when method and guarantee do not fit, and for an option that the
+    method does not have. `effort` is accepted for every method: where there is nothing to choose,
+    it changes nothing.
     """
-    if nonfinite not in ("refuse", "lossless"):
-        raise InvalidInput(f'nonfinite must be "refuse" or "lossless", not {nonfinite!r}')
-    for name, value in (("alpha", alpha), ("omega", omega)):
-        if value is not None and not isinstance(value, Real):
-            raise InvalidInput(f"{name} must be a number, not {value!r}")
-    if not isinstance(options.get("seed") or 0, Integral):
-        raise InvalidInput(f"the seed must be a whole number, not {options['seed']!r}")
-    kinds = kinds_of(method)
-    bounds = {"alpha": alpha, "omega": omega, "exact": 0.0 if lossless else None}
-    given = [kind for kind, bound in bounds.items() if bound is not None]
-    if len(given) > 1:
-        raise InvalidInput("give only one of alpha, omega and lossless")
-    kind = given[0] if given else kinds[0]
-    if kind not in kinds:
-        raise InvalidInput(f"method {method} cannot guarantee {kind}; it guarantees {' or '.join(kinds)}")
-    bound = bounds[kind]
-    default = {"alpha": DEFAULT_ALPHA, "omega": DEFAULT_OMEGA, "exact": 0.0}[kind]
-    guarantee = Guarantee(kind, default if bound is None else float(bound))
-    if kind == "alpha" and not 0 < guarantee.bound < 1:
-        raise InvalidInput(
-            f"alpha must be between 0 and 1 (without either), not {alpha}; for a copy without error use lossless"
-        )
-    if kind == "omega" and not 0 < guarantee.bound < math.inf:
-        raise InvalidInput(f"omega must be a positive number, not {omega}")
-    used = {key: value for key, value in options.items() if value is not None}
-    return Choice(method, guarantee, _accepted(method, used), nonfinite, thread_count(threads))
-
-
-def choose_for_checkpoint(method: str | None = None, **options: Any) -> Choice:
-    """As `choose`, but something must be chosen."""
-    chosen = options.get("alpha") is not None or options.get("omega") is not None or options.get("lossless")
-    if method is None and not chosen:
-        raise InvalidInput(
-            "a checkpoint needs a choice: a bound alpha (the largest relative squared L2 error of each tensor, such as "
-            "1e-3), a bound omega (unbiased), lossless, or a method"
-        )
-    return choose(method or "auto", **options)
+    _check_words(effort, nonfinite)
+    guarantee = _guarantee(method, alpha, omega, lossless)
+    own = dict(seed=seed, max_draws=max_draws, block=block, states=states) | dict(options or {})
+    given = _accepted(method, {name: value for name, value in own.items() if value is not None})
+    if "effort" in options_of(method):
+        given["effort"] = effort
+    return Choice(method, guarantee, given, nonfinite, thread_count(threads))
 
 
 def kinds_of(method: str) -> tuple[str, ...]:
@@ -89,16 +71,47 @@ def kinds_of(method: str) -> tuple[str, ...]:
 
 
 def options_of(method: str) -> tuple[str, ...]:
-    """The options that a method has: fields of its class (auto passes on what each method knows)."""
+    """The options of a method: the fields of its class (`auto` gives each method what it knows)."""
     return registry.OPTIONS if method == "auto" else registry.option_names(method)
 
 
+def _check_words(effort: str, nonfinite: str) -> None:
+    for name, value, words in (("effort", effort, registry.EFFORTS), ("nonfinite", nonfinite, ("refuse", "lossless"))):
+        if value not in words:
+            raise InvalidInput(f'{name} must be "{words[0]}" or "{words[1]}", not {value!r}')
+
+
 def _accepted(method: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The options, if the method has them."""
+    """The options, if the method has them all."""
     known = options_of(method)
-    for name in options:
+    for name, value in options.items():
         if name not in known:
-            raise InvalidInput(
-                f"method {method} has no option {name}" + (f"; it has {', '.join(known)}" if known else "")
-            )
+            others = f"; it has {', '.join(known)}" if known else ""
+            raise InvalidInput(f"method {method} has no option {name}{others}")
+        if name in ("seed", "max_draws", "block", "states") and not isinstance(value, Integral):
+            raise InvalidInput(f"{name} must be a whole number, not {value!r}")
     return options
+
+
+def _guarantee(method: str, alpha: float | None, omega: float | None, lossless: bool) -> Guarantee:
+    """The guarantee that was asked for, or the method's preferred one with its default bound."""
+    for name, value in (("alpha", alpha), ("omega", omega)):
+        if value is not None and not isinstance(value, Real):
+            raise InvalidInput(f"{name} must be a number, not {value!r}")
+    kinds = kinds_of(method)
+    bounds = {"alpha": alpha, "omega": omega, "exact": 0.0 if lossless else None}
+    given = [kind for kind, bound in bounds.items() if bound is not None]
+    if len(given) > 1:
+        raise InvalidInput("give only one of alpha, omega and lossless")
+    kind = given[0] if given else kinds[0]
+    if kind not in kinds:
+        raise InvalidInput(f"method {method} cannot guarantee {kind}; it guarantees {' or '.join(kinds)}")
+    default = {"alpha": DEFAULT_ALPHA, "omega": DEFAULT_OMEGA, "exact": 0.0}[kind]
+    bound = default if not given else float(bounds[kind] or 0.0)
+    if kind == "alpha" and not 0 < bound < 1:
+        raise InvalidInput(
+            f"alpha must be between 0 and 1 (without either), not {alpha}; for a copy without error use lossless"
+        )
+    if kind == "omega" and not 0 < bound < math.inf:
+        raise InvalidInput(f"omega must be a positive number, not {omega}")
+    return Guarantee(kind, bound)

@@ -1,8 +1,9 @@
-"""One bound over all floating tensors of a file taken as one vector (`--scope file`), shared out by a common step.
+"""One bound over all floating tensors of a file as one vector, shared out by a common step.
 
-The least bits for a total error are spent when every tensor is quantised with the same step (reverse water-filling).
-With step s, an element |x| < s/2 costs x² and any other about s²/12; a histogram of magnitudes gives that sum for
-every s. Each tensor then gets its share of the total as a bound of its own, so the sum holds surely.
+The least bits for a total error are spent when every tensor is quantised with the same step
+(reverse water-filling). With step s, an element |x| < s/2 costs x² and any other about s²/12; a
+histogram of magnitudes gives that sum for every s. Each tensor then gets its share of the total as
+a bound of its own, so the sum always holds.
 """
 
 import math
@@ -23,7 +24,11 @@ MOST = 1 - 2.0**-20  # the loosest bound of one tensor
 
 @dataclass(frozen=True)
 class Histogram:
-    """A tensor's magnitudes over bins of 1/8 octave from `lowest` on: how many in all bins before, and their squares' sum."""
+    """A tensor's magnitudes in bins of 1/8 octave.
+
+    lowest: the number of the first bin, ⌊8·log2|x|⌋. counts, squares: for each bin, and once more
+    at the end, how many magnitudes are in all bins before it, and the sum of their squares.
+    """
 
     lowest: int
     counts: np.ndarray
@@ -61,7 +66,7 @@ def norms(tensors: Iterable[tuple[str, Source]]) -> dict[str, float]:
     for name, source in tensors:
         scan = scan_source(name, source, "lossless") if is_float(source.dtype) and source.size else None
         if scan and scan.scale != 1.0:
-            raise InvalidInput(f"{name}: values beyond 1e±140 do not fit --scope file; use --scope tensor")
+            raise InvalidInput(f"{name}: values beyond 1e±140 do not fit the scope file; use the scope tensor")
         if scan and scan.norm2:
             found[name] = scan.norm2
     return found

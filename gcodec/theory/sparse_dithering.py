@@ -12,6 +12,7 @@ reconstructed after the paper and agrees with the constants that it prints.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -157,7 +158,7 @@ def _candidates(nu: float, d: int) -> tuple[int, int]:
     def bits(m: int) -> float:
         return log2_binomial(d, m) + 1.5 * m + 0.5 * math.sqrt(m) * root
 
-    def first(low: int, high: int, holds) -> int:
+    def first(low: int, high: int, holds: Callable[[int], bool]) -> int:
         while low < high:
             middle = (low + high) // 2
             low, high = (low, middle) if holds(middle) else (middle + 1, high)
