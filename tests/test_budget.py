@@ -11,11 +11,11 @@ from fuzz.hostile import all_zero_bitmap, base, zeros
 from vectors import gcz
 
 import gcodec
-from gcodec.api import Archive, read_tensor
 from gcodec.compressors import registry
 from gcodec.container.budget import FREE_BYTES, FREE_WORK, Budget
 from gcodec.container.reader import Stream
 from gcodec.errors import LimitExceeded, Truncated
+from gcodec.pipeline.archive import Archive, read_tensor
 
 SPARSE = np.eye(1, 26 << 20, 5, dtype=np.float32)[0]  # 104 MiB, of which one value is not 0
 

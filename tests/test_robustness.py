@@ -21,11 +21,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vectors import stated, tensors, vectors
 
-from gcodec.api import Archive
 from gcodec.compressors import registry
 from gcodec.container.budget import Budget
 from gcodec.container.reader import Stream
 from gcodec.errors import GcodecError, Truncated
+from gcodec.pipeline.archive import Archive
 from gcodec.pipeline.decompress import decompress
 from gcodec.verification.verify import verify
 

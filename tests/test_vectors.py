@@ -7,10 +7,10 @@ from io import BytesIO
 import pytest
 from vectors import FOLDER, stated, tensors, vectors
 
-from gcodec.api import Archive
 from gcodec.compressors import registry
 from gcodec.container.reader import Stream
 from gcodec.errors import GcodecError
+from gcodec.pipeline.archive import Archive
 
 REFUSED = vectors("bad") + vectors("unsupported")
 EVERY = vectors("good") + REFUSED

@@ -29,7 +29,7 @@ def test_arrays_one_by_one():
         assert archive.header("w").guarantee.bound == 0.1 and archive.header("step").guarantee.kind == "exact"
     with pytest.raises(Closed, match="was closed"):
         writer.add("v", X)
-    assert gcodec.verify(file.getvalue(), {"w": X, "step": np.array(7)})["ok"]
+    assert gcodec.verify(file.getvalue(), {"w": X, "step": np.array(7)}).ok
 
 
 def test_no_array_is_a_container_too():

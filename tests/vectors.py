@@ -8,9 +8,9 @@ from functools import cache
 from io import BytesIO
 from pathlib import Path
 
-from gcodec.api import read_tensor
 from gcodec.container.budget import Budget
 from gcodec.container.reader import Stream
+from gcodec.pipeline.archive import read_tensor
 
 FOLDER = Path(__file__).parents[1] / "spec" / "vectors"
 sys.path.append(str(FOLDER))

@@ -7,12 +7,12 @@ from zlib import crc32
 
 from vectors import tensors
 
-from gcodec.api import Archive, read_tensor
 from gcodec.compressors.contract import Compressor
 from gcodec.container.budget import Budget
 from gcodec.container.reader import Record, Stream
 from gcodec.dtypes import narrow
 from gcodec.errors import GcodecError
+from gcodec.pipeline.archive import Archive, read_tensor
 from gcodec.pipeline.decompress import compressor_of
 from gcodec.pipeline.salvage import Salvage
 from gcodec.verification.verify import verify
