@@ -46,6 +46,14 @@ def test_arrays_of_any_order_in_memory(value):
     assert back.dtype == value.dtype.newbyteorder("=") and np.array_equal(back, value)
 
 
+def test_originals_may_be_what_encode_takes():
+    assert gcodec.verify(gcodec.encode(2.5), 2.5).ok and not gcodec.verify(gcodec.encode(2.5, lossless=True), 2.0).ok
+    data = gcodec.encode(X, "sd", alpha=0.1)
+    assert gcodec.verify(data, np.ma.array(X, mask=False)).ok
+    with pytest.raises(InvalidInput, match="^the array: is a masked array"):
+        gcodec.verify(data, np.ma.array(X, mask=X > 0))
+
+
 def test_masked_arrays():
     free = np.ma.array(X, mask=False)
     assert np.array_equal(kept(free), X) and np.array_equal(gcodec.decode(gcodec.encode(free, lossless=True)), X)
@@ -142,6 +150,7 @@ def test_a_state_dict_is_saved_as_it_is(torch, tmp_path):
     gcodec.save(tmp_path / "m.gcz", model.state_dict(), lossless=True)
     found = gcodec.load(tmp_path / "m.gcz")
     assert list(found) == list(model.state_dict())
+    assert gcodec.verify(tmp_path / "m.gcz", model.state_dict()).ok
     model.load_state_dict({name: torch.from_numpy(array) for name, array in found.items()})
 
 

@@ -28,6 +28,15 @@ def test_open_and_load_take_a_file_object(tmp_path):
     assert archive._file.closed
 
 
+def test_open_and_load_take_a_url():
+    fsspec = pytest.importorskip("fsspec")
+    with fsspec.open("memory://reading/x.gcz", "wb") as file:
+        file.write(gcodec.encode(X, lossless=True))
+    assert np.array_equal(gcodec.load("memory://reading/x.gcz")[""], X)
+    with gcodec.open("memory://reading/x.gcz") as archive:
+        assert np.array_equal(archive[""], X)
+
+
 def test_a_closed_archive(tmp_path):
     gcodec.save(tmp_path / "x.gcz", {"a": X}, lossless=True)
     for file in (tmp_path / "x.gcz", BytesIO((tmp_path / "x.gcz").read_bytes())):

@@ -9,7 +9,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Any, BinaryIO
 
 from ..compressors.contract import CodedTensor, Payload
-from ..errors import Corrupt, Truncated, UnsupportedFeature
+from ..errors import Corrupt, InternalError, Truncated, UnsupportedFeature
 from .layout import MAGIC, FileHeader, Footer, Frame, Index, TensorHeader, checked, unpack_meta
 
 Fetch = Callable[[int, int], bytes]  # (offset in the body, length) → bytes
@@ -249,7 +249,7 @@ def _complete_header(data: bytes) -> bytes:
     if data[: len(MAGIC)] == MAGIC[: len(data)]:
         raise Truncated(f"the data ends at byte {len(data)}, before the container does: it was cut, fetch it again")
     FileHeader.unpack(data.ljust(FileHeader.SIZE, b"\0"))
-    raise AssertionError("a header that is not ours was accepted")
+    raise InternalError("a file header without the magic bytes was accepted")
 
 
 def _read_up_to(file: BinaryIO, n: int) -> bytes:

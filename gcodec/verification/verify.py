@@ -4,9 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
-from typing import Any, BinaryIO
-
-import numpy as np
+from typing import Any, BinaryIO, cast
 
 from ..compressors.contract import Check
 from ..container.budget import Budget
@@ -14,18 +12,19 @@ from ..container.layout import TensorHeader
 from ..container.reader import Stream, whole
 from ..errors import InvalidInput
 from ..parallel import thread_count
+from ..request.arrays import AnyArray, array_of
 from ..source import ArraySource, Source
 from .report import Report, TensorReport
 from .tensors import check_tensor, compared
 
 MIN_TRIALS = 10
 Container = str | os.PathLike[str] | bytes | BinaryIO
-Originals = Mapping[str, Source | np.ndarray]
+Originals = Mapping[str, Source | AnyArray]
 
 
 def verify(
     container: Container,
-    against: Originals | np.ndarray | None = None,
+    against: Originals | AnyArray | None = None,
     *,
     trials: int = 0,
     threads: int | None = None,
@@ -34,7 +33,7 @@ def verify(
     """Check every tensor of a container, and measure it against the originals if they are given.
 
     container: a path, the bytes, or a binary file.
-    against: the originals: arrays or Sources by name, or one array.
+    against: the originals: arrays as `encode` takes them, or Sources, by name; or one array.
     trials: with `against`, how often to encode each tensor with an omega guarantee with new seeds,
         to test what is promised about means.
     limit: how many decoded bytes to accept, as for `decode`.
@@ -70,10 +69,15 @@ def _opened(container: Container) -> Iterator[BinaryIO]:
         yield container
 
 
-def _sources(against: Originals | np.ndarray) -> dict[str, Source]:
+def _sources(against: Originals | AnyArray) -> dict[str, Source]:
     """The originals as Sources by name; a single array has the empty name."""
-    named: Originals = {"": against} if isinstance(against, np.ndarray) else against
-    return {name: ArraySource(value) if isinstance(value, np.ndarray) else value for name, value in named.items()}
+    named: Originals = against if isinstance(against, Mapping) else {"": against}
+    return {name: _source(name, value) for name, value in named.items()}
+
+
+def _source(name: str, value: Source | AnyArray) -> Source:
+    is_source = hasattr(value, "read") and hasattr(value, "size")
+    return cast(Source, value) if is_source else ArraySource(array_of(name, cast(AnyArray, value)))
 
 
 def _original(header: TensorHeader, originals: dict[str, Source] | None) -> Source | None:
