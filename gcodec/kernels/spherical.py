@@ -73,7 +73,7 @@ def products(sheet, x, out):
 
 
 @njit
-def scan(page, first, key, blocks, rims, units, near, active, found, projections):
+def search_page(page, first, key, blocks, rims, units, near, active, found, projections):
     """Search a page of directions for the blocks in `active`, in the order of their index.
 
     blocks: float64, shape (B, k). rims: float64, the least projection that is in the cap of a
@@ -139,7 +139,7 @@ def fill_direction(key, index, scale, power, largest, out):
 
 
 @njit
-def fill_blocks(keys, scales, base, step, power, largest, lengths, levels, indices, out):
+def fill_values(keys, scales, base, step, power, largest, lengths, levels, indices, out):
     """The decoded values of blocks, one block after the other.
 
     A block's values are level·step·scale·v. They are 0 for level 0, and ± level·step for a single

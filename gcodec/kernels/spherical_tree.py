@@ -13,7 +13,7 @@ from ._jit import njit
 
 MAX_CLASSES = 15
 MAX_QUOTIENT = 255  # the largest quotient of a Golomb code
-MAX_EXPONENT = 40  # how many adaptive bits the exponent of a single value's level may take
+EXPONENT_BITS = 40  # how many adaptive bits the exponent of a single value's level may take
 
 CONTEXTS = 16
 BINS = MAX_CLASSES + 1
@@ -28,7 +28,7 @@ def new_models(length):
     There are BINS for each context and length, and after them those for the exponents of single
     values.
     """
-    models = np.empty((length + 1) * CONTEXTS * BINS + MAX_EXPONENT, dtype=np.int64)
+    models = np.empty((length + 1) * CONTEXTS * BINS + EXPONENT_BITS, dtype=np.int64)
     models[:] = 1 << (rc.P_BITS + rc.COUNT_BITS - 1)
     return models
 
@@ -154,7 +154,7 @@ def put_level(out, low, width, pos, models, at, level, top, exponents):
     digits = bit_length(rest) - 1
     for i in range(digits):
         low, width, pos = rc.encode_bit(out, low, width, pos, models, exponents + i, 1)
-    if digits < MAX_EXPONENT - 1:
+    if digits < EXPONENT_BITS - 1:
         low, width, pos = rc.encode_bit(out, low, width, pos, models, exponents + digits, 0)
     return put_equiprobable(out, low, width, pos, rest & ((1 << digits) - 1), digits)
 
@@ -169,7 +169,7 @@ def take_level(data, code, width, pos, models, at, top, exponents):
     if exponents < 0:
         return top, code, width, pos
     digits = 0
-    while digits < MAX_EXPONENT - 1:
+    while digits < EXPONENT_BITS - 1:
         more, code, width, pos = rc.decode_bit(data, code, width, pos, models, exponents + digits)
         if not more:
             break
@@ -191,7 +191,7 @@ def write_tree(count, length, classes, base, moduli, cursor, levels, indices, ou
     """
     digits = digits_of(moduli)
     models = new_models(length)
-    exponents = models.size - MAX_EXPONENT
+    exponents = models.size - EXPONENT_BITS
     stack = np.empty(2 * bit_length(length) + 2, dtype=np.int64)
     energy = 0
     low, width, pos = 0, rc.WIDTH_MAX, 0
@@ -232,7 +232,7 @@ def read_tree(data, count, length, classes, base, moduli, lengths, levels, indic
     """
     digits = digits_of(moduli)
     models = new_models(length)
-    exponents = models.size - MAX_EXPONENT
+    exponents = models.size - EXPONENT_BITS
     stack = np.empty(2 * bit_length(length) + 2, dtype=np.int64)
     energy = 0
     blocks = 0

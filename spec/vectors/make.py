@@ -26,7 +26,7 @@ from unsupported import UNSUPPORTED
 
 from gcodec.api import read_tensor
 from gcodec.container.describe import method_name
-from gcodec.container.layout import KINDS, TensorHeader
+from gcodec.container.layout import GUARANTEES, TensorHeader
 from gcodec.container.reader import RandomAccess, Stream
 from gcodec.errors import GcodecError
 
@@ -57,7 +57,7 @@ def expected(header: TensorHeader, values: np.ndarray, options: dict) -> dict:
     """What the JSON says of one tensor."""
     entry = {"name": header.name, "dtype": header.spec.dtype.name, "shape": list(header.spec.shape)}
     entry |= {"method": method_name(header), "guarantee": header.guarantee.kind}
-    if header.guarantee.kind != KINDS[0]:
+    if header.guarantee.kind != GUARANTEES[0]:
         entry["bound"] = header.guarantee.bound
     if options:
         entry["options"] = options

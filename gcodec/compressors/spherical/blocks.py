@@ -197,5 +197,5 @@ def decode_chunk(data: bytes, count: int, plan: Plan, spec: TensorSpec) -> np.nd
     power, largest = power_of_two(plan.exponent), float(np.finfo(out.dtype).max)
     rows = leaves.lengths, leaves.levels, leaves.indices
     with np.errstate(over="ignore"):  # plain Python would warn
-        kernels.fill_blocks(plan.keys, plan.scales, plan.base, plan.step, power, largest, *rows, out)
+        kernels.fill_values(plan.keys, plan.scales, plan.base, plan.step, power, largest, *rows, out)
     return out[:count]

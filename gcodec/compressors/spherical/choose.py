@@ -25,7 +25,7 @@ ZEROS = (0.5, 0.8, 1.1)
 _SINGLE_LEVELS = 64  # a survey counts levels of single values apart up to here
 _SAMPLE, _RUN = 1 << 16, 1 << 12
 # FINEST: the step at which the levels of single values, all below 1, just fit the format.
-FINEST = 2.0 ** (1 - tree.MAX_EXPONENT)
+FINEST = 2.0 ** (1 - tree.EXPONENT_BITS)
 _TOLERANCE = 0.002
 _TRIES = 8  # how many steps are tried for a candidate
 

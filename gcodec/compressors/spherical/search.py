@@ -47,7 +47,7 @@ def find(
     while active.size and first < end:
         make = _cached_page if number < CACHED and length <= _CACHED_LENGTH else _page
         page = make(seed, length, number)
-        left = kernels.scan(page, first, key, blocks, cosines * norms, units, near, active, found, projections)
+        left = kernels.search_page(page, first, key, blocks, cosines * norms, units, near, active, found, projections)
         active = active[:left]
         first += len(page) * kernels.ABREAST
         number += 1
