@@ -163,9 +163,9 @@ def test_budget_errors_name_what_fits():
 def test_what_is_said_to_fit_does(kind, bound, d, draws):
     """Long blocks are searched for in fewer draws: each of them costs more."""
     ones = np.ones(d, np.float32)
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as refused:
         encode(ones, kind, bound, block=d, max_draws=draws)
-    message = str(told.value)
+    message = str(refused.value)
     for found in re.finditer(rf"{kind} of (\S+) or more for", message):
         assert kind == "omega" or 0 < float(found[1]) < 1
         single.check(Guarantee(kind, float(found[1])), (d,), draws / 32)
