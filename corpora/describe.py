@@ -12,7 +12,10 @@ HEADER = "| file | shape | dtype | bytes | l2 norm | kurtosis | sha256 |\n|---|-
 
 
 def load(path: Path) -> tuple[str, np.ndarray]:
-    """Shape in words, and the values (of all tensors of a checkpoint together); raw bfloat16 is seen by the name."""
+    """The shape in words, and the values of all tensors of a file together.
+
+    Raw bfloat16 is known by the name of the file.
+    """
     if path.suffix == ".safetensors":
         tensors = load_file(path)
         return f"{len(tensors)} tensors", np.concatenate([tensor.reshape(-1) for tensor in tensors.values()])

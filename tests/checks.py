@@ -1,4 +1,4 @@
-"""Checks that hold for every compressor; the test modules of the compressors and of the pipeline share them."""
+"""Checks that hold for every compressor, shared by the tests of compressors and the pipeline."""
 
 import io
 import os
@@ -27,7 +27,10 @@ CASES = [("auto", kind, bound) for kind in ("alpha", "omega") for bound in BOUND
 
 
 def tensors(dtype: np.dtype) -> dict[str, np.ndarray]:
-    """Arrays that a compressor must cope with: odd lengths, one value, extremes, zeros, heavy tails."""
+    """Arrays that a compressor must cope with.
+
+    They have odd lengths, one value, extremes, zeros and heavy tails.
+    """
     rng = np.random.default_rng(1)
     info = np.finfo(np.float32 if dtype.itemsize < 4 else dtype)
     largest = float(dtypes.narrow(np.array([info.max], np.float64), dtype)[0])
@@ -84,7 +87,7 @@ def header_of(data: bytes):
 
 
 def check_corrupt_payloads(method: str, kind: str, bound: float, tries: int = 60) -> None:
-    """Prefixes and mutations of head and chunk decode to something of the right size, or raise Corrupt."""
+    """Prefixes and mutations of a payload give something of the right size, or raise Corrupt."""
     x = np.random.default_rng(3).normal(size=(24, 16)).astype(np.float32)
     cls = registry.by_name(method).load()
     payload = cls().encode(ArraySource(x), Guarantee(kind, bound))
@@ -125,7 +128,10 @@ def run_cli(*args: object, stdin: bytes | None = None) -> tuple[int, str, str]:
 
 
 def call_cli(*args: object) -> tuple[int, str, str]:
-    """As `run_cli` within this process, which is faster; for commands whose input and output are files."""
+    """What `run_cli` does, within this process, which is faster.
+
+    It is for commands whose input and output are files.
+    """
     with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
         try:
             guarded(app)([str(arg) for arg in args])

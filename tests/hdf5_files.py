@@ -1,4 +1,7 @@
-"""HDF5 files for tests: as Keras writes them, and with every kind of object; and the way through Reader and Writer."""
+"""HDF5 files for tests: as Keras writes them, and with every kind of object.
+
+Functions take them through Reader and Writer.
+"""
 
 from pathlib import Path
 
@@ -30,7 +33,10 @@ def numbers(*shape: int, dtype: str = "f4", seed: int = 0) -> np.ndarray:
 
 
 def write_keras(path: Path, **options: object) -> None:
-    """A model as Keras writes it: layer groups, lists of names as attributes, the configuration as text."""
+    """A model as Keras writes it.
+
+    It has layer groups, lists of names as attributes, and the configuration as text.
+    """
     with h5py.File(path, "w", **options) as file:
         file.attrs["keras_version"] = "2.15.0"
         file.attrs["model_config"] = '{"class_name": "Sequential"}' * 50

@@ -1,4 +1,7 @@
-"""A compressor used through its contract, without a container: what the tests of `ecsq` and `dither` share."""
+"""A compressor used through its contract, without a container.
+
+The tests of `ecsq` and `dither` share this.
+"""
 
 import os
 import subprocess
@@ -29,9 +32,9 @@ def bits(payload: Payload, chunks: list[bytes]) -> int:
 
 
 def check_damage(compressor: Compressor, x: np.ndarray, bound: float, tries: int) -> None:
-    """Every prefix, and a chunk with a byte too many, raise Corrupt; other damage does or gives an array of the right size.
+    """Every prefix, and a chunk with a byte too many, raise Corrupt.
 
-    `x` must fit one chunk.
+    Other damage does too, or gives an array of the right size. `x` must fit one chunk.
     """
     payload, (chunk,) = encode(compressor, x, bound)
     cls, spec = type(compressor), TensorSpec(x.dtype, x.shape)

@@ -1,4 +1,4 @@
-"""Encoding and decoding through the contract of compressors alone, for the tests of spherical compression."""
+"""Encoding and decoding through the contract alone, for the tests of spherical compression."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""`auto`: the fewest bytes of what it tries, and for unbiased methods a choice that adds no bias."""
+"""`auto` takes the fewest bytes of what it tries, and adds no bias to unbiased methods."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ import gcodec
 
 ALPHAS = (0.5, 0.1, 1e-3, 1e-9)
 SEEDS = 300
-Z = 3.9  # of a normal variable, two-sided: 1 in 10,000
+Z = 3.9  # a normal variable is beyond ±Z once in 10,000 times
 
 
 @pytest.mark.parametrize("effort", ["best", "fast"])
@@ -41,7 +41,10 @@ def sparse():
 @pytest.mark.parametrize("method", ["auto", "dither"])
 @pytest.mark.parametrize(("make", "omega"), [(one_hot, 10.0), (gaussian, 1.0), (sparse, 1.0)])
 def test_the_choice_does_not_bias(method, make, omega):
-    """The projection of x̂ on x has the mean ‖x‖²: a choice by the length of the code that is sent would shrink it."""
+    """The projection of x̂ on x has the mean ‖x‖².
+
+    A choice by the length of the code that is sent would shrink it.
+    """
     x = make()
     projections = []
     for seed in range(SEEDS):

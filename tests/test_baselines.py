@@ -67,7 +67,8 @@ def test_unbiased_operators_are(baseline, name):
     variance, variance_along = errors.mean(), along.var()
     if name in ("heavy", "one-hot"):  # a few coordinates hold everything: what was not drawn shows in no sample
         variance = variance_along = baseline.constant(x.size)
-    # ‖mean − x‖² has mean E‖C(x) − x‖²/count without a bias, and at worst √2 of that as standard deviation
+    # Without a bias, ‖mean − x‖² has the mean E‖C(x) − x‖²/count. Its standard deviation is at
+    # worst √2 of that.
     off = np.sum((coded.mean(axis=0) - x) ** 2) / np.sum(x**2)
     assert off <= variance / count * (1 + 4 * math.sqrt(2)) + ROUNDING**2
     assert abs(along.mean() - 1) <= 4 * math.sqrt(variance_along / count) + ROUNDING

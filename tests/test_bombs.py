@@ -1,4 +1,4 @@
-"""Small containers that declare a lot: neither the disk nor memory is filled with what no record brings."""
+"""Small containers that declare a lot fill neither the disk nor memory with unsent values."""
 
 import base64
 import os
@@ -35,7 +35,10 @@ def write_container(path, tensors, meta):
 
 
 def bomb(path, fill=None):
-    """The skeleton of a file with a contiguous dataset (of 3 GiB if it has no fill value), without that dataset's bytes."""
+    """The skeleton of a file with a contiguous dataset, without that dataset's bytes.
+
+    The dataset has 3 GiB if it has no fill value.
+    """
     create = h5p.create(h5p.DATASET_CREATE)
     create.set_alloc_time(h5d.ALLOC_TIME_EARLY)
     create.set_fill_time(h5d.FILL_TIME_NEVER if fill is None else h5d.FILL_TIME_ALLOC)

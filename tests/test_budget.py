@@ -1,4 +1,7 @@
-"""What coded bytes pay for: files that ask for more are refused, and gcodec warns when it writes one."""
+"""What coded bytes pay for.
+
+Files that ask for more are refused, and gcodec warns when it writes one.
+"""
 
 import warnings
 from dataclasses import replace

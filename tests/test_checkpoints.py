@@ -1,4 +1,7 @@
-"""Whole checkpoints through the command line: exact where exact was asked for, and every lossy tensor within its own bound."""
+"""Whole checkpoints through the command line.
+
+Tensors are exact where exact was asked for, and every lossy tensor is within its own bound.
+"""
 
 import json
 from pathlib import Path
@@ -16,7 +19,10 @@ BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 
 
 def write_state_dict(path: Path) -> None:
-    """A state_dict as PyTorch users keep it in HDF5: dotted names, the optimiser's moments beside, numbers as attributes."""
+    """A state_dict as PyTorch users keep it in HDF5.
+
+    It has dotted names, the optimiser's moments beside, and numbers as attributes.
+    """
     rng = np.random.default_rng(5)
     with h5py.File(path, "w") as file:
         file.attrs["epoch"], file.attrs["torch_version"] = 3, "2.5.1"
@@ -33,7 +39,10 @@ def write_state_dict(path: Path) -> None:
 
 
 def through_cli(source: Path, *options: object) -> tuple[Path, list[dict]]:
-    """Encode, hold against the original, decode; gives the decoded file and what `info` says of the tensors."""
+    """Encode, check against the original, and decode.
+
+    Gives the decoded file, and what `info` says about the tensors.
+    """
     coded, back = source.with_suffix(".gcz"), source.with_stem("back")
     for command in (
         ["encode", source, "-o", coded, *options],

@@ -1,4 +1,7 @@
-"""The command line as a user meets it: results, exit codes, one clear line for every mistake, nothing lost."""
+"""The command line as a user meets it.
+
+It gives results, exit codes and one clear line for every mistake, and nothing is lost.
+"""
 
 import json
 import os

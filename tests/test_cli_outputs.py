@@ -1,4 +1,7 @@
-"""Outputs and standard streams of the command line: links, modes, streams that are closed or stop early, signals."""
+"""Outputs and standard streams of the command line.
+
+There are links, modes, signals, and streams that are closed or stop early.
+"""
 
 import os
 import signal

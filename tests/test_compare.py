@@ -1,4 +1,7 @@
-"""`gcodec compare`: its numbers are those of the codec, the bounds and the baselines; its page, its picture, its refusals."""
+"""`gcodec compare`: its numbers are those of the codec, the bounds and the baselines.
+
+Its page, its picture and its refusals are tested too.
+"""
 
 import json
 import sys
@@ -167,7 +170,7 @@ def test_it_says_when_the_data_is_compressible():
 @pytest.mark.parametrize("name", ["lm_up.npy", "mlp.npy"])
 @pytest.mark.skipif(len(BEYOND_THE_PAPER) < 3, reason="ecsq, tcq and klt are not all there")
 def test_gcodec_is_left_of_every_known_operator(name):
-    """At the error that a known operator reaches, and at most ½, the best method of gcodec needs fewer bits."""
+    """At the error of a known operator, and at most ½, gcodec's best method needs fewer bits."""
     source = [("", ArraySource(np.load(CORPORA / name)[:256]))]
     known = [curve for curve in compare(source, [0.5], list(FAMILIES)).curves if curve.kind == "alpha"]
     points = [(rate, alpha) for curve in known for rate, alpha in curve.points if 0.004 < alpha <= 0.5]

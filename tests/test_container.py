@@ -171,7 +171,7 @@ def test_versions_and_flags(container):
 def test_unknown_blocks(container):
     with pytest.raises(UnsupportedFeature, match="NEWS"):
         list(drain(container[:16] + pack_block(b"NEWS", b"x") + container[16:]))
-    # an ignorable block is skipped; the offsets in the index then no longer agree, so it must be part of the offsets
+    # An ignorable block is skipped. The index must count it in its offsets.
     shifted = container[:16] + pack_block(b"news", b"x", 3) + b"abc" + container[16:]
     with pytest.raises(Corrupt, match="index"):
         list(drain(shifted))

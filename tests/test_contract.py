@@ -136,7 +136,7 @@ def test_the_checks_of_a_compressor_are_reported(monkeypatch):
 
     def checks_of(coded, original, trials):
         asked.append((coded.payload.code(0, 3) != b"", original, trials))
-        yield Check("odd", trials == 0, "as told")
+        yield Check("odd", trials == 0, "as asked")
 
     monkeypatch.setattr(registry.by_name("sd").load(), "checks", checks_of)
     x = np.arange(1, 4, dtype=np.float32)

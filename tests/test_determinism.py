@@ -1,4 +1,8 @@
-"""The same bytes everywhere: decoded values do not depend on the processor, on numba or on threads, nor encoded ones on threads."""
+"""The same bytes everywhere.
+
+Decoded values do not depend on the processor, on numba or on threads. Encoded bytes do not depend
+on threads.
+"""
 
 import os
 import subprocess
@@ -43,7 +47,10 @@ def test_decoding_does_not_depend_on_threads():
     ids=str,
 )
 def test_decoding_does_not_depend_on_how_kernels_run(setting, tmp_path):
-    """Plain Python; machine code for any processor of the architecture; without optimisation, so without vectors."""
+    """The ways to run: plain Python, machine code for any processor, and without optimisation.
+
+    Machine code without optimisation uses no vectors.
+    """
     path = os.pathsep.join(map(str, (HERE, HERE.parent)))
     environment = os.environ | setting | {"PYTHONPATH": path}
     if "NUMBA_OPT" in setting:

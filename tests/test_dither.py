@@ -1,4 +1,4 @@
-"""`dither`: no bias and a bounded error over the seeds, the trellis, the parts of its format, damage."""
+"""`dither`: no bias and a bounded error over the seeds, the trellis, the format, damage."""
 
 import hashlib
 import itertools
@@ -67,8 +67,11 @@ CASES = [(name, omega, 8) for name in TENSORS for omega in (1.0, 1e-3) if (name,
 
 @pytest.mark.parametrize(("name", "omega", "states"), CASES)
 def test_unbiased_and_within_the_bound(name, omega, states):
-    """Over 256 seeds, at 99.9 %: ‖mean error‖² as for independent errors without bias, the mean distortion ≤ ω, the mean
-    of errors in the direction of x, and of their sum, 0."""
+    """Over 256 seeds, at 99.9 %, there is no bias and the mean distortion is ≤ ω.
+
+    ‖mean error‖² is that of independent errors without bias. The mean error in the direction of x
+    is 0, and so is the mean of the errors' sum.
+    """
     x = TENSORS[name]
     unit = x.astype(np.float64).reshape(-1)
     found = errors(x, omega, states)
@@ -94,7 +97,7 @@ def test_rate_of_gaussian_values():
 
 @pytest.mark.parametrize("states", STATES)
 def test_error_bound(states):
-    """Of a few numbers of values: the mean squared error of uniform targets is below the bound, and not by much."""
+    """For short paths, the mean squared error of uniform targets is just below its upper bound."""
     trellis = trellis_of(states)
     random = np.random.default_rng(6)
     for count, slack in ((1, 1.02), (2, 1.03), (3, 1.2), (16, 1.03), (100, 1.05), (5000, 1.01)):
@@ -142,7 +145,10 @@ def test_float32_is_rounded_without_bias():
 
 
 def test_seeds():
-    """Any integer is a seed; equal seeds give equal bytes, with any number of threads; others give other values."""
+    """Any integer is a seed.
+
+    Equal seeds give equal bytes with any number of threads, and others give other values.
+    """
     x = np.random.default_rng(8).normal(size=(1100, 500)).astype(np.float32)
     files = [gcodec.encode(x, "dither", omega=0.5, seed=seed, threads=2) for seed in (3, -1, 2**70 + 3)]
     assert files[0] == files[2] == gcodec.encode(x, "dither", omega=0.5, seed=3, threads=1)
@@ -151,7 +157,10 @@ def test_seeds():
 
 
 def test_heavy_tails_and_scales_pay():
-    """The classes and densities follow the data: fewer bits than for Gaussian values at the same ω, much fewer when sparse."""
+    """The classes and densities follow the data.
+
+    They take fewer bits than for Gaussian values at the same ω, and much fewer when sparse.
+    """
     random = np.random.default_rng(9)
     gauss = random.normal(size=(300, 400)).astype(np.float32)
     scaled = (gauss * np.exp(1.5 * random.normal(size=(300, 1)))).astype(np.float32)
@@ -161,9 +170,10 @@ def test_heavy_tails_and_scales_pay():
 
 
 def test_zero_rows_cost_next_to_nothing():
-    """Without a trellis a zero decodes to the nearest point of the dither, which the density of its class makes nearly sure.
+    """Without a trellis a zero decodes to the nearest point of the dither.
 
-    The 1000 other values get a hundredth of the error, 0.25 / 100.
+    The density of its class makes that point nearly certain. The 1000 other values get a hundredth
+    of the error, 0.25 / 100.
     """
     x = np.zeros((1000, 100), np.float32)
     x[::100] = np.random.default_rng(10).normal(size=(10, 100))
@@ -173,7 +183,10 @@ def test_zero_rows_cost_next_to_nothing():
 
 @given(st.lists(st.integers(0, 2**20), min_size=1, max_size=60).filter(any), st.integers(0, 15))
 def test_densities(counts, last_token):
-    """What is read is what was written, for all phases; each token up to the last has a frequency."""
+    """What is read is what was written, for all phases.
+
+    Each token up to the last one has a frequency.
+    """
     places = np.zeros(densities.PLACES, np.int64)
     places[: len(counts)] = counts
     histograms = np.zeros((kernels.PHASES, rans.SYMBOLS), np.int64)

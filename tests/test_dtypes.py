@@ -12,7 +12,10 @@ def by_numpy(values: np.ndarray) -> np.ndarray:
 
 
 def around(patterns: np.ndarray) -> np.ndarray:
-    """float32 values at, and next to, these float16 numbers and the middles between them, of both signs."""
+    """float32 values at, and next to, these float16 numbers and the middles between them.
+
+    They have both signs.
+    """
     numbers = patterns.astype(np.uint16).view(np.float16).astype(np.float32)
     middles = (numbers[1:] + numbers[:-1]) / 2
     exact = np.concatenate([numbers, middles])

@@ -43,7 +43,7 @@ def mode_of(payload) -> int:
 
 @pytest.mark.parametrize("alpha", [0.5, 0.25, 0.1, 0.01, 1e-3, 1e-4])
 def test_gaussian(alpha):
-    """Within 0.28 bit of Shannon's bound, the whole file counted, and the bound on distortion is spent."""
+    """The whole file is within 0.28 bit of Shannon's bound, and the bound on the error is spent."""
     x = np.random.default_rng(1).normal(size=1 << 20).astype(np.float32)
     data = gcodec.encode(x, "ecsq", alpha=alpha)
     assert 8 * len(data) / x.size <= math.log2(1 / alpha) / 2 + 0.28
@@ -79,7 +79,10 @@ def test_small_tensors(size):
 
 
 def test_scale_classes_pay():
-    """Values whose scale differs by row and column, by block, or not at all: the mode that was made for it, and its gain."""
+    """Values whose scale differs by row and column, by block, or not at all.
+
+    With them come the mode that was made for this, and its gain.
+    """
     rng = np.random.default_rng(4)
     plain = rng.normal(size=(256, 512)).astype(np.float32)
     matrix = (plain * np.exp(rng.normal(size=(256, 1))) * np.exp(rng.normal(size=512))).astype(np.float32)
@@ -175,7 +178,10 @@ def test_random_bytes():
 
 
 def test_product_that_leaves_the_classes():
-    """Rows, columns and shift are independent fields: their sum is cut to the classes that there are."""
+    """Rows, columns and shift are independent fields.
+
+    Their sum is cut to the classes that there are.
+    """
     spec = TensorSpec(np.dtype(np.float32), (2, 3))
     writer = BitWriter(1 << 12)
     writer.put(PRODUCT, 2)

@@ -1,4 +1,7 @@
-"""The paper's code of levels: does it give back what went in, keep to its stated length, and refuse everything else?"""
+"""The paper's code of levels.
+
+It gives back what went in, keeps to its stated length, and refuses everything else.
+"""
 
 import math
 

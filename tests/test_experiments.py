@@ -1,4 +1,7 @@
-"""`gcodec experiment`: problems and messages are what they claim, methods converge as theory says, and the command's files and refusals."""
+"""`gcodec experiment`: problems and messages are what they claim.
+
+Methods converge as theory says. The command's files and refusals are tested too.
+"""
 
 import csv
 import json
@@ -56,7 +59,8 @@ def test_the_problem_is_what_it_says(kind, tiny):
         for i in range(7):
             local = found.gradient(i, x) - found.gradient(i, y)
             assert np.linalg.norm(local) <= found.local_smoothness[i] * np.linalg.norm(away) * (1 + 1e-9)
-        # the gap is the integral of the gradient from the solution to x (Gauss–Legendre on 20 points)
+        # The gap is the integral of the gradient from the solution to x. Gauss–Legendre takes it
+        # on 20 points.
         at, weights = np.polynomial.legendre.leggauss(20)
         path = [gradient(found.solution + (t + 1) / 2 * (x - found.solution)) @ (x - found.solution) for t in at]
         assert found.gap(x) == pytest.approx(np.dot(weights, path) / 2, rel=1e-6)
@@ -108,7 +112,10 @@ def test_ef21_converges_at_the_rate_of_its_theorem(kind, tiny):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_errors_that_are_not_remembered_stay(kind, tiny):
-    """DIANA and EF21 reach the solution; DCGD stops at the noise of the workers' own gradients there."""
+    """DIANA and EF21 reach the solution.
+
+    DCGD stops at the noise of the workers' own gradients there.
+    """
     found = generated(kind, workers=4)
     for name, constant in (("sd", "alpha"), ("rsd", "omega")):
         assert trace(found, Method(name, constant)).gaps[-1] <= 1e-9
@@ -117,7 +124,10 @@ def test_errors_that_are_not_remembered_stay(kind, tiny):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_gap_with_fewer_bits(kind, monkeypatch):
-    """The paper's compressors: at least 5 times fewer bits to 1e-8 than uncompressed descent (d = 512)."""
+    """The paper's compressors need at least 5 times fewer bits to 1e-8 than uncompressed descent.
+
+    d is 512.
+    """
     monkeypatch.setattr(problems, "GENERATED_ROWS", 600)
     found = generated(kind, workers=4)
     plain = trace(found, Plain()).bits_to(1e-8)

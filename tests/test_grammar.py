@@ -1,6 +1,7 @@
-"""The grammar of spec/gcodec.ksy, compiled by Kaitai Struct, reads the vectors as they are meant.
+"""The grammar of spec/gcodec.ksy reads the vectors as they are meant.
 
-Needs node, npm's kaitai-struct-compiler (found from the project's folder or by NODE_PATH), and PyPI's kaitaistruct and pyyaml.
+Kaitai Struct compiles it. This needs node, npm's kaitai-struct-compiler (found from the project's
+folder or by NODE_PATH), and PyPI's kaitaistruct and pyyaml.
 """
 
 import json

@@ -71,7 +71,7 @@ def check_same(first: Path, second: Path, libver: str = "earliest") -> None:
     if shutil.which("h5diff") and libver != "latest":  # which h5diff may be too old to read
         twin = Path(shutil.copy(first, second.with_suffix(".twin")))
         found = h5diff(first, second)
-        assert found == h5diff(first, twin) and found.startswith("0 ")  # of empty datasets it says "not comparable"
+        assert found == h5diff(first, twin) and found.startswith("0 ")  # it calls empty datasets "not comparable"
 
 
 def h5diff(first: Path, second: Path) -> str:
@@ -141,7 +141,10 @@ def test_bfloat16(tmp_path, convention):
 
 @pytest.mark.parametrize("libver", LIBVERS)
 def test_changed_values_and_sizes(tmp_path, libver):
-    """Compressed chunks of other lengths than before, as after a lossy round trip: no two datasets may share bytes."""
+    """Compressed chunks of other lengths than before, as after a lossy round trip.
+
+    No two datasets may share bytes.
+    """
     write_everything(tmp_path / "a.h5", libver=libver)
     new = {}
     with hdf5.Reader(tmp_path / "a.h5") as reader, hdf5.Writer(tmp_path / "b.h5", reader.meta) as writer:

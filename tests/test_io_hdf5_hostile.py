@@ -1,4 +1,7 @@
-"""Damaged and hostile HDF5 files and skeletons: clear errors, and nothing written outside the output."""
+"""Damaged and hostile HDF5 files and skeletons.
+
+They give clear errors, and nothing is written outside the output.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-""".npz archives: equal arrays after a round trip, whatever their order and compression; damaged and hostile archives."""
+""".npz archives: equal arrays after a round trip, whatever their order and compression.
+
+There are damaged and hostile archives too.
+"""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""`klt`: low-rank tensors in few bits, orthonormal factors in a written order, and its decoder on hostile bytes."""
+"""`klt`: low-rank tensors in few bits, orthonormal factors in a written order, hostile bytes."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""`lossless`: real frames of zstd are taken, whatever their level; blocks that are too large are not."""
+"""`lossless` takes real frames of zstd of any level, and refuses blocks that are too large."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,10 @@ def test_what_gcodec_writes_is_taken(content, dtype):
 
 
 def frame(content: int, *blocks: tuple[int, int, bytes], window: int | None = None) -> bytes:
-    """Blocks of a type and a size in one frame; window: a byte that describes it, if it is not the content."""
+    """Blocks of a type and a size in one frame.
+
+    window: a byte that describes the window, if it is not the content.
+    """
     flags = b"\xa0" if window is None else bytes([0x80, window])
     out = b"\x28\xb5\x2f\xfd" + flags + content.to_bytes(4, "little")
     for i, (kind, size, data) in enumerate(blocks):

@@ -1,4 +1,7 @@
-"""Rules for the tensors of a checkpoint: every choice is checked before anything is written, and says what it is."""
+"""Rules for the tensors of a checkpoint.
+
+Every choice is checked before anything is written, and says what it is.
+"""
 
 import json
 

@@ -1,4 +1,7 @@
-"""Does every compressor keep its promise, for every dtype and shape, and does the pipeline keep it for a compressor that lies?"""
+"""Every compressor keeps its promise, for every dtype and shape.
+
+The pipeline keeps it even for a compressor that lies.
+"""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -116,7 +119,7 @@ def test_any_array_any_alpha(x, alpha):
 
 @dataclass(frozen=True)
 class Liar(Compressor):
-    """Gives back whatever bytes it was told to, whatever was asked for."""
+    """A compressor that gives back the bytes that it was made with, whatever was asked for."""
 
     kinds = ("alpha", "omega")
     work_per_value = 1

@@ -18,7 +18,8 @@ from gcodec.errors import Corrupt, GcodecError
 MUTANTS = 3000 if NIGHTLY else 100  # damaged payloads a method
 
 
-# What a decoder may accept by 01-lossless.md, and the reference does not: a Huffman stream with a wrong end, a large block.
+# 01-lossless.md lets a decoder accept these, and the reference does not: a Huffman stream with a
+# wrong end, and a large block.
 MAY_BE_ACCEPTED = "zstd: (a Huffman stream|more content than declared, or than a block may have)"
 
 
@@ -31,7 +32,7 @@ def frames(rng: np.random.Generator) -> Iterator[tuple[bytes, int]]:
     for level in (1, 19):
         for content in contents:
             yield zstandard.ZstdCompressor(level=level).compress(content), len(content)
-        blocks = zstandard.ZstdCompressionParameters.from_level(level, window_log=10)  # of 1024 bytes
+        blocks = zstandard.ZstdCompressionParameters.from_level(level, window_log=10)  # 1024 bytes each
         yield zstandard.ZstdCompressor(compression_params=blocks).compress(contents[-1]), len(contents[-1])
 
 

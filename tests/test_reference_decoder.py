@@ -1,4 +1,4 @@
-"""The reference decoder of the specification: it stands alone, is small, and agrees with gcodec bit for bit."""
+"""The reference decoder stands alone, is small, and agrees with gcodec bit for bit."""
 
 import ast
 import json

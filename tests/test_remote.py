@@ -1,4 +1,7 @@
-"""URLs: the same commands on files behind fsspec; of a remote container only what is needed is fetched."""
+"""URLs: the same commands on files behind fsspec.
+
+Of a remote container only what is needed is fetched.
+"""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

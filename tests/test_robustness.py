@@ -1,4 +1,7 @@
-"""No input can hurt the reader: cut, flipped, mutated and hostile containers are refused by name, in little time and memory."""
+"""No input can hurt the reader.
+
+Cut, flipped, mutated and hostile containers are refused by name, in little time and memory.
+"""
 
 import multiprocessing
 import os
@@ -116,7 +119,10 @@ def decode_chunks(data: bytes) -> None:
 
 
 def limited(data: bytes, memory: int, read: Callable[[bytes], object] = tensors) -> tuple[str, float]:
-    """What reading gives, in a process that may take only so much more memory than it has, and its processor time."""
+    """What reading gives, and its processor time.
+
+    It runs in a process that may take only so much more memory than it has.
+    """
     mutate.warm()
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
@@ -146,7 +152,10 @@ def _read(data: bytes, memory: int, read: Callable[[bytes], object], sender) -> 
 
 @pytest.mark.parametrize("setting", ["NUMBA_DISABLE_JIT", "NUMBA_BOUNDSCHECK"])
 def test_kernels_stay_within_their_arrays_and_agree_with_plain_python(setting, tmp_path_factory):
-    """Without their checksum of decoded values, mutated payloads decode to the same bits or errors in every mode."""
+    """Mutated payloads decode to the same bits or errors in every mode.
+
+    They have no checksum of decoded values.
+    """
     last = 10_000 if NIGHTLY else 600
     environment = os.environ | {setting: "1"}
     if setting == "NUMBA_BOUNDSCHECK":

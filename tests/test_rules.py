@@ -84,7 +84,11 @@ MODEL = {
     ],
 )
 def test_equal_rules_give_equal_records(tmp_path, arguments, policy):
-    """…by the command line, by `save` with names, with a Policy and of a lazy mapping, and, but for the scope, by a Writer."""
+    """The same rules give the same choices by every way in.
+
+    These are the command line, `save` with names, a Policy, a lazy mapping and, without a scope, a
+    Writer.
+    """
     np.savez(tmp_path / "m.npz", **MODEL)
     code, _, err = call_cli(
         "encode", tmp_path / "m.npz", "-o", tmp_path / "cli.gcz", "--nonfinite", "lossless", *arguments

@@ -1,4 +1,4 @@
-"""`sd` and `rsd`: the bounds on error and on length for hostile tensors, and the statistics of the random one."""
+"""`sd` and `rsd`: the bounds on error and on length for hostile tensors, and the statistics."""
 
 import math
 import os
@@ -46,7 +46,10 @@ def payload_bits(payload: Payload, chunks: list[bytes]) -> int:
 
 
 def worst_length(d: int, nu: float) -> float:
-    """31 + log2 d + the largest of log2 C(d,m) + m + ⌊½(m + √(m·d/ν))⌋: no vector needs more in the paper's code."""
+    """31 + log2 d + max over m of log2 C(d,m) + m + ⌊½(m + √(m·d/ν))⌋.
+
+    No vector needs more in the paper's code.
+    """
     m = np.arange(d + 1.0)
     logs = np.concatenate([[0.0], np.cumsum(np.log2(m[1:]))])
     return 31 + math.log2(d) + float((logs[-1] - logs - logs[::-1] + m + np.floor((m + np.sqrt(m * d / nu)) / 2)).max())
@@ -62,8 +65,12 @@ def check_sd(x: np.ndarray, alpha: float) -> None:
 
 
 def equality_case(d: int, nu: float, share: float = 0.837) -> np.ndarray:
-    """The costliest unit vectors: a share of the coordinates has magnitudes at which levels round up, (2k − 1)h, with two
-    neighbouring k such that the norm is used up; the others are zero. 0.837 is the worst share for ν = 0.1."""
+    """The costliest unit vectors.
+
+    A share of the coordinates has magnitudes (2k − 1)h, at which levels round up, with two
+    neighbouring k such that the norm is used up. The others are zero. 0.837 is the worst share for
+    ν = 0.1.
+    """
     count = min(max(int(share * d), 1), int(d / nu))
     k = int((1 + math.sqrt(d / count / nu)) / 2)
     lower, upper = ((2 * k - 1) ** 2 * nu / d, (2 * k + 1) ** 2 * nu / d)
@@ -152,7 +159,10 @@ def test_small_bounds_need_little_memory():
 @pytest.mark.parametrize("compressor", [SparseDithering(), RandomSparseDithering(7)], ids=["sd", "rsd"])
 @pytest.mark.parametrize("bound", [1e-40, 1e-30, 1e-9, 0.1, 0.999999])
 def test_extremes(compressor, bound):
-    """Sizes, ranges and bounds at their ends: finite values, no warning; where precision allows it, the bound."""
+    """Sizes, ranges and bounds at their ends give finite values and no warning.
+
+    Where precision allows it, the bound is kept.
+    """
     for dtype in FLOATS:
         info = ml_dtypes.finfo(dtype)
         rng = np.random.default_rng(9)
@@ -182,8 +192,10 @@ def gradients() -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("omega", [0.25, 1.0, 4.0])
 @pytest.mark.parametrize("name", gradients())
 def test_unbiased_with_bounded_variance(name, omega, dtype):
-    """Over 256 seeds: the means' χ² with its exact variance and the mean error, each within 99.9 %; bits and error below
-    the paper's expectations."""
+    """Over 256 seeds, the means' χ² and the mean error are within 99.9 %.
+
+    The χ² has its exact variance. Bits and error are below the paper's expectations.
+    """
     x = gradients()[name].astype(dtype)
     wide, seeds = x.astype(np.float64), 256
     norm2 = float((wide**2).sum())
@@ -213,7 +225,10 @@ def test_unbiased_with_bounded_variance(name, omega, dtype):
 
 
 def exact_distribution(x: np.ndarray, payload: Payload) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The two decoded magnitudes around each |x| and the probability of the upper one, by search among all levels."""
+    """The two decoded magnitudes around each |x|, and the probability of the upper one.
+
+    They are found by a search among all levels.
+    """
     work = dtypes.work_dtype(x.dtype)
     scale = float(np.frombuffer(payload.head, "<f4" if len(payload.head) == 4 else "<f8")[0])
     magnitude = np.abs(x.astype(np.float64))

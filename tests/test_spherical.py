@@ -82,7 +82,7 @@ def test_tiled_search_equals_naive_search(length, alpha):
 
 @pytest.mark.parametrize(("d", "alpha"), [(8, 0.1), (12, 0.25), (24, 0.5), (64, 0.75), (128, 0.9)])
 def test_one_block_is_within_three_bits(d, alpha):
-    """The mean length of whole payloads, and the paper's bound on the error, which holds surely."""
+    """The mean length of whole payloads, and the paper's bound on the error, for every input."""
     bits, indices = [], []
     for x in random_vectors(d, VECTORS):
         payload, chunks = encode(x, "alpha", alpha)
@@ -163,9 +163,9 @@ def test_budget_errors_name_what_fits():
 def test_what_is_said_to_fit_does(kind, bound, d, draws):
     """Long blocks are searched for in fewer draws: each of them costs more."""
     ones = np.ones(d, np.float32)
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as refused:
         encode(ones, kind, bound, block=d, max_draws=draws)
-    message = str(told.value)
+    message = str(refused.value)
     for found in re.finditer(rf"{kind} of (\S+) or more for", message):
         assert kind == "omega" or 0 < float(found[1]) < 1
         single.check(Guarantee(kind, float(found[1])), (d,), draws / 32)
@@ -208,7 +208,10 @@ def test_worked_example():
 
 
 def test_exponents_of_one_block():
-    """In float64 they reach beyond what a power of two can be: index 0 is one bit, then 12 of exponent, 11 of mantissa."""
+    """In float64 they reach beyond what a power of two can be.
+
+    Index 0 is one bit, then come 12 bits of exponent and 11 of mantissa.
+    """
     decoder = Spherical.decoder(b"\0", TensorSpec(np.dtype(np.float64), (3,)))
     for exponent in (-1120, 0, 1100):
         assert np.isfinite(decoder((exponent + 1120 << 11).to_bytes(3, "big"), 0, 3)).all()

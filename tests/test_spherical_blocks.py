@@ -1,4 +1,4 @@
-"""`sc` in blocks of any tensor: bounds, rates, the statistics of the unbiased one, damaged payloads, the same bytes everywhere."""
+"""`sc` in blocks of any tensor: bounds, rates, statistics, damage, the same bytes everywhere."""
 
 import math
 import os
@@ -35,7 +35,7 @@ FLOAT32 = hnp.arrays(np.float32, st.integers(1, 300), elements=st.floats(-100, 1
 
 
 @given(FLOAT32, st.sampled_from([0.5, 0.1, 0.01]))
-def test_alpha_is_met_surely(x, alpha):
+def test_alpha_is_met(x, alpha):
     payload, chunks = encode(x, "alpha", alpha, max_draws=1 << 12)
     assert distortion(x, decode(x, payload, chunks)) <= alpha
 

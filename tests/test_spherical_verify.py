@@ -44,7 +44,10 @@ def test_random_vectors():
 
 
 def test_random_vectors_that_are_not_found():
-    """A modulus of 1 has no code for index 256; half of the directions take longer, and no search may look short."""
+    """A modulus of 1 has no code for index 256.
+
+    Half of the directions take longer, and no search may look short.
+    """
     tried = report.try_vectors(Coding.of(b"\0", TensorSpec(np.dtype(np.float32), (24,)), Guarantee("alpha", 0.5)), 50)
     assert tried.index_bits > 50 * 240
 
@@ -104,7 +107,10 @@ def test_trials_of_a_block_beyond_the_default_budget():
 
 
 def test_copies_of_a_block_are_no_evidence():
-    """All blocks have one index, here a very long one: whatever luck its search had says nothing about the mean."""
+    """All blocks have one index, here a very long one.
+
+    The luck of its search says nothing about the mean.
+    """
     block = np.random.default_rng(38).normal(size=8).astype(np.float32)
     x = np.tile(block, 100)
     payload, chunks = encode(x, "alpha", 0.1, block=8, max_draws=1 << 19, seed=38)
@@ -158,7 +164,10 @@ def test_the_report_equals_its_definition(size, kind, bound):
 
 
 def test_classes_without_blocks_cost_nothing(monkeypatch):
-    """Nothing is computed for the 180 classes of a head when no block has a direction, and for one when one has."""
+    """The 180 classes of a head cost nothing when no block has a direction.
+
+    When one block has a direction, one class is computed.
+    """
     head = struct.pack("<BBhff", 128, 127, 0, 1.0, 1.0) + (b"\x0f" + b"\0\xff\xff" * 15) * 12
     spec = TensorSpec(np.dtype(np.float32), (127,))
     coding = Coding.of(head, spec, Guarantee("alpha", 0.1))

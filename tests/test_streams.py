@@ -1,4 +1,7 @@
-"""Streams: cut anywhere, a container gives the tensors that arrived whole, and says which; killed, it leaves nothing behind."""
+"""Streams: cut anywhere, a container gives the tensors that arrived whole, and says which.
+
+A process that is killed leaves nothing behind.
+"""
 
 import io
 import json
@@ -120,7 +123,10 @@ while piece := line.recv(1000):
 
 @pytest.fixture(scope="module")
 def namespaces():
-    """Two network namespaces with a cable between them: the commands to run things there, and the second one's address."""
+    """Two network namespaces with a cable between them.
+
+    Gives the commands to run things there, and the second one's address.
+    """
     names = [f"gcodec-{os.getpid()}-{side}" for side in "ab"]
     steps = [f"netns add {name}" for name in names]
     steps.append(f"link add eth0 netns {names[0]} type veth peer name eth0 netns {names[1]}")
@@ -145,7 +151,10 @@ def line(request):
 
 @pytest.mark.parametrize("cut", [None, *range(CUTS // 4)])
 def test_from_machine_to_machine(tmp_path, checkpoint, encoded, line, cut):
-    """encode | connection | decode, each a process of its own; the connection is whole, or breaks somewhere."""
+    """encode | connection | decode, each a process of its own.
+
+    The connection is whole, or breaks somewhere.
+    """
     (here, there), address = line
     left = 1 << 40 if cut is None else int(np.random.default_rng(cut).integers(1, len(encoded)))
     gcodec, out = [sys.executable, "-m", "gcodec"], tmp_path / "back.safetensors"

@@ -1,4 +1,4 @@
-"""`tcq`: rates near Shannon's bound, the trellis search, the code of levels, and its decoder on hostile bytes."""
+"""`tcq`: rates near Shannon's bound, the trellis search, the code of levels, hostile bytes."""
 
 import itertools
 import math
@@ -171,7 +171,10 @@ def test_search_finds_the_best_path(labels):
 
 
 def _subset(level: int, odd: int, zero: bool) -> tuple[int, int]:
-    """Where the price of a level stands: (subset, number of the point in it), seen from the side of the level's sign."""
+    """Where the price of a level stands: (subset, number of the point in it).
+
+    It is seen from the side of the level's sign.
+    """
     size = abs(level)
     if odd == 0:
         return size // 2 % 2, size // 4

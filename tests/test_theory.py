@@ -24,7 +24,8 @@ CAP_BITS = {
     0.0001: (49.2877163677, 662.385761560, 66439.8875377, 6643860.83738),
 }
 
-# d, α, −log2 P, 1/c̄ − 1 (30 digits): small and large dimensions, tiny α, and α above one half on all sides of the rim
+# Each line has d, α, −log2 P and 1/c̄ − 1, from 30 digits. There are small and large dimensions,
+# tiny α, and α above one half on all sides of the rim.
 CAPS = (
     (2, 1e-12, 21.5830646988, 1.666666666667e-13),
     (2, 0.6, 1.825991948524, 0.1439206479681),

@@ -1,4 +1,7 @@
-"""What the formulas cost: files choose their arguments, so no bound or dimension may take long or much memory."""
+"""What the formulas cost.
+
+Files choose their arguments, so no bound or dimension may take long or much memory.
+"""
 
 import math
 import tracemalloc

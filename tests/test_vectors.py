@@ -1,4 +1,7 @@
-"""The vectors of spec/vectors: every good file decodes to the bits that its JSON states, every other is refused by name."""
+"""The vectors of spec/vectors.
+
+Every good file decodes to the bits that its JSON states, and every other is refused by name.
+"""
 
 import hashlib
 import re

@@ -1,4 +1,7 @@
-"""`gcodec.Writer`: array by array onto any binary file object, and a known state after whatever goes wrong."""
+"""`gcodec.Writer`: array by array onto any binary file object.
+
+Its state is known after whatever goes wrong.
+"""
 
 import io
 import os

@@ -39,7 +39,10 @@ def vectors(folder: str) -> tuple[Vector, ...]:
 
 
 def tensors(data: bytes, threads: int = 1, limit: int | None = None) -> list[tuple[str, str, tuple[int, ...], bytes]]:
-    """(name, dtype, shape, little-endian bytes) of each tensor of a container, read from the start to the end."""
+    """(name, dtype, shape, little-endian bytes) of each tensor of a container.
+
+    It is read from the start to the end.
+    """
     found, budget = [], Budget(limit, len(data))
     for record in Stream(BytesIO(data)):
         array = read_tensor(record, threads, budget)

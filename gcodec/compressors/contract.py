@@ -146,7 +146,7 @@ class Check:
 class Compressor(ABC):
     """An encoder–decoder pair; the module's text has the contract."""
 
-    version: ClassVar[int] = 1  # of the payload's format
+    version: ClassVar[int] = 1  # the version of the payload's format
     work_per_value: ClassVar[int]  # about the nanoseconds that a value takes to decode, at worst
     kinds: ClassVar[tuple[str, ...]]  # the guarantees that it can give, the preferred one first
 

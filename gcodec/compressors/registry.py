@@ -10,7 +10,7 @@ from ..errors import InvalidInput, UnsupportedFeature
 from .contract import Entry
 from .plugins import FIRST_ID, Plugins
 
-EFFORTS = ("best", "fast")  # of `auto`, as are its guarantees and options
+EFFORTS = ("best", "fast")  # the efforts of `auto`; its guarantees and options are here too
 KINDS = ("alpha", "omega", "exact")
 OPTIONS = ("seed", "effort")
 _HERE = "gcodec.compressors"

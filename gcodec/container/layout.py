@@ -18,7 +18,7 @@ from .fields import Cursor, crc32, pack_text, pack_varint
 MAGIC = b"\x89GCZ\r\n\x1a\n"
 END_MAGIC = b"GCZE"
 MAJOR, MINOR = 1, 0
-KINDS = ("exact", "alpha", "omega")
+GUARANTEES = ("exact", "alpha", "omega")
 MAX_HEADER = 1 << 24
 MAX_JSON = 1 << 23
 MAX_JSON_PARTS = 1 << 19  # the most bytes that are one of [ { , : since each value has one
@@ -171,7 +171,7 @@ class TensorHeader:
         parts += map(pack_varint, spec.shape)
         attributes = pack_json(self.attributes)
         parts += [pack_varint(len(attributes)), attributes]
-        parts += [pack_varint(self.compressor), pack_varint(self.version), bytes([KINDS.index(guarantee.kind)])]
+        parts += [pack_varint(self.compressor), pack_varint(self.version), bytes([GUARANTEES.index(guarantee.kind)])]
         if guarantee.kind != "exact":
             parts.append(struct.pack("<dd", guarantee.bound, self.distortion))
         if guarantee.kind == "omega":
@@ -208,19 +208,19 @@ class TensorHeader:
     @staticmethod
     def _unpack_guarantee(cursor: Cursor, dtype: np.dtype, name: str) -> tuple[Guarantee, float, float | None]:
         code = cursor.u8()
-        if code >= len(KINDS) or (code and not dtypes.is_float(dtype)):
+        if code >= len(GUARANTEES) or (code and not dtypes.is_float(dtype)):
             raise Corrupt(f"record {name!r}: guarantee {code} is unknown or not possible for {dtype}")
-        if KINDS[code] == "exact":
+        if GUARANTEES[code] == "exact":
             return Guarantee("exact"), 0.0, None
         bound, distortion = cursor.f64(), cursor.f64()
-        expected = cursor.f64() if KINDS[code] == "omega" else None
+        expected = cursor.f64() if GUARANTEES[code] == "omega" else None
         if not (
-            0 < bound < (1.0 if KINDS[code] == "alpha" else math.inf)
+            0 < bound < (1.0 if GUARANTEES[code] == "alpha" else math.inf)
             and 0 <= distortion < math.inf
             and 0 <= (expected or 0) < math.inf
         ):
             raise Corrupt(f"record {name!r}: a bound or a distortion is not in its range")
-        return Guarantee(KINDS[code], bound), distortion, expected
+        return Guarantee(GUARANTEES[code], bound), distortion, expected
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""Tables of frequencies made from a density, for symbols whose points lie differently at every phase (see dither.py).
+"""Tables of frequencies made from a density, for symbols whose points differ at every phase.
 
-A description gives the density of |decoded value| as a broken line: its weights at 0, h, 2h, …, with h a quarter of the step
-times a power of two. From it follow the tables of all phases, by integers only:
+dither.py says what phases are. A description gives the density of |decoded value| as a broken line:
+its weights at 0, h, 2h, …, where h is a quarter of the step times a power of two. From it the
+tables of all phases follow, by integers only:
 
-    3 bits log2(4h) · 5 bits number of the last node · the nodes' weights as in rans_tables.py · 4 bits the last token
+    3 bits log2(4h) · 5 bits last node · weights of nodes (rans_tables.py) · 4 bits last token
 """
 
 import numpy as np
@@ -14,21 +15,22 @@ from .rans import SYMBOLS, normalise
 from .rans_tables import FIRST_EXPONENT, MAX_BITS, code_length, put_weight, take_weight
 from .tokens import CELLS, TOKENS
 
-NODES = 33  # at most, with an implicit one of weight 0 after the last
+NODES = 33  # the most nodes, with an implicit one of weight 0 after the last
 SPACINGS = 8
-PLACES = 1024  # quarters of a step that are counted apart
-_UNIT = 16  # of a step, in which places of points are exact
-_TAIL = 64  # the cells of the last token end here
-_START_BITS, _TOKEN_BITS = np.array([8, 4])  # widths of fields (see rans_tables.py on their type)
+PLACES = 1024  # how many quarters of a step are counted apart
+_UNIT = 16  # a step has so many units, in which the places of points are exact
+_TAIL = 64  # where the cells of the last token end
+_START_BITS, _TOKEN_BITS = np.array([8, 4])  # the widths of fields (rans_tables.py explains their type)
 _ZERO = np.int64(0)
 
 
 @njit
 def fill_phases(nodes, spacing, last_token, frequencies):
-    """Frequencies of each phase (rows of an int64 array) from weights of nodes h apart, h = 2^spacing / 4 steps.
+    """Frequencies of each phase (rows of an int64 array) from the weights of nodes.
 
-    The point of number n at phase b of B lies at (2b + 1)/(2B) + 2n; its weight is the broken line's there. A
-    token's weight is the sum over its cells, and at least 1 up to the last token that occurs.
+    Nodes are h = 2^spacing / 4 steps apart. The point of number n at phase b of B lies at (2b +
+    1)/(2B) + 2n, and its weight is that of the broken line there. A token's weight is the sum over
+    its cells. It is at least 1 up to the last token that occurs.
     """
     phases = frequencies.shape[0]
     weights = np.empty(SYMBOLS, np.int64)
@@ -59,10 +61,11 @@ def _line(nodes, spacing, place):
 
 @njit
 def fit_nodes(counts, spacing, sharp, nodes):
-    """Weights of nodes (sum 4096) for counts of |value| by quarters of a step; returns the last node that is not 0.
+    """Weights of nodes (sum 4096) for counts of |value| by quarters of a step.
 
-    A count is shared by the nodes on both sides, or, if `sharp`, given to the one before it: for laws that end at a
-    step's side, such as that of zeros, whose decoded values fill [−1, 1) evenly.
+    Returns the last node that is not 0. The nodes on both sides share a count. If `sharp`, the node
+    before it gets it all. That is for laws that end at a step's side, such as that of zeros, whose
+    decoded values fill [−1, 1) evenly.
     """
     weights = np.zeros(NODES - 1)
     scale = 2.0**-spacing
@@ -74,7 +77,7 @@ def fit_nodes(counts, spacing, sharp, nodes):
             weights[left] += counts[i] * (1 - share)
             weights[left + 1] += counts[i] * share
     if not sharp:
-        weights[0] *= 2  # only half of its tent is counted
+        weights[0] *= 2  # counts fall only on one side of node 0
     whole = np.empty(weights.size, np.int64)
     last = np.int64(0)
     for i in range(weights.size):
@@ -89,7 +92,7 @@ def fit_nodes(counts, spacing, sharp, nodes):
 
 @njit
 def put_density(nodes, spacing, last, last_token, out, at):
-    """Write a description and round the nodes to what it says; returns the position after it."""
+    """Write a description and round the nodes to what it says. Returns the position after it."""
     at = put_bits(out, at, spacing << 5 | last, _START_BITS)
     before = FIRST_EXPONENT
     for i in range(last + 1):
@@ -100,7 +103,10 @@ def put_density(nodes, spacing, last, last_token, out, at):
 
 @njit
 def get_density(data, at, frequencies):
-    """Read a description from bits at `at` into the phases' frequencies; the position after it, -1 when it is none."""
+    """Read a description at bit `at` into the phases' frequencies.
+
+    Returns the position after it, or -1 when it is none.
+    """
     start = get_bits(data, at, _START_BITS)
     spacing, last = start >> 5, start & 31
     at += _START_BITS
@@ -128,9 +134,13 @@ def _data_bits(nodes, spacing, last_token, histograms, frequencies):
 
 @njit
 def choose_density(counts, histograms, out, at, frequencies):
-    """Write the description that makes description and data shortest; returns the position after it.
+    """Write the description for which description and data are shortest.
 
-    `counts`: |values| by quarters of a step. `histograms`: counts of symbols by phase; `frequencies`: the chosen ones.
+    Returns the position after it.
+
+    counts: how many |values| fall into each quarter of a step.
+    histograms: the counts of symbols at each phase.
+    frequencies: gets the chosen ones.
     """
     last_token = np.int64(0)
     for s in range(SYMBOLS):

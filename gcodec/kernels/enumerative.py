@@ -49,9 +49,7 @@ def _carry(out, end):
 
 @njit
 def _end_bits(width):
-    """The t for which an interval of `width` has a multiple of 2ᵗ and the 2ᵗ − 1 numbers after
-    it.
-    """
+    """t = ⌊log2 width⌋ − 1: an interval of `width` has a multiple of 2ᵗ and the 2ᵗ − 1 after it."""
     t = -2
     while width > 0:
         width >>= 1

@@ -12,16 +12,7 @@ from .rng import random_at, stream_key, uniform
 
 
 @njit
-def largest_magnitude(values):
-    """max |x|. It is 0 where there are no values."""
-    largest = np.float64(0)
-    for i in range(values.size):
-        largest = max(largest, abs(np.float64(values[i])))
-    return largest
-
-
-@njit
-def sum_squares(values, unit):
+def sum_unit_squares(values, unit):
     """Σ (unit·x)²."""
     total = 0.0
     for i in range(values.size):

@@ -1,7 +1,7 @@
-"""Kernels of spherical compression: the shared directions, the search for the first one in a cap, and decoded values.
+"""Kernels of spherical compression: the shared directions, the search in a cap, and decoded values.
 
-The directions of length k are v_K = z/‖z‖, K = 0, 1, …, where z holds the normal numbers K·k … K·k + k − 1 of stream k
-(kernels/normals.py).
+The directions of length k are v_K = z/‖z‖, K = 0, 1, …, where z has the normal numbers K·k … K·k +
+k − 1 of stream k (kernels/normals.py).
 """
 
 import numpy as np
@@ -9,19 +9,22 @@ import numpy as np
 from . import normals, rng
 from ._jit import njit
 
-LANES = 64  # directions that are tested at a time
-TILE = 4096  # floats of a tile of directions that stays in the first-level cache
+ABREAST = 64  # how many directions are tested at a time
+CACHED = 4096  # how many floats of directions stay in the first-level cache
 MAX_LENGTH = 128
 
 
 @njit
 def fill_page(key, first, page):
-    """page[s, i, j] = component i of direction first + 64·s + j, rounded to float32; shape (tiles, k, LANES)."""
+    """page[s, i, j] = component i of direction first + 64·s + j, rounded to float32.
+
+    The page has the shape (sheets, k, ABREAST).
+    """
     k = page.shape[1]
     z = np.empty(k, dtype=np.float64)
     for s in range(page.shape[0]):
-        for j in range(LANES):
-            total = normals.fill_normals(key, (first + s * LANES + j) * k, z)
+        for j in range(ABREAST):
+            total = normals.fill_normals(key, (first + s * ABREAST + j) * k, z)
             factor = 1.0 / np.sqrt(total)
             for i in range(k):
                 page[s, i, j] = z[i] * factor
@@ -29,7 +32,10 @@ def fill_page(key, first, page):
 
 @njit
 def projection(key, index, x):
-    """⟨x, v_index⟩ for a float64 block x, in the arithmetic that decides whether the direction is in the cap."""
+    """⟨x, v_index⟩ for a float64 block x.
+
+    This arithmetic decides whether a direction is in the cap.
+    """
     dot = 0.0
     total = 0.0
     for i in range(x.size):
@@ -40,61 +46,68 @@ def projection(key, index, x):
 
 
 @njit
-def products(tile, x, out):
-    """out[j] = Σ x[i]·tile[i, j] in float32; the error is at most (k + 2)·2⁻²⁴ for unit vectors of length k."""
+def products(sheet, x, out):
+    """out[j] = Σ x[i]·sheet[i, j] in float32.
+
+    The error is at most (k + 2)·2⁻²⁴ for unit vectors of length k.
+    """
     k = x.size
     i = k % 4
     if i == 0:
-        for j in range(LANES):
+        for j in range(ABREAST):
             out[j] = 0.0
     elif i == 1:
-        for j in range(LANES):
-            out[j] = x[0] * tile[0, j]
+        for j in range(ABREAST):
+            out[j] = x[0] * sheet[0, j]
     elif i == 2:
-        for j in range(LANES):
-            out[j] = x[0] * tile[0, j] + x[1] * tile[1, j]
+        for j in range(ABREAST):
+            out[j] = x[0] * sheet[0, j] + x[1] * sheet[1, j]
     else:
-        for j in range(LANES):
-            out[j] = x[0] * tile[0, j] + x[1] * tile[1, j] + x[2] * tile[2, j]
-    while i < k:  # four at a time, so that `out` is loaded and stored less often
+        for j in range(ABREAST):
+            out[j] = x[0] * sheet[0, j] + x[1] * sheet[1, j] + x[2] * sheet[2, j]
+    while i < k:  # a round takes four components, so that `out` is loaded and stored less often
         a, b, c, d = x[i], x[i + 1], x[i + 2], x[i + 3]
-        for j in range(LANES):
-            out[j] += a * tile[i, j] + b * tile[i + 1, j] + c * tile[i + 2, j] + d * tile[i + 3, j]
+        for j in range(ABREAST):
+            out[j] += a * sheet[i, j] + b * sheet[i + 1, j] + c * sheet[i + 2, j] + d * sheet[i + 3, j]
         i += 4
 
 
 @njit
-def scan(page, first, key, blocks, rims, units, near, active, found, projections):
-    """Search a page of directions for the blocks in `active` (int64, ascending), in order of the directions' index.
+def search_page(page, first, key, blocks, rims, units, near, active, found, projections):
+    """Search a page of directions for the blocks in `active`, in the order of their index.
 
-    blocks: float64 (B, k). rims: float64, the least projection that is in the cap. units: float32, blocks of norm 1.
-    near: float32, a product below it cannot belong to a direction in the cap, whatever the rounding. For every block
-    that finds one, found = the first index and projections = its projection. Gives how many are still active, moved to
-    the front of `active`.
+    blocks: float64, shape (B, k). rims: float64, the least projection that is in the cap of a
+    block. units: float32, the blocks divided by their norms. near: float32. A product below it
+    cannot be that of a direction in the cap, whatever the rounding. active: int64, ascending, the
+    blocks that are still searching. Those that found nothing are moved to
+        its front.
+    found, projections: for a block that finds a direction, its index and its projection.
+
+    Returns how many blocks are still searching.
     """
-    tiles = page.shape[0]
+    sheets = page.shape[0]
     k = page.shape[1]
-    step = max(1, TILE // (k * LANES))
-    out = np.empty(LANES, dtype=np.float32)
+    step = max(1, CACHED // (k * ABREAST))
+    out = np.empty(ABREAST, dtype=np.float32)
     left = active.size
-    for start in range(0, tiles, step):
+    for start in range(0, sheets, step):
         kept = 0
         for a in range(left):
             b = active[a]
             index = -1
-            for s in range(start, min(start + step, tiles)):
+            for s in range(start, min(start + step, sheets)):
                 products(page[s], units[b], out)
-                limit = near[b]
+                least = near[b]
                 hits = 0
-                for j in range(LANES):
-                    hits |= out[j] >= limit
+                for j in range(ABREAST):
+                    hits |= out[j] >= least
                 if not hits:
                     continue
-                for j in range(LANES):
-                    if out[j] >= limit:
-                        reached = projection(key, first + s * LANES + j, blocks[b])
+                for j in range(ABREAST):
+                    if out[j] >= least:
+                        reached = projection(key, first + s * ABREAST + j, blocks[b])
                         if reached >= rims[b]:
-                            index = first + s * LANES + j
+                            index = first + s * ABREAST + j
                             projections[b] = reached
                             break
                 if index >= 0:
@@ -108,7 +121,10 @@ def scan(page, first, key, blocks, rims, units, near, active, found, projections
 
 @njit
 def store(values, factor, power, largest, out):
-    """out[i] = values[i]·factor·power[0]·power[1], from left to right in float64, then within ±largest and rounded."""
+    """out[i] = values[i]·factor·power[0]·power[1], from left to right in float64.
+
+    The result is kept within ±largest and rounded to the dtype of `out`.
+    """
     for i in range(values.size):
         value = values[i] * factor * power[0] * power[1]
         out[i] = min(max(value, -largest), largest)
@@ -116,18 +132,23 @@ def store(values, factor, power, largest, out):
 
 @njit
 def fill_direction(key, index, scale, power, largest, out):
-    """out = scale·v_index·power[0]·power[1], of length out.size; see `store`."""
+    """out = scale·v_index·power[0]·power[1], of length out.size, as `store` computes it."""
     z = np.empty(out.size, dtype=np.float64)
     total = normals.fill_normals(key, index * z.size, z)
     store(z, scale / np.sqrt(total), power, largest, out)
 
 
 @njit
-def fill_blocks(keys, scales, base, step, power, largest, lengths, levels, indices, out):
-    """Decoded values of blocks one after the other: level·step·scale·v, ± level·step for single ones, 0 for level 0.
+def fill_values(keys, scales, base, step, power, largest, lengths, levels, indices, out):
+    """The decoded values of blocks, one block after the other.
 
-    keys: uint64, by length, of the streams of directions. scales: float64, one a class, from base[length] on. power,
-    largest: see `store`. `out`: float32 or float64, as long as the blocks together.
+    A block's values are level·step·scale·v. They are 0 for level 0, and ± level·step for a single
+    value.
+
+    keys: uint64, for each length the key of its stream of directions.
+    scales: float64, one for each class, from base[length] on.
+    power, largest: as in `store`.
+    out: float32 or float64, as long as the blocks together.
     """
     buffer = np.empty(MAX_LENGTH, dtype=np.float64)
     at = 0
@@ -158,6 +179,6 @@ def fill_coins(key, places, out):
 
 @njit
 def project(key, indices, blocks, out):
-    """out[b] = ⟨x_b, v⟩ for float64 blocks x_b (one a row) and the directions with these indices."""
+    """out[b] = ⟨x_b, v⟩ for row x_b of `blocks` (float64) and the direction v of indices[b]."""
     for b in range(indices.size):
         out[b] = projection(key, indices[b], blocks[b])

@@ -1,8 +1,9 @@
-"""Kernels of spherical compression in blocks: the levels and indices of a chunk's blocks to bytes and back.
+"""Kernels of spherical compression in blocks: levels and indices to bytes and back.
 
-A tensor is cut into blocks of one length; a block that is too loud for it is split in halves, again and again, down to
-single values. What is coded of a block is its level (the norm in steps: 0 for a block of zeros; one beyond the last
-class of this length: split) and the index of its direction.
+A tensor is cut into blocks of one length. A block that is too loud for it is split in halves, again
+and again, down to single values. The code of a block is its level and the index of its direction.
+The level is the norm in steps: 0 for a block of zeros, and one beyond the last class of this length
+for a block that is split.
 """
 
 import numpy as np
@@ -11,26 +12,33 @@ from . import range_coder as rc
 from ._jit import njit
 
 MAX_CLASSES = 15
-MAX_QUOTIENT = 255  # of a Golomb code
-MAX_EXPONENT = 40  # of the level of a single value
+MAX_QUOTIENT = 255  # the largest quotient of a Golomb code
+EXPONENT_BITS = 40  # how many adaptive bits the exponent of a single value's level may take
 
 CONTEXTS = 16
 BINS = MAX_CLASSES + 1
-ENERGY_BITS = 10  # binary places of the running energy
-MEMORY = 16  # values over which it is averaged
+ENERGY_BITS = 10  # the binary places of the running energy
+MEMORY = 16  # over how many values it is averaged
 
 
 @njit
 def new_models(length):
-    """The adaptive bits of a chunk: BINS a context and length, and after them those of single values' exponents."""
-    models = np.empty((length + 1) * CONTEXTS * BINS + MAX_EXPONENT, dtype=np.int64)
+    """The adaptive bits of a chunk.
+
+    There are BINS for each context and length, and after them those for the exponents of single
+    values.
+    """
+    models = np.empty((length + 1) * CONTEXTS * BINS + EXPONENT_BITS, dtype=np.int64)
     models[:] = 1 << (rc.P_BITS + rc.COUNT_BITS - 1)
     return models
 
 
 @njit
 def first_bin(length, energy):
-    """Where the bits of a block's level begin: its context is the octave of the square of the level to be expected."""
+    """Where the bits of a block's level begin.
+
+    The context is the octave of the square of the level that is to be expected.
+    """
     context = 0
     expected = energy * length >> (ENERGY_BITS - 5)
     while expected > 0 and context < CONTEXTS - 1:
@@ -41,14 +49,14 @@ def first_bin(length, energy):
 
 @njit
 def next_energy(energy, length, level):
-    """The running energy a value, in squared steps, after a block."""
+    """The running energy of a value, in squared steps, after a block."""
     seen = min(level, 1 << 15)
     seen = (seen * seen << ENERGY_BITS) // length
     return energy + (seen - energy) * length // (length + MEMORY)
 
 
 @njit
-def put_bits(out, low, width, pos, value, count):
+def put_equiprobable(out, low, width, pos, value, count):
     """Code `count` equiprobable bits, the highest 16 first."""
     while count > 16:
         count -= 16
@@ -57,8 +65,8 @@ def put_bits(out, low, width, pos, value, count):
 
 
 @njit
-def take_bits(data, code, width, pos, count):
-    """Mirror of `put_bits`: gives (value, code, width, pos)."""
+def take_equiprobable(data, code, width, pos, count):
+    """The mirror of `put_equiprobable`. Returns (value, code, width, pos)."""
     value = 0
     while count > 16:
         count -= 16
@@ -70,7 +78,7 @@ def take_bits(data, code, width, pos, count):
 
 @njit
 def bit_length(value):
-    """Binary digits of a non-negative integer."""
+    """The number of binary digits of a non-negative integer."""
     digits = 0
     while value > 0:
         value >>= 1
@@ -89,22 +97,29 @@ def digits_of(moduli):
 
 @njit
 def put_golomb(out, low, width, pos, index, modulus, digits):
-    """Golomb code: the quotient in ones ended by a zero, the remainder in truncated binary; digits: ⌊log2 modulus⌋."""
+    """Golomb code of an index: the quotient in ones, a zero, the remainder in truncated binary.
+
+    digits: ⌊log2 modulus⌋.
+    """
     for _ in range(index // modulus):
         low, width, pos = rc.encode_sign(out, low, width, pos, 1)
     low, width, pos = rc.encode_sign(out, low, width, pos, 0)
     rest = index % modulus
     spare = (2 << digits) - modulus
     if rest < spare:
-        return put_bits(out, low, width, pos, rest, digits)
+        return put_equiprobable(out, low, width, pos, rest, digits)
     rest += spare
-    low, width, pos = put_bits(out, low, width, pos, rest >> 1, digits)
-    return rc.encode_sign(out, low, width, pos, rest & 1)  # apart, since rounding makes 15 bits unlike 14 + 1
+    low, width, pos = put_equiprobable(out, low, width, pos, rest >> 1, digits)
+    # The last bit is coded apart: by rounding, 15 bits together have another code than 14 and 1.
+    return rc.encode_sign(out, low, width, pos, rest & 1)
 
 
 @njit
 def take_golomb(data, code, width, pos, modulus, digits):
-    """Mirror of `put_golomb`: gives (index, or −1 when the quotient is too large, code, width, pos)."""
+    """The mirror of `put_golomb`. Returns (index, code, width, pos).
+
+    The index is −1 when the quotient is too large.
+    """
     quotient = 0
     while True:
         bit, code, width, pos = rc.decode_sign(data, code, width, pos)
@@ -114,7 +129,7 @@ def take_golomb(data, code, width, pos, modulus, digits):
         if quotient > MAX_QUOTIENT:
             return -1, code, width, pos
     spare = (2 << digits) - modulus
-    rest, code, width, pos = take_bits(data, code, width, pos, digits)
+    rest, code, width, pos = take_equiprobable(data, code, width, pos, digits)
     if rest >= spare:
         bit, code, width, pos = rc.decode_sign(data, code, width, pos)
         rest = 2 * rest + bit - spare
@@ -123,8 +138,11 @@ def take_golomb(data, code, width, pos, modulus, digits):
 
 @njit
 def put_level(out, low, width, pos, models, at, level, top, exponents):
-    """Code a level in 0…top: one adaptive bit "more?" for each smaller one. Single values (exponents ≥ 0, the place of
-    their bits) have no top: BINS ones announce an Elias gamma code of what is left."""
+    """Code a level in 0…top: for each smaller level an adaptive bit that says whether it is larger.
+
+    exponents: −1 for blocks. For a single value it is the place of the bits of its exponent. A
+    single value has no top: BINS ones announce an Elias gamma code of what is left.
+    """
     for i in range(min(top, BINS)):
         more = int(level > i)
         low, width, pos = rc.encode_bit(out, low, width, pos, models, at + i, more)
@@ -136,14 +154,14 @@ def put_level(out, low, width, pos, models, at, level, top, exponents):
     digits = bit_length(rest) - 1
     for i in range(digits):
         low, width, pos = rc.encode_bit(out, low, width, pos, models, exponents + i, 1)
-    if digits < MAX_EXPONENT - 1:
+    if digits < EXPONENT_BITS - 1:
         low, width, pos = rc.encode_bit(out, low, width, pos, models, exponents + digits, 0)
-    return put_bits(out, low, width, pos, rest & ((1 << digits) - 1), digits)
+    return put_equiprobable(out, low, width, pos, rest & ((1 << digits) - 1), digits)
 
 
 @njit
 def take_level(data, code, width, pos, models, at, top, exponents):
-    """Mirror of `put_level`: gives (level, code, width, pos)."""
+    """The mirror of `put_level`. Returns (level, code, width, pos)."""
     for i in range(min(top, BINS)):
         more, code, width, pos = rc.decode_bit(data, code, width, pos, models, at + i)
         if not more:
@@ -151,26 +169,29 @@ def take_level(data, code, width, pos, models, at, top, exponents):
     if exponents < 0:
         return top, code, width, pos
     digits = 0
-    while digits < MAX_EXPONENT - 1:
+    while digits < EXPONENT_BITS - 1:
         more, code, width, pos = rc.decode_bit(data, code, width, pos, models, exponents + digits)
         if not more:
             break
         digits += 1
-    rest, code, width, pos = take_bits(data, code, width, pos, digits)
+    rest, code, width, pos = take_equiprobable(data, code, width, pos, digits)
     return (1 << digits) + rest + BINS - 1, code, width, pos
 
 
 @njit
 def write_tree(count, length, classes, base, moduli, cursor, levels, indices, out):
-    """Code the blocks of a chunk; gives the number of bytes written to `out`.
+    """Code the blocks of a chunk. Returns the number of bytes written to `out`.
 
-    classes, base (int64, by length): how many classes a length has and where its Golomb moduli begin. levels, indices:
-    int64, the blocks of each length in order of their place, from cursor[length] (int64, by length; used up). An
-    index is coded when the level is neither 0 nor beyond the classes; that of a single value is 1 for a negative one.
+    classes, base: int64, how many classes each length has, and where its Golomb moduli begin.
+    levels, indices: int64, the blocks of each length in the order of their place.
+    cursor: int64, where the blocks of each length begin. It is used up.
+
+    An index is coded when the level is neither 0 nor beyond the classes. The index of a single
+    value is 1 for a negative one.
     """
     digits = digits_of(moduli)
     models = new_models(length)
-    exponents = models.size - MAX_EXPONENT
+    exponents = models.size - EXPONENT_BITS
     stack = np.empty(2 * bit_length(length) + 2, dtype=np.int64)
     energy = 0
     low, width, pos = 0, rc.WIDTH_MAX, 0
@@ -204,11 +225,14 @@ def write_tree(count, length, classes, base, moduli, cursor, levels, indices, ou
 
 @njit
 def read_tree(data, count, length, classes, base, moduli, lengths, levels, indices):
-    """Mirror of `write_tree`: fills lengths, levels and indices (int64, `count` rounded up to whole blocks) with the
-    blocks that were not split, in order. Gives their number, or −1 when the data cannot be right."""
+    """The mirror of `write_tree`: fills lengths, levels and indices with blocks not split.
+
+    They are int64 and have room for `count` values, rounded up to whole blocks. Returns the number
+    of blocks, or −1 when the data cannot be right.
+    """
     digits = digits_of(moduli)
     models = new_models(length)
-    exponents = models.size - MAX_EXPONENT
+    exponents = models.size - EXPONENT_BITS
     stack = np.empty(2 * bit_length(length) + 2, dtype=np.int64)
     energy = 0
     blocks = 0

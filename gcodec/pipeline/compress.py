@@ -109,7 +109,7 @@ def _encode(compressor: Compressor, name: str, source: Source, guarantee: Guaran
 
 
 def _exact(name: str, source: Source, choice: Choice) -> Coded:
-    """Bit for bit: by the chosen method if that was asked to be exact, else by the one that takes every tensor."""
+    """Store bit for bit, by the method asked for if it is exact, else by one for every tensor."""
     if choice.guarantee.kind != "exact" or source.size == 0:
         choice = replace(choice, method=registry.EXACT.name, guarantee=Guarantee("exact"), options={})
     payload = _encode(registry.by_name(choice.method).load()(**choice.options), name, source, choice.guarantee)

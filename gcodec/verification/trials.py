@@ -3,9 +3,9 @@
 Is the mean of the decoded tensors right, and is their mean distortion within the bound?
 
 With errors e₁ … e_N over N seeds, B = Σ_{s≠t} ⟨e_s, e_t⟩ / (N(N−1)) is an unbiased estimate of
-‖bias‖². If E e = 0, the N(N−1)/2 products ⟨e_s, e_t⟩ are uncorrelated and have mean 0, so B's standard
-deviation is that of their mean. Both come from one Gram matrix. This holds whatever the correlation
-between coordinates is. Confidence is one-sided, 99.9 %.
+‖bias‖². If E e = 0, the N(N−1)/2 products ⟨e_s, e_t⟩ are uncorrelated and have mean 0, so B's
+standard deviation is that of their mean. Both come from one Gram matrix. This holds whatever the
+correlation between coordinates is. Confidence is one-sided, 99.9 %.
 """
 
 import math

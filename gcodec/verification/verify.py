@@ -81,7 +81,10 @@ def _source(name: str, value: Source | AnyArray) -> Source:
 
 
 def _original(header: TensorHeader, originals: dict[str, Source] | None) -> Source | None:
-    """The original of a record. Raises InvalidInput if it is missing or of another dtype or shape."""
+    """The original of a record.
+
+    Raises InvalidInput if it is missing, or of another dtype or shape.
+    """
     if originals is None:
         return None
     source = originals.get(header.name)

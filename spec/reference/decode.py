@@ -1,12 +1,14 @@
-"""The reference decoder of the gcodec container, version 1.0, and of every compressor in it.
+"""The reference decoder of the gcodec container, version 1.0, and of all its compressors.
 
-It follows the specification page by page, in the specification's order and words; § is a section of the page named last. It needs
-Python 3.11 and nothing beside its standard library. It is made to be read, not to be fast.
+It follows the specification page by page, in the specification's order and words. § is a section of
+the page that was named last. It needs Python 3.11 and nothing besides its standard library. It is
+made to be read, not to be fast.
 
     python decode.py FILE --raw DIR
 
-writes the little-endian bytes of tensor i to DIR/i.raw and prints a line of JSON for each tensor. What cannot be decoded ends with
-a message that begins with the error's code, and with its exit status (format.md §8).
+writes the little-endian bytes of tensor i to DIR/i.raw, and prints a line of JSON for each tensor.
+What cannot be decoded ends with a message that begins with the error's code, and with its exit
+status (format.md §8).
 """
 
 import argparse
@@ -25,7 +27,7 @@ from typing import Any
 
 # ======== format.md ========
 # ---- §8 Errors ----
-EXIT_STATUS = {"unsupported-version": 4, "unsupported-feature": 4, "limit": 5}  # of all others: 3
+EXIT_STATUS = {"unsupported-version": 4, "unsupported-feature": 4, "limit": 5}  # all others have 3
 
 
 class FormatError(Exception):
@@ -43,7 +45,10 @@ def require(condition: bool, otherwise: str, code: str = "corrupt") -> None:
 
 # ---- §1 Conventions, and arithmetic.md, Bit strings and Rice codes ----
 class Reader:
-    """Reads fields from bytes, or bits, each byte's most significant bit first; `short`: the error's code when data is missing."""
+    """Reads fields from bytes, or bits, each byte's most significant bit first.
+
+    short: the error's code when data is missing.
+    """
 
     def __init__(self, data: bytes, short: str = "corrupt") -> None:
         self.data, self.at, self.length, self.short = data, 0, 8 * len(data), short  # in bits
@@ -172,7 +177,8 @@ def check_meta(header: Reader) -> None:
 
 
 # ---- §4 Dtypes, with arithmetic.md, Rounding to the dtype ----
-# word: bytes of a number, or of each of the two parts of a complex one; significand: its bits; smallest: an exponent of 2
+# word: the bytes of a number, or of each of the two parts of a complex one.
+# significand: its bits. smallest: the exponent of 2 of the smallest positive number.
 Dtype = namedtuple("Dtype", "name kind word parts significand smallest largest", defaults=(1, 0, 0, 0.0))
 DTYPES = {
     1: Dtype("float16", "float", 2, 1, 11, -24, 65504.0),
@@ -191,7 +197,10 @@ F32, F64 = DTYPES[3], DTYPES[4]
 
 
 def in_units(value: float, dtype: Dtype) -> tuple[int, int]:
-    """|value| rounded to nearest, ties to even, as n and e: n · 2^e times the smallest positive number of the dtype."""
+    """|value| rounded to nearest, ties to even, as the integers n and e.
+
+    It stands for n · 2^e times the smallest positive number of the dtype.
+    """
     exponent = max(math.frexp(value)[1] - dtype.significand, dtype.smallest) if value else dtype.smallest
     return round(math.ldexp(abs(value), -exponent)), exponent - dtype.smallest
 
@@ -217,7 +226,10 @@ def narrow(values: list[float], dtype: Dtype) -> bytes:
 
 # ---- §3.2 TENS ----
 class Record:
-    """The header of a tensor's record; `decode` gives the chunks as bytes of the dtype, reading the body as they are taken."""
+    """The header of a tensor's record.
+
+    `decode` gives the chunks as bytes of the dtype. It reads the body as they are taken.
+    """
 
     def __init__(self, block: Block) -> None:
         fields = block.header
@@ -284,7 +296,10 @@ def read_footer(file: Reader, index_offset: int) -> None:
 
 # ---- the whole file ----
 def decode_file(data: bytes) -> Iterator[tuple[Record, Iterator[bytes]]]:
-    """Every record with its chunks, in the file's order; take a record's chunks before the next record."""
+    """Every record with its chunks, in the file's order.
+
+    Take a record's chunks before the next record.
+    """
     file, records, left = Reader(data, "truncated"), {}, (1 << 26) + (len(data) << 15)  # §7: decoded bytes paid for
     read_file_header(file)
     while True:
@@ -330,7 +345,10 @@ def uniform(r: int) -> float:
 
 # ---- Sums ----
 def dot(a: list[float], b: list[float]) -> float:
-    """Added one by one in order, each product and each sum rounded; Python's own sum rounds in other ways."""
+    """Σ a·b, added one by one in order, where each product and each sum is rounded.
+
+    Python's own sum rounds in other ways.
+    """
     return functools.reduce(lambda total, pair: total + pair[0] * pair[1], zip(a, b, strict=True), 0.0)
 
 
@@ -455,7 +473,8 @@ class Lossless:
 
 
 # ---- a Zstandard frame; § of RFC 8878 ----
-FseTable = list[tuple[int, int, int]]  # of each state: its symbol, and the next state's bits to read and base
+# For each state its symbol, and for the next state the number of bits to read and the base.
+FseTable = list[tuple[int, int, int]]
 
 
 def fse_table(counts: list[int], accuracy: int) -> FseTable:
@@ -508,7 +527,11 @@ def backward_bits(data: bytes, what: str) -> Reader:
 
 
 def huffman_table(fields: Reader) -> list[tuple[int, int]]:
-    """§4.2.1: for each number of as many bits as the longest code has, the symbol that it begins with and its bits."""
+    """§4.2.1: the decoding table.
+
+    For each number of as many bits as the longest code has, it has the symbol of the code that it
+    begins with, and the bits of that code.
+    """
     header, weights = fields.unsigned(1), []
     if header >= 128:  # §4.2.1.1: 4 bits each
         weights = [w for byte in fields.bytes((header - 126) // 2) for w in (byte >> 4, byte & 15)][: header - 127]
@@ -565,7 +588,7 @@ class Zstandard:
 
     def __init__(self, data: bytes, size: int) -> None:
         self.content, self.offsets = bytearray(), [1, 4, 8]
-        self.huffman, self.tables = [], [[], [], []]  # of the block before
+        self.huffman, self.tables = [], [[], [], []]  # those of the block before
         frame = Reader(data)
         require(frame.bytes(4) == b"\x28\xb5\x2f\xfd", "zstd: not a frame")
         flags = frame.unsigned(1)
@@ -902,7 +925,10 @@ def read_level(bits: Reader, s: int, r: int) -> int:
 
 
 def read_tables(bits: Reader, classes: list[int], plain_table: Callable[[Reader], Any]) -> dict[int, tuple[int, Any]]:
-    """Raw width and table of each class; `plain_table` reads that of a class whose raw width is 0."""
+    """The raw width and the table of each class.
+
+    `plain_table` reads the table of a class whose raw width is 0.
+    """
     width, tables = 0, {}
     for c in sorted(set(classes)):
         width += zigzag(bits.rice(0))

@@ -1,4 +1,4 @@
-"""Bad files whose container is right, all checksums included, and whose payload breaks one rule of its compressor's page."""
+"""Bad files whose container is right, with all checksums, and whose payload breaks one rule."""
 
 import struct
 from collections.abc import Callable, Sequence
@@ -42,7 +42,8 @@ def block(kind: int, size: int, data: bytes) -> bytes:
 BYTES = stored(np.array([7, 8], np.uint8))
 ZSTD = b"\x28\xb5\x2f\xfd"
 RAW = struct.pack("<I", 1 | 2 << 3)[:3] + b"\x07\x08"  # the last block: raw, two bytes
-# Four literals of the first of three symbols, whose code is 00: the section's header, two weights, the stream and its mark; no sequences.
+# Four literals of the first of three symbols, whose code is 00. The parts are the section's header,
+# two weights, and the stream with its mark. There are no sequences.
 LITERALS = struct.pack("<I", 2 | 4 << 4 | 4 << 14)[:3] + b"\x81\x55" + b"\x00\x01" + b"\0"
 LOSSLESS: tuple[Bad, ...] = (
     payload("lossless-head", "The head is not empty.", "head is not empty", BYTES, head=b"\0"),
@@ -82,7 +83,10 @@ LOSSLESS: tuple[Bad, ...] = (
 
 
 def example() -> Record:
-    """The worked example of 02: levels 3, −1, 0, 0; zero bitmap 100101, signs 01, r = 000000, codes 001 and 1."""
+    """The worked example of 02: the levels 3, −1, 0, 0.
+
+    Its parts are the zero bitmap 100101, the signs 01, r = 000000, and the codes 001 and 1.
+    """
     return record("", flat(3, -1, 0, 0.5), "sd", 0.1)
 
 
@@ -118,7 +122,11 @@ SPARSE_DITHERING = (
 
 
 def one_block() -> Record:
-    """The worked example of 04 for one block: index 110 0000, exponent 177, mantissa 10000101; modulus 28, spare 4."""
+    """The worked example of 04 for one block.
+
+    Its parts are the index 110 0000, the exponent 177 and the mantissa 10000101. The modulus is 28,
+    spare is 4.
+    """
     return record("", flat(3, -1, 0.5), "sc", 0.1)
 
 

@@ -16,7 +16,11 @@ START = u32(1 << 16)  # a lane's state where decoding must end
 
 
 def ecsq() -> Record:
-    """The worked example of 05: mantissa, exponent, two offsets, mode 0; a chunk of one table and one lane without words."""
+    """The worked example of 05.
+
+    The head has a mantissa, an exponent, two offsets and mode 0. The chunk has one table and one
+    lane without words.
+    """
     return record("", flat(3, -1, 0, 0.5), "ecsq", 0.1)
 
 
@@ -171,7 +175,11 @@ KLT = (
 
 
 def dither() -> Record:
-    """The worked example of 08: trellis 1, seed 7, mode 0; a density of one node, one lane without words."""
+    """The worked example of 08.
+
+    The head has trellis 1, seed 7 and mode 0. The chunk has a density of one node, and one lane
+    without words.
+    """
     return record("", flat(3, -1, 0, 0.5), "dither", 0.25, seed=7, states=8)
 
 

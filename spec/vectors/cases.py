@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Good:
-    """A file that must decode. path: folder and name without suffix; about: a sentence; options: those of the encoder."""
+    """A file that must decode.
+
+    path: folder and name without suffix.
+    about: a sentence.
+    options: those of the encoder.
+    """
 
     name: str
     about: str
@@ -22,8 +27,8 @@ class Good:
 class Bad:
     """A file that must be refused, with the code `error`.
 
-    message: what this project's own message says of the cause, to be sure that it is that one. readable: the names of
-    records that can be read all the same.
+    message: what this project's own message says about the cause, to be sure that it is that one.
+    readable: the names of records that can be read all the same.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""Containers in pieces, so that they can be put together rightly, or wrong in one place with all else in order.
+"""Containers in pieces, to put them together rightly, or wrongly in one place alone.
 
-Used by `make.py` and by the tests that change a field and mend the checksums around it.
+`make.py` uses them, and so do the tests that change a field and mend the checksums around it.
 """
 
 import struct
@@ -25,12 +25,15 @@ from gcodec.source import ArraySource
 
 @dataclass(frozen=True)
 class Record:
-    """A TENS block: the packed fields of its header in the order of spec/format.md §3.2, its head and its chunks."""
+    """A TENS block: the packed fields of its header, its head and its chunks.
+
+    The fields are in the order of spec/format.md §3.2.
+    """
 
     fields: dict[str, bytes]
     head: bytes
     chunks: tuple[bytes, ...]
-    decoded: tuple[int, ...]  # crc of each chunk's decoded values
+    decoded: tuple[int, ...]  # the crc of each chunk's decoded values
 
     def but(self, **fields: bytes) -> "Record":
         """The same with other header fields."""
@@ -51,9 +54,11 @@ class Record:
 
 
 def record(name: str, array: np.ndarray, method: str, bound: float = 0.0, **options) -> Record:
-    """An array coded by a method (`rsd`, …) with its guarantee (`sc:omega` where it has several) and bound.
+    """An array coded by a method with its guarantee and bound.
 
-    options: those of the compressor, `chunk`, for chunks shorter than the encoder's, and `lane_bytes`, for more lanes.
+    method: such as `rsd`, or `sc:omega` for a method with several guarantees.
+    options: those of the compressor, `chunk` for chunks shorter than the encoder's, and
+    `lane_bytes` for more lanes.
     """
     method, _, kind = method.partition(":")
     chunk, lane_bytes = options.pop("chunk", None), options.pop("lane_bytes", None)
@@ -152,7 +157,11 @@ def split(container: bytes) -> list[Record | bytes]:
 
 
 def container(*blocks: Record | bytes, start: bytes | None = None, **end) -> bytes:
-    """A whole file. start: another file header; end: other parts than the right ones, for `ending`."""
+    """A whole file.
+
+    start: another file header.
+    end: other parts than the right ones, for `ending`.
+    """
     data = FileHeader().pack() if start is None else start
     entries = []
     for block in blocks:

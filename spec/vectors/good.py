@@ -1,4 +1,7 @@
-"""Good files: the container's forms, and every method with the dtypes, sizes and parameters that its page speaks of."""
+"""Good files: the forms of the container, and every method.
+
+Each method has the dtypes, sizes and parameters that its page speaks of.
+"""
 
 import json
 import struct

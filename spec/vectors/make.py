@@ -2,8 +2,9 @@
 
     python spec/vectors/make.py [--replace PATTERN]
 
-A file of a released format is never changed: what is there stays, unless its path (`good/sd-*`) is asked to be replaced.
-Encoders may change, so a good vector that is made again may differ in its bytes; each is decoded for ever.
+A file of a released format is never changed: what is there stays, unless its path (such as
+`good/sd-*`) is asked to be replaced. Encoders may change, so a good vector that is made again may
+differ in its bytes. Each one is decoded for ever.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from unsupported import UNSUPPORTED
 
 from gcodec.api import read_tensor
 from gcodec.container.describe import method_name
-from gcodec.container.layout import KINDS, TensorHeader
+from gcodec.container.layout import GUARANTEES, TensorHeader
 from gcodec.container.reader import RandomAccess, Stream
 from gcodec.errors import GcodecError
 
@@ -33,14 +34,20 @@ HERE = Path(__file__).parent
 MOST_BYTES = 2047
 INTRODUCTION = """# Vectors
 
-Small files that a decoder can be tried on. Beside each is a JSON: `about` it, the file's `sha256`, and what a reader must
-find. A file in `good/` decodes to its `tensors`, in this order: `name`, `dtype`, `shape` and `values`, the little-endian
-bytes of all values in C order, as hexadecimal; how they were coded stands in `method`, `guarantee`, `bound`, `options` of
-the encoder and `chunk`, and `meta` is the file's META. A file in `bad/` breaks one rule, the one it is named after, and all else in it
-is right, checksums included unless they are the cause; `error` is the code of [format.md](../format.md) §8 that a reader
-reports when it goes through the whole file and decodes every tensor. A file in `unsupported/` is a good one of a later version: a reader of
-this version refuses it with `error`, and where only one record is of a later version, its `tensors` are the others, which can
-still be read through the index.
+Small files that a decoder can be tried on. Beside each is a JSON. It says what the file is `about`,
+its `sha256`, and what a reader must find.
+
+A file in `good/` decodes to its `tensors`, in this order. Each has `name`, `dtype`, `shape` and
+`values`, the little-endian bytes of all values in C order, as hexadecimal. `method`, `guarantee`,
+`bound`, the encoder's `options` and `chunk` say how they were coded. `meta` is the file's META.
+
+A file in `bad/` breaks one rule, the one that it is named after. All else in it is right, checksums
+included unless they are the cause. `error` is the code of [format.md](../format.md) §8 that a
+reader reports when it goes through the whole file and decodes every tensor.
+
+A file in `unsupported/` is a good one of a later version. A reader of this version refuses it with
+`error`. Where only one record is of a later version, its `tensors` are the others, which can still
+be read through the index.
 
 The files were written once, by `make.py`, and do not change.
 """
@@ -50,7 +57,7 @@ def expected(header: TensorHeader, values: np.ndarray, options: dict) -> dict:
     """What the JSON says of one tensor."""
     entry = {"name": header.name, "dtype": header.spec.dtype.name, "shape": list(header.spec.shape)}
     entry |= {"method": method_name(header), "guarantee": header.guarantee.kind}
-    if header.guarantee.kind != KINDS[0]:
+    if header.guarantee.kind != GUARANTEES[0]:
         entry["bound"] = header.guarantee.bound
     if options:
         entry["options"] = options
@@ -65,7 +72,10 @@ def describe_good(case: Good, data: bytes) -> dict:
 
 
 def describe_refused(case: Bad, data: bytes) -> dict:
-    """The JSON of a bad or unsupported file; checks that it is refused for the reason that its author had in mind."""
+    """The JSON of a bad or unsupported file.
+
+    It checks that the file is refused for the reason that its author had in mind.
+    """
     try:
         for record in Stream(BytesIO(data)):
             read_tensor(record, 1)

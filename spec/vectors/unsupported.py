@@ -1,4 +1,4 @@
-"""Files of later versions: refused by name, and what this version knows of them can still be read."""
+"""Files of later versions. They are refused by name, and what is known of them can be read."""
 
 from bad_container import plain, start
 from cases import Bad

@@ -1,6 +1,7 @@
-"""Peak memory and speed on files larger than what one would hold: `python tests/bench/large.py [GiB] [FOLDER]`.
+"""Peak memory and speed on large files: `python tests/bench/large.py [GiB] [FOLDER]`.
 
-Writes a .npy and an .h5 file of Gaussian values, and runs `gcodec encode` and `decode` on them in processes of their own.
+It writes a .npy and an .h5 file of Gaussian values, larger than what one would hold in memory. Then
+it runs `gcodec encode` and `decode` on them, in processes of their own.
 """
 
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-ROWS = 1 << 12  # of 1024 values: 16 MiB at a time
+ROWS = 1 << 12  # rows of 1024 values, written 16 MiB at a time
 
 
 def write_npy(path: Path, gib: float) -> None:

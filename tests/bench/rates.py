@@ -1,8 +1,10 @@
-"""Bits per coordinate of whole files, all bytes counted, as a Markdown table: python tests/bench/rates.py FOLDER_OR_FILE.npy…
+"""Bits per coordinate of whole files: `python tests/bench/rates.py FOLDER_OR_FILE.npy…`.
 
-Rows: the synthetic sources (2^20 values) and every .npy file, at each --alpha; columns: the methods, and `auto` at both
-efforts. A dash: the method cannot take the tensor. Every file is decoded and its distortion measured; a row where one
-is above alpha stops the run. bfloat16 and float16 files are taken as they are.
+It prints a Markdown table in which all bytes are counted. The rows are the synthetic sources (2^20
+values) and every .npy file, at each --alpha. The columns are the methods, and `auto` at both
+efforts. A dash means that the method cannot take the tensor. Every file is decoded and its
+distortion measured; a row where one is above alpha stops the run. bfloat16 and float16 files are
+taken as they are.
 """
 
 import argparse

@@ -1,6 +1,7 @@
-"""Throughput of `sd` and `rsd` on one thread, beside a copy: python tests/bench/sparse_dithering.py [GRADIENT.npy]
+"""Throughput of `sd` and `rsd`: `python tests/bench/sparse_dithering.py [GRADIENT.npy]`.
 
-The gradient (default: Gaussian values) is repeated up to 16 M values. MB/s of the input, the best of three runs.
+It is measured on one thread, beside a copy. The gradient (by default Gaussian values) is repeated
+up to 16 M values. The numbers are MB/s of the input, the best of three runs.
 """
 
 import sys

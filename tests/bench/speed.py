@@ -1,7 +1,9 @@
-"""Speed on one thread, as a multiple of zstd level 1 on the same bytes in the same run: python tests/bench/speed.py [METHOD…]
+"""Speed on one thread, relative to zstd: `python tests/bench/speed.py [METHOD…]`.
 
-Encoding is `gcodec.encode` whole: every pass over the values, the code, its decoding and the measurement of the error. CPU
-time, the best of three runs; zstd takes the raw float32 bytes. Peak memory is that of Python's and numpy's allocations.
+Each number is a multiple of zstd level 1 on the same bytes in the same run. Encoding is all of
+`gcodec.encode`: every pass over the values, the code, its decoding and the measurement of the
+error. Times are CPU times, the best of three runs. zstd takes the raw float32 bytes. Peak memory is
+that of Python's and numpy's allocations.
 """
 
 import sys
@@ -18,7 +20,10 @@ ALPHA = 0.1
 
 
 def gradient_like(rows: int, columns: int) -> np.ndarray:
-    """A matrix as gradients are: singular values that fall like 1/k, rows and columns of different scales."""
+    """A matrix like a gradient.
+
+    Its singular values fall like 1/k, and its rows and columns have different scales.
+    """
     rng = np.random.default_rng(0)
     rank = 64
     left = rng.standard_normal((rows, rank)) * np.exp(rng.standard_normal((rows, 1)))

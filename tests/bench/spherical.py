@@ -1,8 +1,13 @@
-"""Tables of `sc` in markdown: python tests/bench/spherical.py --draws | --budgets | [GRADIENT.npy …]
+"""Tables of `sc` in Markdown.
 
---draws: directions to try for one block, from theory. --budgets: rate and time of 2²⁰ Gaussian values by draw budget. Otherwise,
-with one thread: mean payload bits of one block on random vectors beside the paper's bound, and for 2²⁰ Gaussian values
-and the arrays given: bits per coordinate (payload), distortion, seconds to encode, MB/s to decode (of the input, CPU time).
+    python tests/bench/spherical.py --draws | --budgets | [GRADIENT.npy …]
+
+With --draws it prints the directions to try for one block, from theory. With --budgets it prints
+rate and time of 2²⁰ Gaussian values for each number of draws.
+
+Otherwise it runs with one thread. It prints the mean payload bits of one block on random vectors,
+beside the paper's upper bound. For 2²⁰ Gaussian values and the arrays given it prints bits per
+coordinate (payload), distortion, seconds to encode, and MB/s to decode (of the input, CPU time).
 """
 
 import sys

@@ -1,1 +1,4 @@
-"""Mutated containers: the engine that makes them, what must hold of each, and two drivers (`mutate`, `guided`)."""
+"""Mutated containers: the engine that makes them, what must hold, and two drivers.
+
+The drivers are `mutate` and `guided`.
+"""

@@ -1,4 +1,7 @@
-"""The most that a method may ask of a reader: valid containers of at most 64 kB, each as large as `Budget` accepts."""
+"""The most that a method may ask of a reader.
+
+These are valid containers of at most 64 kB, each as large as `Budget` accepts.
+"""
 
 from dataclasses import dataclass, replace
 from functools import cache
@@ -116,7 +119,7 @@ def _noise(size: int) -> gcz.Record:
 
 
 def _last() -> np.ndarray:
-    """Zeros but for the last value: the places of all are coded, in hardly any bits."""
+    """Zeros, and one last value: the places of all are coded, in hardly any bits."""
     return np.eye(1, MOST, MOST - 1, dtype=np.float32)[0]
 
 

@@ -1,6 +1,7 @@
-"""Mutations of the good vectors: of raw bytes, and of single fields with every checksum around them made good again.
+"""Mutations of the good vectors: of raw bytes, and of single fields.
 
-`mutant(rng)` is a pure function of the generator's state, so an input is known by its number: see `mutate.py`.
+Every checksum around a mutated field is mended. `mutant(rng)` is a pure function of the generator's
+state, so an input is known by its number: see `mutate.py`.
 """
 
 import random
@@ -18,7 +19,11 @@ VARINTS = ("dtype", "ndim", "compressor", "version", "chunk", "head_length")
 
 @dataclass(frozen=True)
 class Mutant:
-    """An input. mended: its checksums are right, so that what it decodes to may differ from `origin`, a good vector."""
+    """An input.
+
+    mended: its checksums are right, so it may decode to something else than `origin`, a good
+    vector.
+    """
 
     data: bytes
     origin: str
@@ -78,7 +83,10 @@ def payload(rng: random.Random, blocks: list, at: int) -> None:
 
 
 def other_shape(rng: random.Random, record: gcz.Record) -> gcz.Record:
-    """The same payload for another number of values in one chunk, so that counts of values are not those of the encoder."""
+    """The same payload for another number of values in one chunk.
+
+    So the counts of values are not those of the encoder.
+    """
     if rng.random() < 0.1:
         dims = rng.choice(((0,), (0, 3), (3, 0), (2, 0, 2)))
         empty = replace(record, decoded=()).holding(chunks=())

@@ -2,8 +2,8 @@
 
     python tests/fuzz/guided.py FOLDER [-max_total_time=60] [other options of libFuzzer]
 
-FOLDER gets the inputs found; begin with a copy of the good vectors. Mutations are libFuzzer's own and those of `engine`, which
-mend the checksums. Needs `pip install atheris`.
+FOLDER gets the inputs that were found. Begin with a copy of the good vectors. Mutations are
+libFuzzer's own and those of `engine`, which mend the checksums. This needs `pip install atheris`.
 """
 
 import importlib
@@ -29,14 +29,17 @@ def one_input(data: bytes) -> None:
 
 
 def mutate(data: bytes, most: int, seed: int) -> bytes:
-    """One more mutation of an input that libFuzzer kept: of a field if it is a container, else of raw bytes."""
+    """One more mutation of an input that libFuzzer kept.
+
+    It changes a field if the input is a container, else raw bytes.
+    """
     rng = random.Random(seed)
     if rng.random() < 0.2:
         return atheris.Mutate(data, most)
     try:
         blocks = list(engine.gcz.split(data))
         at = rng.choice([i for i, block in enumerate(blocks) if isinstance(block, engine.gcz.Record)])
-    except Exception:  # not a container whose parts can be told
+    except Exception:  # the input is no container that can be taken apart
         return engine.mutant(rng).data[:most]
     rng.choice((engine.payload, engine.payload, engine.fields))(rng, blocks, at)
     return engine.gcz.container(*blocks)[:most]

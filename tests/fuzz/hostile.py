@@ -15,7 +15,10 @@ MOST = 1 << 20  # values of a chunk
 
 @dataclass(frozen=True)
 class Hostile:
-    """An input, the outcome that it must have (or one of several), and the bytes that it may decode to."""
+    """An input, the outcome that it must have, and the bytes that it may decode to.
+
+    It may also have several outcomes.
+    """
 
     name: str
     data: bytes
@@ -118,7 +121,10 @@ def spherical(length: int) -> gcz.Record:
 
 
 def spherical_head(length: int, classes: int) -> bytes:
-    """Blocks of a power of two of values, so many classes for every length; an index has a bit or more."""
+    """Blocks whose length is a power of two, so many classes for every length.
+
+    An index has a bit or more.
+    """
     every = bytes([classes]) + b"\0\xff\xff" * classes
     return struct.pack("<BBhff", 0x80, length, 0, 1.0, 1.0) + every * (length.bit_length() - 1)
 
@@ -129,7 +135,10 @@ def klt_head(rank: int) -> bytes:
 
 
 def high_rank(side: int, rank: int) -> gcz.Record:
-    """A square matrix of klt whose first factor is one of few bytes, and would take long to make orthonormal."""
+    """A square matrix of klt whose first factor has few bytes.
+
+    It would take long to make that factor orthonormal.
+    """
     head = klt_head(rank)
     record = gcz.record("", np.array([[1, 2], [2, 4]], np.float32), "klt", 0.1)
     chunk = MOST // side * side

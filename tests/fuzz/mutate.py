@@ -2,11 +2,14 @@
 
     python tests/fuzz/mutate.py --inputs 1000000 --seed 1 [--method sc] [--keep DIR] [--alone]
 
-Prints one line of JSON: how many inputs were read, accepted and refused, the numbers of those that crashed, took longer than 2 s
-or were taken for right though wrong, the peak of memory above what reading the good vectors takes, and the seconds. Input
-i is made of (seed, i) alone; `--keep` writes the files that failed, `--first i --inputs 1` tries one again. The inputs are
-read in a process of their own, so that one that kills it is counted as well; `--alone` reads them in this one, for
-coverage: `coverage run --source=gcodec tests/fuzz/mutate.py --inputs 20000 --alone`.
+It prints one line of JSON: how many inputs were read, accepted and refused, the numbers of those
+that failed, the peak of memory above what reading the good vectors takes, and the seconds. An input
+fails if it crashes, takes longer than 2 s, or is taken for right though it is wrong.
+
+Input i is made of (seed, i) alone. `--keep` writes the files that failed. `--first i --inputs 1`
+tries one again. The inputs are read in a process of their own, so that one that kills it is counted
+as well. `--alone` reads them in this process, for coverage: `coverage run --source=gcodec
+tests/fuzz/mutate.py --inputs 20000 --alone`.
 """
 
 import argparse
@@ -66,7 +69,10 @@ def warm() -> None:
 
 
 def run(seed: int, numbers: range, method: str, report) -> None:
-    """Read these inputs; calls `report` with a tally of every thousand, and with the number of an input before it is read."""
+    """Read these inputs.
+
+    `report` gets a tally of every thousand, and the number of each input before it is read.
+    """
     warnings.simplefilter("error")
     warm()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -107,7 +113,7 @@ def _child(seed: int, numbers: range, method: str, current, results) -> None:
 
     try:
         run(seed, numbers, method, report)
-    except Exception:  # of the mutations themselves
+    except Exception:  # a mutation itself failed
         traceback.print_exc()
         os._exit(BROKEN)
 

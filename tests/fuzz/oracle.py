@@ -1,4 +1,7 @@
-"""What must hold of any input, however damaged: an error of gcodec, or the right values; in bounded time and memory."""
+"""What must hold for any input, however damaged.
+
+It gives an error of gcodec, or the right values, in bounded time and memory.
+"""
 
 from contextlib import suppress
 from functools import cache
@@ -23,7 +26,10 @@ MOST_VALUES = 4096  # in a chunk that `decoded` tries: plain Python is slow
 
 
 def decoded(data: bytes) -> str:
-    """What the first chunk of each record decodes to, whatever it should: the crc of its bytes, or the code of the error."""
+    """What the first chunk of each record decodes to, whatever it should decode to.
+
+    It is the crc of its bytes, or the code of the error.
+    """
     found = []
     try:
         for record in Stream(BytesIO(data)):
@@ -45,9 +51,9 @@ def _first_chunk(cls: type[Compressor], record: Record) -> str:
 
 
 def check(mutant: Mutant, every_way: bool = True) -> bool:
-    """Whether the input is accepted. Raises AssertionError when wrong values are taken for right ones.
+    """Whether the input is accepted. Raises AssertionError when wrong values are taken for right.
 
-    every_way: not only as a stream, but by index, by salvage and by `verify` as well.
+    every_way: read it not only as a stream, but also by index, by salvage and by `verify`.
     """
     if every_way:
         by_index(mutant.data)

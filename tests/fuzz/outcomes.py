@@ -1,8 +1,10 @@
-"""Prints what mutated payloads decode to, a line each: the same on every machine, and however numba is set up.
+"""Prints what mutated payloads decode to, a line for each.
 
     NUMBA_DISABLE_JIT=1 python tests/fuzz/outcomes.py FIRST LAST [METHOD]
 
-A line is `crash` and the error when it is none of gcodec's, as with NUMBA_BOUNDSCHECK=1 where a kernel leaves an array.
+The lines are the same on every machine, and however numba is set up. A line is `crash` and the
+error when the error is none of gcodec's, as with NUMBA_BOUNDSCHECK=1 where a kernel leaves an
+array.
 """
 
 import random

@@ -7,6 +7,7 @@ levels in different ways and share the decoder. See spec/compressors/02-sparse-d
 
 import math
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,8 +15,9 @@ import numpy as np
 
 from ... import dtypes
 from ...errors import Corrupt
+from ...kernels import norms
 from ...kernels import sparse_dithering as kernels
-from ...source import Source
+from ...source import Source, spans
 from ...theory import sparse_dithering as theory
 from ..contract import CHUNK, CodedTensor, Compressor, Decode, Guarantee, Payload, TensorSpec, UpperBound
 from .code import OVERHEAD_BITS, pack_levels, unpack_levels
@@ -67,7 +69,7 @@ class SparseDithering(_Dithering):
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
         size = _measure(source)
         step = _step(size.norm, guarantee.bound, source.size)
-        moments = [kernels.level_moments(values, size.unit, step) for _, values in _pieces(source)]
+        moments = [kernels.level_moments(values, size.unit, step) for values in _chunks(source)]
         products, squares = zip(*moments, strict=True)
         scale = max(math.fsum(products) / max(math.fsum(squares), 1.0) / size.unit, SMALLEST)
 
@@ -149,12 +151,8 @@ def chunk_counts(data: bytes, count: int) -> Counts:
 
 
 def paper_bits(size: int, zeros: int, level_sum: int) -> float:
-    """31 + log2 d + log2 C(d, zeros) + (d − zeros) + Σ|k|, the paper's code length for d =
-    `size`.
-    """
-    nonzeros = size - zeros
-    ways = math.lgamma(size + 1) - math.lgamma(zeros + 1) - math.lgamma(nonzeros + 1)
-    return 31 + math.log2(size) + ways / math.log(2) + nonzeros + level_sum
+    """31 + log2 d + log2 C(d, zeros) + (d − zeros) + Σ|k|: the paper's code length, d = `size`."""
+    return theory.NORM_BITS + math.log2(size) + theory.log2_binomial(size, zeros) + (size - zeros) + level_sum
 
 
 def overhead_bits(size: int, chunk: int, head_length: int) -> float:
@@ -171,32 +169,33 @@ def overhead_bits(size: int, chunk: int, head_length: int) -> float:
 
     The zero bitmaps of several chunks need no more: Σ log2 C(lengthᵢ, zerosᵢ) ≤ log2 C(d, zeros).
     """
-    lengths = [min(chunk, size - start) for start in range(0, size, chunk)]
+    lengths = [stop - start for start, stop in spans(size, chunk)]
     numbers = math.fsum(math.log2(length) for length in lengths) - math.log2(size)
-    return 8 * head_length - 31 + 1 + len(lengths) * OVERHEAD_BITS + numbers
+    return 8 * head_length - theory.NORM_BITS + 1 + len(lengths) * OVERHEAD_BITS + numbers
 
 
 def _overhead_of(coded: CodedTensor) -> float:
     return overhead_bits(coded.spec.size, coded.payload.chunk, len(coded.payload.head))
 
 
-def _pieces(source: Source):
-    """For each chunk its start and its values in the work dtype."""
-    for start in range(0, source.size, CHUNK):
-        yield start, dtypes.widen(source.read(start, min(start + CHUNK, source.size)))
+def _chunks(source: Source) -> Iterator[np.ndarray]:
+    """The values of each chunk in the work dtype."""
+    for start, stop in spans(source.size, CHUNK):
+        yield dtypes.widen(source.read(start, stop))
 
 
 def _measure(source: Source) -> _Magnitude:
     """‖x‖, computed so that nothing over- or underflows."""
-    largest = max(kernels.largest_magnitude(values) for _, values in _pieces(source))
+    largest = max(map(norms.largest_magnitude, _chunks(source)))
     exponent = min(max(math.frexp(largest)[1], -1000), 1000)  # 2^±exponent is normal
     unit = math.ldexp(1.0, -exponent)
-    return _Magnitude(unit, math.sqrt(math.fsum(kernels.sum_squares(values, unit) for _, values in _pieces(source))))
+    return _Magnitude(unit, math.sqrt(math.fsum(kernels.sum_unit_squares(values, unit) for values in _chunks(source))))
 
 
 def _step(norm: float, bound: float, size: int) -> float:
-    """2h‖x‖ with h = √(bound/d). It is more, and the bound is missed, where levels grow too
-    large.
+    """2h‖x‖ with h = √(bound/d), or more where levels would grow too large.
+
+    A larger step misses the bound.
     """
     return norm * max(2 * math.sqrt(bound / size), 1 / MOST_STEPS)
 
@@ -204,8 +203,8 @@ def _step(norm: float, bound: float, size: int) -> float:
 def _expected_error(source: Source, scale: float, size: _Magnitude) -> float:
     """E‖x̂ − x‖² / ‖x‖² of randomised rounding with this scale."""
     errors = []
-    for start in range(0, source.size, CHUNK):
-        values, _, lows, highs = _bracket(source, scale, start, min(start + CHUNK, source.size))
+    for start, stop in spans(source.size, CHUNK):
+        values, _, lows, highs = _bracket(source, scale, start, stop)
         errors.append(kernels.rounding_error(values, lows, highs, size.unit))
     return math.fsum(errors) / size.norm**2
 

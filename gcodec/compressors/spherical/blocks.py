@@ -1,8 +1,8 @@
 """Spherical compression of a tensor in blocks: one chunk to bytes and back.
 
-Encoding takes the blocks length by length, from the longest: `walk` says which level each block has, the search finds
-directions for those with a class, and what finds none is split and comes again at half the length. Decoding is
-`Plan.unpack` once and `decode_chunk` for each chunk.
+Encoding takes the blocks length by length, from the longest. `walk` says which level each block
+has. The search finds directions for those with a class. A block that finds none is split, and comes
+again at half the length. Decoding is `Plan.unpack` once and `decode_chunk` for each chunk.
 """
 
 from collections.abc import Callable
@@ -24,8 +24,9 @@ from .search import COINS, find, stream
 class Rules:
     """How an encoder gives blocks their levels.
 
-    zero: norms below this many steps become 0 (at least ½). unbiased: round norms at random, by coins of the seed.
-    max_draws: of one block.
+    zero: norms below this many steps become 0; it is at least ½.
+    unbiased: whether norms are rounded at random, by coins of the seed.
+    max_draws: the most directions that are tried for one block.
     """
 
     zero: float
@@ -35,7 +36,10 @@ class Rules:
 
 @dataclass(frozen=True)
 class Nodes:
-    """All blocks of one length in a chunk: places, values, norms, and levels (above the last class: split)."""
+    """All blocks of one length in a chunk: places, values, norms and levels.
+
+    A level above the last class means that the block is to be split.
+    """
 
     length: int
     starts: np.ndarray
@@ -45,10 +49,11 @@ class Nodes:
 
 
 def walk(values: np.ndarray, start: int, plan: Plan, rules: Rules, visit: Callable[[Nodes], np.ndarray]) -> None:
-    """Visit the blocks of a chunk of float64 values, from flat index `start` on, by length from the longest to 1.
+    """Visit the blocks of a chunk of float64 values, by length from the longest to 1.
 
-    The last block is filled up with zeros. `visit` returns the levels that the blocks get in the end: those of the nodes, or
-    one beyond the last class for a block that is to be split nevertheless.
+    start: the flat index of the first value. The last block is filled up with zeros. `visit`
+    returns the levels that the blocks get in the end: those of the nodes, or one beyond the last
+    class for a block that is to be split nevertheless.
     """
     pad = -values.size % plan.length
     values = np.concatenate([values, np.zeros(pad)]) if pad else values
@@ -66,7 +71,10 @@ def walk(values: np.ndarray, start: int, plan: Plan, rules: Rules, visit: Callab
 
 
 def _levels(k: int, norms: np.ndarray, places: np.ndarray, plan: Plan, rules: Rules) -> np.ndarray:
-    """The level of each block. Whether it is split depends on the norm alone, so random rounding stays unbiased."""
+    """The level of each block.
+
+    Whether a block is split depends on its norm alone, so random rounding stays unbiased.
+    """
     steps = norms / plan.step
     if rules.unbiased:
         coins = np.empty(len(norms))
@@ -84,16 +92,23 @@ def _levels(k: int, norms: np.ndarray, places: np.ndarray, plan: Plan, rules: Ru
 
 
 @dataclass(frozen=True)
-class Coded:
-    """A chunk's bytes, and for each length above 1 the sums of projections ⟨x, v⟩ and numbers of blocks by level."""
+class CodedChunk:
+    """A chunk's bytes, and what its blocks add up to.
+
+    projections, counts: for each length above 1, the sums of the projections ⟨x, v⟩ and the numbers
+    of blocks, by level.
+    """
 
     data: bytes
     projections: dict[int, np.ndarray]
     counts: dict[int, np.ndarray]
 
 
-def encode_chunk(values: np.ndarray, start: int, plan: Plan, rules: Rules) -> Coded:
-    """Code float64 values; `start`: the flat index of the first one. A block without a direction is split."""
+def encode_chunk(values: np.ndarray, start: int, plan: Plan, rules: Rules) -> CodedChunk:
+    """Code float64 values. A block without a direction is split.
+
+    start: the flat index of the first value.
+    """
     levels: dict[int, np.ndarray] = {}
     indices, projections, counts = {}, {}, {}
 
@@ -118,11 +133,14 @@ def encode_chunk(values: np.ndarray, start: int, plan: Plan, rules: Rules) -> Co
     size = tree.write_tree(
         values.size, plan.length, plan.counts, plan.base, plan.moduli, cursor, all_levels, all_indices, out
     )
-    return Coded(out[:size].tobytes(), projections, counts)
+    return CodedChunk(out[:size].tobytes(), projections, counts)
 
 
 def _search(nodes: Nodes, plan: Plan, rules: Rules) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Level, index and projection of each block's direction; the levels of those that find none are raised to "split"."""
+    """The level of each block, and the index and projection of its direction.
+
+    A block that finds no direction gets the level that says "split".
+    """
     k, top, levels = nodes.length, int(plan.counts[nodes.length]), nodes.levels.copy()
     indices = np.zeros(len(nodes.starts), dtype=np.int64)
     projections = np.zeros(len(nodes.starts))
@@ -139,7 +157,10 @@ def _search(nodes: Nodes, plan: Plan, rules: Rules) -> tuple[np.ndarray, np.ndar
 
 
 def with_centroids(plan: Plan, projections: dict[int, np.ndarray], counts: dict[int, np.ndarray]) -> Plan:
-    """The plan with the scales that minimise the error: the mean projection of each class, in its nominal norm."""
+    """The plan with the scales of least error.
+
+    A scale is the mean projection of a class, divided by the norm that its level stands for.
+    """
     scales = {}
     for one in plan.classes:
         n = np.arange(1, len(one) + 1)
@@ -159,7 +180,7 @@ class Leaves:
 
 
 def read_leaves(data: bytes, count: int, plan: Plan) -> Leaves:
-    """Parse a chunk of `count` values; raises Corrupt when it cannot be right."""
+    """Parse a chunk of `count` values. Raises Corrupt when it cannot be right."""
     room = count + plan.length
     lengths, levels, indices = (np.empty(room, dtype=np.int64) for _ in range(3))
     coded = np.frombuffer(data, dtype=np.uint8)
@@ -170,11 +191,11 @@ def read_leaves(data: bytes, count: int, plan: Plan) -> Leaves:
 
 
 def decode_chunk(data: bytes, count: int, plan: Plan, spec: TensorSpec) -> np.ndarray:
-    """The work values of a chunk."""
+    """The work values of a chunk. Raises Corrupt when its data cannot be right."""
     leaves = read_leaves(data, count, plan)
     out = np.empty(count + -count % plan.length, dtype=work_dtype(spec.dtype))
     power, largest = power_of_two(plan.exponent), float(np.finfo(out.dtype).max)
     rows = leaves.lengths, leaves.levels, leaves.indices
-    with np.errstate(over="ignore"):  # in plain Python
-        kernels.fill_blocks(plan.keys, plan.scales, plan.base, plan.step, power, largest, *rows, out)
+    with np.errstate(over="ignore"):  # plain Python would warn
+        kernels.fill_values(plan.keys, plan.scales, plan.base, plan.step, power, largest, *rows, out)
     return out[:count]

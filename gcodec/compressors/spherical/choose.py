@@ -1,8 +1,9 @@
-"""The encoder's choice of block length, caps and step for spherical compression, from the norms alone.
+"""The encoder's choice of block length, caps and step, from the norms alone.
 
-No search is needed to know what a plan will cost: the index of a class has a known mean length, and the error of a block
-depends on its projection only through its mean. So candidates are compared on a sample, and the step is
-solved for on all norms. What is chosen changes the size of a file, never whether its bound holds.
+It needs no search to know what a plan will cost. The index of a class has a known mean length, and
+the error of a block depends on its projection only through its mean. So candidates are compared on
+a sample, and the step is solved for on all norms. The choice changes the size of a file, never
+whether its bound holds.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,25 +18,30 @@ from ..common.step_search import solve_step
 from .blocks import Nodes, Rules, walk, with_centroids
 from .plan import Plan, classes_within, lengths_of
 
-LENGTHS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128)  # below 4, single values would be cheaper: not spherical
-SPREADS = (0.5, 1.0, 2.0)  # factors of the caps
-_NEAR = (0.7, 1.4)  # of the best one of them
+LENGTHS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128)  # below 4, single values would be cheaper
+SPREADS = (0.5, 1.0, 2.0)  # factors of the caps that are tried
+_NEAR = (0.7, 1.4)  # multiples of the best factor that are tried then
 ZEROS = (0.5, 0.8, 1.1)
-_SINGLE_LEVELS = 64  # of single values that are told apart in a survey
+_SINGLE_LEVELS = 64  # a survey counts levels of single values apart up to here
 _SAMPLE, _RUN = 1 << 16, 1 << 12
-FINEST = 2.0 ** (1 - tree.MAX_EXPONENT)  # step at which the levels of single values, all below 1, just fit the format
+# FINEST: the step at which the levels of single values, all below 1, just fit the format.
+FINEST = 2.0 ** (1 - tree.EXPONENT_BITS)
 _TOLERANCE = 0.002
-_TRIES = 8  # of steps for a candidate
+_TRIES = 8  # how many steps are tried for a candidate
 
-Chunks = Callable[[], Iterable[tuple[int, np.ndarray]]]  # (flat index, float64 values) of consecutive pieces
+# Chunks gives consecutive pieces: the flat index and the float64 values of each.
+Chunks = Callable[[], Iterable[tuple[int, np.ndarray]]]
 
 
 @dataclass
 class Survey:
-    """What the blocks of some values add up to under a plan, by length and level (last level: split).
+    """What the blocks of some values add up to under a plan, by length and level.
 
-    counts: number of blocks (their expectation, if norms are rounded at random). norms, squares: sums of ‖x‖ and ‖x‖².
-    single_error: squared error of the single values.
+    The last level of a length means that blocks are split.
+
+    counts: the number of blocks, or its expectation if norms are rounded at random.
+    norms, squares: the sums of ‖x‖ and ‖x‖².
+    single_error: the squared error of the single values.
     """
 
     plan: Plan
@@ -78,7 +84,7 @@ class Survey:
         sums[k] = sums[k] + values if k in sums else values
 
     def error(self) -> float:
-        """Expected squared error: with the best scales, or for an unbiased plan with those that make it so."""
+        """The expected squared error, with the best scales or, if unbiased, with the plan's."""
         total = self.single_error
         for one in self.plan.classes:
             counts = self.counts[one.length][1:-1]
@@ -92,7 +98,7 @@ class Survey:
         return float(total)
 
     def bits(self) -> float:
-        """Expected size, with the levels at the entropy of each length's histogram."""
+        """The expected size in bits, with levels at the entropy of each length's histogram."""
         total = 8.0 * len(self.used().pack())
         for counts in self.counts.values():
             some = counts[counts > 0]
@@ -118,7 +124,13 @@ class Survey:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be solved for: float64 values in pieces, their energy ‖x‖², the relative error aimed at, the rules."""
+    """What is to be solved for.
+
+    chunks, energy, size: float64 values in pieces, their ‖x‖² and their number.
+    bound: the relative error that is aimed at.
+    rules: how levels are given.
+    exponent, seed: those of the plan.
+    """
 
     chunks: Chunks
     energy: float
@@ -129,7 +141,7 @@ class Problem:
     seed: int
 
     def plan(self, length: int, spread: float, step: float) -> Plan:
-        """A plan with all classes that fit the draw budget; its step is FINEST at least."""
+        """A plan with all classes that max_draws is enough for. Its step is FINEST at least."""
         spread, step = float(np.float32(spread)), float(np.float32(max(step, FINEST)))
         draws = self.rules.max_draws
         classes = tuple(classes_within(k, spread, draws) for k in lengths_of(length)[:-1])
@@ -140,7 +152,7 @@ class Problem:
         return Survey.of(self.chunks(), self.plan(length, spread, step), self.rules)
 
     def solve(self, length: int, spread: float, start: float, tolerance: float = _TOLERANCE, tries: int = 24) -> Survey:
-        """The survey at a step whose expected error is just below the bound, or at the best step tried."""
+        """The survey at a step whose expected error is just below the bound, or at the best one."""
         tried: dict[float, Survey] = {}
 
         def distortion(step: float) -> float:
@@ -156,32 +168,37 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Candidate:
+    """A length of the longest blocks, a factor of the caps, and a dead zone in steps."""
+
     length: int
     spread: float
     zero: float
 
 
 def best_survey(problem: Problem, lengths: tuple[int, ...]) -> Survey:
-    """The survey of the plan with the fewest bits whose longest blocks have one of these lengths."""
+    """The survey of the plan with the fewest bits, for longest blocks of one of these lengths."""
     first = problem.first_step()
-    if first == FINEST:  # single values; if even these miss the bound, no plan meets it
+    if first == FINEST:  # only single values are left; if even these miss the bound, no plan meets it
         return problem.survey(1, 1.0, FINEST)
     choice = choose(problem, lengths)
     chosen = replace(problem, rules=replace(problem.rules, zero=choice.zero))
     return chosen.solve(choice.length, choice.spread, first)
 
 
-def choose(problem: Problem, lengths: tuple[int, ...]) -> Choice:
-    """The best block length and factor of the caps (of every second length, then what is near the best), and dead zone, on a
-    sample. Both at once: at low rates either is good only with the other."""
+def choose(problem: Problem, lengths: tuple[int, ...]) -> Candidate:
+    """The best block length, factor of the caps, and dead zone, on a sample.
+
+    It tries every second length, then what is near the best. Length and factor are tried together:
+    at low rates either is good only with the other.
+    """
     sample = _sampled(problem)
     step = sample.first_step()
-    if step == FINEST:  # the sample met little but zeros: sparse, so long blocks
-        return Choice(max(lengths), 1.0, 1.1)
+    if step == FINEST:  # the sample is nearly all zeros, so long blocks are best
+        return Candidate(max(lengths), 1.0, 1.1)
 
     @cache
-    def cost(choice: Choice) -> float:
+    def cost(choice: Candidate) -> float:
         nonlocal step
         rules = replace(sample.rules, zero=choice.zero)
         survey = replace(sample, rules=rules).solve(choice.length, choice.spread, step, 10 * _TOLERANCE, _TRIES)
@@ -189,8 +206,8 @@ def choose(problem: Problem, lengths: tuple[int, ...]) -> Choice:
         miss = max(survey.error() / (sample.energy * sample.bound), 1e-3)
         return survey.bits() + 0.5 * sample.size * float(np.log2(miss))
 
-    def with_spreads(some: tuple[int, ...]) -> list[Choice]:
-        return [Choice(k, spread, 0.8) for k in some for spread in SPREADS]
+    def with_spreads(some: tuple[int, ...]) -> list[Candidate]:
+        return [Candidate(k, spread, 0.8) for k in some for spread in SPREADS]
 
     best = min(with_spreads(lengths[::2]), key=cost)
     at = lengths.index(best.length)
@@ -202,7 +219,10 @@ def choose(problem: Problem, lengths: tuple[int, ...]) -> Choice:
 
 
 def _sampled(problem: Problem) -> Problem:
-    """The same problem on runs of values, evenly spread over the tensor, of at most _SAMPLE values together."""
+    """The same problem on runs of values, of at most _SAMPLE values together.
+
+    The runs are evenly spread over the tensor.
+    """
     if problem.size <= _SAMPLE:
         return problem
     stride = problem.size * _RUN // _SAMPLE

@@ -1,11 +1,12 @@
 """`sc`: spherical compression, the paper's code on short tensors, and in blocks on any.
 
-Encoder and decoder share directions v₀, v₁, … drawn from a seed; for a vector x the index of the first one with
-⟨x/‖x‖, v⟩ ≥ √(1−α) is sent, and the norm. A tensor for which that takes too many draws is cut into blocks; see
-`spherical_plan` for how they share one step and draw budget, and spec/compressors/04-spherical.md for the bytes.
+Encoder and decoder share directions v₀, v₁, … drawn from a seed. For a vector x the encoder sends
+the norm, and the index of the first direction with ⟨x/‖x‖, v⟩ ≥ √(1−α). A tensor for which that
+takes too many draws is cut into blocks. plan.py says how they share one step and one number of
+draws, and spec/compressors/04-spherical.md has the bytes.
 
-Source: Albasyoni, Safaryan, Condat, Richtárik, "Optimal Gradient Compression for Distributed and Federated Learning",
-arXiv 2010.03246 (2020).
+Source: Albasyoni, Safaryan, Condat, Richtárik, "Optimal Gradient Compression for Distributed and
+Federated Learning", arXiv 2010.03246 (2020).
 """
 
 import math
@@ -42,8 +43,8 @@ from .choose import FINEST, LENGTHS, Problem, Survey, best_survey
 from .plan import BLOCKS, DRAWS_RATIO, Plan
 from .unbiased import expected_in_dtype
 
-MAX_DRAWS = 1 << 31  # that can be asked for
-_SEARCHES = 8  # most whole searches to meet a bound
+MAX_DRAWS = 1 << 31  # the most draws that can be asked for
+_SEARCHES = 8  # the most searches of the whole tensor to meet a bound
 _MESSAGE_BITS = 15  # a message is one block if that takes up to 2^15 draws on average: milliseconds
 
 
@@ -51,12 +52,15 @@ _MESSAGE_BITS = 15  # a message is one block if that takes up to 2^15 draws on a
 class Spherical(Compressor):
     """Spherical compression.
 
-    seed: of the shared directions (0…2⁶⁴−1). max_draws: the most directions that are tried for a block (64…2³¹); caps are
-    chosen so that a search takes a 32nd of them on average. block: length of the longest blocks (1…128), or the tensor's
-    whole size or more for one block; None chooses.
+    seed: the seed of the shared directions, 0…2⁶⁴−1.
+    max_draws: the most directions that are tried for a block, 64…2³¹. Caps are chosen so that a
+    search takes a 32nd of them on average.
+    block: the length of the longest blocks, 1…128. The tensor's whole size, or more, stands for one
+    block; None lets the encoder choose.
 
-    Guarantees "alpha" (surely), or "omega": unbiased over uniform seeds, for float32 and float64 tensors; at the ends of the
-    dtype's range it cannot be, and the payload's `expected` is infinite.
+    The guarantee is "alpha", for every input, or "omega". With "omega" the code is unbiased over
+    uniform seeds, for float32 and float64 tensors. At the ends of the dtype's range it cannot be,
+    and the payload's `expected` is infinite.
     """
 
     seed: int = 0
@@ -67,8 +71,11 @@ class Spherical(Compressor):
     work_per_value: ClassVar[int] = 128  # where all blocks are split and then found to be zeros
 
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
-        """Raises InvalidInput for options out of range, one block beyond the draw budget, or "omega" in a dtype
-        that rounds too coarsely for it."""
+        """The payload, as one block or in blocks.
+
+        Raises InvalidInput for options out of range, for one block that takes more draws than
+        max_draws allows, and for "omega" in a dtype that rounds too coarsely for it.
+        """
         self._check(source, guarantee)
         values = Scaled.of(source)
         whole = self.block is not None and self.block >= source.size
@@ -121,7 +128,10 @@ class Spherical(Compressor):
         return Payload(plan.pack(), payload.chunk, lambda start, stop: data)
 
     def _closed_loop(self, values: Scaled, bound: float, problem: Problem, first: Survey) -> tuple[Plan, bytes]:
-        """Search, decode, measure, and correct the step, until the measured error is in [0.99, 1] of the bound."""
+        """The plan and the bytes of the only chunk, with an error in [0.99, 1] of the bound.
+
+        It searches, decodes, measures and corrects the step, until the error is there.
+        """
         tried: dict[float, tuple[float, Plan, bytes]] = {}
         problem = replace(problem, rules=first.rules)
         length, spread = first.plan.length, first.plan.spread
@@ -166,12 +176,12 @@ class Spherical(Compressor):
 
     @classmethod
     def checks(cls, coded: CodedTensor, original: Source | None, trials: int) -> Iterator[Check]:
-        """Are the indices as long as the paper says, and is each block's direction within its cap?"""
+        """Whether indices are as long as the paper says, and directions within their caps."""
         return checks.of_record(coded, original, trials)
 
     @classmethod
     def encode_again(cls, coded: CodedTensor, source: Source, seed: int) -> Payload:
-        """With the record's own blocks and caps, and another seed."""
+        """The same encoding with another seed, in the record's own blocks and caps."""
         head = coded.payload.head
         if head[0] < BLOCKS:
             return _in_one(Scaled.of(source), single.Cap.of(coded.guarantee, source.size), seed, MAX_DRAWS)
@@ -194,7 +204,7 @@ def _in_one(values: Scaled, cap: single.Cap, seed: int, max_draws: int) -> Paylo
 
 
 def _in_chunks(values: Scaled, plan: Plan, rules: Rules) -> Payload:
-    """The payload of a plan in blocks, each chunk searched for when it is asked for."""
+    """The payload of a plan in blocks. Each chunk is searched for when it is asked for."""
 
     def code(start: int, stop: int) -> bytes:
         return encode_chunk(values.read(start, stop), start, plan, rules).data

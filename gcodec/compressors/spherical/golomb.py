@@ -1,16 +1,19 @@
 """Golomb codes of single numbers, as bit strings held in integers (first bit highest).
 
-Number K with modulus M: the quotient ⌊K/M⌋ in ones ended by a zero, then the remainder in truncated binary: with b = ⌊log2 M⌋
-and 2^(b+1) − M spare words, a remainder below `spare` takes b bits, any other remainder + spare in b + 1 bits.
-Source: S. W. Golomb, "Run-length encodings", IEEE Trans. Inf. Theory 12 (1966). A modulus is stored as a byte, in
-quarters of an octave: that costs at most 0.004 bit a number against the best one.
+The code of a number K with modulus M has the quotient ⌊K/M⌋ in ones, a zero, and the remainder in
+truncated binary. With b = ⌊log2 M⌋ there are 2^(b+1) − M spare words. A remainder below `spare`
+takes b bits; any other is written as remainder + spare in b + 1 bits. Source: S. W. Golomb,
+"Run-length encodings", IEEE Trans. Inf. Theory 12 (1966).
+
+A modulus is stored as a byte, in quarters of an octave. That costs at most 0.004 bit for a number,
+against the best modulus.
 """
 
 import math
 
 from ...kernels.spherical_tree import MAX_QUOTIENT
 
-CODES = 120  # of moduli: up to 7·2²⁷
+CODES = 120  # how many moduli have a code: those up to 7·2²⁷
 
 
 def modulus(code: int) -> int:
@@ -19,14 +22,14 @@ def modulus(code: int) -> int:
 
 
 def nearest_code(parameter: int) -> int:
-    """The code of the modulus nearest to `parameter` in ratio, the lowest of equals."""
+    """The code of the modulus whose ratio to `parameter` is nearest to 1, the lowest of equals."""
     octave = parameter.bit_length() - 1
     near = range(max(4 * octave - 1, 0), min(4 * octave + 5, CODES))
     return min(near, key=lambda code: abs(math.log(modulus(code) / parameter)))
 
 
 def encode(number: int, m: int) -> tuple[int, int]:
-    """(bits, how many) of a number whose quotient is at most MAX_QUOTIENT."""
+    """(bits, their number) for a number whose quotient is at most MAX_QUOTIENT."""
     quotient, rest = divmod(number, m)
     digits = m.bit_length() - 1
     spare = (2 << digits) - m
@@ -36,7 +39,10 @@ def encode(number: int, m: int) -> tuple[int, int]:
 
 
 def decode(bits: int, count: int, m: int) -> tuple[int, int]:
-    """(number, bits left) of a string of `count` bits; raises ValueError when it does not begin with a code."""
+    """(number, bits left) of a string of `count` bits.
+
+    Raises ValueError when it does not begin with a code.
+    """
     quotient = 0
     while count > quotient and bits >> (count - 1 - quotient) & 1:
         quotient += 1

@@ -1,8 +1,9 @@
-"""Spherical compression of a whole tensor as one block: the paper's code, in as few bytes as it takes.
+"""Spherical compression of a whole tensor as one block: the paper's code, in few bytes.
 
-The head says which Golomb code; the single chunk holds the index and then the scale ‖x‖·√(1−α) (or ‖x‖/c̄, unbiased) as
-a binary floating-point number whose digits fill the last byte: eight or more. What they round off is charged
-to α, so that the bound holds surely and a whole payload stays below 31 − log2 P + 3 bits on average.
+The head says which Golomb code is used. The single chunk holds the index and then the scale,
+‖x‖·√(1−α), or ‖x‖/c̄ for an unbiased code. The scale is a binary floating-point number whose digits
+fill the last byte: eight digits or more. What they round off is charged to α. So the bound holds
+for every input, and a whole payload stays below 31 − log2 P + 3 bits on average.
 """
 
 import math
@@ -24,17 +25,20 @@ from .plan import MAX_EXPONENT
 from .search import COINS, find, stream
 
 MAX_VALUES = 1 << 16
-MAX_HEAD = 10  # bytes; all heads with blocks are longer
-SEEDED = golomb.CODES  # first byte of a head with a seed; without one, that byte is the Golomb code itself
-_DIGITS, _MAX_DIGITS = 8, 52  # fewest and most binary digits of the scale behind the point
-_SLACK = 2.0**-13  # share of the bound that pays for rounding the scale
-_WORK = 1 << 28  # components of directions that a search may make on average when nobody asked for one block
-_LONG = 1 << 10  # values of a block beyond which the budget is of components, not of directions
+MAX_HEAD = 10  # the most bytes of a head; all heads with blocks are longer
+SEEDED = golomb.CODES  # the first byte of a head with a seed; else that byte is the modulus's code
+_DIGITS, _MAX_DIGITS = 8, 52  # the fewest and the most binary digits of the scale behind the point
+_SLACK = 2.0**-13  # the share of the bound that pays for rounding the scale
+_WORK = 1 << 28  # how many components a search may draw on average when nobody asked for one block
+_LONG = 1 << 10  # beyond this length, draws are counted by components, not by directions
 
 
 @dataclass(frozen=True)
 class Cap:
-    """The cap of one block: α, the scale at norm 1 and its fewest digits, whether it is for an unbiased code."""
+    """The cap of one block.
+
+    alpha: α. scale: the scale at norm 1. digits: its fewest digits. unbiased: whether the code is.
+    """
 
     alpha: float
     scale: float
@@ -42,9 +46,12 @@ class Cap:
     unbiased: bool
 
     @staticmethod
-    @lru_cache(maxsize=64)  # asked for again by every check and trial of one record
+    @lru_cache(maxsize=64)  # every check and trial of one record asks for it again
     def of(guarantee: Guarantee, d: int) -> "Cap":
-        """A cosine c ≥ g = √(1−α) and any scale s give the error 1 − 2sc + s² ≤ (1 − g²) + (g − s)²."""
+        """The cap for a guarantee in dimension d.
+
+        A cosine c ≥ g = √(1−α) and any scale s give the error 1 − 2sc + s² ≤ (1 − g²) + (g − s)².
+        """
         bound = guarantee.bound * (1 - _SLACK)
         digits = max(_DIGITS, math.ceil(6 - 0.5 * math.log2(guarantee.bound)))
         digits = min(digits, _MAX_DIGITS - 7)  # up to 7 more fill the last byte
@@ -56,12 +63,18 @@ class Cap:
 
     @property
     def expected(self) -> float | None:
-        """Of an unbiased code, E‖x̂ − x‖²/‖x‖² at most: (1 + variance of the rounded scale)/c̄² − 1."""
+        """An upper bound of E‖x̂ − x‖²/‖x‖² for an unbiased code, None for others.
+
+        It is (1 + variance of the rounded scale)/c̄² − 1.
+        """
         return self.scale**2 * (1 + 2.0 ** (-2 * self.digits - 2)) - 1 if self.unbiased else None
 
 
 def _budget(d: int, draws: float) -> float:
-    """log2 of the most draws on average for one block of d values: fewer for a long one, whose directions take long to make."""
+    """log2 of the most draws on average for one block of d values.
+
+    A long block gets fewer draws, since its directions take long to make.
+    """
     return math.log2(draws) - max(0.0, math.log2(d / _LONG))
 
 
@@ -71,7 +84,10 @@ def _bits(guarantee: Guarantee, d: int) -> float:
 
 
 def is_cheap(guarantee: Guarantee, d: int, draws: float) -> bool:
-    """Whether one block of d values fits `draws` draws on average, and its search takes a second or so."""
+    """Whether `draws` draws on average are enough for one block of d values.
+
+    Its search must also take only a second or so.
+    """
     if d > MAX_VALUES:
         return False
     bits = _bits(guarantee, d)
@@ -79,7 +95,10 @@ def is_cheap(guarantee: Guarantee, d: int, draws: float) -> bool:
 
 
 def check(guarantee: Guarantee, shape: tuple[int, ...], draws: float) -> None:
-    """Raise InvalidInput, saying what would fit, when one block of this shape takes more than `draws` draws on average."""
+    """Raise InvalidInput when `draws` draws on average are not enough for one block of this shape.
+
+    The message says what would fit.
+    """
     d, kind, bound = math.prod(shape), guarantee.kind, guarantee.bound
     of_shape = f" (shape {shape})" if len(shape) > 1 else ""
     if d > MAX_VALUES:
@@ -96,7 +115,10 @@ def check(guarantee: Guarantee, shape: tuple[int, ...], draws: float) -> None:
 
 
 def _least_bound(kind: str, d: int, draws: float) -> float | None:
-    """The least bound for which one block of d values fits, rounded up (of an alpha near 1, the digits of 1 − alpha count)."""
+    """The least bound for which one block of d values fits, rounded up.
+
+    For an alpha near 1, the digits of 1 − alpha count. None if no bound fits.
+    """
     low, high = 0.0, 1 - 2.0**-20 if kind == "alpha" else 2.0 * d
     if _bits(Guarantee(kind, high), d) > _budget(d, draws):
         return None
@@ -110,7 +132,7 @@ def _least_bound(kind: str, d: int, draws: float) -> float | None:
 
 
 def _most_values(guarantee: Guarantee, draws: float) -> int:
-    """The most values of one block that fit; 0 if none do."""
+    """The most values of one block that fit. 0 if none do."""
     low, high = 0, MAX_VALUES
     while low < high:
         middle = (low + high + 1) // 2
@@ -120,19 +142,28 @@ def _most_values(guarantee: Guarantee, draws: float) -> int:
 
 
 def exponent_field(dtype: np.dtype) -> tuple[int, int]:
-    """Bits and bias of the scale's exponent: enough for the norm of any tensor of this dtype."""
+    """The bits and the bias of the scale's exponent.
+
+    They are enough for the norm of any tensor of this dtype.
+    """
     return (12, 1120) if dtype == np.float64 else (9, 176)
 
 
 def overhead_bits(cap: Cap, dtype: np.dtype, head_length: int) -> int:
-    """What a payload may take beyond 31 − log2 P + 3 bits on average: a seed, a float64's exponent, digits for a small bound."""
+    """What a payload may take beyond 31 − log2 P + 3 bits on average.
+
+    This is a seed, the exponent of a float64, and digits for a small bound.
+    """
     return 8 * (head_length - 1) + exponent_field(dtype)[0] - 9 + cap.digits - _DIGITS
 
 
 def encode(
     values: np.ndarray, exponent: int, cap: Cap, seed: int, max_draws: int, spec: TensorSpec
 ) -> tuple[bytes, bytes]:
-    """Head and chunk of values·2^exponent (float64 values, the largest about 1). Raises InvalidInput if the search fails."""
+    """Head and chunk of values·2^exponent, for float64 values whose largest is about 1.
+
+    Raises InvalidInput if the search fails.
+    """
     norm = math.sqrt(energy(values))
     code = golomb.nearest_code(golomb_parameter(cap_bits(cap.alpha, values.size)))
     m = golomb.modulus(code)
@@ -153,7 +184,10 @@ def encode(
 
 
 def _rounded(scale: float, digits: int, seed: int | None) -> tuple[int, int]:
-    """(m, e) with (1 + m/2^digits)·2^e next to the scale: the nearest, or with a seed up or down without bias."""
+    """(m, e) with (1 + m/2^digits)·2^e next to the scale.
+
+    It is the nearest number. With a seed it is rounded up or down without bias.
+    """
     fraction, power = math.frexp(scale)
     exact = (2 * fraction - 1) * 2.0**digits
     if seed is None:
@@ -167,7 +201,7 @@ def _rounded(scale: float, digits: int, seed: int | None) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Head:
-    """The parsed head."""
+    """The parsed head: the seed, and the code of the modulus."""
 
     seed: int
     code: int
@@ -186,7 +220,7 @@ class Head:
 
 
 def read_index(data: bytes, head: Head) -> tuple[int, int]:
-    """(index, bits that follow it)."""
+    """(index, number of bits that follow it). Raises Corrupt when there is no index."""
     try:
         return golomb.decode(int.from_bytes(data, "big"), 8 * len(data), head.modulus)
     except ValueError:
@@ -194,7 +228,7 @@ def read_index(data: bytes, head: Head) -> tuple[int, int]:
 
 
 def decode(data: bytes, count: int, head: Head, spec: TensorSpec) -> np.ndarray:
-    """The work values; raises Corrupt when the data cannot be right."""
+    """The work values. Raises Corrupt when the data cannot be right."""
     if count != spec.size or count > MAX_VALUES or len(data) > 64:
         raise Corrupt("sc: one block of this size cannot be right")
     index, left = read_index(data, head)
@@ -208,7 +242,7 @@ def decode(data: bytes, count: int, head: Head, spec: TensorSpec) -> np.ndarray:
     if exponent > MAX_EXPONENT:
         raise Corrupt("sc: a chunk's exponent is out of range")
     out = np.empty(count, dtype=work_dtype(spec.dtype))
-    with np.errstate(over="ignore"):  # in plain Python
+    with np.errstate(over="ignore"):  # plain Python would warn
         kernels.fill_direction(
             stream(head.seed, count), index, scale, power_of_two(exponent), float(np.finfo(out.dtype).max), out
         )

@@ -1,10 +1,13 @@
-"""What the blocks of one tensor share in spherical compression: the lengths, the step of the norms, the caps; and its bytes.
+"""What the blocks of one tensor share: the lengths, the step of the norms, the caps; its bytes.
 
-With all norms rounded to one step Δ, a norm's squared error is about θ = Δ²/12, and the error is best spread evenly over
-all degrees of freedom: a block of length k whose norm is n steps then has the cap α = τ·(k+1)·θ/(nΔ)² = τ·(k+1)/(12·n²),
-since the mean squared sine over a small cap is α·(k−1)/(k+1). So a cap belongs to a *class* (k, n), in every tensor the
-same but for the factor τ ≈ 1, and the step alone rules rate and error. A class is used when its cap fits the draw
-budget; a block too loud for its length is split in halves, down to single values at worst.
+All norms are rounded to one step Δ, so a norm's squared error is about θ = Δ²/12. The error is best
+spread evenly over all degrees of freedom. So a block of length k whose norm is n steps has the cap
+α = τ·(k+1)·θ/(nΔ)² = τ·(k+1)/(12·n²), since the mean squared sine over a small cap is
+α·(k−1)/(k+1).
+
+A cap thus belongs to a *class* (k, n). It is the same in every tensor, up to the factor τ ≈ 1, and
+the step alone decides about rate and error. A class is used when max_draws is enough for its cap. A
+block that is too loud for its length is split in halves, down to single values at worst.
 """
 
 import math
@@ -22,16 +25,16 @@ from ...theory.spherical import golomb_mean_bits, golomb_parameter
 from . import golomb
 from .search import stream
 
-BLOCKS = 128  # first byte of a head with blocks
-DRAWS_RATIO = 32  # most draws to mean draws: a search fails once in e³²
+BLOCKS = 128  # a flag in the first byte of a head with blocks
+DRAWS_RATIO = 32  # the ratio of most draws to mean draws: a search fails once in e³²
 MAX_CAP = 0.95
-UNBIASED = 16  # flag in a head's first byte; its low bits are the seed's length
+UNBIASED = 16  # another flag in that byte; its low bits are the seed's length
 _CAP_UNIT = 2.0**-16
 _SCALE_UNIT = 2.0**-14
 _FRONT = struct.Struct("<Bhff")
 _CLASS = struct.Struct("<BH")
 _UNBIASED_CLASS = struct.Struct("<Bf")
-MAX_EXPONENT = 1100  # of two that scales the values: those of any float64 tensor are below
+MAX_EXPONENT = 1100  # values are multiplied by a power of two; no float64 tensor needs a higher one
 
 
 def lengths_of(length: int) -> list[int]:
@@ -48,7 +51,12 @@ def lengths_of(length: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Classes:
-    """The classes n = 1, 2, … of one length: caps α, codes of the Golomb moduli, factors of n·Δ·v in decoding."""
+    """The classes n = 1, 2, … of one length.
+
+    caps: α of each.
+    codes: the codes of the Golomb moduli.
+    scales: the factors of n·Δ·v in decoding.
+    """
 
     length: int
     caps: np.ndarray
@@ -69,7 +77,7 @@ class Classes:
 
     @cached_property
     def index_bits(self) -> np.ndarray:
-        """Mean length of each class's Golomb code."""
+        """The mean length in bits of each class's Golomb code."""
         return np.array([golomb_mean_bits(bits) for bits in self.cap_bits])
 
     @cached_property
@@ -90,7 +98,10 @@ def cap_of(length: int, n: int, spread: float) -> float:
 
 @lru_cache(maxsize=4096)
 def classes_within(length: int, spread: float, max_draws: int) -> Classes:
-    """The classes of a length whose caps need at most max_draws / DRAWS_RATIO draws on average; the scales are all 1."""
+    """The classes of a length that need at most max_draws / DRAWS_RATIO draws on average.
+
+    Their scales are all 1.
+    """
     most = math.log2(max_draws / DRAWS_RATIO)
     caps, codes = [], []
     for n in range(1, tree.MAX_CLASSES + 1):
@@ -107,8 +118,10 @@ def classes_within(length: int, spread: float, max_draws: int) -> Classes:
 class Plan:
     """All that decoding the blocks needs.
 
-    length: of the longest blocks. step: Δ, of values that are to be multiplied by 2^exponent; a float32 number. spread: τ of
-    the caps, a float32 number. classes: of each length above 1, the longest first.
+    length: that of the longest blocks.
+    step: Δ, a float32 number, for values that are to be multiplied by 2^exponent.
+    spread: τ of the caps, a float32 number.
+    classes: those of each length above 1, the longest first.
     """
 
     length: int
@@ -120,7 +133,7 @@ class Plan:
     classes: tuple[Classes, ...]
 
     def with_scales(self, scales: dict[int, np.ndarray]) -> "Plan":
-        """The plan with these scales, by length, as the head can hold them."""
+        """The plan with these scales by length, rounded to what the head can hold."""
         rounded = []
         for one in self.classes:
             if self.unbiased:
@@ -131,7 +144,7 @@ class Plan:
         return replace(self, classes=tuple(rounded))
 
     def pack(self) -> bytes:
-        """The head; see spec/compressors/04-spherical.md."""
+        """The head (spec/compressors/04-spherical.md)."""
         seed = self.seed.to_bytes((self.seed.bit_length() + 7) // 8, "little")
         parts = [bytes([BLOCKS | UNBIASED * self.unbiased | len(seed)]), seed]
         parts.append(_FRONT.pack(self.length, self.exponent, self.step, self.spread))
@@ -146,7 +159,7 @@ class Plan:
 
     @staticmethod
     def unpack(head: bytes) -> "Plan":
-        """Raises Corrupt when the head cannot be right."""
+        """The plan of a head. Raises Corrupt when the head cannot be right."""
         try:
             return _unpack(head)
         except (struct.error, IndexError):
@@ -154,7 +167,7 @@ class Plan:
 
     @cached_property
     def counts(self) -> np.ndarray:
-        """How many classes each length has, by length (int64)."""
+        """For each length the number of its classes (int64)."""
         counts = np.zeros(self.length + 1, dtype=np.int64)
         for one in self.classes:
             counts[one.length] = len(one)
@@ -162,7 +175,7 @@ class Plan:
 
     @cached_property
     def base(self) -> np.ndarray:
-        """Where each length's classes begin in `moduli` and `scales`, by length (int64)."""
+        """For each length, where its classes begin in `moduli` and `scales` (int64)."""
         ends: np.ndarray = np.cumsum(self.counts)
         starts: np.ndarray = ends - self.counts
         return starts
@@ -177,13 +190,16 @@ class Plan:
 
     @cached_property
     def largest(self) -> float:
-        """No decoded value is beyond it, in multiples of 2^exponent, if none that was coded is beyond 1."""
+        """An upper bound of the decoded values, in multiples of 2^exponent.
+
+        It holds if no value that was coded is beyond 1.
+        """
         blocks = (n * self.step * scale for one in self.classes for n, scale in enumerate(one.scales, 1))
         return max([1 + self.step, *map(float, blocks)])
 
     @cached_property
     def keys(self) -> np.ndarray:
-        """The keys of the streams of directions, by length (uint64)."""
+        """For each length the key of its stream of directions (uint64)."""
         keys = np.zeros(self.length + 1, dtype=np.uint64)
         for one in self.classes:
             keys[one.length] = stream(self.seed, one.length)
