@@ -56,3 +56,18 @@ def sought(data: bytes) -> str:
     except GcodecError as error:
         return error.code
     return "values"
+
+
+def report(data: bytes, against: object = None, **options: int) -> dict:
+    """What `verify` says, as plain data."""
+    return gcodec.verify(data, against, threads=1, **options)
+
+
+def rows(data: bytes, against: object = None, **options: int) -> dict[str, dict]:
+    """The checks of the only tensor, by name."""
+    (tensor,) = report(data, against, **options)["tensors"]
+    return {check["name"]: check for check in tensor["checks"]}
+
+
+def f64(value: float) -> bytes:
+    return struct.pack("<d", value)
