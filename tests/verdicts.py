@@ -11,6 +11,9 @@ import numpy as np
 from vectors import gcz
 
 import gcodec
+from gcodec.api import read_tensor
+from gcodec.container.budget import Budget
+from gcodec.container.reader import Stream
 from gcodec.errors import GcodecError
 
 X = np.array([3, -1, 0, 0.5], np.float32)
@@ -71,3 +74,11 @@ def rows(data: bytes, against: object = None, **options: int) -> dict[str, dict]
 
 def f64(value: float) -> bytes:
     return struct.pack("<d", value)
+
+
+def work_of(record: gcz.Record) -> tuple[int, int]:
+    """(work, decoded bytes) that decoding a record is counted as."""
+    budget = Budget(length=1 << 40)
+    for found in Stream(BytesIO(gcz.container(record))):
+        read_tensor(found, 1, budget)
+    return budget.work, budget.decoded
