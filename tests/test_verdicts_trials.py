@@ -1,0 +1,204 @@
+"""The statistical tests of `verify --trials`, and what it says of `sc`: at their thresholds, which are computed here anew."""
+
+import math
+import re
+import struct
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from vectors import gcz
+from verdicts import f64, rows
+
+import gcodec
+from gcodec.compressors import registry
+from gcodec.compressors.contract import Compressor, Payload
+from gcodec.errors import InvalidInput
+
+TRIALS = 20
+ONE_SIDED = NormalDist().inv_cdf(0.999)
+
+
+@dataclass(frozen=True)
+class Known(Compressor):
+    """Decodes to x and an error that is known for each seed. It takes the place of rsd."""
+
+    seed: int = 0
+    kinds = ("omega",)
+    work_per_value = 1
+    x = np.ones(64)
+    errors = np.zeros((TRIALS + 1, 64))
+
+    def encode(self, source, guarantee):
+        return Payload(struct.pack("<q", self.seed), source.size, lambda start, stop: b"", guarantee.bound)
+
+    @classmethod
+    def decoder(cls, head, spec):
+        (seed,) = struct.unpack("<q", head)
+        return lambda data, start, count: cls.x + cls.errors[seed]
+
+
+@pytest.fixture
+def known(monkeypatch):
+    """A function (errors of seeds 1 … TRIALS, bound) → the checks of a file of this compressor."""
+    load = registry.Entry.load
+    monkeypatch.setattr(registry.Entry, "load", lambda entry: Known if entry.name == "rsd" else load(entry))
+
+    def run(errors: np.ndarray, omega: float) -> dict[str, dict]:
+        monkeypatch.setattr(Known, "errors", np.concatenate([0 * errors[:1], errors]))
+        data = gcodec.encode(Known.x, "rsd", omega=omega)
+        return rows(data, Known.x, trials=len(errors))
+
+    return run
+
+
+def noise(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(TRIALS, 64)) / 4
+
+
+def excess(errors: np.ndarray) -> float:
+    """The estimate of ‖bias‖² beside its standard deviation, which is that of a mean of products that do not correlate."""
+    products = [float(errors[s] @ errors[t]) for s in range(TRIALS) for t in range(s)]
+    return float(np.mean(products) / (np.std(products, ddof=1) / math.sqrt(len(products))))
+
+
+def bias_of(wanted: float, errors: np.ndarray) -> np.ndarray:
+    """The errors and a bias, for which the excess is as wanted."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if excess(errors + middle) < wanted else (low, middle)
+    return errors + low
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_bias_fails_beyond_the_quantile_of_99_9_percent(known, seed):
+    assert abs(excess(noise(seed))) < ONE_SIDED
+    for factor, ok in ((0.99, True), (1.01, False), (5.0, False)):
+        errors = bias_of(factor * ONE_SIDED, noise(seed))
+        assert excess(errors) == pytest.approx(factor * ONE_SIDED)
+        checks = known(errors, 10.0)
+        assert checks["unbiased"]["ok"] == ok and checks["expected distortion"]["ok"]
+
+
+def test_the_mean_error_fails_beyond_the_quantile_of_99_9_percent(known):
+    """The mean lies above the bound; by how much it may, its own scatter tells."""
+    errors = noise(3) * np.random.default_rng(3).uniform(0.5, 1.5, (TRIALS, 1))
+    distortions = np.sum(errors**2, axis=1) / 64
+    least = distortions.mean() - ONE_SIDED * distortions.std(ddof=1) / math.sqrt(TRIALS)
+    assert least > 0
+    for factor, ok in ((1.001, True), (0.999, False), (0.5, False)):
+        checks = known(errors, factor * least)
+        assert checks["expected distortion"]["ok"] == ok
+        assert checks["unbiased"]["ok"] and checks["certificate"]["ok"]
+
+
+def test_the_least_number_of_trials():
+    data = gcodec.encode(Known.x, "rsd", omega=1.0)
+    assert "over 10 seeds" in rows(data, Known.x, trials=10)["unbiased"]["detail"]
+    with pytest.raises(InvalidInput, match="at least 10"):
+        gcodec.verify(data, Known.x, trials=9)
+    with pytest.raises(InvalidInput, match="original"):
+        gcodec.verify(data, trials=10)
+
+
+def arc_bits(alpha: float) -> float:
+    """−log2 of the cap's share for d = 2."""
+    return -math.log2(math.atan2(math.sqrt(alpha), math.sqrt(1 - alpha)) / math.pi)
+
+
+def height_bits(alpha: float) -> float:
+    """−log2 of the cap's share for d = 3, by Archimedes."""
+    return -math.log2((1 - math.sqrt(1 - alpha)) / 2)
+
+
+@pytest.mark.parametrize("seed", [0, 300])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("bound", [0.3, 0.01])
+def test_the_mean_of_one_block_of_sc(bound, dtype, seed):
+    """31 bits of norm and −log2 P + 3, then what the seed, float64 and the digits for a small bound take more."""
+    more = (0 if seed == 0 else 8 * 3) + (3 if dtype == np.float64 else 0) + (2 if bound == 0.01 else 0)
+    share = bound * (1 - 2.0**-13)
+    mean_cosine = 1 / math.sqrt(1 + share)
+    of_omega = 1 - (2 * mean_cosine - 1) ** 2  # for d = 3 the mean cosine is (1 + √(1 − α)) / 2
+    for kind, x, bits in (
+        ("alpha", np.array([1, 2], dtype), arc_bits(share)),
+        ("alpha", np.array([1, 2, -3], dtype), height_bits(share)),
+        ("omega", np.array([1, 2, -3], dtype), height_bits(of_omega)),
+    ):
+        data = gcodec.encode(x, "sc", seed=seed, **{kind: bound})
+        (tensor,) = gcodec.verify(data)["tensors"]
+        assert tensor["upper_bound_bits"] == pytest.approx(31 + bits + 3 + more, abs=1e-6)
+
+
+def test_the_mean_of_sc_is_no_bound_of_one_file():
+    """A header that promises less: the index is longer than it should be, and chance may explain it in one block."""
+    x = np.random.default_rng(0).normal(size=6)
+    checks = rows(gcz.container(gcz.record("", x, "sc", 0.05).but(bound=f64(0.999))))
+    assert "above" in checks["upper bound"]["detail"] and checks["upper bound"]["ok"]
+
+
+@pytest.mark.parametrize("d", [3, 20])
+def test_a_block_is_in_its_cap(d):
+    """Originals whose cosine with the decoded direction is next to √(1 − α), α of the cap being 0.5·(1 − 2⁻¹³)."""
+    record = gcz.record("", np.random.default_rng(d).normal(size=d), "sc", 0.5)
+    data = gcz.container(record)
+    y = gcodec.decode(data)
+    direction = y / math.sqrt(y @ y)
+    aside = np.eye(d)[0] - direction[0] * direction
+    aside /= math.sqrt(aside @ aside)
+    least = math.sqrt(1 - 0.5 * (1 - 2.0**-13))
+    for off, ok in ((1e-3, True), (-0.8e-9, True), (-1.2e-9, False), (-1e-3, False)):
+        cosine = least + off
+        x = cosine * direction + math.sqrt(1 - cosine**2) * aside
+        checks = rows(data, x)
+        assert checks["caps"]["ok"] == ok
+        assert f"{int(not ok)} of 1 block outside" in checks["caps"]["detail"]
+
+
+def alike(blocks: int) -> gcz.Record:
+    """Blocks of 8 values with one norm, and so of one class; hardly any two have the same index."""
+    x = np.random.default_rng(blocks).normal(size=(blocks, 8))
+    x /= np.sqrt(np.sum(x**2, axis=1, keepdims=True))
+    return gcz.record("", x.astype(np.float32), "sc", 0.05, block=8, max_draws=1 << 22)
+
+
+def exceeds(t: float, n: float) -> float:
+    """Chernoff's bound of P(mean of n exponential numbers of mean 1 ≥ 1 + t)."""
+    return math.exp(-n * (t - math.log1p(t)))
+
+
+def slack_of(detail: str) -> float:
+    return float(re.search(r"chance may add ([0-9.e+-]+)\)", detail)[1])
+
+
+@pytest.mark.parametrize("blocks", [40, 200])
+def test_what_chance_may_add_to_the_indices_of_sc(blocks):
+    """It is exceeded with a probability of 10⁻⁶ at most, and is not much more than that asks for."""
+    check = rows(gcz.container(alike(blocks)))["index"]
+    assert check["ok"] and f"mean over {blocks:,} blocks" in check["detail"]
+    t = slack_of(check["detail"]) * math.log(2)
+    assert exceeds(t * 1.05, blocks) <= 1e-6  # the detail has two digits
+    assert exceeds(t * 0.90, blocks) >= 1e-6
+
+
+def sparser(record: gcz.Record, spread: float) -> tuple[bytes, str]:
+    """The same blocks with the caps of another spread: the indices do not change, what they should be does."""
+    head = record.head
+    at = 1 + (head[0] & 15) + 7  # flags and length of the seed, seed, length, exponent, step
+    (old,) = struct.unpack_from("<f", head, at)
+    changed = head[:at] + struct.pack("<f", old * spread) + head[at + 4 :]
+    data = gcz.container(record.holding(head=changed))
+    return data, rows(data)["index"]["detail"]
+
+
+def test_indices_of_sc_that_are_too_long_fail():
+    record, verdicts = alike(200), []
+    for spread in np.linspace(1, 4, 25):
+        data, detail = sparser(record, spread)
+        measured, allowed = (float(re.search(words, detail)[1]) for words in (r"^([0-9.]+) bits", r"\+ 3 = ([0-9.]+)"))
+        ok = rows(data)["index"]["ok"]
+        assert ok == (measured <= allowed + slack_of(detail)) or abs(measured - allowed - slack_of(detail)) < 0.02
+        verdicts.append(ok)
+    assert verdicts[0] and not verdicts[-1] and verdicts == sorted(verdicts, reverse=True)

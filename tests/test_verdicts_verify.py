@@ -1,0 +1,233 @@
+"""Each check of `verify` has a file that must fail it, and one next to it that must not."""
+
+import json
+import math
+from dataclasses import replace
+from zlib import crc32
+
+import numpy as np
+import pytest
+import zstandard
+from checks import call_cli
+from vectors import gcz
+from verdicts import X, block, f64, report, rows
+
+import gcodec
+from gcodec.errors import InvalidInput
+
+MEASURED = 0.25 / 10.25  # of X with sd at 0.1, which gives 3, −1, 0, 0 (spec/compressors/02-sparse-dithering.md)
+
+
+def sd(array: np.ndarray = X, name: str = "", **fields: float) -> gcz.Record:
+    """A record of sd at 0.1 with other numbers in its header."""
+    return gcz.record(name, array, "sd", 0.1).but(**{key: f64(value) for key, value in fields.items()})
+
+
+def rsd(**fields: float) -> gcz.Record:
+    return gcz.record("", X, "rsd", 0.5).but(**{key: f64(value) for key, value in fields.items()})
+
+
+def only_failing(data: bytes, against: object = None) -> list[str]:
+    """The names of the checks that fail; the verdict on the file is no other than theirs."""
+    found = report(data, against)
+    failing = [check["name"] for tensor in found["tensors"] for check in tensor["checks"] if not check["ok"]]
+    failing += [check["name"] for check in found["checks"] if not check["ok"]]
+    assert found["ok"] == (not failing)
+    return failing
+
+
+def test_a_certificate_is_within_its_bound():
+    above, below = math.nextafter(0.1, 1), math.nextafter(0.1, 0)
+    assert only_failing(gcz.container(sd(distortion=0.1))) == []
+    assert only_failing(gcz.container(sd(distortion=above))) == ["certificate"]
+    assert only_failing(gcz.container(sd(distortion=0.1, bound=below))) == ["certificate"]
+    assert only_failing(gcz.container(rsd(expected=0.5, distortion=7.0))) == []
+    assert only_failing(gcz.container(rsd(expected=math.nextafter(0.5, 1), distortion=0.0))) == ["certificate"]
+
+
+@pytest.mark.parametrize("off", [1e-6, -1e-6])
+def test_the_stored_distortion_is_the_measured_one_within_a_millionth(off):
+    for part, failing in ((0.98, []), (1.02, ["stored distortion"])):
+        data = gcz.container(sd(distortion=MEASURED * (1 + part * off)))
+        assert only_failing(data, X) == failing
+        assert only_failing(data) == []
+
+
+@pytest.mark.parametrize(("square", "failing"), [(0.95e-30, []), (1.05e-30, ["stored distortion"])])
+def test_a_stored_distortion_of_0_is_less_than_1e_30(square, failing):
+    """1 and a tiny number, which becomes 0: the distortion is its square."""
+    x = np.array([1.0, math.sqrt(square)])
+    record = sd(x, distortion=0.0)
+    assert np.array_equal(gcodec.decode(gcz.container(record)), [1.0, 0.0])
+    assert only_failing(gcz.container(record), x) == failing
+
+
+def test_the_distortion_of_an_unbiased_code_is_compared_too():
+    x = gcodec.decode(gcz.container(rsd())) * 1.5
+    names = only_failing(gcz.container(rsd(distortion=1 / 9)), x)
+    assert names == [] and only_failing(gcz.container(rsd(distortion=1 / 9.001)), x) == ["stored distortion"]
+
+
+def test_the_measured_distortion_is_within_the_bound():
+    """At the bound itself and just above it; the stored one is as small as can pass for it."""
+    exact = report(gcz.container(sd()), X)["tensors"][0]["measured_distortion"]
+    assert exact == pytest.approx(MEASURED, rel=1e-15)
+    below = math.nextafter(exact, 0)
+    assert only_failing(gcz.container(sd(bound=exact, distortion=exact)), X) == []
+    assert only_failing(gcz.container(sd(bound=below, distortion=below)), X) == ["original"]
+    assert only_failing(gcz.container(sd(bound=below, distortion=below))) == []
+
+
+@pytest.mark.parametrize(
+    ("coded", "other"),
+    [
+        (np.zeros(3, np.float32), np.array([0, -0.0, 0], np.float32)),
+        (np.full(3, np.nan), np.full(3, np.nan).view(np.uint64).__xor__(1).view(np.float64)),
+        (np.arange(3), np.array([0, 1, 3])),
+    ],
+)
+def test_exact_is_of_every_bit(coded, other):
+    data = gcz.container(gcz.record("", coded, "lossless"))
+    assert only_failing(data, coded.copy()) == []
+    assert only_failing(data, other) == ["original"]
+
+
+@pytest.mark.parametrize("place", [0, 5, 11])
+def test_every_chunk_is_compared(place):
+    x = np.arange(1, 13, dtype=np.float32)
+    other = x.copy()
+    other[place] *= 1.5
+    for method in ("lossless", "sd"):
+        data = gcz.container(gcz.record("", x, method, 0.1, chunk=4))
+        assert only_failing(data, x) == [] and only_failing(data, other) != []
+
+
+def test_originals_of_another_kind_are_refused():
+    data = gcz.container(sd())
+    for other, words in ((X.astype(np.float64), "float64"), (X.reshape(2, 2), r"shape \(2, 2\)")):
+        with pytest.raises(InvalidInput, match=words):
+            gcodec.verify(data, other)
+    with pytest.raises(InvalidInput, match="no tensor named ''"):
+        gcodec.verify(data, {"a": X})
+
+
+def worst_of_sd(nu: float, d: int, head: int, chunks: list[int]) -> float:
+    """The paper's count of the worst vector, norm of 31 bits included, and the coder's constants of spec/compressors/02."""
+    worst = max(math.log2(math.comb(d, m)) + m + math.floor((m + math.sqrt(m * d / nu)) / 2) for m in range(1, d + 1))
+    return 8 * head + math.log2(d) + worst + 1 + sum(17 + math.log2(n) for n in chunks) - math.log2(d)
+
+
+@pytest.mark.parametrize(("scale", "head", "chunk"), [(1.0, 4, 60), (1.0, 4, 25), (1e-60, 8, 60)])
+def test_the_worst_case_of_sd(scale, head, chunk):
+    """A payload is as long as finer steps made it; its header promises less and less, until it is longer than any should be."""
+    x = np.random.default_rng(0).standard_t(3, size=60) * scale
+    record = gcz.record("", x, "sd", 1e-3, chunk=chunk)
+    assert len(record.head) == head
+    bits = 8 * (head + sum(map(len, record.chunks)))
+    lengths = [min(chunk, 60 - start) for start in range(0, 60, chunk)]
+    low, high = 1e-3, 1 - 1e-9
+    while high / low > 1 + 1e-9:
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if worst_of_sd(middle, 60, head, lengths) >= bits else (low, middle)
+    for bound, failing in ((low * (1 - 1e-9), []), (high * (1 + 1e-9), ["upper bound"])):
+        data = gcz.container(record.but(bound=f64(bound)))
+        (tensor,) = report(data)["tensors"]
+        assert tensor["upper_bound_bits"] == pytest.approx(worst_of_sd(bound, 60, head, lengths), rel=1e-12)
+        assert tensor["payload_bits"] == bits and only_failing(data) == failing
+
+
+def test_the_mean_of_rsd_is_no_bound_of_one_file():
+    x = np.random.default_rng(0).normal(size=60).astype(np.float32)
+    record = gcz.record("", x, "rsd", 1e-3)
+    for omega in (1e-3, 1.0, 1e6):
+        (tensor,) = report(gcz.container(record.but(bound=f64(omega))))["tensors"]
+        paper = 30 + math.log2(60) + (math.log2(3) + 1 / (2 * math.sqrt(omega))) * 60
+        assert tensor["upper_bound_bits"] == pytest.approx(paper + 1 + 8 * 4 - 31 + 1 + 17, rel=1e-12)
+        check = rows(gcz.container(record.but(bound=f64(omega))))["upper bound"]
+        assert check["ok"] and ("above" in check["detail"]) == (omega > 0.5)
+
+
+@pytest.mark.parametrize("chunk", [40, 15])
+def test_the_worst_case_of_lossless(chunk):
+    """Noise in zstd frames takes more than the noise, though it decodes."""
+    x = np.random.default_rng(0).integers(0, 256, 40, np.uint8)
+    good = gcz.record("", x, "lossless", chunk=chunk)
+    plain = 8 * (40 + 4 * len(good.chunks))
+    assert report(gcz.container(good))["tensors"][0]["upper_bound_bits"] == plain
+    assert 8 * sum(map(len, good.chunks)) == plain and only_failing(gcz.container(good)) == []
+    frames = [zstandard.ZstdCompressor().compress(chunk[4:]) for chunk in good.chunks]
+    framed = good.holding(chunks=[gcz.u32(len(frame)) + frame for frame in frames])
+    assert only_failing(gcz.container(framed), x) == ["upper bound"]
+    wide = gcz.record("", x.view(np.uint64), "lossless")
+    assert report(gcz.container(wide))["tensors"][0]["upper_bound_bits"] == 8 * 8 * (5 + 4)
+
+
+def test_lower_bounds():
+    def lower(record: gcz.Record) -> float | None:
+        return report(gcz.container(record))["tensors"][0]["lower_bound_bits"]
+
+    x = np.random.default_rng(0).normal(size=8).astype(np.float32)
+    assert lower(gcz.record("", x, "sd", 0.1)) == pytest.approx(14.3489236693, rel=1e-11)
+    assert lower(gcz.record("", x, "rsd", 0.25)) == pytest.approx(4 * math.log2(5))
+    assert lower(gcz.record("", x, "lossless")) is None
+    zeros = gcz.record("", np.append(np.zeros(8000), 1.0), "sd", 0.1)
+    check = rows(gcz.container(zeros))["lower bound"]
+    assert check["ok"] and "below the sphere bound, the data is compressible" in check["detail"]
+    shannon = rows(gcz.container(gcz.record("", x, "sd", 0.25)))["Shannon's bound"]
+    assert "from 1.0000, which independent Gaussian values need" in shannon["detail"]
+
+
+def scoped(alpha: float, norm2: dict[str, float], *records: gcz.Record) -> bytes:
+    about = {"scope": {"alpha": alpha, "norm2": norm2}}
+    return gcz.container(block(b"META", json.dumps(about).encode()), *records)
+
+
+def test_the_error_of_all_tensors_is_within_the_bound_of_the_file():
+    """(3·2⁻⁴ + 2⁻⁵ + 12·0) / 16 = 0.013671875, from the stored distortions."""
+    a, b = sd(name="a", distortion=0.0625), sd(name="b", distortion=0.03125)
+    c = gcz.record("c", X, "lossless")
+    for alpha, failing in ((0.013671875, []), (math.nextafter(0.013671875, 0), ["scope"])):
+        assert only_failing(scoped(alpha, {"a": 3, "b": 1, "c": 12}, a, b, c)) == failing
+    assert only_failing(scoped(1e-9, {"a": 3, "b": 1, "c": 12}, a, b, c)) == ["scope"]
+
+
+def test_with_originals_it_is_the_measured_error():
+    for factor, failing in ((1 + 1e-9, []), (1 - 1e-9, ["scope"])):
+        data = scoped(MEASURED * factor, {"a": 10.25}, sd(name="a"))
+        assert only_failing(data, {"a": X}) == failing
+    lied = scoped(MEASURED / 2, {"a": 10.25}, sd(name="a", distortion=MEASURED / 4))
+    assert only_failing(lied) == []
+    assert only_failing(lied, {"a": X}) == ["stored distortion", "scope"]
+    assert "scope" in only_failing(scoped(0.5, {"a": 10.25}, sd(name="a")), {"a": 0 * X})
+
+
+def test_a_tensor_whose_norm_is_not_given():
+    a, b = sd(name="a"), sd(name="b")
+    assert only_failing(scoped(0.5, {"a": 3, "b": 1}, a, b)) == []
+    assert only_failing(scoped(0.5, {"a": 3}, a, b)) == ["scope"]
+    assert only_failing(scoped(0.0, {}, gcz.record("a", X, "lossless"))) == []
+
+
+def test_the_command_s_verdict(tmp_path):
+    """0: all promises hold, 1: one does not, 3: the bytes are damaged; as JSON, the code of the error is in it."""
+    good, path = gcz.container(sd(name="a")), tmp_path / "x.gcz"
+    wrong = replace(sd(name="a"), decoded=(crc32(b"other"),)).holding()
+    cases = (
+        (good, 0, None),
+        (gcz.container(sd(name="a", distortion=0.2)), 1, None),
+        (scoped(1e-9, {"a": 1}, sd(name="a")), 1, None),
+        (good[:-1], 3, "truncated"),
+        (good[:-1] + b"F", 3, "corrupt"),
+        (good[:60] + bytes([good[60] ^ 1]) + good[61:], 3, "checksum"),
+        (gcz.container(wrong), 3, "checksum"),
+        (b"no container", 3, "not-gcodec"),
+    )
+    for data, status, error in cases:
+        path.write_bytes(data)
+        code, out, err = call_cli("verify", path, "--json")
+        result = json.loads(out)
+        assert code == status and result["ok"] == (status == 0)
+        assert result.get("error", {}).get("code") == error
+        if error:
+            assert result["error"]["message"] and f"gcodec: {result['error']['message']}\n" == err
+        assert call_cli("verify", path)[0] == status
