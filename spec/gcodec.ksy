@@ -1,5 +1,6 @@
-# The container of format.md, version 1.0, as a grammar for Kaitai Struct. It reads the structure; checksums, limits that
-# depend on several fields, the index's agreement with the records and the payloads are beyond it. format.md holds.
+# The container of format.md, version 1.0, as a grammar for Kaitai Struct. It reads the structure. It
+# cannot check checksums, limits that depend on several fields, whether the index agrees with the
+# records, and payloads. Where it differs from format.md, format.md holds.
 meta:
   id: gcodec
   title: gcodec container
@@ -22,7 +23,7 @@ seq:
       expr: _io.eof
 types:
   file_header:
-    doc: Section 2.
+    doc: The file header, format.md section 2.
     seq:
       - id: magic
         contents: [0x89, 0x47, 0x43, 0x5a, 0x0d, 0x0a, 0x1a, 0x0a]
@@ -39,7 +40,9 @@ types:
       - id: crc
         type: u4
   block:
-    doc: Section 3. A reader skips a block of a type that it does not know if the first letter is lower-case, and refuses the file otherwise.
+    doc: |
+      A block, format.md section 3. A reader that does not know its type skips it if the first letter
+      is lower-case, and refuses the file otherwise.
     seq:
       - id: kind
         type: str
@@ -65,7 +68,7 @@ types:
             '"INDX"': index
       - id: crc
         type: u4
-        doc: Of everything in the block before it.
+        doc: The crc of everything in the block before it.
       - id: body
         size: len_body
         type:
@@ -73,14 +76,14 @@ types:
           cases:
             '"TENS"': payload(header.as<record>)
   json:
-    doc: Section 3.1.
+    doc: The header of META, format.md section 3.1.
     seq:
       - id: text
         type: str
         size-eos: true
         encoding: UTF-8
   record:
-    doc: Section 3.2.
+    doc: The header of a record, format.md section 3.2.
     seq:
       - id: name
         type: text
@@ -122,7 +125,7 @@ types:
           expr: _ >= 0 and _ <= 1.7976931348623157e308
       - id: chunk
         type: varint
-        doc: Values in every chunk but the last.
+        doc: The number of values in every chunk except the last.
         valid:
           expr: _.value >= 1 and _.value <= 0x100000
       - id: len_head
@@ -149,12 +152,12 @@ types:
           expr: _.value <= 0x2000000
       - id: crc
         type: u4
-        doc: Of the coded bytes.
+        doc: The crc of the coded bytes.
       - id: decoded_crc
         type: u4
-        doc: Of the decoded values as little-endian bytes.
+        doc: The crc of the decoded values as little-endian bytes.
   payload:
-    doc: The body of a record; its parts are described in the compressors' pages.
+    doc: The body of a record. The compressors' pages describe its parts.
     params:
       - id: record
         type: record
@@ -170,7 +173,7 @@ types:
         valid:
           expr: _io.eof
   index:
-    doc: Section 3.3.
+    doc: The index, format.md section 3.3.
     seq:
       - id: count
         type: varint
@@ -188,9 +191,9 @@ types:
         type: text
       - id: distance
         type: varint
-        doc: Of the record's first byte from that of the record before.
+        doc: The distance of the record's first byte from that of the record before.
   footer:
-    doc: Section 6.
+    doc: The footer, format.md section 6.
     seq:
       - id: index_offset
         type: u8
@@ -207,7 +210,7 @@ types:
         size: len.value
         encoding: UTF-8
   varint:
-    doc: Groups of 7 bits, the least significant first; of the fewest bytes possible.
+    doc: Groups of 7 bits, the least significant first, in the fewest bytes possible.
     seq:
       - id: groups
         type: u1
