@@ -116,8 +116,8 @@ def test_norms_of_very_large_and_small_values_are_exact():
     """The error of one value is the whole error, whatever else is there."""
     for unit in (1e-300, 1e-180, 1e-160, 1e-120, 1.0, 1e120, 1e160, 1e180, 1e300):
         x, y = np.array([3 * unit, 4 * unit]), np.array([3 * unit, 4.5 * unit])
-        (tensor,) = gcodec.verify(gcodec.encode(y, lossless=True), x)["tensors"]
-        assert tensor["measured_distortion"] == pytest.approx(0.01, rel=1e-12), unit
+        (tensor,) = gcodec.verify(gcodec.encode(y, lossless=True), x).tensors
+        assert tensor.measured_distortion == pytest.approx(0.01, rel=1e-12), unit
 
 
 def test_bools_are_0_or_1():

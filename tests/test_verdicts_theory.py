@@ -12,7 +12,7 @@ from gcodec.theory import report
 def lloyd_max_error(bits: int) -> float:
     """The least mean squared error of 2^bits centroids on a normal number, by Lloyd's iteration."""
     centroids = np.linspace(-1, 1, 1 << bits) * (bits + 1) / 1.5
-    for _ in range(4000):
+    for _ in range(2000):
         ends = np.concatenate([[-np.inf], (centroids[1:] + centroids[:-1]) / 2, [np.inf]])
         densities = np.exp(-(ends**2) / 2) / math.sqrt(2 * math.pi)
         shares = np.diff([math.erf(end / math.sqrt(2)) / 2 for end in ends])

@@ -13,7 +13,7 @@ from verdicts import f64, rows
 
 import gcodec
 from gcodec.compressors import registry
-from gcodec.compressors.contract import Compressor, Payload
+from gcodec.compressors.contract import Check, Compressor, Payload
 from gcodec.errors import InvalidInput
 
 TRIALS = 20
@@ -45,7 +45,7 @@ def known(monkeypatch):
     load = registry.Entry.load
     monkeypatch.setattr(registry.Entry, "load", lambda entry: Known if entry.name == "rsd" else load(entry))
 
-    def run(errors: np.ndarray, omega: float) -> dict[str, dict]:
+    def run(errors: np.ndarray, omega: float) -> dict[str, Check]:
         monkeypatch.setattr(Known, "errors", np.concatenate([0 * errors[:1], errors]))
         data = gcodec.encode(Known.x, "rsd", omega=omega)
         return rows(data, Known.x, trials=len(errors))
@@ -79,7 +79,7 @@ def test_a_bias_fails_beyond_the_quantile_of_99_9_percent(known, seed):
         errors = bias_of(factor * ONE_SIDED, noise(seed))
         assert excess(errors) == pytest.approx(factor * ONE_SIDED)
         checks = known(errors, 10.0)
-        assert checks["unbiased"]["ok"] == ok and checks["expected distortion"]["ok"]
+        assert checks["unbiased"].ok == ok and checks["expected distortion"].ok
 
 
 def test_the_mean_error_fails_beyond_the_quantile_of_99_9_percent(known):
@@ -90,13 +90,13 @@ def test_the_mean_error_fails_beyond_the_quantile_of_99_9_percent(known):
     assert least > 0
     for factor, ok in ((1.001, True), (0.999, False), (0.5, False)):
         checks = known(errors, factor * least)
-        assert checks["expected distortion"]["ok"] == ok
-        assert checks["unbiased"]["ok"] and checks["certificate"]["ok"]
+        assert checks["expected distortion"].ok == ok
+        assert checks["unbiased"].ok and checks["certificate"].ok
 
 
 def test_the_least_number_of_trials():
     data = gcodec.encode(Known.x, "rsd", omega=1.0)
-    assert "over 10 seeds" in rows(data, Known.x, trials=10)["unbiased"]["detail"]
+    assert "over 10 seeds" in rows(data, Known.x, trials=10)["unbiased"].detail
     with pytest.raises(InvalidInput, match="at least 10"):
         gcodec.verify(data, Known.x, trials=9)
     with pytest.raises(InvalidInput, match="original"):
@@ -128,15 +128,15 @@ def test_the_mean_of_one_block_of_sc(bound, dtype, seed):
         ("omega", np.array([1, 2, -3], dtype), height_bits(of_omega)),
     ):
         data = gcodec.encode(x, "sc", seed=seed, **{kind: bound})
-        (tensor,) = gcodec.verify(data)["tensors"]
-        assert tensor["upper_bound_bits"] == pytest.approx(31 + bits + 3 + more, abs=1e-6)
+        (tensor,) = gcodec.verify(data).tensors
+        assert tensor.upper_bound_bits == pytest.approx(31 + bits + 3 + more, abs=1e-6)
 
 
 def test_the_mean_of_sc_is_no_bound_of_one_file():
     """A header that promises less: the index is longer than it should be, and chance may explain it in one block."""
     x = np.random.default_rng(0).normal(size=6)
     checks = rows(gcz.container(gcz.record("", x, "sc", 0.05).but(bound=f64(0.999))))
-    assert "above" in checks["upper bound"]["detail"] and checks["upper bound"]["ok"]
+    assert "above" in checks["upper bound"].detail and checks["upper bound"].ok
 
 
 @pytest.mark.parametrize("d", [3, 20])
@@ -153,8 +153,8 @@ def test_a_block_is_in_its_cap(d):
         cosine = least + off
         x = cosine * direction + math.sqrt(1 - cosine**2) * aside
         checks = rows(data, x)
-        assert checks["caps"]["ok"] == ok
-        assert f"{int(not ok)} of 1 block outside" in checks["caps"]["detail"]
+        assert checks["caps"].ok == ok
+        assert f"{int(not ok)} of 1 block outside" in checks["caps"].detail
 
 
 def alike(blocks: int) -> gcz.Record:
@@ -177,8 +177,8 @@ def slack_of(detail: str) -> float:
 def test_what_chance_may_add_to_the_indices_of_sc(blocks):
     """It is exceeded with a probability of 10⁻⁶ at most, and is not much more than that asks for."""
     check = rows(gcz.container(alike(blocks)))["index"]
-    assert check["ok"] and f"mean over {blocks:,} blocks" in check["detail"]
-    t = slack_of(check["detail"]) * math.log(2)
+    assert check.ok and f"mean over {blocks:,} blocks" in check.detail
+    t = slack_of(check.detail) * math.log(2)
     assert exceeds(t * 1.05, blocks) <= 1e-6  # the detail has two digits
     assert exceeds(t * 0.90, blocks) >= 1e-6
 
@@ -190,7 +190,7 @@ def sparser(record: gcz.Record, spread: float) -> tuple[bytes, str]:
     (old,) = struct.unpack_from("<f", head, at)
     changed = head[:at] + struct.pack("<f", old * spread) + head[at + 4 :]
     data = gcz.container(record.holding(head=changed))
-    return data, rows(data)["index"]["detail"]
+    return data, rows(data)["index"].detail
 
 
 def test_indices_of_sc_that_are_too_long_fail():
@@ -198,7 +198,7 @@ def test_indices_of_sc_that_are_too_long_fail():
     for spread in np.linspace(1, 4, 25):
         data, detail = sparser(record, spread)
         measured, allowed = (float(re.search(words, detail)[1]) for words in (r"^([0-9.]+) bits", r"\+ 3 = ([0-9.]+)"))
-        ok = rows(data)["index"]["ok"]
+        ok = rows(data)["index"].ok
         assert ok == (measured <= allowed + slack_of(detail)) or abs(measured - allowed - slack_of(detail)) < 0.02
         verdicts.append(ok)
     assert verdicts[0] and not verdicts[-1] and verdicts == sorted(verdicts, reverse=True)

@@ -10,7 +10,7 @@ import pytest
 import zstandard
 from checks import call_cli
 from vectors import gcz
-from verdicts import X, block, f64, report, rows
+from verdicts import X, block, f64, rows
 
 import gcodec
 from gcodec.errors import InvalidInput
@@ -29,10 +29,10 @@ def rsd(**fields: float) -> gcz.Record:
 
 def only_failing(data: bytes, against: object = None) -> list[str]:
     """The names of the checks that fail; the verdict on the file is no other than theirs."""
-    found = report(data, against)
-    failing = [check["name"] for tensor in found["tensors"] for check in tensor["checks"] if not check["ok"]]
-    failing += [check["name"] for check in found["checks"] if not check["ok"]]
-    assert found["ok"] == (not failing)
+    found = gcodec.verify(data, against, threads=1)
+    failing = [check.name for tensor in found.tensors for check in tensor.checks if not check.ok]
+    failing += [check.name for check in found.checks if not check.ok]
+    assert found.ok == (not failing)
     return failing
 
 
@@ -70,7 +70,7 @@ def test_the_distortion_of_an_unbiased_code_is_compared_too():
 
 def test_the_measured_distortion_is_within_the_bound():
     """At the bound itself and just above it; the stored one is as small as can pass for it."""
-    exact = report(gcz.container(sd()), X)["tensors"][0]["measured_distortion"]
+    exact = gcodec.verify(gcz.container(sd()), X).tensors[0].measured_distortion
     assert exact == pytest.approx(MEASURED, rel=1e-15)
     below = math.nextafter(exact, 0)
     assert only_failing(gcz.container(sd(bound=exact, distortion=exact)), X) == []
@@ -131,20 +131,20 @@ def test_the_worst_case_of_sd(scale, head, chunk):
         low, high = (middle, high) if worst_of_sd(middle, 60, head, lengths) >= bits else (low, middle)
     for bound, failing in ((low * (1 - 1e-9), []), (high * (1 + 1e-9), ["upper bound"])):
         data = gcz.container(record.but(bound=f64(bound)))
-        (tensor,) = report(data)["tensors"]
-        assert tensor["upper_bound_bits"] == pytest.approx(worst_of_sd(bound, 60, head, lengths), rel=1e-12)
-        assert tensor["payload_bits"] == bits and only_failing(data) == failing
+        (tensor,) = gcodec.verify(data).tensors
+        assert tensor.upper_bound_bits == pytest.approx(worst_of_sd(bound, 60, head, lengths), rel=1e-12)
+        assert 8 * tensor.header.body_length == bits and only_failing(data) == failing
 
 
 def test_the_mean_of_rsd_is_no_bound_of_one_file():
     x = np.random.default_rng(0).normal(size=60).astype(np.float32)
     record = gcz.record("", x, "rsd", 1e-3)
     for omega in (1e-3, 1.0, 1e6):
-        (tensor,) = report(gcz.container(record.but(bound=f64(omega))))["tensors"]
+        (tensor,) = gcodec.verify(gcz.container(record.but(bound=f64(omega)))).tensors
         paper = 30 + math.log2(60) + (math.log2(3) + 1 / (2 * math.sqrt(omega))) * 60
-        assert tensor["upper_bound_bits"] == pytest.approx(paper + 1 + 8 * 4 - 31 + 1 + 17, rel=1e-12)
+        assert tensor.upper_bound_bits == pytest.approx(paper + 1 + 8 * 4 - 31 + 1 + 17, rel=1e-12)
         check = rows(gcz.container(record.but(bound=f64(omega))))["upper bound"]
-        assert check["ok"] and ("above" in check["detail"]) == (omega > 0.5)
+        assert check.ok and ("above" in check.detail) == (omega > 0.5)
 
 
 @pytest.mark.parametrize("chunk", [40, 15])
@@ -153,18 +153,18 @@ def test_the_worst_case_of_lossless(chunk):
     x = np.random.default_rng(0).integers(0, 256, 40, np.uint8)
     good = gcz.record("", x, "lossless", chunk=chunk)
     plain = 8 * (40 + 4 * len(good.chunks))
-    assert report(gcz.container(good))["tensors"][0]["upper_bound_bits"] == plain
+    assert gcodec.verify(gcz.container(good)).tensors[0].upper_bound_bits == plain
     assert 8 * sum(map(len, good.chunks)) == plain and only_failing(gcz.container(good)) == []
     frames = [zstandard.ZstdCompressor().compress(chunk[4:]) for chunk in good.chunks]
     framed = good.holding(chunks=[gcz.u32(len(frame)) + frame for frame in frames])
     assert only_failing(gcz.container(framed), x) == ["upper bound"]
     wide = gcz.record("", x.view(np.uint64), "lossless")
-    assert report(gcz.container(wide))["tensors"][0]["upper_bound_bits"] == 8 * 8 * (5 + 4)
+    assert gcodec.verify(gcz.container(wide)).tensors[0].upper_bound_bits == 8 * 8 * (5 + 4)
 
 
 def test_lower_bounds():
     def lower(record: gcz.Record) -> float | None:
-        return report(gcz.container(record))["tensors"][0]["lower_bound_bits"]
+        return gcodec.verify(gcz.container(record)).tensors[0].lower_bound_bits
 
     x = np.random.default_rng(0).normal(size=8).astype(np.float32)
     assert lower(gcz.record("", x, "sd", 0.1)) == pytest.approx(14.3489236693, rel=1e-11)
@@ -172,9 +172,9 @@ def test_lower_bounds():
     assert lower(gcz.record("", x, "lossless")) is None
     zeros = gcz.record("", np.append(np.zeros(8000), 1.0), "sd", 0.1)
     check = rows(gcz.container(zeros))["lower bound"]
-    assert check["ok"] and "below the sphere bound, the data is compressible" in check["detail"]
+    assert check.ok and "below the sphere bound, the data is compressible" in check.detail
     shannon = rows(gcz.container(gcz.record("", x, "sd", 0.25)))["Shannon's bound"]
-    assert "from 1.0000, which independent Gaussian values need" in shannon["detail"]
+    assert "from 1.0000, which independent Gaussian values need" in shannon.detail
 
 
 def scoped(alpha: float, norm2: dict[str, float], *records: gcz.Record) -> bytes:

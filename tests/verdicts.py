@@ -12,6 +12,7 @@ from vectors import gcz
 
 import gcodec
 from gcodec.api import read_tensor
+from gcodec.compressors.contract import Check
 from gcodec.container.budget import Budget
 from gcodec.container.reader import Stream
 from gcodec.errors import GcodecError
@@ -61,15 +62,10 @@ def sought(data: bytes) -> str:
     return "values"
 
 
-def report(data: bytes, against: object = None, **options: int) -> dict:
-    """What `verify` says, as plain data."""
-    return gcodec.verify(data, against, threads=1, **options)
-
-
-def rows(data: bytes, against: object = None, **options: int) -> dict[str, dict]:
-    """The checks of the only tensor, by name."""
-    (tensor,) = report(data, against, **options)["tensors"]
-    return {check["name"]: check for check in tensor["checks"]}
+def rows(data: bytes, against: object = None, **options: int) -> dict[str, Check]:
+    """The checks that `verify` makes of the only tensor, by name."""
+    (tensor,) = gcodec.verify(data, against, threads=1, **options).tensors
+    return {check.name: check for check in tensor.checks}
 
 
 def f64(value: float) -> bytes:
