@@ -1,4 +1,7 @@
-"""Limits of the container, each at its value and one beyond, by both readers; codes of dtypes and methods."""
+"""Limits of the container, each at its value and one beyond, by both readers.
+
+Codes of dtypes and methods are tested too.
+"""
 
 import json
 import struct

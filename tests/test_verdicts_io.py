@@ -1,4 +1,7 @@
-"""Limits and checks of file formats: each has a file that must be refused and one next to it that must not; and terminals."""
+"""Limits and checks of file formats, and terminals.
+
+Each check has a file that must be refused, and one next to it that must not.
+"""
 
 import base64
 import json
@@ -64,13 +67,16 @@ def refused(path: Path, data: bytes, fmt: str, words: str = "") -> bool:
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["stored", "deflated"])
 def test_the_checksum_of_a_member_is_compared(tmp_path, method):
-    """One bit of the last value, far behind what is read for the array's header, and one of the checksum itself."""
+    """One bit of the last value, and one of the checksum itself.
+
+    The value is far behind what is read for the array's header.
+    """
     data = npy(np.random.default_rng(0).integers(0, 4, 1 << 18, np.uint8))
     whole = archive({"a.npy": data}, method)
     assert not refused(tmp_path / "a.npz", whole, "npz")
     (info,) = zipfile.ZipFile(BytesIO(whole)).infolist()
     last = 30 + len("a.npy") + info.compress_size - 1
-    places = [whole.index(b"PK\x01\x02") + 16]  # of the CRC-32 in the directory
+    places = [whole.index(b"PK\x01\x02") + 16]  # where the CRC-32 stands in the directory
     places += [last] if method == zipfile.ZIP_STORED else []
     for place in places:
         damaged = bytearray(whole)
@@ -79,7 +85,10 @@ def test_the_checksum_of_a_member_is_compared(tmp_path, method):
 
 
 def nested(spare: int) -> tuple[bytes, np.ndarray]:
-    """An archive with a member whose data are another member as well; `spare`: its length less that of all members together."""
+    """An archive with a member whose data are another member as well.
+
+    spare: its length less that of all members together.
+    """
     inner = archive({"b.npy": npy(np.zeros(1000, np.uint8))})
     member = inner[: inner.index(b"PK\x01\x02")]
     outer = archive({"a.npy": npy(np.frombuffer(member, np.uint8))})
@@ -198,7 +207,10 @@ def packed(header: bytes) -> bytes:
 
 @cache
 def in_proportion() -> tuple[bytes, bytes]:
-    """A header of 2²⁰ + 64 bytes for each of its packed ones, and one of a byte more that packs to as many."""
+    """A header of 2²⁰ + 64 bytes for each of its packed ones, and one that is a byte longer.
+
+    Both pack to the same number of bytes.
+    """
     for noise in range(100, 300):
         begin = b'{"__metadata__":{"x":"%s"}}' % np.random.default_rng(0).bytes(noise).hex().encode()
         header, longer = (begin.ljust((1 << 20) + 64 * 1300 + over) for over in (0, 1))
