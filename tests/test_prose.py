@@ -31,7 +31,6 @@ NOT_YET = (  # parts whose prose is still to be mended; this list must shrink to
     "tests/fuzz/hdf5",
     "tests/hdf5_",
     "tests/test_io_hdf5",
-    "tests/test_verdicts",
     "tests/test_victims.py",
 )
 PARTS = sorted(

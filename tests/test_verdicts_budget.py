@@ -1,4 +1,7 @@
-"""What bytes pay for, by the numbers of spec/format.md §7: each limit at its value and one beyond, and the work of each method."""
+"""What bytes pay for, by the numbers of spec/format.md §7.
+
+Each limit is tried at its value and one beyond, and the work of each method is counted.
+"""
 
 from io import BytesIO
 
@@ -113,7 +116,7 @@ def test_records_of_a_file_add_up(tmp_path):
 
 @pytest.mark.parametrize("piece", [1000, 250])
 def test_the_work_of_deflate(tmp_path, piece):
-    """4 for a byte and 28 more for each byte of a value that is not the one before in its piece; nothing without deflate."""
+    """A byte takes 4, and 28 more in a value that differs from the one before in its piece."""
     x = np.repeat(np.arange(100, dtype=np.float32), 10)
     for deflate, work in ((True, 4 * 4000 + 28 * 4 * (99 - (0 if piece == 1000 else 3))), (False, 0)):
         budget = Budget(length=0)

@@ -1,4 +1,4 @@
-"""Limits of the container, each at its value and one beyond, by both readers; codes of dtypes and methods."""
+"""Limits of the container, each at its value and one beyond, by both readers; and its codes."""
 
 import json
 import struct
