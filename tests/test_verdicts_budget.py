@@ -1,6 +1,6 @@
 """What bytes pay for, by the numbers of spec/format.md §7.
 
-Each limit is tested at its value and one beyond, and so is the work of each method.
+Each limit is tried at its value and one beyond, and the work of each method is counted.
 """
 
 from io import BytesIO
@@ -116,10 +116,7 @@ def test_records_of_a_file_add_up(tmp_path):
 
 @pytest.mark.parametrize("piece", [1000, 250])
 def test_the_work_of_deflate(tmp_path, piece):
-    """The work is 4 for a byte, and 28 more for some bytes. Without deflate it is nothing.
-
-    These are the bytes of each value that differs from the one before it in its piece.
-    """
+    """A byte takes 4, and 28 more in a value that differs from the one before in its piece."""
     x = np.repeat(np.arange(100, dtype=np.float32), 10)
     for deflate, work in ((True, 4 * 4000 + 28 * 4 * (99 - (0 if piece == 1000 else 3))), (False, 0)):
         budget = Budget(length=0)

@@ -1,7 +1,4 @@
-"""Limits of the container, each at its value and one beyond, by both readers.
-
-Codes of dtypes and methods are tested too.
-"""
+"""Limits of the container, each at its value and one beyond, by both readers; and its codes."""
 
 import json
 import struct

@@ -1,8 +1,4 @@
-"""What the encoder decides.
-
-These are the bounds that it tries, what it takes for met, how often it tries again, and what `auto`
-may look at.
-"""
+"""What the encoder decides: which bounds it tries, which are met, and what `auto` may look at."""
 
 import math
 from collections import Counter
@@ -36,11 +32,11 @@ def test_the_finest_bound_that_is_tried(dtype, finest):
 
 @dataclass(frozen=True)
 class Answering(Compressor):
-    """Decodes to one number, and says what it was set to say, in place of sd or rsd."""
+    """Decodes to one number, and states an expectation. It takes the place of sd."""
 
     kinds = ("alpha", "omega")
     work_per_value = 1
-    answers = (0.0,)  # an answer for each call; the last one is for all later calls
+    answers = (0.0,)  # one for each call; the last one is for all others
     expected = 0.0
     asked = ()
 
@@ -58,10 +54,7 @@ class Answering(Compressor):
 
 @pytest.fixture
 def answering(monkeypatch):
-    """A function (answers, expected) that prepares the compressor.
-
-    x is all ones, so an answer 1 + e has the distortion e².
-    """
+    """A function that prepares the compressor. As x is all ones, 1 + e has the distortion e²."""
     load = registry.Entry.load
     monkeypatch.setattr(registry.Entry, "load", lambda entry: Answering if entry.name == "sd" else load(entry))
 
@@ -110,10 +103,7 @@ def test_a_bound_is_tightened_three_times(answering):
 
 
 def test_the_stored_distortion_does_not_depend_on_the_unit():
-    """Squares of these values over- or underflow, and the values themselves do not.
-
-    Powers of two change nothing else.
-    """
+    """Some of these values have squares that over- or underflow. A power of two changes nothing."""
     x = np.random.default_rng(0).normal(size=300)
     found = {
         power: header(gcodec.encode(np.ldexp(x, power), "sd", alpha=1e-13)).distortion
@@ -143,10 +133,7 @@ def shortest(x: np.ndarray, seed: int) -> str:
 
 
 def test_the_seed_that_is_sent_has_no_part_in_the_choice_of_a_method():
-    """`auto` takes one method for all seeds.
-
-    There are tensors for which another method is shorter for another seed.
-    """
+    """Which method is the shorter one may depend on the seed. `auto` takes one for all seeds."""
     seeds = range(12)
     torn = []
     for d in range(3, 60):

@@ -1,7 +1,4 @@
-"""False indexes, false places of records and rows, which only a reader that seeks believes.
-
-Several threads read at once, too.
-"""
+"""What only a reader that seeks depends on: the index, the places of records, rows, threads."""
 
 import struct
 import threading
@@ -20,10 +17,7 @@ from gcodec.errors import GcodecError
 
 
 def opened(*entries: tuple[str, int], room: int = 200) -> str:
-    """What opening by the index gives, when the index has these names and offsets.
-
-    The file has one long record.
-    """
+    """What opening a file with one long record gives when its index has these entries."""
     record = exact(np.arange(room, dtype=np.uint8))
     data = gcz.container(record, index=gcz.index_header([(text(name), at) for name, at in entries]))
     try:
@@ -99,10 +93,7 @@ def test_what_the_index_points_to_is_a_record():
 
 
 def test_a_record_ends_before_the_next_one_begins():
-    """Every checksum is right, and two records share a byte.
-
-    The last byte of a's only chunk is the first byte of b, which stands at the index's offset.
-    """
+    """All checksums are right, but the last byte of a's only chunk is the first byte of b."""
     b = exact(-X, "b")
     chunk = exact(np.zeros(20, np.uint8)).chunks[0]
     assert b.pack()[:1] == b"T"

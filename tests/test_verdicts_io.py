@@ -1,7 +1,4 @@
-"""Limits and checks of file formats, and terminals.
-
-Each check has a file that must be refused, and one next to it that must not.
-"""
+"""Limits and checks of file formats, each with a file that must be refused; and terminals."""
 
 import base64
 import json
@@ -67,16 +64,13 @@ def refused(path: Path, data: bytes, fmt: str, words: str = "") -> bool:
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["stored", "deflated"])
 def test_the_checksum_of_a_member_is_compared(tmp_path, method):
-    """One bit of the last value, and one of the checksum itself.
-
-    The value is far behind what is read for the array's header.
-    """
+    """A bit is flipped in the last value, far behind the array's header, and in the checksum."""
     data = npy(np.random.default_rng(0).integers(0, 4, 1 << 18, np.uint8))
     whole = archive({"a.npy": data}, method)
     assert not refused(tmp_path / "a.npz", whole, "npz")
     (info,) = zipfile.ZipFile(BytesIO(whole)).infolist()
     last = 30 + len("a.npy") + info.compress_size - 1
-    places = [whole.index(b"PK\x01\x02") + 16]  # where the CRC-32 stands in the directory
+    places = [whole.index(b"PK\x01\x02") + 16]  # the place of the CRC-32 in the directory
     places += [last] if method == zipfile.ZIP_STORED else []
     for place in places:
         damaged = bytearray(whole)
@@ -85,9 +79,9 @@ def test_the_checksum_of_a_member_is_compared(tmp_path, method):
 
 
 def nested(spare: int) -> tuple[bytes, np.ndarray]:
-    """An archive with a member whose data are another member as well.
+    """An archive with a member whose data are another member as well, and that member's bytes.
 
-    spare: its length less that of all members together.
+    spare: the length of the archive less that of all its members together.
     """
     inner = archive({"b.npy": npy(np.zeros(1000, np.uint8))})
     member = inner[: inner.index(b"PK\x01\x02")]
@@ -207,10 +201,7 @@ def packed(header: bytes) -> bytes:
 
 @cache
 def in_proportion() -> tuple[bytes, bytes]:
-    """A header of 2²⁰ + 64 bytes for each of its packed ones, and one that is a byte longer.
-
-    Both pack to the same number of bytes.
-    """
+    """A header of 2²⁰ + 64 bytes for each packed one; a longer one that packs to as many."""
     for noise in range(100, 300):
         begin = b'{"__metadata__":{"x":"%s"}}' % np.random.default_rng(0).bytes(noise).hex().encode()
         header, longer = (begin.ljust((1 << 20) + 64 * 1300 + over) for over in (0, 1))

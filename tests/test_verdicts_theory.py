@@ -35,10 +35,7 @@ def cap_bits(alpha: float, d: int) -> float:
 
 
 def golomb_bits(bits: float) -> float:
-    """The mean length of the best Golomb code, summed.
-
-    The number is geometric with the success probability 2^−bits.
-    """
+    """The mean length of the best Golomb code of a geometric number with success 2^−bits."""
     p = 2.0**-bits
     numbers = np.arange(int(60 / p))
     chances = p * (1 - p) ** numbers
@@ -109,10 +106,7 @@ def test_baselines_of_alpha(d, alpha):
 
 
 def unbiased(d: int, omega: float) -> dict[str, tuple[float, float]]:
-    """The constant and the bits of the unbiased operators by name.
-
-    They take as few bits as reach ω, where they can reach it.
-    """
+    """Constant and bits of the unbiased operators, with the fewest bits that reach ω."""
     k = min(d, math.ceil(d / (1 + omega)))
     s = max(1, math.ceil(min(math.sqrt(d / omega), math.sqrt(d) / omega)))
     errors = [error / (1 - error) for error in LLOYD_MAX]

@@ -1,7 +1,4 @@
-"""The statistical tests of `verify --trials`, and what it says about `sc`.
-
-They are tested at their thresholds, which are computed here anew.
-"""
+"""Trials of unbiased codes, and what `verify` says of `sc`, next to their thresholds."""
 
 import math
 import re
@@ -44,7 +41,7 @@ class Known(Compressor):
 
 @pytest.fixture
 def known(monkeypatch):
-    """A function (errors of seeds 1 … TRIALS, bound) → the checks of a file of this compressor."""
+    """A function from the errors of all seeds and a bound to the checks of a file."""
     load = registry.Entry.load
     monkeypatch.setattr(registry.Entry, "load", lambda entry: Known if entry.name == "rsd" else load(entry))
 
@@ -61,10 +58,7 @@ def noise(seed: int) -> np.ndarray:
 
 
 def excess(errors: np.ndarray) -> float:
-    """The estimate of ‖bias‖², beside its standard deviation.
-
-    That is the deviation of a mean of products that do not correlate.
-    """
+    """The estimate of ‖bias‖² in standard deviations of a mean of uncorrelated products."""
     products = [float(errors[s] @ errors[t]) for s in range(TRIALS) for t in range(s)]
     return float(np.mean(products) / (np.std(products, ddof=1) / math.sqrt(len(products))))
 
@@ -123,10 +117,7 @@ def height_bits(alpha: float) -> float:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("bound", [0.3, 0.01])
 def test_the_mean_of_one_block_of_sc(bound, dtype, seed):
-    """31 bits of norm and −log2 P + 3, and some bits more.
-
-    These are for the seed, for float64, and for the digits of a small bound.
-    """
+    """31 bits of norm and −log2 P + 3; a seed, float64 and a small bound take more."""
     more = (0 if seed == 0 else 8 * 3) + (3 if dtype == np.float64 else 0) + (2 if bound == 0.01 else 0)
     share = bound * (1 - 2.0**-13)
     mean_cosine = 1 / math.sqrt(1 + share)
@@ -142,10 +133,7 @@ def test_the_mean_of_one_block_of_sc(bound, dtype, seed):
 
 
 def test_the_mean_of_sc_is_no_bound_of_one_file():
-    """A header that promises less, so that the index is longer than it should be.
-
-    In one block, chance may explain it.
-    """
+    """The header promises less than was coded, so the index is longer than it should be."""
     x = np.random.default_rng(0).normal(size=6)
     checks = rows(gcz.container(gcz.record("", x, "sc", 0.05).but(bound=f64(0.999))))
     assert "above" in checks["upper bound"].detail and checks["upper bound"].ok
@@ -153,10 +141,7 @@ def test_the_mean_of_sc_is_no_bound_of_one_file():
 
 @pytest.mark.parametrize("d", [3, 20])
 def test_a_block_is_in_its_cap(d):
-    """Originals whose cosine with the decoded direction is next to √(1 − α).
-
-    α is that of the cap, 0.5·(1 − 2⁻¹³).
-    """
+    """The originals are next to the edge of the cap, whose α is 0.5·(1 − 2⁻¹³)."""
     record = gcz.record("", np.random.default_rng(d).normal(size=d), "sc", 0.5)
     data = gcz.container(record)
     y = gcodec.decode(data)
@@ -190,7 +175,7 @@ def slack_of(detail: str) -> float:
 
 @pytest.mark.parametrize("blocks", [40, 200])
 def test_what_chance_may_add_to_the_indices_of_sc(blocks):
-    """It is exceeded with a probability of 10⁻⁶ at most, and is not much larger than needed."""
+    """It is exceeded with a probability of 10⁻⁶ at most, but not much less than that."""
     check = rows(gcz.container(alike(blocks)))["index"]
     assert check.ok and f"mean over {blocks:,} blocks" in check.detail
     t = slack_of(check.detail) * math.log(2)
@@ -199,10 +184,7 @@ def test_what_chance_may_add_to_the_indices_of_sc(blocks):
 
 
 def sparser(record: gcz.Record, spread: float) -> tuple[bytes, str]:
-    """The same blocks with the caps of another spread.
-
-    The indices do not change, and what they should be does.
-    """
+    """The same blocks and indices with the caps of another spread, which want shorter ones."""
     head = record.head
     at = 1 + (head[0] & 15) + 7  # flags and length of the seed, seed, length, exponent, step
     (old,) = struct.unpack_from("<f", head, at)

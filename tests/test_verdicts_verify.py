@@ -15,8 +15,9 @@ from verdicts import X, block, f64, rows
 import gcodec
 from gcodec.errors import InvalidInput
 
-# sd at 0.1 gives 3, −1, 0, 0 for X (spec/compressors/02-sparse-dithering.md), with this distortion.
-MEASURED = 0.25 / 10.25
+MEASURED = (
+    0.25 / 10.25
+)  # the error of X by sd at 0.1, which gives 3, −1, 0, 0 (spec/compressors/02-sparse-dithering.md)
 
 
 def sd(array: np.ndarray = X, name: str = "", **fields: float) -> gcz.Record:
@@ -113,20 +114,14 @@ def test_originals_of_another_kind_are_refused():
 
 
 def worst_of_sd(nu: float, d: int, head: int, chunks: list[int]) -> float:
-    """The paper's count of the worst vector, and the coder's constants.
-
-    The count has a norm of 31 bits. The constants are those of spec/compressors/02.
-    """
+    """The paper's count of the worst vector, and the coder's constants of its page."""
     worst = max(math.log2(math.comb(d, m)) + m + math.floor((m + math.sqrt(m * d / nu)) / 2) for m in range(1, d + 1))
     return 8 * head + math.log2(d) + worst + 1 + sum(17 + math.log2(n) for n in chunks) - math.log2(d)
 
 
 @pytest.mark.parametrize(("scale", "head", "chunk"), [(1.0, 4, 60), (1.0, 4, 25), (1e-60, 8, 60)])
 def test_the_worst_case_of_sd(scale, head, chunk):
-    """A payload that finer steps made long, under headers that promise less and less.
-
-    At last it is longer than any should be.
-    """
+    """The header promises less than was coded, until the payload is longer than any should be."""
     x = np.random.default_rng(0).standard_t(3, size=60) * scale
     record = gcz.record("", x, "sd", 1e-3, chunk=chunk)
     assert len(record.head) == head
@@ -216,10 +211,7 @@ def test_a_tensor_whose_norm_is_not_given():
 
 
 def test_the_command_s_verdict(tmp_path):
-    """0: all promises hold. 1: one does not. 3: the bytes are damaged.
-
-    As JSON, the code of the error is in it.
-    """
+    """It is 0 if all promises hold, 1 if one does not, and 3 if the bytes are damaged."""
     good, path = gcz.container(sd(name="a")), tmp_path / "x.gcz"
     wrong = replace(sd(name="a"), decoded=(crc32(b"other"),)).holding()
     cases = (
