@@ -1,4 +1,7 @@
-"""What is judged about ecsq, tcq, klt and dither: their work, whole rows, the errors that are stated."""
+"""What is judged about ecsq, tcq, klt and dither.
+
+That is their work, whole rows, and the errors that are stated.
+"""
 
 import math
 
