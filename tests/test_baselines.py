@@ -5,14 +5,25 @@ import math
 import numpy as np
 import pytest
 
-from gcodec.baselines import BASELINES, FAMILIES, Drive, Eden, NaturalCompression, PowerSgd, Qsgd, TernGrad, TopK
+from gcodec.baselines import (
+    BASELINES,
+    FAMILIES,
+    Drive,
+    Eden,
+    NaturalCompression,
+    PowerSgd,
+    Qsgd,
+    SparseLoco,
+    TernGrad,
+    TopK,
+)
 from gcodec.baselines.baseline import float32_above
 from gcodec.baselines.dithering import _gamma_bits
 from gcodec.baselines.rotation import LEAST_DIMENSION, hartley
 from gcodec.theory import baselines as theory
 
 ALL = [pytest.param(member, id=f"{name}-{i}") for name, members in FAMILIES.items() for i, member in enumerate(members)]
-STRICT = ("top-k", "scaled-sign")
+STRICT = ("top-k", "sparseloco", "scaled-sign")
 LARGE_DIMENSION = ("drive", "eden", "turboquant")
 ROUNDING = 1e-6  # values and norms are sent as float32
 
@@ -117,6 +128,7 @@ def test_counted_bits_agree_with_theory():
     d = x.size
     bits = {name: baseline.compress(x, np.random.default_rng(1))[1] for name, baseline in BASELINES.items()}
     assert bits["top-k"] == math.ceil(theory.sparse_bits(d, 120))
+    assert bits["sparseloco"] == (11 + 2) * theory.sparse_loco_count(d) + 64
     assert bits["rand-k"] == 32 * 120
     assert bits["natural-compression"] == theory.natural_bits(d)
     assert bits["natural-dithering"] == math.ceil(theory.natural_dithering_bits(d, 8))
@@ -143,6 +155,15 @@ def test_top_k_keeps_the_largest():
     coded, bits = TopK(0.5).compress(np.array([1.0, -4.0, 3.0, -2.0]), np.random.default_rng(0))
     assert coded.tolist() == [0, -4, 3, 0]
     assert bits == 64 + 3
+
+
+def test_sparseloco_keeps_the_largest_of_each_chunk_at_two_magnitudes():
+    x = np.zeros(4096 + 10)
+    x[[3, 50, 70, 4095]], x[4100] = [9.0, -11.0, 2.0, -4.0], 0.5
+    x[100:200] = 0.1
+    coded, bits = SparseLoco(4 / 4096).compress(x, np.random.default_rng(0))
+    assert {int(i): float(coded[i]) for i in np.flatnonzero(coded)} == {3: 10, 50: -10, 70: 3, 4095: -3, 4100: 0.5}
+    assert bits == 5 * 14 + 2 * 64
 
 
 def test_the_worst_vector_of_terngrad_reaches_its_constant():

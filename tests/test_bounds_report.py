@@ -2,10 +2,11 @@
 
 import dataclasses
 import json
+import math
 
 import pytest
 
-from gcodec.theory import report
+from gcodec.theory import report, sphere
 
 DIMENSIONS = (1, 2, 3, 8, 100, 10_000, 1_000_000)
 
@@ -16,15 +17,47 @@ def test_no_method_is_below_the_lower_bounds(d, alpha):
     table = {row.name: row for row in report.rows(d, alpha=alpha)}
     cap = table["cap"].bits
     assert table["uncertainty"].bits * (d - 1) / d + 1 <= cap * (1 + 1e-12)  # it counts the norm as a coordinate more
-    assert cap <= table["covering"].bits
+    assert cap * (1 - 1e-14) <= table["from"].bits <= table["to"].bits
     assert cap + 1 <= table["sc"].bits - 31 + 1e-9 * cap
+    assert table["sc"].bits - 31 <= cap + 3
     assert cap <= table["sd exact"].bits <= table["sd closed"].bits
     assert table["uncertainty"].bits <= table["ecsq"].bits
-    assert ("sd published" in table) == (alpha == 0.1)
+    assert ("sd published" in table) == (alpha == 0.1 and d >= 3)
+    assert all(row.bits >= table["sd exact"].bits for row in table.values() if row.name == "sd published")
     strict = [
         row for row in table.values() if row.group == report.BASELINE and row.note == "for every input" and row.reaches
     ]
     assert all(cap <= row.bits for row in strict)
+
+
+# d, α, bits of a code that is known: d = 2, so many equal arcs cover the circle; d = 3, a known cover of the sphere
+COVERS = ((2, 0.1, math.log2(10)), (2, 0.25, math.log2(6)), (2, 0.5, 2.0), (3, 0.1, 6.29))
+
+
+@pytest.mark.parametrize(("d", "alpha", "bits"), COVERS)
+def test_what_is_called_a_lower_bound_of_the_direction_is_one(d, alpha, bits):
+    table = report.rows(d, alpha=alpha)
+    lower = [row.bits for row in table if row.group == report.LOWER]
+    assert len(lower) == 2 and max(lower) <= bits * (1 + 1e-12)
+    about = [row.bits for row in table if row.group == report.OPTIMUM]
+    assert d == 3 or about == pytest.approx([bits, bits], rel=1e-14)
+    assert d == 2 or about == pytest.approx([6.8694, 7.5338], abs=1e-4)  # above a code that exists: no lower bounds
+
+
+def test_the_pair_around_the_optimum_grows_apart_as_log_log_d():
+    for d in (3, 16, 10_000, 1_000_000):
+        low, high = (row.bits for row in report.rows(d, alpha=0.1) if row.group == report.OPTIMUM)
+        assert low == pytest.approx(sphere.cap_bits(0.1, d) + math.log2(d), rel=1e-14)
+        assert high - low == pytest.approx(math.log2(math.log2(d)), rel=1e-6)
+
+
+def test_the_slow_down_of_training():
+    (row,) = (row for row in report.rows(100, alpha=0.2) if row.group == report.TRAINING)
+    assert (row.rounds, row.bits, row.kind) == (1.25, None, "alpha")
+    (row,) = (row for row in report.rows(100, omega=0.25) if row.group == report.TRAINING)
+    assert (row.rounds, row.bits, row.kind) == (1.25, None, "omega")
+    rounds = {row.name: row.rounds for row in report.rows(1, alpha=0.2)}
+    assert rounds["cap"] is None and rounds["sparseloco-like"] == 1
 
 
 @pytest.mark.parametrize("d", DIMENSIONS)
@@ -43,4 +76,5 @@ def test_rows_are_plain_data():
         for d in (1, 2, 1000, 2**62):
             table = [dataclasses.asdict(row) for row in report.rows(d, **arguments)]
             assert json.loads(json.dumps(table, allow_nan=False)) == table
-            assert all(row["rate"] == row["bits"] / d for row in table)
+            counted = [row for row in table if row["group"] != report.TRAINING]
+            assert all(row["rate"] == row["bits"] / d for row in counted) and len(counted) == len(table) - 1

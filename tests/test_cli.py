@@ -283,6 +283,8 @@ def test_bounds():
     result = json.loads(out)
     assert code == 0 and any(abs(row["bits"] - 16615.8730931) < 1e-6 for row in result["rows"])
     assert "16,615.9" in run_cli("bounds", "--dim", 10000, "--alpha", 0.1)[1]
-    fails(2, "bounds", "--dim", 0, "--alpha", 0.1)
+    assert run_cli("bounds", "--dim", "1e4", "--alpha", 0.1, "--json")[1] == out
+    for dim in (0, "1.5", "1e999999999", "1e19", "nan", "many"):
+        fails(2, "bounds", "--dim", dim, "--alpha", 0.1)
     fails(2, "bounds", "--dim", 10, "--alpha", 2)
     fails(2, "bounds", "--dim", 10, "--alpha", 0.1, "--omega", 1)

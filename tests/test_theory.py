@@ -238,6 +238,20 @@ def test_the_cap_of_an_unbiased_code(omega, d):
         lambda: sd.published_bits(0),
         lambda: baselines.top_k_alpha(3, 4),
         lambda: lloyd_max(9),
+        lambda: lloyd_max(1.5),
+        lambda: baselines.top_k_alpha(3, 1.5),
+        lambda: baselines.rand_k_omega(math.nan, 1),
+        lambda: baselines.dithering_omega(10, 0),
+        lambda: baselines.dithering_bits(10, -1),
+        lambda: baselines.natural_dithering_omega(10, 0.5),
+        lambda: baselines.natural_dithering_bits(10, math.nan),
+        lambda: baselines.turboquant_alpha(0),
+        lambda: baselines.rotation_alpha(0),
+        lambda: baselines.rotation_omega(2.5),
+        lambda: baselines.rotation_bits(10, 65),
+        lambda: baselines.sparse_loco_count(10, 0.0),
+        lambda: baselines.sparse_loco_bits(10, 11),
+        lambda: baselines.sparse_loco_alpha(0),
     ],
 )
 def test_arguments_outside_the_domain_are_refused(call):
@@ -273,6 +287,10 @@ def test_constants_of_the_baselines():
     assert baselines.sign_bits(100) == 131
     assert baselines.rotation_omega(1) == pytest.approx(math.pi / 2 - 1)
     assert baselines.rotation_bits(100, 3) == 332
+    assert baselines.sparse_loco_count(8192, 0.01) == 2 * 41
+    assert baselines.sparse_loco_count(4100) == 123 + 1
+    assert baselines.sparse_loco_alpha(10_000) == 1 - 1 / 4096
+    assert baselines.sparse_loco_bits(8192, 82) == 14 * 82 + 128
     assert baselines.turboquant_alpha(1) == pytest.approx(2.7207 / 4, rel=1e-4)
 
 

@@ -8,11 +8,12 @@ from .dithering import NaturalDithering, Qsgd, TernGrad
 from .lowrank import PowerSgd
 from .rotation import Drive, Eden, TurboQuant
 from .rounding import NaturalCompression, ScaledSign
-from .sparsification import RandK, TopK
+from .sparsification import RandK, SparseLoco, TopK
 
 # Each family goes from few bits to many, for curves of bits against error.
 FAMILIES: dict[str, tuple[Baseline, ...]] = {
     "top-k": tuple(TopK(fraction) for fraction in (0.001, 0.01, 0.03, 0.1, 0.3)),
+    "sparseloco": tuple(SparseLoco(fraction) for fraction in (0.01, 0.03, 0.1, 0.3)),
     "rand-k": tuple(RandK(fraction) for fraction in (0.001, 0.01, 0.03, 0.1, 0.3)),
     "qsgd": tuple(Qsgd(resolution) for resolution in (0.05, 0.25, 1.0, 2.0, 4.0, 16.0)),
     "natural-dithering": tuple(NaturalDithering(levels) for levels in (2, 4, 8, 12)),

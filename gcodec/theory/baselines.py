@@ -10,12 +10,16 @@ All functions raise ValueError for a dimension d, or a count k, out of its range
 
 import math
 
-from .domain import check_dimension
+from .domain import check_dimension, check_whole
 from .lloyd_max import lloyd_max
 from .sparse_dithering import NORM_BITS, log2_binomial
 
 NATURAL_OMEGA = 1 / 8  # natural compression: rounding to powers of two (Horváth et al., arXiv 1905.10988)
 NATURAL_BITS = 9  # the bits of one number: its sign and its exponent
+MOST_LEVELS = 2**63 - 1
+MOST_VALUE_BITS = 64  # the most bits of one number
+LOCO_CHUNK = 4096  # SparseLoCo takes the largest of so many coordinates
+LOCO_VALUE_BITS = 2
 
 
 def rand_k_omega(d: int, k: int) -> float:
@@ -67,6 +71,7 @@ def dithering_omega(d: int, levels: int) -> float:
     The operator rounds |x_i|/‖x‖ at random to a multiple of 1/s.
     """
     check_dimension(d)
+    _check_levels(levels)
     return min(d / levels**2, math.sqrt(d) / levels)
 
 
@@ -80,6 +85,7 @@ def dithering_bits(d: int, levels: int) -> float:
     levels.
     """
     check_dimension(d)
+    _check_levels(levels)
     root = math.sqrt(d)
     return 33 + d * (1 + 2 * math.log2(1 + levels / root)) + min(d, levels * root)
 
@@ -96,6 +102,7 @@ def natural_dithering_omega(d: int, levels: int) -> float:
     The operator rounds |x_i|/‖x‖ at random to 0, 2^(1−s), …, ½ or 1.
     """
     check_dimension(d)
+    _check_levels(levels)
     smallest = 2.0 ** (1 - levels)
     return NATURAL_OMEGA + min(math.sqrt(d) * smallest, d * smallest**2)
 
@@ -105,6 +112,7 @@ def natural_dithering_bits(d: int, levels: int) -> float:
     coordinate.
     """
     check_dimension(d)
+    _check_levels(levels)
     return NORM_BITS + d * math.log2(2 * levels + 1)
 
 
@@ -142,16 +150,58 @@ def turboquant_alpha(bits: int) -> float:
     """(√3·π/2)·4^(−b): TurboQuant's upper bound for rotation and Lloyd–Max, b = `bits` (arXiv
     2504.19874).
     """
+    _check_bits(bits)
     return math.sqrt(3) * math.pi / 2 * 4.0**-bits
 
 
 def rotation_bits(d: int, bits: int) -> float:
     """32 + b·d, b = `bits`. The rotation comes from a shared seed and costs nothing."""
     check_dimension(d)
+    _check_bits(bits)
     return 32 + bits * d
+
+
+def sparse_loco_count(d: int, fraction: float = 0.03) -> int:
+    """How many coordinates SparseLoCo keeps: round(fraction·n), at least 1, of each chunk.
+
+    A chunk has n = 4096 coordinates, the last one what is left.
+    """
+    check_dimension(d)
+    if not 0 < fraction <= 1:
+        raise ValueError(f"the fraction must be above 0 and at most 1, not {fraction}")
+    whole, rest = divmod(d, LOCO_CHUNK)
+    kept = whole * max(1, round(fraction * LOCO_CHUNK))
+    return kept + (max(1, round(fraction * rest)) if rest else 0)
+
+
+def sparse_loco_alpha(d: int) -> float:
+    """1 − 1/n, n = min(d, 4096), for every input: Top-k within chunks, two magnitudes in each.
+
+    The kept magnitudes are in two cells, and each cell is at its mean.
+
+    A chunk's cell means keep at least (Σ|x|)²/k ≥ Σx²/k of the k kept coordinates, which hold k/n
+    of the chunk's energy or more. The operator was made for error feedback (SparseLoCo, arXiv
+    2508.15706); real gradients are far from this worst vector.
+    """
+    check_dimension(d)
+    return 1 - 1 / min(d, LOCO_CHUNK)
+
+
+def sparse_loco_bits(d: int, k: int) -> float:
+    """(12 + 2)·k + 64·⌈d/4096⌉: an index and two bits for each of k values, two float32 a chunk."""
+    _check_count(d, k)
+    index = (min(d, LOCO_CHUNK) - 1).bit_length()
+    return (index + LOCO_VALUE_BITS) * k + 64 * -(-d // LOCO_CHUNK)
 
 
 def _check_count(d: int, k: int) -> None:
     check_dimension(d)
-    if not 1 <= k <= d:
-        raise ValueError(f"k must be from 1 to {d}, not {k}")
+    check_whole(k, "k", 1, d)
+
+
+def _check_levels(levels: int) -> None:
+    check_whole(levels, "the number of levels", 1, MOST_LEVELS)
+
+
+def _check_bits(bits: int) -> None:
+    check_whole(bits, "the bits of a value", 1, MOST_VALUE_BITS)

@@ -12,6 +12,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+from .domain import check_whole
+
 MOST_BITS = 8
 
 _NORMAL = NormalDist()
@@ -21,10 +23,10 @@ _NORMAL = NormalDist()
 def lloyd_max(bits: int) -> tuple[tuple[float, ...], float]:
     """The positive half of the 2^bits centroids, ascending, and the quantiser's mean squared error.
 
-    The error is 1 − 2/π for 1 bit. Raises ValueError unless bits is from 1 to MOST_BITS.
+    The error is 1 − 2/π for 1 bit. Raises ValueError unless bits is a whole number from 1 to
+    MOST_BITS.
     """
-    if not 1 <= bits <= MOST_BITS:
-        raise ValueError(f"a Lloyd–Max quantiser is given for 1 to {MOST_BITS} bits, not {bits}")
+    check_whole(bits, "the bits of a Lloyd–Max quantiser", 1, MOST_BITS)
     half = 1 << (bits - 1)
     # The search starts where centroids lie for many bits: their density tends to that of a normal
     # number with three times the variance.

@@ -13,7 +13,8 @@ from . import sparse_dithering as sd
 from .domain import check_dimension
 from .lloyd_max import MOST_BITS
 
-LOWER, METHOD, BASELINE = "lower bound", "method", "baseline"
+LOWER, OPTIMUM, UPPER = "lower bound", "optimum, about", "upper bound"
+METHOD, BASELINE, TRAINING = "method", "baseline", "training"
 STRICT = "for every input"
 
 
@@ -21,11 +22,15 @@ STRICT = "for every input"
 class Row:
     """One line of the table. `dataclasses.asdict` of it can be written as JSON.
 
-    group: LOWER, METHOD (of gcodec) or BASELINE. kind, constant: the class of guarantee, "alpha" or
-    "omega", and the operator's constant. bits, rate: the bits of the whole vector, and the bits per
-    coordinate. reaches: whether the constant meets the guarantee that was asked for. An operator
-    that cannot meet it
-        is listed with the best that it can do.
+    group: LOWER (it is proven that nothing spends fewer bits), OPTIMUM (the best code lies here, up
+    to a constant that is not known), UPPER (it is proven that the paper's compressors spend no
+    more, at worst or on average), METHOD (what another method of gcodec spends on a certain kind of
+    data), BASELINE (known operators) or TRAINING. kind, constant: the class of guarantee, "alpha"
+    or "omega", and the operator's constant. bits, rate: the bits of the whole vector, and the bits
+    per coordinate; None for TRAINING. rounds: gradient descent with such messages takes at most so
+    many times its usual number of steps; None for a bound, and where nothing is promised. reaches:
+    whether the constant meets the guarantee that was asked for. An operator that cannot meet it is
+    listed with the best that it can do.
     """
 
     group: str
@@ -33,8 +38,9 @@ class Row:
     what: str
     kind: str
     constant: float
-    bits: float
-    rate: float
+    bits: float | None
+    rate: float | None
+    rounds: float | None
     reaches: bool
     note: str
 
@@ -47,11 +53,14 @@ class _Asked:
     alpha: float
     omega: float
 
-    def answer(self, group: str, name: str, what: str, constant: dict[str, float], bits: float, note: str = "") -> Row:
+    def answer(
+        self, group: str, name: str, what: str, constant: dict[str, float], bits: float | None, note: str = ""
+    ) -> Row:
         ((kind, value),) = constant.items()
         wanted = self.alpha if kind == "alpha" else self.omega
         reaches = value <= wanted * (1 + 1e-12)  # 1e-12 covers the rounding errors of the formulas
-        return Row(group, name, what, kind, value, bits, bits / self.d, reaches, note)
+        rounds = None if group in (LOWER, OPTIMUM) else _rounds(kind, value)
+        return Row(group, name, what, kind, value, bits, None if bits is None else bits / self.d, rounds, reaches, note)
 
 
 def rows(d: int, *, alpha: float | None = None, omega: float | None = None) -> list[Row]:
@@ -75,26 +84,31 @@ def rows(d: int, *, alpha: float | None = None, omega: float | None = None) -> l
 def _contractive(asked: _Asked) -> list[Row]:
     d, alpha = asked.d, asked.alpha
 
-    def lower(name: str, what: str, bits: float, note: str) -> Row:
-        return asked.answer(LOWER, name, what, {"alpha": alpha}, bits, note)
+    def line(group: str, name: str, what: str, bits: float | None, note: str) -> Row:
+        return asked.answer(group, name, what, {"alpha": alpha}, bits, note)
 
-    def method(name: str, what: str, bits: float, note: str) -> Row:
-        return asked.answer(METHOD, name, what, {"alpha": alpha}, bits, note)
-
-    published = "30 + log2 d + 3.35 d" if d >= 3 else "30 + log2 d + 3.35 d, for d >= 3; here sd exact holds"
-    draws = f"one block; 2^{sphere.cap_bits(alpha, d):.4g} directions to try"
-    scalar = d * shannon.scalar_rate(alpha)
+    draws = (
+        f"one block; 2^{sphere.cap_bits(alpha, d):.4g} directions to try; at most 3 bits above cap, without the norm"
+    )
+    low, high = sphere.optimum_bits(alpha, d)
+    strict = "error for every input; direction alone"
+    exact = "the exact optimum" if d <= 2 else ""
     table = [
-        lower("uncertainty", "any code, error in expectation", sphere.uncertainty_bits(alpha, d), "norm included"),
-        lower("cap", "error for every input; direction alone", sphere.cap_bits(alpha, d), "the norm's bits on top"),
-        lower("covering", "best strict code; direction alone", sphere.covering_bits(alpha, d), "up to a constant"),
-        method("sd exact", "sparse dithering, worst vector", sd.exact_bits(alpha, d), "with 31 bits of norm"),
-        method("sd closed", "the same in closed form", sd.closed_form_bits(alpha, d), "any alpha"),
-        method("sd published", "the same, the paper's constant", sd.published_bits(d), published),
-        method("sc", "spherical compression, mean", spherical.expected_bits(alpha, d), draws),
-        method("ecsq", "scalar quantiser, Gaussian data", scalar, "fine steps; coarse ones and other data need less"),
+        line(
+            LOWER, "uncertainty", "any code, error in expectation", sphere.uncertainty_bits(alpha, d), "with the norm"
+        ),
+        line(LOWER, "cap", strict, sphere.cap_bits(alpha, d), "the norm's bits come on top; holds for mean bits, too"),
+        line(OPTIMUM, "from", strict, low, exact or "-log2 P + log2 d + constant"),
+        line(OPTIMUM, "to", strict, high, exact or "-log2 P + log2 d + log2 log2 d + constant"),
+        line(UPPER, "sd exact", "sparse dithering, worst vector", sd.exact_bits(alpha, d), "with 31 bits of norm"),
+        line(UPPER, "sd closed", "the same in closed form", sd.closed_form_bits(alpha, d), "any alpha"),
+        line(UPPER, "sd published", "the same, the paper's constant", sd.published_bits(d), "30 + log2 d + 3.35 d"),
+        line(UPPER, "sc", "spherical compression, mean", spherical.expected_bits(alpha, d), draws),
+        line(METHOD, "ecsq", "Gaussian data, fine steps", d * shannon.scalar_rate(alpha), "other data need less"),
+        line(TRAINING, "descent", "steps of gradient descent", None, "1/(1-alpha) times as many"),
     ]
-    return [row for row in table if row.name != "sd published" or alpha == sd.PUBLISHED_NU]
+    published = alpha == sd.PUBLISHED_NU and d >= 3  # below 3, only `sd exact` holds
+    return [row for row in table if row.name != "sd published" or published]
 
 
 def _unbiased(asked: _Asked) -> list[Row]:
@@ -107,8 +121,9 @@ def _unbiased(asked: _Asked) -> list[Row]:
     least, rsd = sphere.uncertainty_bits(asked.alpha, d), sd.published_expected_bits(omega, d)
     return [
         asked.answer(LOWER, "uncertainty", "any unbiased operator", constant, least, "d/2 log2((1+omega)/omega)"),
-        asked.answer(METHOD, "rsd", "sparse dithering, mean at most", constant, rsd, saving),
-        asked.answer(METHOD, "sc", "spherical compression, mean", reached, spherical.expected_bits(cap, d), draws),
+        asked.answer(UPPER, "rsd", "sparse dithering, mean at most", constant, rsd, saving),
+        asked.answer(UPPER, "sc", "spherical compression, mean", reached, spherical.expected_bits(cap, d), draws),
+        asked.answer(TRAINING, "descent", "steps of gradient descent", constant, None, "1+omega times as many"),
     ]
 
 
@@ -120,10 +135,12 @@ def _contractive_baselines(asked: _Asked) -> list[Row]:
 
     k = max(1, math.ceil(d * (1 - alpha)))
     b, t = _fewest_bits(known.rotation_alpha, alpha), _fewest_bits(known.turboquant_alpha, alpha)
-    sign = known.sign_alpha(d)
+    sign, kept = known.sign_alpha(d), known.sparse_loco_count(d)
     mean = "in expectation, for large d"
+    loco = f"{STRICT}; 3 % of each 4096 coordinates, 2 bits each; made for error feedback"
     return [
         line("top-k", f"k = {k}", known.top_k_alpha(d, k), known.sparse_bits(d, k), STRICT),
+        line("sparseloco-like", f"k = {kept}", known.sparse_loco_alpha(d), known.sparse_loco_bits(d, kept), loco),
         line("scaled sign", "worst vector", sign, known.sign_bits(d), f"{STRICT}; 1 - 2/pi on Gaussian data"),
         line("drive/eden", f"b = {b}", known.rotation_alpha(b), known.rotation_bits(d, b), mean),
         line("turboquant", f"b = {t}", known.turboquant_alpha(t), known.rotation_bits(d, t), mean),
@@ -149,6 +166,15 @@ def _unbiased_baselines(asked: _Asked, note: str) -> list[Row]:
         line("natural dithering", f"s = {n}", *natural_dithering),
         line("eden", f"b = {b}, large d", known.rotation_omega(b), known.rotation_bits(d, b)),
     ]
+
+
+def _rounds(kind: str, constant: float) -> float | None:
+    """1/(1−α) or 1 + ω, the slow-down of gradient descent; None if it is not finite.
+
+    Source: Beznosikov, Horváth, Richtárik, Safaryan, arXiv 2002.12410.
+    """
+    rounds = 1 + constant if kind == "omega" else 1 / (1 - constant) if constant < 1 else math.inf
+    return rounds if math.isfinite(rounds) else None
 
 
 def _fewest_bits(constant: Callable[[int], float], wanted: float) -> int:
