@@ -36,9 +36,11 @@ for path in sorted(Path(sys.argv[1]).glob("*.npy")):
     path.with_suffix(".gcz").write_bytes(data)
     np.save(path, gcodec.decode(data))
 """
+REPLACED = ("sd", "rsd")  # their payloads were replaced in place, as nothing was released
 CASES = [
     (entry.name, kind, bound)
     for entry in registry.ENTRIES
+    if entry.name not in REPLACED
     for kind in entry.load().kinds
     for bound in BOUNDS[kind]
 ]  # fmt: skip

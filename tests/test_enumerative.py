@@ -3,6 +3,7 @@
 It gives back what went in, keeps to its stated length, and refuses everything else.
 """
 
+import itertools
 import math
 
 import numpy as np
@@ -28,7 +29,23 @@ def check(levels: np.ndarray) -> bytes:
     data = pack_levels(levels)
     assert np.array_equal(unpack_levels(data, levels.size), levels)
     assert 8 * len(data) <= code_length(levels) + OVERHEAD_BITS
+    known = pack_levels(levels, sign_known=True)
+    sign = -1.0 if levels.any() and levels[np.flatnonzero(levels)[0]] < 0 else 1.0
+    assert np.array_equal(unpack_levels(known, levels.size, sign, sign_known=True), levels)
+    assert 8 * len(known) <= code_length(levels) - levels.any() + OVERHEAD_BITS
     return data
+
+
+def names(levels: np.ndarray) -> set[bytes]:
+    """The codes of levels with each Rice parameter."""
+    zeros, found = int((levels == 0).sum()), set()
+    rest = np.abs(levels[levels != 0]) - 1
+    for rice in range(enumerative.MAX_RICE + 1):
+        room = 192 + 3 * levels.size + int((rest >> rice).sum()) + rest.size * (rice + 1)
+        if room < 1 << 24:
+            out = np.zeros(room // 8 + 1, np.uint8)
+            found.add(out[: enumerative.encode_levels(levels, zeros, rice, False, out)].tobytes())
+    return found
 
 
 @given(LEVELS)
@@ -46,16 +63,26 @@ def test_extreme_bitmaps(size):
             check(arranged)
 
 
-def test_arithmetic_coder_loses_less_than_stated():
-    """Bits of the zero bitmap alone, against log2(n+1) + log2 C(n, zeros) + 2.03."""
+def test_the_coder_loses_less_than_stated():
+    """Ones and zeros against log2(n+1) + log2 C(n, zeros) + two bits for each one, + 8.2."""
     rng = np.random.default_rng(0)
     for size in (1, 5, 300, 1 << 20):
-        for share in (0.001, 0.3, 0.9):
+        for share in (0.0, 0.001, 0.3, 0.9, 1.0):
             levels = (rng.random(size) < share).astype(np.int64)
-            nonzeros = int(levels.sum())
-            out = np.zeros(size // 8 + 64, np.uint8)
-            exact = code_length(levels) - 2 * nonzeros - math.log2(size) + math.log2(size + 1)
-            assert enumerative.encode_zeros(levels, size - nonzeros, out) <= exact + 2.03
+            exact = code_length(levels) - math.log2(size) + math.log2(size + 1)
+            assert 8 * len(pack_levels(levels)) <= exact + 8.2
+
+
+@pytest.mark.parametrize("size", [3, 10, 100, 5000])
+def test_the_mean_excess_over_the_paper_s_count(size):
+    """Whole bytes take 2.6 bits on average where levels are in unary: within 99.9 % of that."""
+    rng = np.random.default_rng(size)
+    excess = []
+    for _ in range(1000 if size < 1000 else 200):
+        levels = np.rint(rng.standard_normal(size)).astype(np.int64)
+        excess.append(8 * len(pack_levels(levels)) - code_length(levels) - math.log2((size + 1) / size))
+    mean, spread = np.mean(excess), np.std(excess) / math.sqrt(len(excess))
+    assert mean <= 2.65 + 3.3 * spread
 
 
 def test_every_bitmap_of_a_few_values():
@@ -71,7 +98,7 @@ def test_rice_parameter_is_the_best():
     for scale in (0.5, 2.0, 30.0, 1e5, 1e12):
         levels = np.rint(rng.standard_t(2, 500) * scale).clip(-1e15, 1e15).astype(np.int64)
         extra = np.abs(levels[levels != 0]) - 1
-        lengths = [int((extra >> low).sum()) + extra.size * (low + 1) for low in range(54)]
+        lengths = [int((extra >> low).sum()) + extra.size * (low + 1) + 10 * (low > 0) for low in range(54)]
         zeros, low, level_bits = enumerative.measure_levels(levels)
         assert (zeros, low, level_bits) == (500 - extra.size, int(np.argmin(lengths)), min(lengths))
 
@@ -104,30 +131,60 @@ def test_not_a_chunk():
             unpack_levels(b"\0" * 8, size)
 
 
-def test_every_prefix_and_extension_is_corrupt():
+def test_a_sign_that_is_known_is_that_of_the_scale():
+    levels = np.array([0, 2, -1, 3], np.int64)
+    data = pack_levels(levels, sign_known=True)
+    assert unpack_levels(data, 4, -0.5, sign_known=True).tolist() == [0, -1.0, -0.5, 1.5]
+    assert pack_levels(levels * [1, -1, 1, 1], sign_known=True) == data
+
+
+def test_extensions_are_corrupt_and_prefixes_are_other_levels():
     levels = np.random.default_rng(2).integers(-4, 5, 60)
     data = pack_levels(levels)
-    for length in range(len(data)):
-        with pytest.raises(Corrupt):
-            unpack_levels(data[:length], levels.size)
-    for more in (b"\0", b"\xff", bytes(9)):
+    for more in (b"\0", b"\1", b"\xff", bytes(9), bytes(9) + b"\1"):
         with pytest.raises(Corrupt):
             unpack_levels(data + more, levels.size)
+    for length in range(len(data)):
+        try:
+            other = unpack_levels(data[:length], levels.size)
+        except Corrupt:
+            continue
+        assert not np.array_equal(other, levels)
 
 
-@given(st.binary(max_size=40), st.integers(1, 300))
+@given(st.binary(max_size=6), st.integers(1, 40))
 def test_any_bytes(data, count):
-    """Whatever decodes is levels; the bitmap's bits are the only ones for it."""
+    """Whatever decodes is levels; no other bytes are their code with the same Rice parameter."""
     try:
         levels = unpack_levels(data, count)
     except Corrupt:
         return
     assert levels.shape == (count,) and np.isfinite(levels).all()
-    again = pack_levels(levels.astype(np.int64))
-    head = np.zeros(count // 8 + 64, np.uint8)
-    length = enumerative.encode_zeros(levels.astype(np.int64), int((levels == 0).sum()), head)
-    assert bits.get_bits(np.frombuffer(data, np.uint8), 0, min(length, 62)) == bits.get_bits(head, 0, min(length, 62))
-    assert len(again) <= len(data)
+    assert data in names(levels.astype(np.int64))
+
+
+@given(st.binary(max_size=60), st.integers(1, 1000))
+def test_any_bytes_end(data, count):
+    """Bytes beyond the end count as zeros and cost nothing, yet no level goes on for ever."""
+    for known in (False, True):
+        try:
+            assert np.isfinite(unpack_levels(data, count, sign_known=known)).all()
+        except Corrupt:
+            pass
+
+
+def test_two_codes_of_few_values_are_never_equal():
+    """Each code names one sequence: all levels of −2 … 2 in three values, all bytes of up to two."""
+    codes = {pack_levels(np.array(levels, np.int64)) for levels in itertools.product(range(-2, 3), repeat=3)}
+    assert len(codes) == 125
+    decoded = []
+    for data in (b"", *(bytes([a]) for a in range(256)), *(bytes([a, b]) for a in range(256) for b in range(256))):
+        try:
+            decoded.append(tuple(unpack_levels(data, 3)))
+        except Corrupt:
+            continue
+        assert data in names(np.array(decoded[-1], np.int64))
+    assert len(decoded) > 1000
 
 
 @given(LEVELS, st.integers(0, 10**6), st.integers(0, 255))

@@ -13,6 +13,11 @@ def njit(function):
     return _compiled(function)
 
 
+def njit_inline(function):
+    """As `njit`, copied into each caller: for a few instructions of an inner loop."""
+    return _compiled(function, inline="always")
+
+
 def njit_any_order(function):
     """As `njit`, for sums that may be taken in any order: what is measured, but nothing that is decoded."""
     return _compiled(function, fastmath={"reassoc"})

@@ -352,26 +352,6 @@ def dot(a: list[float], b: list[float]) -> float:
     return functools.reduce(lambda total, pair: total + pair[0] * pair[1], zip(a, b, strict=True), 0.0)
 
 
-# ---- Zero bitmap coder ----
-def zero_bitmap(string: Reader, n: int) -> list[bool]:
-    """Which of n values are zero; the string is left at the next section's start."""
-    left, width, code, is_zero = n, (1 << 62) // (n + 1), string.take(62), []
-    z = code // width
-    require(z <= n, "more zeros than values")
-    code -= z * width
-    while 0 < z < left:
-        while width <= 1 << 46:
-            code, width = (code << 16) + string.take(16), width << 16
-        split = (width // left) * z
-        is_zero.append(code < split)
-        code, width, z = (code, split, z - 1) if code < split else (code - split, width - split, z)
-        left -= 1
-    t = width.bit_length() - 2
-    string.at -= t
-    require(string.at <= string.length and 0 <= code - string.peek(t) < 1 << t, "the end of a zero bitmap")
-    return is_zero + [z > 0] * left
-
-
 # ---- Normals ----
 C = (2.506628281636, -21.81398043341, 62.00673272975, -61.28943128016, 11.89622159793)
 D = (1.0, -9.749716102595, 32.64404625926, -42.43263473128, 16.16930722793)
@@ -680,23 +660,43 @@ class Zstandard:
 class SparseDithering:
     def __init__(self, record: Record, head: bytes) -> None:
         require(len(head) in (4, 8), "a head of neither 4 nor 8 bytes")
-        self.scale = Reader(head).number("f" if len(head) == 4 else "d")
-        require((2.0**-126 if len(head) == 4 else 5e-324) <= self.scale < math.inf, "a scale out of its range")
-        self.work = record.work
+        self.scale, self.work = Reader(head).number("f" if len(head) == 4 else "d"), record.work
+        require((2.0**-126 if len(head) == 4 else 5e-324) <= abs(self.scale) < math.inf, "a scale out of its range")
 
     def decode(self, data: bytes, start: int, count: int) -> list[float]:
-        string = Reader(data)
-        is_zero = zero_bitmap(string, count)
-        m = is_zero.count(False)
-        signs = [string.read(1) for _ in range(m)]
-        r = string.read(6) if m else 0
-        require(r <= 53, "a Rice parameter above 53")
-        levels = [string.rice(r) + 1 for _ in range(m)]
-        require(max(levels, default=0) <= 1 << 53, "a level above 2^53")
-        string.end()
-        sizes = (to_work(min(float(k) * self.scale, self.work.largest), self.work) for k in levels)
-        values = (-size if sign else size for size, sign in zip(sizes, signs, strict=True))
-        return [0.0 if zero else next(values) for zero in is_zero]
+        string, width, values = Reader(data), (1 << 62) // (count + 1), [0.0] * count
+        z, code = divmod(string.take(62), width)
+
+        def choice(share: int, of: int) -> int:
+            """Refill; then 0 for the first `share` parts `of` so many, and 1 for the rest."""
+            nonlocal code, width
+            while width <= 1 << 46:
+                code, width = (code << 16) + string.take(16), width << 16
+            p = width // of * share
+            code, width, above = (code, p, 0) if code < p else (code - p, width - p, 1)
+            return above
+
+        def bits(count: int) -> int:
+            return functools.reduce(lambda value, _: 2 * value + choice(1, 2), range(count), 0)
+
+        r, sign, sign_is_known = 1 + bits(6) if z < count and choice(15, 16) else 0, self.scale < 0, start == 0
+        require(z <= count and r <= 53, "more zeros than values, or a Rice parameter above 53")
+        for i, left in enumerate(range(count, 0, -1)):
+            if z == left or (z > 0 and not choice(z, left)):
+                z -= 1
+                continue
+            sign, sign_is_known, q = sign if sign_is_known else bits(1), False, 0
+            while not choice(1, 2):
+                q += 1
+                require(code > 0 or string.at < string.length, "a level that no byte ends")
+            k = 1 + (q << r) + bits(r)
+            require(k <= 1 << 53, "a level above 2^53")
+            values[i] = (1, -1)[sign] * to_work(min(float(k) * abs(self.scale), self.work.largest), self.work)
+        choice(1, 1)
+        b, weight = data[-1:], string.at - string.length
+        right = not data or (weight >= 0 and 1 << weight > code and (256 - b[0]) << weight >= width - code)
+        require(right and b != b"\0", "not the shortest and smallest number of its interval")
+        return values
 
 
 # ======== compressors/04-spherical.md ========

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 
 import numpy as np
 import zstandard
@@ -83,10 +84,7 @@ LOSSLESS: tuple[Bad, ...] = (
 
 
 def example() -> Record:
-    """The worked example of 02: the levels 3, −1, 0, 0.
-
-    Its parts are the zero bitmap 100101, the signs 01, r = 000000, and the codes 001 and 1.
-    """
+    """The worked example of 02: levels 3, −1, 0, 0; chunk 8427."""
     return record("", flat(3, -1, 0, 0.5), "sd", 0.1)
 
 
@@ -94,29 +92,45 @@ def unbiased() -> Record:
     return record("", normal(30), "rsd", 0.25, seed=5)
 
 
+def number(*choices: tuple[Fraction, bool]) -> bytes:
+    """A number that choices of 02 narrow down to, after two zeros among four values.
+
+    choices: the share of the first part, and whether the number is above it.
+    """
+    low, width = Fraction(2, 5), Fraction(1, 5)
+    for share, above in choices:
+        low, width = (low + width * share, width * (1 - share)) if above else (low, width * share)
+    return int((low + width / 2) * 2**128).to_bytes(16, "big")
+
+
+def halves(digits: str) -> list[tuple[Fraction, bool]]:
+    return [(Fraction(1, 2), digit == "1") for digit in digits]
+
+
+NOT_UNARY, NOT_ZERO = (Fraction(15, 16), True), (Fraction(1, 2), True)
 NOT_SD = "sparse dithering: "
-CODE = NOT_SD + "the bits"
+CODE = NOT_SD + "the bytes"
 SPARSE_DITHERING = (
     payload("sd-head-empty", "A head of no bytes.", NOT_SD + "a head of 0", example, head=b""),
     payload("sd-head-of-5", "A head of five bytes.", NOT_SD + "a head of 5", example, head=f32(1) + b"\0"),
     payload("sd-scale-0", "A scale of 0.", NOT_SD + "the scale", example, head=f32(0)),
-    payload("sd-scale-negative", "A negative scale.", NOT_SD + "the scale", example, head=f64(-1)),
-    payload("sd-scale-infinite", "An infinite scale.", NOT_SD + "the scale", example, head=f32(float("inf"))),
+    payload("sd-scale-infinite", "An infinite scale.", NOT_SD + "the scale", example, head=f32(float("-inf"))),
     payload("sd-scale-nan", "A scale that is NaN.", NOT_SD + "the scale", example, head=f64(float("nan"))),
-    payload("sd-scale-subnormal", "A scale that is a subnormal binary32.", NOT_SD + "the scale", example, head=u32(0x007FFFFF)),
-    payload("sd-chunk-empty", "A chunk of no bytes.", CODE, example, chunks=[b""]),
+    payload("sd-scale-subnormal", "A scale that is a subnormal binary32.", NOT_SD + "the scale", example, head=u32(0x807FFFFF)),
+    payload("sd-chunk-empty", "A chunk of no bytes: no zeros, and a level that no byte ends.", CODE, example, chunks=[b""]),
+    payload("sd-level-without-end", "The last level has no end: the number is the lower end of its interval.", CODE, example,
+            chunks=[(4 * (2 * (2**62 // 5))).to_bytes(8, "big")]),
     payload("sd-zeros-above-values", "More zeros than values.", CODE, example, chunks=[b"\xff" * 9]),
-    payload("sd-bitmap-other-string", "The bits of the bitmap are another number of its interval than the one due.", CODE, example,
-            chunks=[bits("100110 01 000000 001 1")]),
-    payload("sd-cut-in-bitmap", "The chunk ends within the zero bitmap.", CODE, lambda: record("", normal(60), "sd", 0.3), chunks=[b"\x50\x12"]),
-    payload("sd-cut-in-levels", "The chunk ends within the levels.", CODE, example, chunks=[bits("100101 01 000000 00")]),
-    payload("sd-rice-parameter-54", "A Rice parameter of 54.", CODE, example, chunks=[bits("100101 01 110110" + 2 * ("1" + 54 * "0"))]),
-    payload("sd-level-above-2-53", "A level of 2⁵³ + 1.", CODE, example, chunks=[bits("100101 01 110101 01" + 53 * "0" + "1" + 53 * "0")]),
-    payload("sd-filling-not-0", "The last filling bit is 1.", CODE, example, chunks=[bits("100101 01 000000 001 1 000001")]),
-    payload("sd-byte-left-over", "A byte follows the filling.", CODE, example, chunks=[bits("100101 01 000000 001 1") + b"\0"]),
+    payload("sd-number-not-smallest", "Another number of the interval, of as many bytes but larger.", CODE, example, chunks=[b"\x84\x28"]),
+    payload("sd-number-not-shortest", "Another number of the interval, smaller but of one byte more.", CODE, example, chunks=[b"\x84\x26\xf0"]),
+    payload("sd-rice-parameter-54", "A Rice parameter of 54.", CODE, example, chunks=[number(NOT_UNARY, *halves("110101"))]),
+    payload("sd-level-above-2-53", "A level of 2⁵³ + 1.", CODE, example,
+            chunks=[number(NOT_UNARY, *halves("110100"), NOT_ZERO, *halves("01" + 53 * "0"))]),
+    payload("sd-zero-at-the-end", "A byte of 0 at the end.", CODE, example, chunks=[b"\x84\x27\x00"]),
+    payload("sd-byte-left-over", "A byte follows the number.", CODE, example, chunks=[b"\x84\x27" + bytes(6) + b"\1"]),
     payload("rsd-head-of-3", "A head of three bytes.", NOT_SD + "a head of 3", unbiased, head=bytes(3)),
-    payload("rsd-chunk-cut", "A chunk without its last byte.", CODE, unbiased, chunks=[unbiased().chunks[0][:-1]]),
-    payload("rsd-byte-left-over", "A byte follows the filling.", CODE, unbiased, chunks=[unbiased().chunks[0] + b"\0"]),
+    payload("rsd-zero-at-the-end", "A byte of 0 at the end.", CODE, unbiased, chunks=[unbiased().chunks[0] + b"\0"]),
+    payload("rsd-byte-left-over", "Bytes follow the number.", CODE, unbiased, chunks=[unbiased().chunks[0] + b"\1\1"]),
     payload("rsd-guarantee-alpha", "rsd with the guarantee alpha, which it does not give.", "cannot guarantee alpha", unbiased, guarantee=b"\x01", expected=b""),
 )  # fmt: skip
 

@@ -204,6 +204,7 @@ LOSSLESS = (
 
 SPARSE_DITHERING = (
     case("sd-example", "The worked example of 02-sparse-dithering.", flat(3, -1, 0, 0.5), "sd", 0.1),
+    case("sd-first-negative", "The first level that is not zero is negative, so the scale is.", flat(0, 0.1, -5, 2, 0), "sd", 0.1),
     case("sd-float32", "A float32 matrix.", normal(20, 16), "sd", 0.1),
     case("sd-fine", "A small bound: long levels, a Rice parameter above 0.", normal(100), "sd", 1e-6),
     case("sd-float64", "float64 under a bound so small that the scale has 8 bytes.", normal(40, dtype="f8"), "sd", 1e-15),

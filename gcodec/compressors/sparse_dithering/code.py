@@ -1,44 +1,49 @@
-"""The paper's code of a chunk's levels, as bytes. kernels/enumerative.py describes the bits."""
+"""The paper's code of a chunk's levels, as bytes. kernels/enumerative.py describes the code."""
 
 import numpy as np
 
 from ...errors import Corrupt
-from ...kernels.enumerative import MOST_VALUES, RICE_FIELD, decode_levels, encode_levels, measure_levels
+from ...kernels.enumerative import MOST_VALUES, decode_levels, encode_levels, measure_levels
 
-OVERHEAD_BITS = 17
+OVERHEAD_BITS = 9.2
 """An upper bound of what the code of n ≤ 2²⁰ levels takes beyond the paper's count.
 
 The paper's count is log2 n + log2 C(n, zeros) + nonzeros + Σ|level| bits. The parts of the overhead
-are 1 bit for log2(n+1) − log2 n, 2.03 bits for the arithmetic coder (proved in
-kernels/enumerative.py), 6 bits for the field of the Rice parameter, and up to 7 bits that fill the
-last byte. A Rice code that is chosen for its length is never longer than unary.
+are at most 1 bit for log2(n+1) − log2 n, and less than 8.2 bits for the coder (proved in
+kernels/enumerative.py), most of them for whole bytes.
 """
 
 
-def pack_levels(levels: np.ndarray) -> bytes:
+def pack_levels(levels: np.ndarray, sign_known: bool = False) -> bytes:
     """The code of 1…2²⁰ signed levels (int64, magnitudes ≤ 2⁵³, their sum below 2⁶³).
 
-    Raises ValueError for another number of levels.
+    sign_known: the first level that is not zero goes without its sign. Raises ValueError for
+    another number of levels.
     """
     if not 0 < levels.size <= MOST_VALUES:
         raise ValueError(f"{levels.size} levels do not fit a chunk")
-    zeros, low, level_bits = measure_levels(levels)
-    room = 64 + levels.size + (levels.size - zeros) + RICE_FIELD + level_bits
+    zeros, rice, level_bits = measure_levels(levels)
+    room = 192 + levels.size + (levels.size - zeros) + level_bits
     out = np.zeros((int(room) + 7) // 8, np.uint8)
-    bits = encode_levels(levels, zeros, low, out)
-    return out[: (bits + 7) // 8].tobytes()
+    return out[: encode_levels(levels, zeros, rice, sign_known, out)].tobytes()
 
 
-def unpack_levels(data: bytes, count: int, scale: float = 1.0, dtype: np.dtype | type = np.float64) -> np.ndarray:
-    """The `count` levels of a chunk, each times `scale`, as an array of `dtype`.
+def unpack_levels(
+    data: bytes,
+    count: int,
+    scale: float = 1.0,
+    dtype: np.dtype | type = np.float64,
+    sign_known: bool = False,
+) -> np.ndarray:
+    """The `count` levels of a chunk, each times |scale|, as an array of `dtype`.
 
-    A magnitude is float64(|level|)·scale, at most the largest finite number of `dtype` (float32 or
-    float64), rounded to `dtype`. The defaults give the signed levels themselves. Raises Corrupt
-    when `data` is not what `pack_levels` writes for `count` levels.
+    A magnitude is float64(|level|)·|scale|, at most the largest finite number of `dtype` (float32
+    or float64), rounded to `dtype`. The defaults give the signed levels themselves. sign_known: the
+    first level that is not zero has the sign of `scale`, which says nothing about the others.
+    Raises Corrupt when `data` is not what `pack_levels` writes for `count` levels.
     """
     out = np.empty(count, dtype)
-    if not 0 < count <= MOST_VALUES or decode_levels(
-        np.frombuffer(data, np.uint8), scale, float(np.finfo(dtype).max), out
-    ):
-        raise Corrupt("sparse dithering: the bits of a chunk are not a code of its levels")
+    largest = float(np.finfo(dtype).max)
+    if not 0 < count <= MOST_VALUES or decode_levels(np.frombuffer(data, np.uint8), scale, largest, sign_known, out):
+        raise Corrupt("sparse dithering: the bytes of a chunk are not a code of its levels")
     return out

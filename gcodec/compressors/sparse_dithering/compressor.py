@@ -1,13 +1,14 @@
 """`sd` and `rsd`: the sparse dithering of arXiv 2010.03246 with the paper's code.
 
 Both send a scale, and the levels k of a uniform quantiser with one step, 2h·‖x‖, for the whole
-tensor. The decoder computes ±k·scale. `sd` is deterministic and `rsd` is randomised: they choose
-levels in different ways and share the decoder. See spec/compressors/02-sparse-dithering.md.
+tensor. The decoder computes ±k·|scale|. The sign of the scale stands for that of the first level of
+the first chunk that is not zero. `sd` is deterministic and `rsd` is randomised: they choose levels
+in different ways and share the decoder. See spec/compressors/02-sparse-dithering.md.
 """
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,6 +28,9 @@ SMALLEST, LARGEST = math.ldexp(1.0, -1074), float(np.finfo(np.float64).max)
 NORMAL32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 MOST_STEPS = 1 << 52  # the largest ‖x‖ / step: levels stay exact, their sums within int64
 SHRINKS = 40  # how often the step of `rsd` is tried
+_LOOK = 1 << 12  # values looked through at a time for the first level that is not zero
+
+Levels = Callable[[int, int], np.ndarray]  # (start, stop) → the signed levels of these values
 
 
 class _Magnitude(NamedTuple):
@@ -48,10 +52,10 @@ class _Dithering(Compressor):
 
     @classmethod
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:
-        """A value is float64(k)·scale, at most the largest finite number, in the work dtype."""
+        """A value is float64(k)·|scale|, at most the largest finite number, in the work dtype."""
         work = dtypes.work_dtype(spec.dtype)
         scale = _unpack_scale(head)
-        return lambda data, start, count: unpack_levels(data, count, scale, work)
+        return lambda data, start, count: unpack_levels(data, count, scale, work, sign_known=start == 0)
 
 
 @dataclass(frozen=True)
@@ -73,13 +77,13 @@ class SparseDithering(_Dithering):
         products, squares = zip(*moments, strict=True)
         scale = max(math.fsum(products) / max(math.fsum(squares), 1.0) / size.unit, SMALLEST)
 
-        def code(start: int, stop: int) -> bytes:
+        def levels_of(start: int, stop: int) -> np.ndarray:
             values = dtypes.widen(source.read(start, stop))
             levels = np.empty(values.size, np.int64)
             kernels.quantise(values, size.unit, step, levels)
-            return pack_levels(levels)
+            return levels
 
-        return Payload(_pack_scale(scale, guarantee.bound), min(source.size, CHUNK), code)
+        return _payload(source.size, _pack_scale(scale, guarantee.bound), levels_of)
 
     @classmethod
     def upper_bound(cls, coded: CodedTensor) -> UpperBound:
@@ -108,12 +112,12 @@ class RandomSparseDithering(_Dithering):
         head, expected = self._choose_scale(source, guarantee.bound)
         scale = _unpack_scale(head)
 
-        def code(start: int, stop: int) -> bytes:
+        def levels_of(start: int, stop: int) -> np.ndarray:
             values, levels, lows, highs = _bracket(source, scale, start, stop)
             kernels.draw_levels(values, lows, highs, np.uint64(self.seed % 2**64), start, levels)
-            return pack_levels(levels)
+            return levels
 
-        return Payload(head, min(source.size, CHUNK), code, expected)
+        return _payload(source.size, head, levels_of, expected)
 
     @classmethod
     def upper_bound(cls, coded: CodedTensor) -> UpperBound:
@@ -141,12 +145,12 @@ class RandomSparseDithering(_Dithering):
         return head, expected
 
 
-def chunk_counts(data: bytes, count: int) -> Counts:
-    """What `paper_bits` needs to know of a chunk of `count` values.
+def chunk_counts(data: bytes, start: int, count: int) -> Counts:
+    """What `paper_bits` needs to know of the chunk of `count` values from flat index `start` on.
 
     Raises Corrupt when `data` is not a code of `count` levels.
     """
-    levels = unpack_levels(data, count)
+    levels = unpack_levels(data, count, sign_known=start == 0)
     return Counts(count - int(np.count_nonzero(levels)), int(math.fsum(np.abs(levels))))
 
 
@@ -158,9 +162,11 @@ def paper_bits(size: int, zeros: int, level_sum: int) -> float:
 def overhead_bits(size: int, chunk: int, head_length: int) -> float:
     """An upper bound in bits of what a payload (head and chunks) takes beyond `paper_bits`.
 
-    It is 19 bits for up to 2²⁰ values and a head of 4 bytes. The parts are
+    It is 11.2 bits for up to 2²⁰ values and a head of 4 bytes. On average such a payload takes some
+    3 bits more than the count. The parts are
 
-    - the head's bits beyond 31: the sign of the scale and, with 8 bytes, its double precision;
+    - the head's bits beyond 31: the sign of the scale, which stands for that of a level, and, with
+      8 bytes, its double precision;
     - 1 bit for a level that a rounded division pushed over its threshold, which matters only where
       Σ|k| is bounded;
     - OVERHEAD_BITS for each chunk;
@@ -176,6 +182,26 @@ def overhead_bits(size: int, chunk: int, head_length: int) -> float:
 
 def _overhead_of(coded: CodedTensor) -> float:
     return overhead_bits(coded.spec.size, coded.payload.chunk, len(coded.payload.head))
+
+
+def _payload(size: int, head: bytes, levels_of: Levels, expected: float | None = None) -> Payload:
+    """The payload of levels whose scale, still positive, is in the head."""
+
+    def code(start: int, stop: int) -> bytes:
+        return pack_levels(levels_of(start, stop), sign_known=start == 0)
+
+    if _starts_negative(min(size, CHUNK), levels_of):
+        head = head[:-1] + bytes([head[-1] | 0x80])
+    return Payload(head, min(size, CHUNK), code, expected)
+
+
+def _starts_negative(count: int, levels_of: Levels) -> bool:
+    """Whether the first of `count` levels that is not zero is negative."""
+    for start in range(0, count, _LOOK):
+        levels = levels_of(start, min(start + _LOOK, count))
+        if levels.any():
+            return bool(levels[np.flatnonzero(levels)[0]] < 0)
+    return False
 
 
 def _chunks(source: Source) -> Iterator[np.ndarray]:
@@ -222,7 +248,7 @@ def _bracket(source: Source, scale: float, start: int, stop: int) -> tuple[np.nd
 
 
 def _pack_scale(scale: float, bound: float, down: bool = False) -> bytes:
-    """The head: a float32 where that is precise enough, else a float64.
+    """The head without the sign: a float32 where that is precise enough, else a float64.
 
     It is rounded to nearest, or down if `down`.
     """
@@ -238,6 +264,6 @@ def _unpack_scale(head: bytes) -> float:
     if len(head) not in (4, 8):
         raise Corrupt(f"sparse dithering: a head of {len(head)} bytes")
     scale = struct.unpack("<f" if len(head) == 4 else "<d", head)[0]
-    if not 0 < scale < math.inf or (len(head) == 4 and scale < NORMAL32[0]):
-        raise Corrupt("sparse dithering: the scale is not a positive number")
+    if not 0 < abs(scale) < math.inf or (len(head) == 4 and abs(scale) < NORMAL32[0]):
+        raise Corrupt("sparse dithering: the scale is not a finite number other than zero")
     return scale
