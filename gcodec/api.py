@@ -76,7 +76,9 @@ def encode(
 
     Options that only some methods have; with None the method chooses.
 
-    seed: any integer, of the methods that draw random numbers (rsd, sc, dither, auto).
+    seed: any integer, of the methods that draw random numbers (rsd, sc, dither, auto). An unbiased
+    method mixes it with the tensor's name; without one it draws a fresh seed for each tensor.
+    Messages whose errors are to average out need different seeds: step · world_size + rank.
     max_draws: the most directions that sc tries for a block, 64 to 2³¹.
     block: the length of the longest blocks of sc, 1 to 128, or the array's size for one block.
     states: the states of dither's trellis, 1, 8 or 32.

@@ -77,10 +77,13 @@ MODEL = {
         (["--method", "sd", "--alpha", "0.2", "--scope", "file"], {"method": "sd", "alpha": 0.2, "scope": "file"}),
         (["--alpha", "0.2", "--effort", "fast"], {"alpha": 0.2, "effort": "fast"}),
         (
-            ["--method", "sc", "--omega", "2", "--block", "3", "--max-draws", "256"],
-            {"method": "sc", "omega": 2.0, "block": 3, "max_draws": 256},
+            ["--method", "sc", "--omega", "2", "--block", "3", "--max-draws", "256", "--seed", "4"],
+            {"method": "sc", "omega": 2.0, "block": 3, "max_draws": 256, "seed": 4},
         ),
-        (["--method", "dither", "--omega", "0.5", "--states", "1"], {"method": "dither", "omega": 0.5, "states": 1}),
+        (
+            ["--method", "dither", "--omega", "0.5", "--states", "1", "--seed", "-4"],
+            {"method": "dither", "omega": 0.5, "states": 1, "seed": -4},
+        ),
     ],
 )
 def test_equal_rules_give_equal_records(tmp_path, arguments, policy):

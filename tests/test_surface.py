@@ -81,7 +81,8 @@ def test_a_type_checker_sees_the_signatures(tmp_path):
 
 @pytest.mark.parametrize("method", ["auto", *(entry.name for entry in registry.ENTRIES)])
 def test_effort_is_taken_by_every_method(method):
-    best, fast = (gcodec.encode(X[:8], method, effort=effort) for effort in ("best", "fast"))
+    seed = {"seed": 3} if method in ("rsd", "dither") else {}  # without one, each call draws its own
+    best, fast = (gcodec.encode(X[:8], method, effort=effort, **seed) for effort in ("best", "fast"))
     assert gcodec.decode(best).shape == gcodec.decode(fast).shape == (8, 48)
     assert method not in SAME_BYTES or best == fast
     with pytest.raises(InvalidInput, match='effort must be "best" or "fast", not \'slow\''):
@@ -101,10 +102,11 @@ def test_effort_is_taken_by_every_method(method):
 )
 def test_options_that_change_the_bytes(method, option, values):
     one, again, other = (
-        gcodec.encode(X[0], method, omega=1.0, **{option: value}) for value in (values[0], values[0], values[1])
+        gcodec.encode(X[0], method, omega=1.0, **{"seed": 3, option: value})
+        for value in (values[0], values[0], values[1])
     )
     assert one == again != other
-    assert one == gcodec.encode(X[0], method, omega=1.0, options={option: values[0]})
+    assert one == gcodec.encode(X[0], method, omega=1.0, options={"seed": 3, option: values[0]})
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,9 @@ SalvageOpt = Annotated[bool, typer.Option("--salvage", help="Of a damaged FILE, 
 AlphaOpt = Annotated[float | None, typer.Option(help="Largest relative squared L2 error, 0 < alpha < 1; enforced.")]
 OmegaOpt = Annotated[float | None, typer.Option(help="Unbiased, with at most this expected relative squared L2 error.")]
 LosslessOpt = Annotated[bool, typer.Option("--lossless", help="Bit for bit.")]
-SeedOpt = Annotated[int | None, typer.Option(help="Seed of the compressors that draw random numbers.")]
+SeedOpt = Annotated[
+    int | None, typer.Option(help="Seed of the unbiased methods; default: a fresh one for each tensor.")
+]
 MaxDrawsOpt = Annotated[
     int | None, typer.Option(help="sc: most directions tried for a block, 64 to 2^31; default: 2^22 = 4194304.")
 ]

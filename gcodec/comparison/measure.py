@@ -148,7 +148,8 @@ def measure(subject: Subject, task: Task) -> Measurement:
 
 def _method(subject: Subject, task: Task) -> Measurement:
     bounds = {"alpha": {"alpha": task.alpha}, "omega": {"omega": _omega(task)}, "exact": {"lossless": True}}[task.kind]
-    choice = choose(task.name, threads=1, **bounds)  # type: ignore[arg-type]
+    seed = {"seed": SEED} if task.kind == "omega" else {}
+    choice = choose(task.name, threads=1, **bounds, **seed)  # type: ignore[arg-type]
     start = time.thread_time()
     coded = auto.compress(subject.name, ArraySource(subject.array), choice)
     encoded = time.thread_time()

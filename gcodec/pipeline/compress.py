@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from ..parallel import ordered
 from ..request.choice import Choice
 from ..source import Source, spans
 from .decompress import compressor_of
+from .seeds import record_seed
 
 FINEST = {np.dtype(np.float64): 2.0**-100}  # bounds below are met by the tensor itself, in fewer bits than by levels
 FINEST_OF_OTHERS = 2.0**-50
@@ -81,7 +82,7 @@ def compress(name: str, source: Source, choice: Choice) -> Coded:
     scan = scan_source(name, source, choice.nonfinite)
     if scan is None or scan.norm2 == 0 or choice.guarantee.bound < FINEST.get(source.dtype, FINEST_OF_OTHERS):
         return _exact(name, source, choice)
-    compressor = registry.by_name(choice.method).load()(**choice.options)
+    compressor = registry.by_name(choice.method).load()(**_options(name, choice))
     guarantee = choice.guarantee
     for _ in range(TRIES):
         try:
@@ -106,6 +107,14 @@ def _encode(compressor: Compressor, name: str, source: Source, guarantee: Guaran
         return compressor.encode(source, guarantee)
     except InvalidInput as error:
         raise InvalidInput(f"{name}: {error}" if name else str(error)) from None
+
+
+def _options(name: str, choice: Choice) -> dict[str, Any]:
+    """The options of the compressor, with a seed of this record's own where it is to be unbiased."""
+    seed = choice.options.get("seed")
+    if choice.guarantee.kind == "omega" and "seed" in registry.option_names(choice.method):
+        return choice.options | {"seed": record_seed(seed, name)}
+    return choice.options if seed is None else choice.options | {"seed": int(seed) % 2**64}
 
 
 def _exact(name: str, source: Source, choice: Choice) -> Coded:
