@@ -1,15 +1,25 @@
-"""Norms and errors of tensors, by which bounds are measured."""
+"""Norms and errors of tensors, by which bounds are measured.
+
+A promise is about real numbers, so what is measured in float64 is taken with its rounding errors:
+`relative_error` is never below the true ratio. Sums have a fixed order, so it is the same number on
+all processors.
+"""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
-from . import dtypes
+from . import dtypes, ieee
 from .compressors.contract import CHUNK
 from .errors import NonFinite
 from .kernels import norms
 from .source import Source, spans
+
+SLACK = 2.0**-40  # relative; more than all roundings of a ratio of two sums together
+_SMALL = 2.0**-900  # squares that add up to less may have lost digits to underflow
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,7 @@ class Scan:
     scale: float
 
 
+@ieee.arithmetic()
 def scan_source(name: str, source: Source, nonfinite: str) -> Scan | None:
     """The squared norm of a tensor, found in one pass.
 
@@ -56,12 +67,55 @@ def squared_norm(values: np.ndarray, scale: float) -> float:
         wide = values.astype(np.float64)
         if scale != 1.0:
             wide /= scale
-        return float(np.dot(wide, wide))
+        return float(norms.sum_squares(wide))
 
 
+@ieee.arithmetic()
 def squared_error(values: np.ndarray, decoded: np.ndarray, scale: float) -> float:
-    """‖(decoded − values) / scale‖² in float64. It is infinite or NaN when `decoded` is."""
+    """‖(decoded − values) / scale‖² in float64. It is infinite or NaN when `decoded` is.
+
+    It may be too small by rounding errors of relative size 2⁻⁴³, but not by underflow.
+    """
     if scale == 1.0:
-        return float(norms.squared_distance(dtypes.widen(decoded), dtypes.widen(values)))
-    with np.errstate(over="ignore", invalid="ignore"):
-        return squared_norm(decoded.astype(np.float64) - values.astype(np.float64), scale)
+        error2 = float(norms.squared_distance(dtypes.widen(decoded), dtypes.widen(values)))
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):
+            error2 = squared_norm(decoded.astype(np.float64) - values.astype(np.float64), scale)
+    if error2 < _SMALL and not np.array_equal(values, decoded):
+        error2 += math.ldexp(values.size, -1074)
+    return error2
+
+
+def relative_error(errors: Iterable[float], scan: Scan) -> float:
+    """Σ errors / norm2, rounded up: no less than ‖x̂ − x‖²/‖x‖² is in real arithmetic.
+
+    errors: what `squared_error` gives for the parts of a tensor, in order. It is infinite when one
+    of them is infinite or NaN, and 0 only when x̂ = x.
+    """
+    parts = list(errors)
+    error2 = math.fsum(parts) if all(map(math.isfinite, parts)) else math.inf
+    if error2 == 0:
+        return 0.0
+    return math.nextafter(error2 / scan.norm2 * (1 + SLACK), math.inf) if scan.norm2 else math.inf
+
+
+def exceeds(pairs: Iterable[tuple[np.ndarray, np.ndarray]], bound: float) -> bool:
+    """Whether ‖x̂ − x‖² > bound·‖x‖² in exact arithmetic, for finite parts (x, x̂) of a tensor.
+
+    It takes some microseconds for each value: for ratios that are too close to the bound for
+    floats.
+    """
+    error2, norm2 = 0, 0
+    for values, decoded in pairs:
+        for x, y in zip(_integers(values), _integers(decoded), strict=True):
+            error2 += (y - x) ** 2
+            norm2 += x * x
+    return error2 > Fraction(bound) * norm2
+
+
+def _integers(values: np.ndarray) -> list[int]:
+    """The values in units of 2⁻¹⁰⁷⁴."""
+    mantissas, exponents = np.frexp(values.reshape(-1).astype(np.float64))
+    wholes = np.ldexp(mantissas, 53).astype(np.int64)
+    shifts = exponents.astype(np.int64) + (1074 - 53)
+    return [m << s if s >= 0 else m >> -s for m, s in zip(wholes.tolist(), shifts.tolist(), strict=True)]

@@ -241,3 +241,19 @@ def test_worked_example():
 
 def test_plain_python_gives_the_same_bytes():
     assert payloads.run_plain("import test_dither; print(test_dither.digest())") == digest() + "\n"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_near_the_largest_number_it_is_exact_instead_of_biased(dtype):
+    """What decodes beyond the largest number would be cut, and the mean too small."""
+    largest = float(np.finfo(dtype).max)
+    for fraction, kind in ((1.0, "exact"), (0.9, "exact"), (0.01, "omega")):
+        data = gcodec.encode(np.full(64, fraction * largest, dtype), "dither", omega=0.25)
+        assert header_of(data).guarantee.kind == kind
+
+
+@pytest.mark.parametrize("method", ["dither", "rsd", "sc", "auto"])
+@pytest.mark.parametrize("omega", [1e30, 1e200, 1e308])
+def test_a_huge_omega_is_taken(method, omega):
+    for x in (np.ones(64, np.float32), np.linspace(-1e300, 1e300, 65)):
+        assert np.isfinite(gcodec.decode(gcodec.encode(x, method, omega=omega))).all()

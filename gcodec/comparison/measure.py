@@ -14,7 +14,7 @@ from ..compressors import registry
 from ..container.budget import Budget
 from ..container.describe import method_name
 from ..container.reader import Record
-from ..distortion import Scan, squared_error
+from ..distortion import Scan, relative_error, squared_error
 from ..errors import InvalidInput
 from ..pipeline import auto
 from ..pipeline.decompress import decompress
@@ -176,7 +176,7 @@ def _baseline(subject: Subject, task: Task) -> Measurement:
         decoded, bits = task.baseline.compress(subject.array, np.random.default_rng(SEED))
     seconds = time.thread_time() - start
     error2 = squared_error(subject.array.reshape(-1), decoded.reshape(-1), subject.scan.scale)
-    distortion = error2 / subject.scan.norm2 if math.isfinite(error2) else math.inf
+    distortion = relative_error([error2], subject.scan)
     return _result(subject, task, bits, distortion, (seconds, None), "")
 
 

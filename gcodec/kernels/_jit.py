@@ -1,7 +1,8 @@
 """The one place where numba is configured.
 
-`njit` compiles without the global interpreter lock, so chunks run in threads, and what decodes never with fastmath: a file
-must decode to the same bits everywhere. Compiled code is cached on disk; where no cache folder can be written, it is compiled anew.
+`njit` compiles without the global interpreter lock, so chunks run in threads, and never with
+fastmath: a file must decode to the same bits, and its certificate be the same number, everywhere.
+Compiled code is cached on disk; where no cache folder can be written, it is compiled anew.
 NUMBA_DISABLE_JIT=1 runs the same functions as plain Python.
 """
 
@@ -16,11 +17,6 @@ def njit(function):
 def njit_inline(function):
     """As `njit`, copied into each caller: for a few instructions of an inner loop."""
     return _compiled(function, inline="always")
-
-
-def njit_any_order(function):
-    """As `njit`, for sums that may be taken in any order: what is measured, but nothing that is decoded."""
-    return _compiled(function, fastmath={"reassoc"})
 
 
 def _compiled(function, **options):

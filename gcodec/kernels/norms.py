@@ -1,11 +1,16 @@
 """Squared norms of float32 or float64 values, in float64.
 
-They are for measuring, never for decoding.
+They are for measuring, never for decoding. Sums are taken in a fixed order, so they are equal on
+all processors: blocks of 4096 values one after the other, in each 16 sums of every 16th value. A
+sum of up to 2²⁰ squares has passed through at most 2⁹ + 40 roundings, each of 2⁻⁵³ of it.
 """
 
 import numpy as np
 
-from ._jit import njit, njit_any_order
+from ._jit import njit
+
+BLOCK = 4096
+LANES = 16
 
 
 def scan(values):
@@ -53,21 +58,49 @@ def _scan_each(values):
     return count, first, largest, total
 
 
-@njit_any_order
+@njit
 def sum_squares(values):
     """Σ x²."""
+    lanes = np.empty(LANES)
     total = 0.0
-    for i in range(values.size):
-        value = np.float64(values[i])
-        total += value * value
+    for start in range(0, values.size, BLOCK):
+        stop = min(start + BLOCK, values.size)
+        whole = start + (stop - start) // LANES * LANES
+        lanes[:] = 0.0
+        for i in range(start, whole, LANES):
+            for j in range(LANES):
+                value = np.float64(values[i + j])
+                lanes[j] += value * value
+        for i in range(whole, stop):
+            value = np.float64(values[i])
+            lanes[i - whole] += value * value
+        total += _sum(lanes)
     return total
 
 
-@njit_any_order
+@njit
 def squared_distance(a, b):
     """Σ (a − b)². It is infinite or NaN when a value is."""
+    lanes = np.empty(LANES)
     total = 0.0
-    for i in range(a.size):
-        error = np.float64(a[i]) - np.float64(b[i])
-        total += error * error
+    for start in range(0, a.size, BLOCK):
+        stop = min(start + BLOCK, a.size)
+        whole = start + (stop - start) // LANES * LANES
+        lanes[:] = 0.0
+        for i in range(start, whole, LANES):
+            for j in range(LANES):
+                error = np.float64(a[i + j]) - np.float64(b[i + j])
+                lanes[j] += error * error
+        for i in range(whole, stop):
+            error = np.float64(a[i]) - np.float64(b[i])
+            lanes[i - whole] += error * error
+        total += _sum(lanes)
+    return total
+
+
+@njit
+def _sum(lanes):
+    total = 0.0
+    for j in range(LANES):
+        total += lanes[j]
     return total

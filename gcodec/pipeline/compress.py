@@ -11,13 +11,13 @@ from typing import IO, Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, ieee
 from ..compressors import registry
 from ..compressors.contract import Compressor, Guarantee, Payload, TensorSpec, TooFine
 from ..container.budget import Budget
 from ..container.fields import crc32
 from ..container.layout import Chunk, TensorHeader
-from ..distortion import Scan, scan_source, squared_error
+from ..distortion import Scan, relative_error, scan_source, squared_error
 from ..dtypes import as_bytes
 from ..errors import InternalError, InvalidInput
 from ..parallel import ordered
@@ -68,6 +68,7 @@ class Coded:
         self.close()
 
 
+@ieee.arithmetic()
 def compress(name: str, source: Source, choice: Choice) -> Coded:
     """Compress one tensor so that the guarantee holds for the bytes that come back.
 
@@ -88,6 +89,8 @@ def compress(name: str, source: Source, choice: Choice) -> Coded:
         try:
             payload = _encode(compressor, name, source, guarantee)
         except TooFine:
+            break
+        if payload.expected == math.inf:  # it cannot be unbiased, whatever the bound
             break
         coded = _code(name, source, choice, payload, scan)
         reached = _reached(coded.header)
@@ -133,14 +136,14 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
     body: IO[bytes] = SpooledTemporaryFile(SPOOL)  # noqa: SIM115 (closed with the result)
     try:
         body.write(payload.head)
-        chunks, error2 = _code_chunks(name, source, choice, payload, scan, body)
+        chunks, errors = _code_chunks(name, source, choice, payload, scan, body)
         header = TensorHeader(
             name=name,
             spec=spec,
             compressor=entry.id,
             version=cls.version,
             guarantee=choice.guarantee,
-            distortion=error2 / scan.norm2,
+            distortion=relative_error(errors, scan),
             expected=payload.expected,
             chunk=payload.chunk,
             head_length=len(payload.head),
@@ -157,8 +160,8 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
 
 def _code_chunks(
     name: str, source: Source, choice: Choice, payload: Payload, scan: Scan, body: IO[bytes]
-) -> tuple[tuple[Chunk, ...], float]:
-    """Append the coded chunks to `body`; returns their table, and ‖(x̂ − x) / scale‖²."""
+) -> tuple[tuple[Chunk, ...], list[float]]:
+    """Append the coded chunks to `body`; returns their table, and ‖(x̂ − x) / scale‖² of each."""
     spec = TensorSpec(source.dtype, source.shape)
     decode = registry.by_name(choice.method).load().decoder(payload.head, spec)
     exact = choice.guarantee.kind == "exact"
@@ -185,7 +188,7 @@ def _code_chunks(
         choice.progress(min(payload.chunk, source.size - len(chunks) * payload.chunk))
         chunks.append(Chunk(len(data), crc32(data), decoded_crc))
         errors.append(error2)
-    return tuple(chunks), math.fsum(errors) if all(map(math.isfinite, errors)) else math.inf
+    return tuple(chunks), errors
 
 
 def _check_bools(name: str, values: np.ndarray) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, ieee
 from ..compressors import registry
 from ..compressors.contract import Compressor, Decode
 from ..container.budget import Budget
@@ -53,7 +53,8 @@ def _jobs(record: Record, start: int, stop: int, budget: Budget) -> Iterator[Cal
     header = record.header
     cls = compressor_of(header)
     for paid in _paid(record, cls.work(record.head(), header.spec), budget):
-        decode = cls.decoder(paid.head(), header.spec)
+        with ieee.arithmetic():
+            decode = cls.decoder(paid.head(), header.spec)
         if not header.chunks:
             yield lambda: Part(header, 0, np.empty(0, header.spec.dtype))
         for i in range(start // header.chunk, min(-(-stop // header.chunk), len(header.chunks))):
@@ -80,6 +81,7 @@ def _paid(record: Record, work: int, budget: Budget) -> Iterator[Record]:
         yield record
 
 
+@ieee.arithmetic()
 def _decode_chunk(header: TensorHeader, decode: Decode, i: int, data: bytes) -> Part:
     first = i * header.chunk
     count = min(header.chunk, header.spec.size - first)

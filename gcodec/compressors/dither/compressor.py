@@ -21,8 +21,8 @@ E(n + m) ≤ E(n) + E(m), and E(1) = 1/3. Estimates of E(2^k) then bound E(n) fo
 
 This holds in exact arithmetic. In float64 x/step − u and step·(j + u) are off by at most 2⁻⁵² of |x| + 4·step; a
 bias is not larger. For float32 tensors x̂ is rounded at random, so that the rounding adds no bias to this. A random
-rounding to a coarser dtype would cost too much variance and is not offered: use `rsd`. Nor is a bias avoided where x̂ would exceed the
-dtype's largest number. What an encoder chooses must not depend on the code that it then sends. See spec/compressors/08-dither.md.
+rounding to a coarser dtype would cost too much variance and is not offered: use `rsd`. Where x̂ might exceed the dtype's largest
+number, it would be cut and so biased: then `expected` is infinite. What an encoder chooses must not depend on the code that it then sends. See spec/compressors/08-dither.md.
 """
 
 import math
@@ -48,6 +48,7 @@ from .path import Trellis, decode_path, encode_path
 _FINEST = 2.0**-50  # the least step beside the largest magnitude
 _ROUNDING = 2.0**-48  # variance that rounding to float32 adds, beside the square of a value: less than (ulp / 2)²
 _QUANTUM = 2.0**-149  # of float32 below its normal numbers; rounding adds at most a quarter of its square
+_MOST_STEPS = 3  # no error is larger: of integers 4 apart, the nearest is at most 2 away
 _CODE_BITS, _SEED_BITS = 2, 4
 _HEAD_ROOM = 256
 _PROBE_SEED = (
@@ -243,7 +244,9 @@ def _plan(source: Source, bound: float, seed: int, states: int) -> _Plan:
         rounding = _ROUNDING * (1 + bound) + grid.size * _QUANTUM**2 / 4 / energies.total
     finest = _FINEST * math.sqrt(energies.blocks.max())
     share = max(bound - rounding, 0.0) * (1 - 2.0**-40)  # room for the rounding of these sums
-    step = Step.below(max(math.sqrt(share * energies.total / error), finest))
+    step = Step.below(max(math.sqrt(share) * math.sqrt(energies.total / error), finest))
+
+    expected = float(step) * float(step) * error / energies.total + rounding
 
     spans = sample_spans(grid)
     values = np.concatenate([read(source, *span, unit) for span in spans])
@@ -255,8 +258,17 @@ def _plan(source: Source, bound: float, seed: int, states: int) -> _Plan:
         Dithering(states, seed, step.times(exponent)),
         float(step),
         choose_classes(energies, grid, 2 * float(step), spans, levels),
-        float(step) ** 2 * error / energies.total + rounding,
+        math.inf if _may_be_cut(energies.blocks.max(), step, exponent, source.dtype) else expected,
     )
+
+
+def _may_be_cut(energy: float, step: Step, exponent: int, dtype: np.dtype) -> bool:
+    """Whether a value may decode beyond the dtype's largest number: it would be cut, and the mean not x.
+
+    energy: the largest of a block, in the units of 2^exponent, so no |x| is beyond its root.
+    """
+    largest = math.sqrt(energy) + _MOST_STEPS * float(step)
+    return math.log2(largest) + exponent >= math.log2(float(np.finfo(dtype).max))
 
 
 def error_bound(count: int, states: int) -> float:

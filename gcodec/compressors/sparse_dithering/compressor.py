@@ -28,6 +28,7 @@ SMALLEST, LARGEST = math.ldexp(1.0, -1074), float(np.finfo(np.float64).max)
 NORMAL32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 MOST_STEPS = 1 << 52  # the largest ‖x‖ / step: levels stay exact, their sums within int64
 SHRINKS = 40  # how often the step of `rsd` is tried
+SLACK = 2.0**-30  # relative; more than all roundings of two sums over chunks of 2²⁰ values
 _LOOK = 1 << 12  # values looked through at a time for the first level that is not zero
 
 Levels = Callable[[int, int], np.ndarray]  # (start, stop) → the signed levels of these values
@@ -227,12 +228,12 @@ def _step(norm: float, bound: float, size: int) -> float:
 
 
 def _expected_error(source: Source, scale: float, size: _Magnitude) -> float:
-    """E‖x̂ − x‖² / ‖x‖² of randomised rounding with this scale."""
+    """E‖x̂ − x‖² / ‖x‖² of randomised rounding with this scale, rounded up."""
     errors = []
     for start, stop in spans(source.size, CHUNK):
         values, _, lows, highs = _bracket(source, scale, start, stop)
         errors.append(kernels.rounding_error(values, lows, highs, size.unit))
-    return math.fsum(errors) / size.norm**2
+    return math.fsum(errors) / size.norm**2 * (1 + SLACK)
 
 
 def _bracket(source: Source, scale: float, start: int, stop: int) -> tuple[np.ndarray, ...]:
