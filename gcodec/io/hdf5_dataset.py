@@ -71,42 +71,32 @@ class Dataset:
         return self.chunks is not None and all(n <= c for n, c in zip(self.shape, self.chunks, strict=True))
 
 
-def describe(name: str, dataset: h5d.DatasetID) -> Dataset | None:
+def describe(name: str, dataset: h5d.DatasetID, file_size: int) -> Dataset | None:
     """The dataset as a tensor, or None when it can only be kept as it is.
 
-    Kept are types that are not numbers or have no dtype here, null dataspaces, virtual and external storage, filters that
-    are unknown or lose precision, and what declares far more than is stored.
+    The layout comes first: HDF5 opens the files that a virtual dataset names as soon as it is asked for its extent, and those
+    of external storage when it is asked for its values. Of such datasets nothing more is asked, here or elsewhere.
+    Kept are also types that are not numbers or have no dtype here, null dataspaces, filters that are unknown or lose
+    precision, what declares far more than is stored, and what claims to store more than the file's size.
     """
-    space = dataset.get_space()
-    pair = _dtypes(dataset)
+    create = dataset.get_create_plist()
+    layout = create.get_layout()
+    if layout not in (h5d.COMPACT, h5d.CONTIGUOUS, h5d.CHUNKED) or create.get_external_count():
+        return None
+    pair, space = _dtypes(dataset), dataset.get_space()
     if pair is None or space.get_simple_extent_type() == h5s.NULL:
         return None
     stored, dtype = pair
     shape, stored_bytes = space.get_simple_extent_dims(), dataset.get_storage_size()
-    chunks: tuple[int, ...] | None = None
-    ranges: tuple[tuple[int, int], ...] = ()
-    count = 0
-    offset = dataset.get_offset()
-    if offset is not None:  # contiguous, and in this file
-        ranges = ((offset, stored_bytes),)
-    else:
-        create = dataset.get_create_plist()
-        filters = [create.get_filter(i)[0] for i in range(create.get_nfilters())]
-        if not _is_readable(create, filters):
-            return None
-        if create.get_layout() == h5d.CHUNKED:
-            chunks, count, ranges = create.get_chunk(), len(filters), _chunk_ranges(dataset)
+    chunks = create.get_chunk() if layout == h5d.CHUNKED else None
+    filters = [create.get_filter(i)[0] for i in range(create.get_nfilters())] if chunks else []
     declared = max(math.prod(shape), math.prod(chunks or ())) * stored.itemsize
-    if declared > FREE_BYTES + RATIO * stored_bytes:
+    if stored_bytes > file_size or declared > FREE_BYTES + RATIO * stored_bytes or not all(map(_usable, filters)):
         return None
-    return Dataset(name, stored, dtype, shape, chunks, count, ranges, stored_bytes)
-
-
-def _is_readable(create: h5p.PropDCID, filters: list[int]) -> bool:
-    layout = create.get_layout()
-    if layout == h5d.CONTIGUOUS:
-        return create.get_external_count() == 0
-    return layout == h5d.COMPACT or (layout == h5d.CHUNKED and all(map(_usable, filters)))
+    ranges = _chunk_ranges(dataset, file_size) if chunks else _contiguous_range(dataset, stored_bytes)
+    if ranges is None:
+        return None
+    return Dataset(name, stored, dtype, shape, chunks, len(filters), ranges, stored_bytes)
 
 
 def _usable(code: int) -> bool:
@@ -114,10 +104,23 @@ def _usable(code: int) -> bool:
     return code in LOSSLESS_FILTERS and h5z.filter_avail(code) and h5z.get_filter_info(code) & both == both
 
 
-def _chunk_ranges(dataset: h5d.DatasetID) -> tuple[tuple[int, int], ...]:
+def _contiguous_range(dataset: h5d.DatasetID, stored_bytes: int) -> tuple[tuple[int, int], ...]:
+    offset = dataset.get_offset()
+    return () if offset is None else ((offset, stored_bytes),)
+
+
+def _chunk_ranges(dataset: h5d.DatasetID, file_size: int) -> tuple[tuple[int, int], ...] | None:
+    """Where the chunks lie; None when they claim more bytes than the file has, as an index may that leads in circles."""
     found: list[tuple[int, int]] = []
-    dataset.chunk_iter(lambda chunk: found.append((chunk.byte_offset, chunk.size)))
-    return tuple(found)
+    left = file_size
+
+    def take(chunk: h5d.StoreInfo) -> bool | None:
+        nonlocal left
+        left -= max(chunk.size, 1)
+        found.append((chunk.byte_offset, chunk.size))
+        return True if left < 0 else None  # anything but None ends the iteration
+
+    return None if dataset.chunk_iter(take) else tuple(found)
 
 
 def _dtypes(dataset: h5d.DatasetID) -> tuple[np.dtype, np.dtype] | None:

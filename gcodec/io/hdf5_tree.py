@@ -27,11 +27,12 @@ def reporting(what: object, error: type[GcodecError] = InvalidInput) -> Iterator
 
 def survey(file: h5py.File) -> tuple[dict[str, Dataset], set[str]]:
     """The datasets that travel as tensors, by name; and the names of those that stay in the skeleton alone."""
+    size = file.id.get_filesize()
     found: dict[str, Dataset] = {}
     kept: set[str] = set()
     for path, dataset in datasets(file):
         name = path.decode(errors="replace")
-        about = describe(name, dataset) if name.encode() == path else None
+        about = describe(name, dataset, size) if name.encode() == path else None
         if about is None:
             kept.add(name)
         else:
@@ -42,30 +43,31 @@ def survey(file: h5py.File) -> tuple[dict[str, Dataset], set[str]]:
 def datasets(file: h5py.File) -> Iterator[tuple[bytes, h5d.DatasetID]]:
     """Every dataset once, by the first path of hard links to it in the order of names.
 
-    Not recursive, as HDF5's own visit is. Soft and external links are not followed.
+    Not recursive, as HDF5's own visit is. Soft and external links are not followed. An object is known by the address in
+    its link: so it is opened once, and not asked for all that HDF5 counts of an object, at which damaged files crash it.
     """
     root = h5o.open(file.id, b"/")
-    seen = {_address(root)}
+    seen = {h5g.get_objinfo(root).objno[0]}
     pending = _links(root, b"")
     while pending:
-        group, prefix, name = pending.pop()
-        found, path = h5o.open(group, name), prefix + name
-        if _address(found) in seen:
+        group, path, name, address = pending.pop()
+        if address in seen:
             continue
-        seen.add(_address(found))
+        seen.add(address)
+        found = h5o.open(group, name)
         if isinstance(found, h5d.DatasetID):
             yield path, found
         elif isinstance(found, h5g.GroupID) and len(path) < MAX_PATH:
             pending.extend(_links(found, path + b"/"))
 
 
-def _links(group: h5g.GroupID, prefix: bytes) -> list[tuple[h5g.GroupID, bytes, bytes]]:
-    """The hard links of a group, last one first."""
-    names: list[bytes] = []
-    group.links.iterate(lambda name, info: names.append(name) if info.type == h5l.TYPE_HARD else None, info=True)
-    return [(group, prefix, name) for name in reversed(names)]
+def _links(group: h5g.GroupID, prefix: bytes) -> list[tuple[h5g.GroupID, bytes, bytes, int]]:
+    """The hard links of a group, last one first: (group, path, name, address of the object)."""
+    found: list[tuple[h5g.GroupID, bytes, bytes, int]] = []
 
+    def take(name: bytes, link: h5l.LinkInfo) -> None:
+        if link.type == h5l.TYPE_HARD:
+            found.append((group, prefix + name, name, link.u))
 
-def _address(found: object) -> tuple[int, int]:
-    info = h5o.get_info(found)
-    return info.fileno, info.addr
+    group.links.iterate(take, info=True)
+    return found[::-1]
