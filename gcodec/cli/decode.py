@@ -26,6 +26,7 @@ def decode(
     to: opt.ToOpt = None,
     salvage: opt.SalvageOpt = False,
     limit: opt.LimitOpt = None,
+    trust: opt.TrustOpt = False,
     threads: opt.ThreadsOpt = None,
     force: opt.ForceOpt = False,
     json: opt.JsonOpt = False,
@@ -46,7 +47,7 @@ def decode(
         if Path(output).suffix == SUFFIX:
             known = ", ".join(formats.SUFFIXES)
             raise InvalidInput(f"{output}: decode writes no gcodec files; name one that ends in {known}")
-        with formats.writer(path, fmt, found.meta, budget) as writer:
+        with formats.writer(path, fmt, found.meta, budget, trust) as writer:
             _write(found, writer, fmt, count, budget, progress)
             if not found.tensors and tensor is not None:
                 raise MissingTensor(f"{file}: holds no tensor named {tensor!r}; gcodec info lists the names")

@@ -26,6 +26,7 @@ def encode(
     states: opt.StatesOpt = None,
     dtype: opt.DtypeOpt = None,
     nonfinite: opt.NonfiniteOpt = "refuse",
+    trust: opt.TrustOpt = False,
     threads: opt.ThreadsOpt = None,
     force: opt.ForceOpt = False,
     json: opt.JsonOpt = False,
@@ -62,7 +63,7 @@ def encode(
         block=block,
         states=states,
     )
-    with tensor_file(input, dtype) as reader:
+    with tensor_file(input, dtype, trust) as reader:
         tensors = list(reader.tensors())
         single = reader.meta["format"] == "npy"
         if single:

@@ -16,14 +16,14 @@ SUFFIX = ".gcz"
 
 
 @contextmanager
-def tensor_file(name: str, dtype: str | None = None) -> Iterator[formats.Reader]:
+def tensor_file(name: str, dtype: str | None = None, trust: bool = False) -> Iterator[formats.Reader]:
     """The Reader of an input file; "-" (standard input) and URLs are read to their end first."""
     where = remote.resolved(name)
     if name != "-" and not remote.is_url(where):
         path = Path(where)
         if path.is_dir():
             raise InvalidInput(f"{name} is a directory; name a file of tensors")
-        with formats.reader(path, formats.format_of(path), dtype) as reader:
+        with formats.reader(path, formats.format_of(path), dtype, trust) as reader:
             yield reader
         return
     with tempfile.NamedTemporaryFile(prefix="gcodec-") as spool:
@@ -33,7 +33,9 @@ def tensor_file(name: str, dtype: str | None = None) -> Iterator[formats.Reader]
             spool.flush()
         else:
             remote.download(where, path)
-        with formats.reader(path, formats.format_of(path, "standard input" if name == "-" else name), dtype) as reader:
+        with formats.reader(
+            path, formats.format_of(path, "standard input" if name == "-" else name), dtype, trust
+        ) as reader:
             yield reader
 
 

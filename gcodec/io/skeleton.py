@@ -6,7 +6,7 @@ data as tensors of their own. All that HDF5 can express comes back bit for bit, 
 
 import os
 import struct
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
@@ -88,10 +88,10 @@ class SkeletonSink:
     def complete(self) -> bool:
         return self._left == 0
 
-    def is_hole(self, offset: int, length: int) -> bool:
-        """Whether these bytes of the file were all left out."""
-        i = bisect_right(self._hole_starts, offset) - 1
-        return i >= 0 and offset + length <= self._hole_ends[i]
+    def meets_hole(self, offset: int, length: int) -> bool:
+        """Whether any of these bytes of the file were left out."""
+        i = bisect_left(self._hole_starts, offset + length) - 1  # the last hole that starts before the end
+        return i >= 0 and length > 0 and self._hole_ends[i] > offset
 
     def write(self, start: int, values: np.ndarray) -> None:
         data = memoryview(values.tobytes())
