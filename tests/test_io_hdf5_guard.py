@@ -44,8 +44,7 @@ def test_the_child_has_limits(compressed):
     with hdf5.Reader(compressed) as reader:
         child, size = child_of(reader), compressed.stat().st_size
         limits = limits_of(child)
-        opened = {int(number) for number in os.listdir(f"/proc/{child.pid}/fd")}
-        assert set(range(int(limits["Max open files"]))) <= opened  # so that no other file can be opened
+        assert limits["Max open files"] == "0"  # beside those that are open
         assert int(limits["Max file size"]) == size + (1 << 20) and limits["Max core file size"] == "0"
         assert 1 < int(limits["Max cpu time"]) <= 4 and int(limits["Max address space"]) < 4 << 30
         assert os.readlink(f"/proc/{child.pid}/cwd").endswith(" (deleted)")
@@ -120,7 +119,7 @@ def test_the_child_writes_no_more_than_it_may(tmp_path, monkeypatch):
     monkeypatch.setattr(guarded, "ENTRY", -(1 << 22))
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("x", data=numbers(1 << 19), chunks=(1 << 18,), shuffle=True)
-    with pytest.raises(GcodecError, match="x"):
+    with pytest.raises(GcodecError, match="File too large"):
         copy(tmp_path / "a.h5", tmp_path / "b.h5", piece=1 << 19)
 
 

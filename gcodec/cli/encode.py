@@ -6,7 +6,8 @@ from typing import Any, cast
 from ..errors import InvalidInput
 from . import options as opt
 from .files import encoded_name, tensor_file
-from .output import binary_target, plural, progress_bar, show
+from .output import plural, progress_bar, show
+from .targets import binary_target
 
 
 def encode(
@@ -75,7 +76,7 @@ def encode(
         total = sum(source.size * source.dtype.itemsize for _, source in tensors)
         meta = {**reader.meta, **scoped, "bytes": total, "names": [name for name, _ in tensors]}
         with binary_target(output, force, input) as file, progress_bar(total, "encoding", quiet) as progress:
-            headers = list(encode_tensors(tensors, meta, file, chooser, count, progress))
+            headers = list(encode_tensors(tensors, meta, file, chooser, count, progress, reader.check))
     bounded = plain_alpha is not None or omega is not None or bool(alphas)
     described = [describe(header) for header in headers]
     lines = [_size(described, f"{input} → {output}", sum(map(original_bytes, headers)))]

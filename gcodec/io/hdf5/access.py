@@ -72,7 +72,7 @@ def access(file: IO[bytes], trust: bool) -> Access:
     if trust:
         from .library import Library
 
-        return Library(str(file.name))
+        return Library(file.fileno())
     from .guarded import Guarded
 
     return Guarded(file)

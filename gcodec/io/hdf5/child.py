@@ -104,8 +104,8 @@ def serve(descriptor: int, questions: BinaryIO, answers: BinaryIO) -> None:
     """Answer until there are no more questions."""
     usable_filters()  # which loads them, while files can be opened
     _leave()
-    server = Server(Library(_path_of(descriptor)), os.fstat(descriptor).st_size)
-    _open_one_more()
+    server = Server(Library(descriptor), os.fstat(descriptor).st_size)
+    _open_no_more()
     send(answers, "ready")
     while True:
         try:
@@ -130,19 +130,13 @@ def _leave() -> None:
         os.chdir("/")
 
 
-def _path_of(descriptor: int) -> str:
-    """A name by which the library can open the file of a descriptor."""
-    folder = "/proc/self/fd" if Path("/proc/self/fd").is_dir() else "/dev/fd"
-    return f"{folder}/{descriptor}"
-
-
-def _open_one_more() -> None:
-    """From now on one file can be open beside those that are: HDF5's own. What else it wants to open is refused."""
+def _open_no_more() -> None:
+    """From now on, whatever the library wants to open by a name is refused."""
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 2)
     os.close(silent)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (silent + 1, silent + 1))  # the lowest number that is free
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))  # files that are open stay so
 
 
 def _memory() -> int:

@@ -1,7 +1,7 @@
 """An HDF5 file in the hands of a child process, which alone calls the HDF5 library on bytes of a stranger.
 
-The child has limits of processor time, memory and file size that grow with what it is asked for, and can open no file but
-the one that it is given. When it dies, the file is corrupt.
+The child has limits of processor time, memory and file size that grow with what it is asked for, and can open no file by
+a name. When it dies, the file is corrupt.
 """
 
 import json

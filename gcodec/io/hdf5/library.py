@@ -2,9 +2,10 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Set
+from collections.abc import Callable, Set
 from dataclasses import replace
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import h5py
 import numpy as np
@@ -12,6 +13,7 @@ from h5py import h5d, h5p, h5s, h5t
 
 from ..raw import raw_dtype
 from .dataset import Dataset, Survey
+from .handle import Handle
 from .tree import remove, survey
 from .types import DTYPE_ATTRIBUTE
 from .values import blank, blanked, fill_bits, open_dataset, read_values, write_run, write_values
@@ -19,21 +21,38 @@ from .values import blank, blanked, fill_bits, open_dataset, read_values, write_
 OPEN_DATASETS = 4  # datasets that stay open with their caches
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _checked(method: Method) -> Method:
+    """A method of Library that raises what the operating system refused, rather than what came of it."""
+
+    @wraps(method)
+    def call(self: "Library", *args: Any) -> Any:
+        try:
+            return method(self, *args)
+        finally:
+            self._handle.check()
+
+    return cast(Method, call)
+
+
 class Library:
-    """One file in the hands of the HDF5 library: an Access.
+    """One file, behind an open descriptor, in the hands of the HDF5 library: an Access.
 
     The file is opened for writing only when something has to be written through HDF5, which changes a superblock by that
     alone. Raises whatever h5py raises.
     """
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor, self._handle = descriptor, Handle(descriptor)
         self._open: OrderedDict[str, h5d.DatasetID] = OrderedDict()
         self._h5: h5py.File | None = None
 
+    @_checked
     def survey(self) -> Survey:
-        self._h5 = h5py.File(self._path, "r", driver="sec2")
-        found = survey(self._h5, os.stat(self._path).st_size)
+        self._h5 = h5py.File(self._handle, "r")
+        found = survey(self._h5, os.fstat(self._descriptor).st_size)
         if not self._h5.userblock_size:
             return found
         return replace(found, datasets={name: self._placed(about) for name, about in found.datasets.items()})
@@ -46,15 +65,18 @@ class Library:
             return about
         dataset = self._dataset(about)
         _, data = dataset.read_direct_chunk(dataset.get_chunk_info(0).chunk_offset)
-        there = os.pread(self._h5.id.get_vfd_handle(), len(data), about.ranges[0][0])
+        there = os.pread(self._descriptor, len(data), about.ranges[0][0])
         return about if there == data else replace(about, ranges=())
 
+    @_checked
     def create(self) -> None:
-        self._h5 = h5py.File(self._path, "w", driver="sec2")
+        self._h5 = h5py.File(self._handle, "w")
 
+    @_checked
     def read(self, about: Dataset, start: int, stop: int) -> np.ndarray[Any, Any]:
         return read_values(self._dataset(about), about, start, stop)
 
+    @_checked
     def add(self, about: Dataset) -> None:
         space = h5s.create_simple(about.shape) if about.shape else h5s.create(h5s.SCALAR)
         raw = raw_dtype(about.dtype)
@@ -64,6 +86,7 @@ class Library:
         if raw != about.dtype:
             h5py.Dataset(dataset).attrs[DTYPE_ATTRIBUTE] = about.dtype.name
 
+    @_checked
     def begin(self, about: Dataset) -> np.ndarray[Any, Any] | None:
         file = self._writable()
         if about.filters and about.stored_bytes:  # the dataset is opened anew afterwards: open, it would not notice
@@ -71,20 +94,25 @@ class Library:
         is_blank = not about.stored_bytes or blanked(about)
         return fill_bits(self._dataset(about), about) if is_blank else None
 
+    @_checked
     def write(self, about: Dataset, start: int, values: np.ndarray[Any, Any]) -> None:
         write_values(self._dataset(about), about, start, values)
 
+    @_checked
     def fill(self, about: Dataset, stop: int, value: np.ndarray[Any, Any]) -> None:
         write_run(self._dataset(about), about, stop, value)
 
+    @_checked
     def end(self, about: Dataset) -> None:
         if about.name in self._open:
             self._open.pop(about.name).close()
 
+    @_checked
     def remove(self, names: Set[str]) -> None:
         self._open.clear()
         remove(self._writable(), names)
 
+    @_checked
     def close(self) -> None:
         self._open.clear()
         if self._h5:
@@ -101,7 +129,7 @@ class Library:
     def _writable(self) -> h5py.File:
         if self._h5 is None or self._h5.mode == "r":
             self.close()
-            self._h5 = h5py.File(self._path, "r+", driver="sec2")
+            self._h5 = h5py.File(self._handle, "r+")
         return self._h5
 
 

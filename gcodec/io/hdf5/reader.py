@@ -12,6 +12,7 @@ from ...errors import InvalidInput
 from ...source import Source
 from ..npy import FileSource
 from ..skeleton import SKELETON, SkeletonSource, holes
+from ..streams import open_input
 from .access import access, reporting
 from .dataset import Dataset
 
@@ -27,7 +28,7 @@ class Reader:
     def __init__(self, path: Path, trust: bool = False) -> None:
         self._path = path
         self._lock = Lock()
-        self._file = open(path, "rb")  # noqa: SIM115 (closed by __exit__)
+        self._file = open_input(path)
         try:
             self._size = os.fstat(self._file.fileno()).st_size
             self._access = access(self._file, trust)
