@@ -4,7 +4,9 @@ import io
 import os
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+import time
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from pathlib import Path
 
 import numpy as np
 
@@ -138,3 +140,13 @@ def call_cli(*args: object) -> tuple[int, str, str]:
         except SystemExit as end:
             return int(end.code or 0), out.getvalue(), err.getvalue()
     raise AssertionError("a command ends with SystemExit")
+
+
+def wait_until_it_writes(process: subprocess.Popen, folder: Path) -> None:
+    """Return once a command has its temporary file in a folder, with a name or without one, or has ended."""
+    while process.poll() is None and not list(folder.glob(".*.part")):
+        with suppress(OSError):
+            opened = [os.readlink(link) for link in Path(f"/proc/{process.pid}/fd").iterdir()]
+            if any(path.startswith(f"{folder}/") and path.endswith(" (deleted)") for path in opened):
+                return
+        time.sleep(0.01)

@@ -17,7 +17,7 @@ PLAIN = ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
 def copy(source: Path, target: Path, piece: int = 1000, skip: tuple[str, ...] = (), writer=hdf5.Writer) -> dict:
     """Every tensor of a file through a Writer, in pieces that fit no chunk; gives the arrays."""
     arrays = {}
-    with hdf5.Reader(source) as reader, writer(target, reader.meta) as out:
+    with hdf5.Reader(source) as reader, writer(target, meta_of(reader)) as out:
         for name, tensor in reader.tensors():
             arrays[name] = tensor.read(0, tensor.size).reshape(tensor.shape)
             if name in skip:
@@ -26,6 +26,11 @@ def copy(source: Path, target: Path, piece: int = 1000, skip: tuple[str, ...] = 
             for start in range(0, tensor.size, piece):
                 sink.write(start, tensor.read(start, min(start + piece, tensor.size)))
     return arrays
+
+
+def meta_of(reader: hdf5.Reader) -> dict:
+    """The metadata that a container of this file has."""
+    return reader.meta | {"names": [name for name, _ in reader.tensors()]}
 
 
 def numbers(*shape: int, dtype: str = "f4", seed: int = 0) -> np.ndarray:

@@ -8,13 +8,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 import pytest
-from checks import run_cli
+from checks import run_cli, wait_until_it_writes
 
 CORPORA = Path(__file__).parent.parent / "corpora"
 
@@ -152,8 +151,7 @@ def test_terminated(tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=1 << 23))
     command = [sys.executable, "-m", "gcodec", "encode", str(tmp_path / "x.npy"), "--lossless"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    while process.poll() is None and not list(tmp_path.glob(".*.part")):
-        time.sleep(0.01)
+    wait_until_it_writes(process, tmp_path)
     process.terminate()
     assert process.wait(60) == 128 + signal.SIGTERM
     assert [p.name for p in tmp_path.iterdir()] == ["x.npy"]
@@ -246,8 +244,7 @@ def test_interrupt(tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=1 << 23))
     command = [sys.executable, "-m", "gcodec", "encode", str(tmp_path / "x.npy"), "--method", "sc"]  # slow
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while process.poll() is None and not list(tmp_path.glob(".*.part")):
-        time.sleep(0.01)
+    wait_until_it_writes(process, tmp_path)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130 and err.decode().startswith("gcodec: interrupted"), err

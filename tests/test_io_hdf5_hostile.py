@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gcodec.errors import Corrupt, GcodecError, InvalidInput
 from gcodec.io import hdf5
-from gcodec.io.hdf5_dataset import boxes
+from gcodec.io.hdf5.values import boxes
 from gcodec.io.skeleton import SKELETON, SkeletonSink, SkeletonSource, holes
 
 

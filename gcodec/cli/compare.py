@@ -9,7 +9,8 @@ import typer
 from ..errors import InvalidInput
 from . import options as opt
 from .files import tensor_file
-from .output import progress_bar, show, table, target
+from .output import progress_bar, show, table
+from .targets import target
 
 if TYPE_CHECKING:
     from ..comparison.summary import Comparison, Row

@@ -1,9 +1,6 @@
 """`gcodec decode`: a container back to a file of tensors."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +9,8 @@ from ..io import formats
 from . import options as opt
 from .contents import Contents, contents
 from .files import SUFFIX, container_file, decoded_name
-from .output import plural, progress_bar, show, standard_output, target
+from .output import plural, progress_bar, show
+from .targets import whole_target
 
 if TYPE_CHECKING:
     from ..container.budget import Budget
@@ -26,6 +24,7 @@ def decode(
     to: opt.ToOpt = None,
     salvage: opt.SalvageOpt = False,
     limit: opt.LimitOpt = None,
+    trust: opt.TrustOpt = False,
     threads: opt.ThreadsOpt = None,
     force: opt.ForceOpt = False,
     json: opt.JsonOpt = False,
@@ -42,11 +41,11 @@ def decode(
         fmt = _format(to, output, found)
         output = output or decoded_name(file, fmt)
         progress = stack.enter_context(progress_bar(found.meta.get("bytes", 0), "decoding", quiet))
-        path = stack.enter_context(_delivered(output, force, file))
+        path = stack.enter_context(whole_target(output, force, file))
         if Path(output).suffix == SUFFIX:
             known = ", ".join(formats.SUFFIXES)
             raise InvalidInput(f"{output}: decode writes no gcodec files; name one that ends in {known}")
-        with formats.writer(path, fmt, found.meta, budget) as writer:
+        with formats.writer(path, fmt, found.meta, budget, trust) as writer:
             _write(found, writer, fmt, count, budget, progress)
             if not found.tensors and tensor is not None:
                 raise MissingTensor(f"{file}: holds no tensor named {tensor!r}; gcodec info lists the names")
@@ -95,19 +94,3 @@ def _format(to: str | None, output: str | None, found: Contents) -> str:
         named = found.tensor is None and (found.named or any(found.meta.get("names", [])))
         came_from = "npz" if named else "npy"
     return to or formats.SUFFIXES.get(suffix) or came_from
-
-
-@contextmanager
-def _delivered(output: str, force: bool, source: str) -> Iterator[Path]:
-    """A path to write to. At the end, it is put in place, or copied to standard output."""
-    if output != "-":
-        with target(output, force, source) as path:
-            yield path
-        return
-    stream = standard_output()
-    with tempfile.TemporaryDirectory(prefix="gcodec-") as folder:
-        path = Path(folder, "output")
-        yield path
-        with open(path, "rb") as result:
-            shutil.copyfileobj(result, stream)
-        stream.flush()

@@ -6,7 +6,8 @@ from typing import Any, cast
 from ..errors import InvalidInput
 from . import options as opt
 from .files import encoded_name, tensor_file
-from .output import binary_target, plural, progress_bar, show
+from .output import plural, progress_bar, show
+from .targets import binary_target
 
 
 def encode(
@@ -26,6 +27,7 @@ def encode(
     states: opt.StatesOpt = None,
     dtype: opt.DtypeOpt = None,
     nonfinite: opt.NonfiniteOpt = "refuse",
+    trust: opt.TrustOpt = False,
     threads: opt.ThreadsOpt = None,
     force: opt.ForceOpt = False,
     json: opt.JsonOpt = False,
@@ -62,7 +64,7 @@ def encode(
         block=block,
         states=states,
     )
-    with tensor_file(input, dtype) as reader:
+    with tensor_file(input, dtype, trust) as reader:
         tensors = list(reader.tensors())
         single = reader.meta["format"] == "npy"
         if single:
@@ -74,7 +76,7 @@ def encode(
         total = sum(source.size * source.dtype.itemsize for _, source in tensors)
         meta = {**reader.meta, **scoped, "bytes": total, "names": [name for name, _ in tensors]}
         with binary_target(output, force, input) as file, progress_bar(total, "encoding", quiet) as progress:
-            headers = list(encode_tensors(tensors, meta, file, chooser, count, progress))
+            headers = list(encode_tensors(tensors, meta, file, chooser, count, progress, reader.check))
     bounded = plain_alpha is not None or omega is not None or bool(alphas)
     described = [describe(header) for header in headers]
     lines = [_size(described, f"{input} → {output}", sum(map(original_bytes, headers)))]

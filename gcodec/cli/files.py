@@ -1,62 +1,109 @@
-"""Inputs of the command line: paths, URLs, and standard input; what must be seekable goes through a temporary file."""
+"""Inputs of the command line: paths, URLs, pipes, and standard input.
 
-import errno
+What must be seekable and is not goes through a temporary file.
+"""
+
+import os
 import shutil
-import sys
-import tempfile
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import InvalidInput
-from ..io import formats, remote
+from ..errors import GcodecError, InternalError, InvalidInput
+from ..io import formats, remote, streams
+from ..io.atomic import scratch
 
 SUFFIX = ".gcz"
+PIECE = 1 << 20
+
+
+class TensorFile:
+    """An input file of tensors that is open: its Reader, and whether the file is still what it was."""
+
+    def __init__(self, reader: formats.Reader, name: str, file: BinaryIO) -> None:
+        self.meta, self.tensors = reader.meta, reader.tensors
+        self._name, self._file = name, file
+        self._before = _state(file)
+
+    def check(self) -> None:
+        """Raise InvalidInput when someone wrote to the file since it was opened."""
+        if self.has_changed:
+            raise InvalidInput(f"{self._name}: changed while it was read; try again when nobody writes to it")
+
+    @property
+    def has_changed(self) -> bool:
+        return _state(self._file) != self._before
 
 
 @contextmanager
-def tensor_file(name: str, dtype: str | None = None) -> Iterator[formats.Reader]:
-    """The Reader of an input file; "-" (standard input) and URLs are read to their end first."""
+def tensor_file(name: str, dtype: str | None = None, trust: bool = False) -> Iterator[TensorFile]:
+    """An input file; "-" (standard input), pipes and URLs are read to their end first.
+
+    Raises InvalidInput when the file changes while it is open.
+    """
     where = remote.resolved(name)
-    if name != "-" and not remote.is_url(where):
-        path = Path(where)
-        if path.is_dir():
-            raise InvalidInput(f"{name} is a directory; name a file of tensors")
-        with formats.reader(path, formats.format_of(path), dtype) as reader:
-            yield reader
+    if name == "-" or remote.is_url(where):
+        with scratch() as path, streams.speaking_of(path, "standard input" if name == "-" else name):
+            if name == "-":
+                _copy(streams.standard_input(), path)
+            else:
+                remote.download(where, path)
+            with _opened(path, name, dtype, trust) as opened:
+                yield opened
         return
-    with tempfile.NamedTemporaryFile(prefix="gcodec-") as spool:
-        path = Path(spool.name)
-        if name == "-":
-            shutil.copyfileobj(_standard_input(), spool)
-            spool.flush()
+    if Path(where).is_dir():
+        raise InvalidInput(f"{name} is a directory; name a file of tensors")
+    with streams.open_input(where) as file:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            with _opened(Path(where), name, dtype, trust) as opened:
+                yield opened
         else:
-            remote.download(where, path)
-        with formats.reader(path, formats.format_of(path, "standard input" if name == "-" else name), dtype) as reader:
-            yield reader
+            with scratch() as path, streams.speaking_of(path, name):
+                _copy(file, path)
+                with _opened(path, name, dtype, trust) as opened:
+                    yield opened
+
+
+@contextmanager
+def _opened(path: Path, name: str, dtype: str | None, trust: bool) -> Iterator[TensorFile]:
+    """The Reader of a regular file that messages call `name`."""
+    fmt = formats.format_of(path, "standard input" if name == "-" else name)
+    with streams.open_input(path) as file, formats.reader(path, fmt, dtype, trust) as reader:
+        opened = TensorFile(reader, name, file)
+        try:
+            yield opened
+        except (GcodecError, InternalError):  # which may be for this very reason
+            opened.check()
+            raise
+        opened.check()
+
+
+def _copy(source: BinaryIO, path: Path) -> None:
+    with open(path, "wb") as target:
+        shutil.copyfileobj(source, target, PIECE)
+
+
+def _state(file: BinaryIO) -> tuple[int, int]:
+    about = os.fstat(file.fileno())
+    return about.st_size, about.st_mtime_ns
 
 
 @contextmanager
 def container_file(name: str) -> Iterator[BinaryIO]:
-    """A gcodec file open for reading: a path, a URL, or "-" for standard input."""
+    """A gcodec file open for reading: a path, a pipe, a URL, or "-" for standard input."""
     where = remote.resolved(name)
     if name == "-":
-        yield _standard_input()
+        yield streams.standard_input()
     elif remote.is_url(where):
         with remote.open_url(where) as file:
             yield file
     elif Path(where).is_dir():
         raise InvalidInput(f"{name} is a directory; name a gcodec file")
     else:
-        with open(where, "rb") as file:
+        with streams.open_input(where) as file:
             yield file
-
-
-def _standard_input() -> BinaryIO:
-    if sys.stdin is None:
-        raise OSError(errno.EBADF, "is closed", "standard input")
-    return sys.stdin.buffer
 
 
 def encoded_name(name: str) -> str:
@@ -65,7 +112,10 @@ def encoded_name(name: str) -> str:
 
 
 def decoded_name(name: str, fmt: str) -> str:
-    """`grads.npy.gcz` → `grads.npy`; the suffix follows the format that is written. For a URL, in the current folder."""
+    """`grads.npy.gcz` → `grads.npy`; the suffix follows the format that is written.
+
+    For a URL, the file goes to the current folder.
+    """
     if name == "-":
         return "-"
     name = _local(name)
@@ -76,4 +126,9 @@ def decoded_name(name: str, fmt: str) -> str:
 
 
 def _local(name: str) -> str:
-    return remote.base_name(name) if remote.is_url(name) else name
+    """The name by which an input's result is named; raises InvalidInput for a pipe, which has none."""
+    if remote.is_url(name):
+        return remote.base_name(name)
+    if Path(name).exists() and not Path(name).is_file() and not Path(name).is_dir():
+        raise InvalidInput(f"{name} is no regular file; name the output with -o")
+    return name

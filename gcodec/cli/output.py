@@ -1,19 +1,14 @@
-"""Where results go: for people, as JSON, or nowhere. Results on stdout, notes on stderr; binary never to a terminal."""
+"""What a command says: for people, as JSON, or nothing. Results go to stdout, notes to stderr."""
 
-import errno
 import json
 import math
 import os
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from ..errors import InvalidInput
-from ..io import remote
-from ..io.atomic import replacing
+from ..io.streams import write_text
 from . import interrupt
 
 
@@ -25,7 +20,7 @@ def show(
     if quiet or stream is None:  # closed by whoever started us
         return
     try:
-        print(json.dumps(_finite(result), indent=1) if as_json else text, file=stream, flush=True)
+        write_text(stream, f"{json.dumps(_finite(result), indent=1) if as_json else text}\n")
     except BrokenPipeError:  # the reader, such as head, has seen enough; the work is done all the same
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
@@ -62,79 +57,10 @@ def table(rows: Iterable[Sequence[Any]], right: Sequence[int] = ()) -> str:
 
 
 @contextmanager
-def target(output: str, force: bool, source: str) -> Iterator[Path]:
-    """A path to write to: renamed to `output` at the end, or removed on an error. An existing file needs `force`.
-
-    The source itself is never written over. A URL gets the file once it is whole.
-    """
-    where = remote.resolved(output)
-    if _is_same(where, remote.resolved(source)):
-        raise InvalidInput(f"{output} is the input itself, which is kept; choose another name with -o")
-    if remote.is_url(where):
-        _check_new(output, remote.exists(where), force)
-        with _naming(output), tempfile.TemporaryDirectory(prefix="gcodec-") as folder:
-            path = Path(folder, "output")
-            yield path
-            remote.upload(path, where)
-        return
-    path = Path(where)
-    _check_new(output, path.is_file(), force)
-    if path.is_dir():
-        raise InvalidInput(f"{output} is a directory; name a file with -o")
-    if not path.parent.is_dir():
-        raise InvalidInput(f"{path.parent}: there is no such directory; create it first")
-    with _naming(output), replacing(path) as temporary:
-        yield temporary
-
-
-def _is_same(output: str, source: str) -> bool:
-    if remote.is_url(output) or remote.is_url(source):
-        return output == source
-    return Path(output).is_file() and Path(source).is_file() and Path(output).samefile(source)
-
-
-def _check_new(output: str, exists: bool, force: bool) -> None:
-    if exists and not force:
-        raise InvalidInput(f"{output} exists; choose another name with -o, or overwrite it with -f")
-
-
-@contextmanager
-def _naming(output: str) -> Iterator[None]:
-    """A full disk is one of the output, which `write` does not name."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and not error.filename:
-            raise OSError(error.errno, error.strerror, output) from None
-        raise
-
-
-@contextmanager
-def binary_target(output: str, force: bool, source: str) -> Iterator[BinaryIO]:
-    """A binary file to write to, as `target`; "-" is standard output unless that is a terminal."""
-    if output != "-":
-        with target(output, force, source) as path, open(path, "wb") as file:
-            yield file
-        return
-    stream = standard_output()
-    yield stream
-    stream.flush()
-
-
-def standard_output() -> BinaryIO:
-    """Standard output for binary data; raises InvalidInput when it is a terminal."""
-    if sys.stdout is None:
-        raise OSError(errno.EBADF, "is closed", "standard output")
-    if sys.stdout.isatty():
-        raise InvalidInput("binary data does not go to a terminal; name a file with -o, or use a pipe")
-    return sys.stdout.buffer
-
-
-@contextmanager
 def progress_bar(total: int, what: str, quiet: bool) -> Iterator[Any]:
-    """A function that takes the bytes just done; draws a bar on stderr when it is a terminal and the work is long.
+    """A function that takes the bytes just done.
 
-    It raises KeyboardInterrupt when a signal came, even if that was lost.
+    It draws a bar on stderr when that is a terminal and the work is long. It raises KeyboardInterrupt when a signal came, even if that was lost.
     """
     if quiet or total < 1 << 24 or sys.stderr is None or not sys.stderr.isatty():
         yield lambda n: interrupt.check()

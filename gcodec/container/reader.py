@@ -5,12 +5,12 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from tempfile import SpooledTemporaryFile
 from typing import IO, Any, BinaryIO
 
 from ..compressors.contract import CodedTensor, Payload
 from ..errors import Corrupt, InternalError, Truncated, UnsupportedFeature
 from .layout import MAGIC, FileHeader, Footer, Frame, Index, TensorHeader, checked, unpack_meta
+from .spool import Spool
 
 Fetch = Callable[[int, int], bytes]  # (offset in the body, length) → bytes
 _PIECE = 1 << 20
@@ -131,7 +131,7 @@ def whole(records: Iterable[Record]) -> Iterator[Record]:
     record can be read again, until the next record is asked for.
     """
     for record in records:
-        with SpooledTemporaryFile(_SPOOL) as spool:
+        with Spool(_SPOOL) as spool:
             spool.write(record.head())
             for i in range(len(record.header.chunks)):
                 spool.write(record.chunk(i))

@@ -37,7 +37,7 @@ class Reader(Protocol):
 class Sink(Protocol):
     """Takes the values of one tensor."""
 
-    def write(self, start: int, values: "np.ndarray") -> object:
+    def write(self, start: int, values: "np.ndarray[Any, Any]") -> object:
         """Values in the tensor's dtype from flat C-order index `start` on; all pieces must come, in order."""
         ...
 
@@ -45,7 +45,7 @@ class Sink(Protocol):
 class Writer(Protocol):
     """A new file of tensors; a context manager, whose normal end completes the file."""
 
-    def add(self, name: str, dtype: "np.dtype", shape: tuple[int, ...]) -> Sink:
+    def add(self, name: str, dtype: "np.dtype[Any]", shape: tuple[int, ...]) -> Sink:
         """End the tensor before, which is missing from the file unless all its values came, and begin another one.
 
         Raises InvalidInput for what the format cannot hold, and when names collide.
@@ -73,21 +73,25 @@ def format_of(path: Path, name: str | None = None) -> str:
     raise InvalidInput(f"{name or path}: neither an .npy file nor another known format ({known})")
 
 
-def reader(path: Path, fmt: str, dtype: str | None = None) -> Reader:
-    """The Reader of a file; `dtype` renames raw integers of a .npy file."""
+def reader(path: Path, fmt: str, dtype: str | None = None, trust: bool = False) -> Reader:
+    """The Reader of a file.
+
+    dtype: what raw integers of a .npy file stand for. trust: read an HDF5 file within this process, not in one of its own.
+    """
     if dtype is not None and fmt != "npy":
         raise InvalidInput("--dtype is for .npy files; other formats name their dtypes")
-    module = import_module(f"gcodec.io.{MODULES[fmt]}")
-    found: Reader = module.Reader(path, dtype) if fmt == "npy" else module.Reader(path)
-    return found
+    options: dict[str, Any] = {"dtype": dtype} if fmt == "npy" else {"trust": trust} if fmt == "h5" else {}
+    opened: Reader = import_module(f"gcodec.io.{MODULES[fmt]}").Reader(path, **options)
+    return opened
 
 
-def writer(path: Path, fmt: str, meta: dict[str, Any], budget: "Budget") -> Writer:
-    """A Writer of a new file at `path`; `meta` is that of the container.
+def writer(path: Path, fmt: str, meta: dict[str, Any], budget: "Budget", trust: bool = False) -> Writer:
+    """A Writer of a new file at `path`.
 
-    budget: pays for the work of the format; its limit is also that of bytes made of metadata alone (default: what the
-    format's module allows).
+    meta: that of the container. budget: pays for the work of the format; its limit is also that of bytes made of metadata
+    alone (default: what the format's module allows). trust: write an HDF5 file within this process.
     """
     own = meta if meta.get("format") == fmt else {}
-    made: Writer = import_module(f"gcodec.io.{MODULES[fmt]}").Writer(path, own, budget)
+    options = {"trust": trust} if fmt == "h5" else {}
+    made: Writer = import_module(f"gcodec.io.{MODULES[fmt]}").Writer(path, own, budget, **options)
     return made

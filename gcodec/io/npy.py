@@ -15,6 +15,7 @@ from ..errors import InvalidInput
 from ..source import Source
 from .fortran import FortranSource
 from .raw import raw_dtype
+from .streams import open_input, read_at
 
 
 class FileSource:
@@ -39,7 +40,7 @@ class FileSource:
         out = np.empty(stop - start, self._stored)
         view, done = out.view(np.uint8).reshape(-1).data, 0
         while done < len(view):
-            got = os.preadv(self._file.fileno(), [view[done:]], self._offset + start * width + done)
+            got = read_at(self._file, view[done:], self._offset + start * width + done)
             if got == 0:
                 raise InvalidInput(f"{self._file.name}: the file became shorter while it was read")
             done += got
@@ -52,7 +53,7 @@ class Reader:
 
     def __init__(self, path: Path, dtype: str | None = None) -> None:
         self.meta = {"format": "npy"}
-        self._file = open(path, "rb")  # noqa: SIM115 (closed by close)
+        self._file = open_input(path)
         try:
             self._source = self._open(path, dtype)
         except BaseException:

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryFile
 from threading import Lock
 from typing import IO, Any
 
@@ -22,6 +21,7 @@ from numpy.lib import format as npy_format
 
 from .. import dtypes
 from ..container.budget import Budget
+from ..container.spool import in_temporary_folder, temporary_file
 from ..errors import InvalidInput
 from ..source import Source
 from .filters import deflate_work
@@ -29,6 +29,7 @@ from .fortran import FortranSource
 from .names import Names, path_problem
 from .npy import FileSource, read_header, reinterpreted
 from .raw import raw_dtype
+from .streams import open_input
 
 DTYPES_MEMBER = "__gcodec_dtypes__.json"  # what arrays of raw integers stand for
 MAX_DTYPES = 1 << 24
@@ -92,7 +93,7 @@ class Reader:
         self._path = path
         self._unpacked: OrderedDict[str, Source] = OrderedDict()
         self._lock = Lock()
-        self._file = open(path, "rb")  # noqa: SIM115 (closed by __exit__)
+        self._file = open_input(path)
         try:
             with _reporting(path):
                 self._zip = zipfile.ZipFile(self._file)
@@ -171,23 +172,29 @@ class Reader:
     def _unpack(self, member: _Member) -> Source:
         shape = member.shape[::-1] if member.fortran else member.shape
         if member.info.compress_type == zipfile.ZIP_STORED:
-            self._copy(member, None)
+            self._check(member)
             offset = self._offset(member.info) + member.header_length
             source = FileSource(self._file, offset, member.stored, member.dtype, shape)
         else:
-            file: Any = TemporaryFile()  # noqa: SIM115 (closed with the Source)
+            file: Any = temporary_file()
             source = FileSource(file, member.header_length, member.stored, member.dtype, shape)
             weakref.finalize(source, file.close)  # a thread may still read when the member is dropped from `_unpacked`
             self._copy(member, file)
         return FortranSource(source, member.shape) if member.fortran else source
 
-    def _copy(self, member: _Member, target: IO[bytes] | None) -> None:
+    def _check(self, member: _Member) -> None:
         """Read a member to the end, where zipfile checks its CRC-32."""
         with self._zip.open(member.info) as file:
+            while file.read(PIECE):
+                pass
+
+    def _copy(self, member: _Member, target: IO[bytes]) -> None:
+        """As `_check`, into a temporary file."""
+        with self._zip.open(member.info) as file:
             while piece := file.read(PIECE):
-                if target:
+                with in_temporary_folder():
                     target.write(piece)
-        if target:
+        with in_temporary_folder():
             target.flush()
 
     def _offset(self, info: zipfile.ZipInfo) -> int:

@@ -9,6 +9,7 @@ from io import RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from ..container.spool import in_temporary_folder
 from ..errors import GcodecError, InvalidInput
 
 BLOCK = 1 << 16  # read ahead: small, so that one tensor of a remote file costs little more than its bytes
@@ -53,8 +54,8 @@ def exists(url: str) -> bool:
 
 
 def download(url: str, path: Path) -> None:
-    """Copy a remote file to a local one."""
-    with open_url(url) as source, open(path, "wb") as target:
+    """Copy a remote file to a temporary one."""
+    with open_url(url) as source, in_temporary_folder(), open(path, "wb") as target:
         shutil.copyfileobj(source, target, 1 << 20)
 
 

@@ -22,6 +22,7 @@ from .names import UNNAMED
 from .npy import FileSource
 from .raw import raw_dtype
 from .safetensors_header import CODES, DTYPES, MAX_HEADER, METADATA, Entry, arrange, metadata_of, parse_header
+from .streams import open_input
 
 FREE_HEADER, HEADER_RATIO = (
     1 << 20,
@@ -37,7 +38,7 @@ class Reader:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = open(path, "rb")  # noqa: SIM115 (closed by __exit__)
+        self._file = open_input(path)
         try:
             header = _read_header(self._file, path)
             size = os.fstat(self._file.fileno()).st_size
@@ -84,7 +85,7 @@ class Writer:
         self._names: set[str] = set()
         self._sink: _Sink | None = None
         self._out = open(path, "w+b")  # noqa: SIM115 (closed by __exit__)
-        self._data = self._out if self._header else TemporaryFile(dir=Path(path).parent)  # noqa: SIM115
+        self._data = self._out if self._header else _beside(path)
         self._base = 8 + len(self._header) if self._header else 0
 
     def __enter__(self) -> "Writer":
@@ -144,7 +145,7 @@ class Writer:
     def _arrange(self) -> None:
         """Write header and data in the library's layout, which keeps every tensor aligned."""
         if self._data is self._out:
-            self._data = TemporaryFile(dir=Path(self._out.name).parent)  # noqa: SIM115
+            self._data = _beside(Path(self._out.name))
             self._out.seek(0)
             shutil.copyfileobj(self._out, self._data, 1 << 20)
         header, order = arrange(self._entries, metadata_of(self._header))
@@ -185,6 +186,11 @@ def _unpack_header(packed: object, limit: int | None) -> bytes | None:
     if not unpack.eof:
         raise Corrupt("the safetensors header in the file's metadata is damaged: it is cut")
     return header
+
+
+def _beside(path: Path) -> IO[bytes]:
+    """A temporary file on the disk of an output, which may itself be known by the name of its descriptor alone."""
+    return TemporaryFile(dir=path.resolve().parent)
 
 
 def _copy(source: IO[bytes], offset: int, length: int, target: IO[bytes]) -> None:

@@ -4,9 +4,8 @@ An HDF5 file is stored as its *skeleton*, the file's bytes with holes where the 
 data as tensors of their own. All that HDF5 can express comes back bit for bit, whatever it is.
 """
 
-import os
 import struct
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import Corrupt, InvalidInput
+from .streams import read_at
 
 SKELETON = "//hdf5"  # no dataset has this path: a path in HDF5 has no empty components
 PREFIX = struct.Struct("<QQ")  # the file's length, the number of holes
@@ -64,10 +64,11 @@ class SkeletonSource:
             here = start + len(out)
             piece = bisect_right(self._starts, here) - 1
             count = min(stop, self._starts[piece + 1]) - here
-            data = os.pread(self._file.fileno(), count, self._offsets[piece] + here - self._starts[piece])
-            if not data:
+            data = bytearray(count)
+            got = read_at(self._file, memoryview(data), self._offsets[piece] + here - self._starts[piece])
+            if got == 0:
                 raise InvalidInput(f"{self._file.name}: the file became shorter while it was read")
-            out += data
+            out += data[:got]
         return np.frombuffer(out, np.uint8)
 
 
@@ -88,10 +89,10 @@ class SkeletonSink:
     def complete(self) -> bool:
         return self._left == 0
 
-    def is_hole(self, offset: int, length: int) -> bool:
-        """Whether these bytes of the file were all left out."""
-        i = bisect_right(self._hole_starts, offset) - 1
-        return i >= 0 and offset + length <= self._hole_ends[i]
+    def meets_hole(self, offset: int, length: int) -> bool:
+        """Whether any of these bytes of the file were left out."""
+        i = bisect_left(self._hole_starts, offset + length) - 1  # the last hole that starts before the end
+        return i >= 0 and length > 0 and self._hole_ends[i] > offset
 
     def write(self, start: int, values: np.ndarray) -> None:
         data = memoryview(values.tobytes())

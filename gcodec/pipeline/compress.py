@@ -6,7 +6,6 @@ This is the only place that decides whether a bound holds; compressors are not t
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from ..compressors.contract import Compressor, Guarantee, Payload, TensorSpec, T
 from ..container.budget import Budget
 from ..container.fields import crc32
 from ..container.layout import Chunk, TensorHeader
+from ..container.spool import Spool
 from ..distortion import Scan, relative_error, scan_source, squared_error
 from ..dtypes import as_bytes
 from ..errors import InternalError, InvalidInput
@@ -133,7 +133,7 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
     entry = registry.by_name(choice.method)
     cls = entry.load()
     spec = TensorSpec(source.dtype, source.shape)
-    body: IO[bytes] = SpooledTemporaryFile(SPOOL)  # noqa: SIM115 (closed with the result)
+    body: IO[bytes] = Spool(SPOOL)
     try:
         body.write(payload.head)
         chunks, errors = _code_chunks(name, source, choice, payload, scan, body)

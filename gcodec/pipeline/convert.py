@@ -48,12 +48,14 @@ def encode_tensors(
     chooser: Chooser,
     threads: int,
     progress: Progress = lambda done: None,
+    check: Callable[[], object] = lambda: None,
 ) -> Iterator[TensorHeader]:
     """Compress tensors into a container on `file`; yields each header once its record is written.
 
     chooser: gives the choice of each tensor. Tensors of a few chunks are compressed side by side by
     `threads`, larger ones by chunks; the bytes do not depend on the threads. With one thread here,
-    the tensors are asked for one by one, and each is written before the next.
+    the tensors are asked for one by one, and each is written before the next. check: is called
+    when all tensors were read, and raises an error if the container should not get its end.
     """
 
     def work(item: tuple[str, Source]) -> Coded:
@@ -71,6 +73,7 @@ def encode_tensors(
             writer.add(coded.header, coded.pieces(), coded.work)
         file.flush()
         yield coded.header
+    check()
     writer.close()
 
 

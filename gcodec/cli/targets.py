@@ -1,0 +1,97 @@
+"""Where binary results go: a file that appears whole or not at all, a URL, a pipe, or standard output."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from ..errors import InvalidInput
+from ..io import remote, streams
+from ..io.atomic import replacing, scratch
+
+PIECE = 1 << 20
+
+
+@contextmanager
+def target(output: str, force: bool, source: str) -> Iterator[Path]:
+    """A path to write to: it becomes `output` at the end, or vanishes on an error.
+
+    An existing file needs `force`, one that appears meanwhile too. The source itself is never
+    written over; a new file has its permissions. A URL gets the file once it is whole.
+    """
+    where, origin = remote.resolved(output), remote.resolved(source)
+    if _is_same(where, origin):
+        raise InvalidInput(f"{output} is the input itself, which is kept; choose another name with -o")
+    if remote.is_url(where):
+        _check_new(output, remote.exists(where), force)
+        with scratch() as path, streams.naming(output):
+            yield path
+            remote.upload(path, where)
+        return
+    path = Path(where)
+    _check_new(output, path.is_file(), force)
+    if path.is_dir():
+        raise InvalidInput(f"{output} is a directory; name a file with -o")
+    if not path.parent.is_dir():
+        raise InvalidInput(f"{path.parent}: there is no such directory; create it first")
+    like = None if source == "-" or remote.is_url(origin) or not Path(origin).is_file() else Path(origin)
+    try:
+        with streams.naming(output), replacing(path, keep=not force, like=like) as temporary:
+            yield temporary
+    except FileExistsError:
+        _check_new(output, True, force)
+
+
+@contextmanager
+def binary_target(output: str, force: bool, source: str) -> Iterator[BinaryIO]:
+    """A binary file to write to, as `target`; "-" is standard output unless that is a terminal."""
+    if output == "-":
+        yield _standard_output()
+        return
+    with target(output, force, source) as path, open(path, "wb") as file:
+        yield file
+
+
+@contextmanager
+def whole_target(output: str, force: bool, source: str) -> Iterator[Path]:
+    """A path to write to in any order, as `target`; a pipe or standard output gets the file at the end."""
+    if output != "-" and not _is_special(output):
+        with target(output, force, source) as path:
+            yield path
+        return
+    stream = _standard_output() if output == "-" else _opened(output)
+    with stream, scratch() as path:
+        yield path
+        with open(path, "rb") as whole:
+            shutil.copyfileobj(whole, stream, PIECE)
+
+
+def _standard_output() -> BinaryIO:
+    """Standard output for binary data; raises InvalidInput when it is a terminal."""
+    stream = streams.standard_output()
+    if sys.stdout.isatty():
+        raise InvalidInput("binary data does not go to a terminal; name a file with -o, or use a pipe")
+    return stream
+
+
+def _opened(output: str) -> BinaryIO:
+    return cast(BinaryIO, streams.File(output, "wb"))
+
+
+def _is_special(output: str) -> bool:
+    """Whether it is there already and no regular file, as a device or a pipe."""
+    path = Path(output)
+    return not remote.is_url(output) and path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _is_same(output: str, source: str) -> bool:
+    if remote.is_url(output) or remote.is_url(source):
+        return output == source
+    return Path(output).is_file() and Path(source).is_file() and Path(output).samefile(source)
+
+
+def _check_new(output: str, exists: bool, force: bool) -> None:
+    if exists and not force:
+        raise InvalidInput(f"{output} exists; choose another name with -o, or overwrite it with -f")

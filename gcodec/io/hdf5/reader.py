@@ -1,0 +1,90 @@
+"""Reads HDF5 files: the skeleton first, then every numeric dataset by its path."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from ...errors import InvalidInput
+from ...source import Source
+from ..npy import FileSource
+from ..skeleton import SKELETON, SkeletonSource, holes
+from ..streams import open_input
+from .access import access, reporting
+from .dataset import Dataset
+
+
+class Reader:
+    """An HDF5 file as tensors: its skeleton first, then every numeric dataset by its path.
+
+    trust: let the HDF5 library read the file within this process. meta: {"format": "h5", "kept": the number of datasets
+    that are in the skeleton alone}. Raises InvalidInput when HDF5 cannot read the file, Corrupt when it dies of it. External
+    links, virtual datasets and external storage are never followed.
+    """
+
+    def __init__(self, path: Path, trust: bool = False) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._file = open_input(path)
+        try:
+            self._size = os.fstat(self._file.fileno()).st_size
+            self._access = access(self._file, trust)
+        except BaseException:
+            self._file.close()
+            raise
+        try:
+            with reporting(path):
+                survey = self._access.survey()
+            if not survey.fits(self._size):
+                raise InvalidInput(f"{path}: the data of its datasets overlap, or lie beyond its end")
+        except BaseException:
+            self._close()
+            raise
+        self._datasets = survey.datasets
+        self.meta: dict[str, object] = {"format": "h5", "kept": len(survey.kept)}
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def tensors(self) -> Iterator[tuple[str, Source]]:
+        ranges = [place for about in self._datasets.values() for place in about.ranges]
+        yield SKELETON, SkeletonSource(self._file, self._size, holes(ranges, self._size))
+        for name, about in self._datasets.items():
+            if about.contiguous:
+                yield name, FileSource(self._file, about.ranges[0][0], about.stored, about.dtype, about.shape)
+            else:
+                yield name, _DatasetSource(self, about)
+
+    def read(self, about: Dataset, start: int, stop: int) -> np.ndarray[Any, Any]:
+        """Values of a dataset through HDF5, one call at a time."""
+        with self._lock, reporting(f"{self._path}: dataset {about.name!r}"):
+            stored = self._access.read(about, start, stop)
+        return stored.astype(about.stored.newbyteorder("="), copy=False).view(about.dtype)
+
+    def _close(self) -> None:
+        try:
+            with reporting(self._path):
+                self._access.close()
+        finally:
+            self._file.close()
+
+
+class _DatasetSource:
+    """A dataset that HDF5 has to read (in chunks, compressed, or within its header) as a Source."""
+
+    def __init__(self, reader: Reader, about: Dataset) -> None:
+        self._reader, self._about = reader, about
+        self.dtype, self.shape = about.dtype, about.shape
+
+    @property
+    def size(self) -> int:
+        return self._about.size
+
+    def read(self, start: int, stop: int) -> np.ndarray[Any, Any]:
+        return self._reader.read(self._about, start, stop)

@@ -1,0 +1,225 @@
+"""Writes HDF5 files: from a skeleton and its tensors, or from tensors alone."""
+
+import os
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ...container.budget import Budget
+from ...errors import Corrupt, UnsupportedFeature
+from ..filters import deflate_work
+from ..names import Names
+from ..skeleton import SkeletonSink, is_skeleton
+from .access import Access, access, reporting
+from .dataset import Dataset, Survey, plain
+
+WORK_PER_CHUNK, WORK_PER_FILTERED_BYTE = 1 << 14, 2  # about nanoseconds; for each filter, besides deflating
+
+Values = np.ndarray[Any, Any]
+
+
+class Writer:
+    """Makes an HDF5 file of its skeleton (which must come first) and the tensors that belong into it; or, of tensors
+    alone, a file with plain datasets and a group for each "/" in a name.
+
+    meta: its "names" are those of the tensors that should come. A tensor whose values did not all arrive is left out, with
+    every link to it; `left_out` has its name then. trust: let the HDF5 library write within this process. Raises
+    InvalidInput for names that collide or are no paths, Corrupt when skeleton and tensors do not fit. Nothing outside
+    the file is read or written, whatever external links or storage the skeleton declares. LimitExceeded when many small
+    chunks, chunks larger than their dataset, or filters take work or memory that the budget does not allow. The
+    skeleton, not `meta`, says what the file is made of.
+    """
+
+    def __init__(self, path: Path, meta: dict[str, Any], budget: Budget | None = None, trust: bool = False) -> None:
+        self._path, self._trust = path, trust
+        self._budget = budget or Budget()
+        self._expected = _texts(meta.get("names"))
+        self._image: SkeletonSink | None = None
+        self._file: BinaryIO | None = None
+        self._access: Access | None = None
+        self._missing: dict[str, Dataset] = {}  # the skeleton's datasets that no tensor came for yet
+        self._kept: frozenset[str] = frozenset()
+        self._names = Names(tree=True)
+        self._sink: _DatasetSink | _BytesSink | None = None
+        self.left_out: list[str] = []
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._close()
+
+    def add(
+        self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]
+    ) -> "SkeletonSink | _DatasetSink | _BytesSink":
+        """Begin a tensor; the result's `write(start, values)` takes its values in order."""
+        if is_skeleton(name):
+            if self._image or self._access:
+                raise Corrupt(f"the record {name!r} must come first, and once")
+            self._image = SkeletonSink(self._path, dtype, shape)
+            return self._image
+        self._end_tensor()
+        hdf5 = self._opened()
+        add = self._new if self._image is None else self._known
+        self._sink = add(hdf5, name, dtype, tuple(shape))
+        return self._sink
+
+    def _opened(self) -> Access:
+        if self._access is None and self._image is not None:
+            self._open_image(self._image)
+        elif self._access is None:
+            self._file = open(self._path, "w+b")  # noqa: SIM115 (closed by _close)
+            self._access = access(self._file, self._trust)
+            with reporting(self._path):
+                self._access.create()
+        assert self._access
+        return self._access
+
+    def _open_image(self, image: SkeletonSink) -> None:
+        image.close()
+        if not image.complete:
+            raise Corrupt("the skeleton of the HDF5 file is not whole")
+        self._file = open(self._path, "r+b")  # noqa: SIM115 (closed by _close)
+        self._access = access(self._file, self._trust)
+        with reporting("the skeleton of the HDF5 file", Corrupt):
+            survey: Survey = self._access.survey()
+        if not survey.fits(os.fstat(self._file.fileno()).st_size):
+            raise Corrupt("the datasets of the skeleton overlap, or lie beyond its end")
+        self._missing, self._kept = dict(survey.datasets), survey.kept
+
+    def _known(
+        self, hdf5: Access, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]
+    ) -> "_DatasetSink | _BytesSink":
+        if name in self._kept:
+            raise UnsupportedFeature(
+                f"the dataset {name!r} needs a compression filter that this installation of HDF5 lacks; install it (see "
+                "hdf5plugin), or decode to another format"
+            )
+        about = self._missing.pop(name, None)
+        if about is None:
+            raise Corrupt(f"the skeleton of the HDF5 file has no place for the tensor {name!r}")
+        if about.dtype != dtype or about.shape != shape:
+            raise Corrupt(f"{name!r} is {dtype} of shape {shape}, but {about.dtype} of {about.shape} in the skeleton")
+        if about.contiguous:
+            assert self._file
+            return _BytesSink(self._file, about)
+        self._pay(about)
+        with reporting(f"dataset {name!r}", Corrupt):
+            return _DatasetSink(hdf5, about, hdf5.begin(about), self._budget)
+
+    def _new(self, hdf5: Access, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> "_DatasetSink":
+        about = plain(self._names.add(name), dtype, shape)
+        with reporting(f"dataset {about.name!r}"):
+            hdf5.add(about)
+        return _DatasetSink(hdf5, about, np.zeros(1, about.stored), self._budget)
+
+    def _end_tensor(self) -> None:
+        """Close the tensor before; one that is not whole is left out."""
+        sink, self._sink = self._sink, None
+        if sink is None:
+            return
+        with reporting(f"dataset {sink.about.name!r}"):
+            sink.close()
+        if sink.left:
+            self.left_out.append(sink.about.name)
+
+    def _finish(self) -> None:
+        self._end_tensor()
+        hdf5 = self._opened()
+        for about in self._missing.values():
+            if about.name in self._expected:
+                self.left_out.append(about.name)
+            elif not self._is_in_skeleton(about):
+                raise Corrupt(
+                    f"the file has no record of the dataset {about.name!r}, and its metadata does not name it"
+                )
+        with reporting(self._path):
+            if self.left_out:
+                hdf5.remove(frozenset(self.left_out))
+            hdf5.close()
+
+    def _is_in_skeleton(self, about: Dataset) -> bool:
+        """Whether the skeleton holds all bytes of a dataset, as it does when the encoder's HDF5 could not read them."""
+        placed = about.ranges or not about.stored_bytes or about.chunks is None
+        return bool(placed) and not any(self._image and self._image.meets_hole(*place) for place in about.ranges)
+
+    def _pay(self, about: Dataset) -> None:
+        """Count what HDF5 takes for the chunks of a dataset, whatever they hold."""
+        if about.chunks is not None:
+            each = WORK_PER_CHUNK + about.filters * about.chunk_bytes * WORK_PER_FILTERED_BYTE
+            self._budget.spend(about.name, about.chunk_count * each, max(about.chunk_bytes - about.nbytes, 0))
+
+    def _close(self) -> None:
+        try:
+            if self._access:
+                with reporting(self._path):
+                    self._access.close()
+        finally:
+            for file in (self._image, self._file):
+                if file:
+                    file.close()
+
+
+class _BytesSink:
+    """Takes the values of contiguous storage to their place in the file, without HDF5."""
+
+    def __init__(self, file: BinaryIO, about: Dataset) -> None:
+        self._file, self.about, self.left = file, about, about.size
+
+    def write(self, start: int, values: Values) -> None:
+        stored = _as_stored(values, self.about)
+        self._file.seek(self.about.ranges[0][0] + start * stored.itemsize)
+        self._file.write(stored.tobytes())
+        self.left -= values.size
+
+    def close(self) -> None:
+        self._file.flush()
+
+
+class _DatasetSink:
+    """Takes a dataset's values in order. Where storage is blank, runs of the fill value are not written, so that what was
+    never allocated stays so. (Contiguous storage is allocated as a whole, with any bytes: only a first run can be left.)
+    """
+
+    def __init__(self, hdf5: Access, about: Dataset, implied: Values | None, budget: Budget) -> None:
+        self._hdf5, self.about, self._budget = hdf5, about, budget
+        self._implied = implied  # what blank storage reads as
+        self._skipped = 0
+        self.left = about.size
+
+    def write(self, start: int, values: Values) -> None:
+        stored = _as_stored(values, self.about)
+        with reporting(f"dataset {self.about.name!r}"):
+            if self._implied is not None and (_bytes_of(stored) == _bytes_of(self._implied)).all():
+                self._skipped = start + values.size
+            else:
+                self._begin_contiguous()
+                if self.about.filters:
+                    self._budget.spend(self.about.name, deflate_work(stored))
+                self._hdf5.write(self.about, start, stored)
+        self.left -= values.size
+
+    def _begin_contiguous(self) -> None:
+        if self.about.chunks is None and self._implied is not None:
+            self._hdf5.fill(self.about, self._skipped, self._implied)
+            self._implied = None
+
+    def close(self) -> None:
+        self._hdf5.end(self.about)
+
+
+def _as_stored(values: Values, about: Dataset) -> Values:
+    return np.ascontiguousarray(values).view(about.stored.newbyteorder("=")).astype(about.stored, copy=False)
+
+
+def _bytes_of(values: Values) -> Values:
+    return values.view(np.uint8).reshape(-1, values.itemsize)
+
+
+def _texts(names: object) -> frozenset[str]:
+    return frozenset(name for name in names if isinstance(name, str)) if isinstance(names, list) else frozenset()

@@ -1,0 +1,136 @@
+"""Files, pipes and standard streams: every byte arrives, or an error says of which of them it did not.
+
+A descriptor may not block, because another program that shares it said so. Python's own files then
+lose what they cannot write at once; these here wait. None of them changes how the descriptor
+behaves for others.
+"""
+
+import errno
+import io
+import os
+import select
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO, cast
+
+from ..errors import GcodecError
+
+PLAIN = {"→": "->", "≤": "<=", "≥": ">=", "×": "x", "…": "...", "·": "*", "−": "-", "–": "-", "²": "^2", "‖": "||"}
+
+
+class File(io.FileIO):
+    """A raw file whose errors name it. `write` takes all bytes, or raises OSError.
+
+    file: a path, or the number of an open descriptor, which stays open. label: what messages call it.
+    """
+
+    def __init__(self, file: str | Path | int, mode: str, label: str | None = None) -> None:
+        super().__init__(file, mode, closefd=not isinstance(file, int))
+        self.label = label or str(file)
+
+    def readinto(self, buffer: Any) -> int:
+        with naming(self.label):
+            while (count := super().readinto(buffer)) is None:
+                self._wait(select.POLLIN)
+        return count
+
+    def write(self, data: Any) -> int:
+        left = memoryview(data).cast("B")
+        with naming(self.label):
+            while left:
+                count = super().write(left)
+                if count is None:
+                    self._wait(select.POLLOUT)
+                else:
+                    left = left[count:]
+        return memoryview(data).nbytes
+
+    def _wait(self, what: int) -> None:
+        poll = select.poll()
+        poll.register(self.fileno(), what)
+        poll.poll()
+
+
+def open_input(path: str | Path) -> BinaryIO:
+    """A file for reading whose errors name it."""
+    return cast(BinaryIO, io.BufferedReader(File(str(path), "rb")))
+
+
+def standard_input() -> BinaryIO:
+    """Standard input as a binary file; raises OSError when it is closed."""
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "is closed", "standard input")
+    return cast(BinaryIO, io.BufferedReader(File(sys.stdin.fileno(), "rb", "standard input")))
+
+
+def standard_output() -> BinaryIO:
+    """Standard output as a binary file without a buffer; raises OSError when it is closed."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "is closed", "standard output")
+    return cast(BinaryIO, File(sys.stdout.fileno(), "wb", "standard output"))
+
+
+def read_at(file: BinaryIO, buffer: memoryview, offset: int) -> int:
+    """Read some bytes from a place in a file; gives their number, which is 0 at its end."""
+    with naming(file.name if isinstance(file.name, str) else tempfile.gettempdir()):
+        return os.preadv(file.fileno(), [buffer], offset)
+
+
+def write_text(stream: TextIO, text: str) -> None:
+    """Write text as a whole; what the stream's encoding lacks is written in plain letters.
+
+    Bytes of file names that are no text come out as they are.
+    """
+    try:
+        number = stream.fileno()
+    except (AttributeError, io.UnsupportedOperation):  # a stream within this process
+        stream.write(text)
+        return
+    stream.flush()
+    File(number, "wb", f"standard {'error' if stream is sys.stderr else 'output'}").write(
+        encoded(text, stream.encoding or "utf-8")
+    )
+
+
+def encoded(text: str, encoding: str) -> bytes:
+    """Text in an encoding, with plain letters for what it lacks."""
+    try:
+        return text.encode(encoding, "surrogateescape")
+    except UnicodeEncodeError:
+        plain = "".join(PLAIN.get(letter, letter) for letter in text)
+        return b"".join(_letter(letter, encoding) for letter in plain)
+
+
+def _letter(letter: str, encoding: str) -> bytes:
+    try:
+        return letter.encode(encoding, "surrogateescape")
+    except UnicodeEncodeError:
+        return letter.encode(encoding, "backslashreplace")
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Errors of the operating system that name no file name this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), name) from None
+
+
+@contextmanager
+def speaking_of(path: Path, name: str) -> Iterator[None]:
+    """Errors that speak of `path`, a temporary file's, speak of `name`."""
+    try:
+        yield
+    except GcodecError as error:
+        error.args = tuple(arg.replace(str(path), name) if isinstance(arg, str) else arg for arg in error.args)
+        raise
+    except OSError as error:
+        if error.errno is None or str(error.filename) != str(path):
+            raise
+        raise OSError(error.errno, error.strerror, name) from None

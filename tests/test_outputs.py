@@ -1,0 +1,362 @@
+"""Outputs: nothing is lost that was there, nothing is shown that is not whole, and every byte arrives or the exit code says so."""
+
+import io
+import os
+import resource
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checks import NIGHTLY, call_cli, run_cli, wait_until_it_writes
+
+import gcodec
+from gcodec.errors import GcodecError
+from gcodec.io import atomic, streams
+from gcodec.io.atomic import replacing
+
+GCODEC = [sys.executable, "-m", "gcodec"]
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """8 MB of an array, and its container."""
+    path = tmp_path_factory.mktemp("large") / "x.npy"
+    np.save(path, np.random.default_rng(0).normal(size=1 << 20))
+    assert run_cli("encode", path, "--lossless")[0] == 0
+    return path
+
+
+@pytest.fixture
+def gradient(tmp_path):
+    np.save(tmp_path / "grads.npy", np.random.default_rng(0).normal(size=(64, 48)).astype(np.float32))
+    return tmp_path / "grads.npy"
+
+
+@pytest.fixture(params=["unnamed", "named"])
+def temporary(request, monkeypatch):
+    """With files that have no name, and as on a system that lacks them."""
+    if request.param == "named":
+        monkeypatch.setattr(atomic, "_unnamed", lambda folder, mode: None)
+    elif atomic._unnamed(Path("/tmp"), 0o600) is None:
+        pytest.skip("this system has no files without a name")
+    return request.param
+
+
+# ---- names
+
+
+def test_what_appears_meanwhile_is_kept(tmp_path, temporary):
+    out = tmp_path / "out"
+    with pytest.raises(FileExistsError, match="out"), replacing(out, keep=True) as path:
+        path.write_bytes(b"new")
+        out.write_bytes(b"precious")
+    assert out.read_bytes() == b"precious" and os.listdir(tmp_path) == ["out"]
+    with replacing(out) as path:
+        path.write_bytes(b"new")
+    assert out.read_bytes() == b"new" and os.listdir(tmp_path) == ["out"]
+
+
+def test_what_appears_meanwhile_is_kept_where_there_are_no_links(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic, "_unnamed", lambda folder, mode: None)
+
+    def link(*args, **options):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    with replacing(tmp_path / "out", keep=True) as path:
+        path.write_bytes(b"first")
+    with pytest.raises(FileExistsError), replacing(tmp_path / "out", keep=True) as path:
+        path.write_bytes(b"second")
+    assert (tmp_path / "out").read_bytes() == b"first" and os.listdir(tmp_path) == ["out"]
+
+
+def test_of_two_commands_with_one_output_one_fails(large, tmp_path):
+    command = [*GCODEC, "encode", str(large), "--lossless", "-o", str(tmp_path / "out.gcz")]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) for _ in range(2)]
+    errors = [process.communicate(timeout=120)[1].decode() for process in both]
+    assert sorted(process.returncode for process in both) == [0, 2]
+    assert "out.gcz exists" in "".join(errors) and run_cli("verify", tmp_path / "out.gcz")[0] == 0
+
+
+def test_a_command_keeps_what_appears_meanwhile(large, tmp_path):
+    out = tmp_path / "out.gcz"
+    process = subprocess.Popen([*GCODEC, "encode", str(large), "--lossless", "-o", str(out)], stderr=subprocess.PIPE)
+    wait_until_it_writes(process, tmp_path)
+    out.write_bytes(b"precious")
+    err = process.communicate(timeout=120)[1].decode()
+    assert process.returncode == 2 and f"{out} exists" in err and out.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "€", "𝔾"])
+def test_names_of_255_bytes(tmp_path, letter, temporary):
+    name = letter * (255 // len(letter.encode()))
+    with replacing(tmp_path / name) as path:
+        path.write_bytes(b"new")
+    with replacing(tmp_path / name) as path:
+        path.write_bytes(b"newer")
+    assert os.listdir(tmp_path) == [name]
+
+
+# ---- permissions
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o444])
+def test_the_output_has_the_permissions_of_the_input(gradient, tmp_path, mode, temporary):
+    gradient.chmod(mode)
+    coded, back = tmp_path / "x.gcz", tmp_path / "back.npy"
+    assert call_cli("encode", gradient, "-o", coded)[0] == 0
+    assert call_cli("decode", coded, "-o", back)[0] == 0
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (coded, back)} == {mode}
+    back.chmod(0o666)
+    assert call_cli("decode", coded, "-o", back, "-f")[0] == 0
+    assert stat.S_IMODE(back.stat().st_mode) == mode & 0o666  # a private input does not become public
+
+
+def test_a_new_file_of_a_program_has_the_usual_permissions(tmp_path, temporary, monkeypatch):
+    mask = os.umask(0o027)
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("the mask is of the whole process"))
+    try:
+        gcodec.save(tmp_path / "x.gcz", {"a": np.arange(9.0)}, lossless=True)
+        assert stat.S_IMODE((tmp_path / "x.gcz").stat().st_mode) == 0o640
+    finally:
+        monkeypatch.undo()
+        os.umask(mask)
+
+
+# ---- order of what happens
+
+
+def test_data_are_on_the_disk_before_the_name_is(tmp_path, monkeypatch, temporary):
+    happened = []
+    for function in ("fsync", "link", "replace"):
+        true = getattr(os, function)
+        monkeypatch.setattr(
+            os, function, lambda *args, f=function, t=true, **more: (happened.append((f, *args)), t(*args, **more))[1]
+        )
+    for keep, expected in ((True, ["fsync", "link", "fsync"]), (False, ["fsync", "replace", "fsync"])):
+        happened.clear()
+        with replacing(tmp_path / str(keep), keep=keep) as path:
+            path.write_bytes(b"data")
+        names = [name for name, *_ in happened if name != "link" or keep]
+        assert names == expected
+
+
+def test_a_folder_that_vanishes(tmp_path, temporary):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(OSError, match="the folder is no longer there") as error, replacing(folder / "out") as path:
+        path.write_bytes(b"new")
+        for left in folder.iterdir():
+            left.unlink()
+        folder.rmdir()
+    assert error.value.filename == str(folder / "out")
+
+
+def test_errors_speak_of_the_output(tmp_path, temporary):
+    for error in (GcodecError, lambda text: OSError(5, "Input/output error", text)):
+        with pytest.raises((GcodecError, OSError)) as caught, replacing(tmp_path / "out") as path:
+            raise error(str(path))
+        assert str(tmp_path / "out") in str(caught.value) and "part" not in str(caught.value)
+        assert "/proc" not in str(caught.value)
+    assert os.listdir(tmp_path) == []
+
+
+# ---- streams
+
+
+def non_blocking_pipe():
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    return read, write
+
+
+def slowly(read, into):
+    time.sleep(1)
+    while piece := os.read(read, 1 << 16):
+        into.append(piece)
+    os.close(read)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", ["encode", "decode"])
+def test_a_standard_output_that_does_not_block_gets_all(large, command, unbuffered):
+    read, write = non_blocking_pipe()
+    got: list[bytes] = []
+    reader = threading.Thread(target=slowly, args=(read, got))
+    reader.start()
+    source = [str(large), "--lossless"] if command == "encode" else [f"{large}.gcz"]
+    process = subprocess.Popen(
+        [*GCODEC, command, *source, "-o", "-"], stdout=write, stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+    )  # fmt: skip
+    os.close(write)
+    _, err = process.communicate(timeout=120)
+    reader.join()
+    whole = Path(f"{large}.gcz" if command == "encode" else large).read_bytes()
+    assert process.returncode == 0 and b"".join(got) == whole, err
+
+
+def test_long_results_reach_a_standard_output_that_does_not_block(tmp_path):
+    gcodec.save(tmp_path / "x.gcz", {f"tensor {i}": np.zeros(1) for i in range(1500)}, lossless=True)
+    read, write = non_blocking_pipe()
+    got: list[bytes] = []
+    reader = threading.Thread(target=slowly, args=(read, got))
+    reader.start()
+    process = subprocess.Popen([*GCODEC, "info", str(tmp_path / "x.gcz")], stdout=write)
+    os.close(write)
+    assert process.wait(120) == 0
+    reader.join()
+    assert b"".join(got).count(b"\n") == 1500 + 3
+
+
+@pytest.mark.parametrize("command", ["encode", "decode"])
+def test_a_standard_input_that_does_not_block(large, tmp_path, command):
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    source, out = (large, "out.gcz") if command == "encode" else (Path(f"{large}.gcz"), "out.npy")
+    options = ["--lossless"] if command == "encode" else []
+    process = subprocess.Popen([*GCODEC, command, "-", *options, "-o", str(tmp_path / out)], stdin=read)
+    os.close(read)
+    with open(write, "wb") as pipe:
+        data = source.read_bytes()
+        for at in range(0, len(data), 1 << 20):
+            pipe.write(data[at : at + (1 << 20)])
+            time.sleep(0.02)
+    assert process.wait(120) == 0
+    assert (tmp_path / out).read_bytes() == Path(f"{large}.gcz" if command == "encode" else large).read_bytes()
+
+
+def shell(command, **options):
+    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=120, check=False, **options)
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+def test_pipes_that_are_paths(gradient, tmp_path):
+    tool, coded, back = " ".join(GCODEC), tmp_path / "x.gcz", tmp_path / "back.npy"
+    assert shell(f"{tool} encode {gradient} -o {coded}")[0] == 0
+    data = coded.read_bytes()
+    os.mkfifo(tmp_path / "pipe")
+    for command in (
+        f"{tool} encode <(cat {gradient}) -q -o {tmp_path}/1.gcz && cat {tmp_path}/1.gcz",
+        f"cat {gradient} | {tool} encode /dev/stdin",
+        f"{tool} encode {gradient} -o /dev/stdout | cat",
+        f"{tool} encode {gradient} -q -o >(cat >{tmp_path}/2.gcz) && sleep 0.2 && cat {tmp_path}/2.gcz",
+    ):
+        assert shell(command)[:2] == (0, data), command
+    whole = shell(f"{tool} decode {coded} -o {back} -q && cat {back}")[1]
+    for command in (
+        f"{tool} decode <(cat {coded}) -o - -q",
+        f"{tool} decode {coded} -o /dev/stdout -q | cat",
+        f"{tool} decode {coded} -o {tmp_path}/pipe -q & cat {tmp_path}/pipe",
+    ):
+        assert shell(command)[:2] == (0, whole), command
+    code, _, err = shell(f"{tool} encode <(cat {gradient})")
+    assert code == 2 and "-o" in err and err.count("\n") == 1
+    assert shell(f"{tool} verify {coded} --against <(cat {gradient})")[0] == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"grads.npy", "x.gcz", "back.npy", "pipe", "1.gcz", "2.gcz"}
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_text_in_any_encoding(gradient, encoding):
+    for command in (("encode", gradient, "-f"), ("info", f"{gradient}.gcz"), ("verify", f"{gradient}.gcz")):
+        code, out, err = shell(" ".join(map(str, [*GCODEC, *command])), env=os.environ | {"PYTHONIOENCODING": encoding})
+        assert code == 0 and not err and out.decode(encoding), (command, err)
+    assert streams.encoded("a → b ≤ 1 ×\udcff ψ", "ascii") == b"a -> b <= 1 x\xff \\u03c8"
+    assert streams.encoded("a → b\udcff", "utf-8") == "a → b".encode() + b"\xff"
+
+
+def test_file_names_that_are_no_text(tmp_path):
+    name = os.fsencode(tmp_path) + b"/\xff\xfe\x80.npy"
+    with open(name, "wb") as file:
+        np.save(file, np.arange(9.0))
+    for options in ([], ["--json"]):
+        done = subprocess.run([*GCODEC, "encode", name, "-f", *options], capture_output=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        assert options or name in done.stdout
+    done = subprocess.run([*GCODEC, "encode", name], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 2 and done.stderr.count(b"\n") == 1 and b"exists" in done.stderr
+
+
+def test_a_full_standard_output(large):
+    """/dev/full takes nothing."""
+    for command in (f"decode {large}.gcz -o -", f"encode {large} --lossless -o -", f"info {large}.gcz"):
+        for setting in ("", "PYTHONUNBUFFERED=1 "):
+            code, _, err = shell(f"{setting}{' '.join(GCODEC)} {command} > /dev/full")
+            assert code == 5 and err.count("\n") == 1 and "tandard output: No space left" in err, (command, err)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("stream", [False, True], ids=["file", "stdout"])
+def test_a_full_disk_at_any_byte(large, tmp_path, stream, unbuffered):
+    """A limit of the file's size stands for a full disk: exit code 5, one line, and nothing under the final name."""
+    whole, count = large.stat().st_size, 50 if NIGHTLY else 3
+    for place in np.linspace(0, whole - 1, count).astype(int).tolist():
+        out = tmp_path / f"{place}.npy"
+
+        def limit(most=place):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+        command = [*GCODEC, "decode", f"{large}.gcz", "-q", "-o", "-" if stream else str(out)]
+        with open(tmp_path / "stdout", "wb") as stdout:
+            done = subprocess.run(
+                command, stdout=stdout, stderr=subprocess.PIPE, preexec_fn=limit, timeout=120, check=False,
+                env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+            )  # fmt: skip
+        assert done.returncode == 5 and done.stderr.count(b"\n") == 1, (place, done.stderr)
+        assert not out.exists() and os.listdir(tmp_path) == ["stdout"]
+
+
+def test_a_full_folder_of_temporary_files(large, tmp_path, monkeypatch):
+    """The message names that folder, not the output."""
+
+    def refuse(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    code, _, err = call_cli("encode", large, "--lossless", "-o", tmp_path / "x.gcz")
+    assert code == 0, err  # all of it stays in memory
+    monkeypatch.setattr("gcodec.pipeline.compress.SPOOL", 1 << 16)
+    code, _, err = call_cli("encode", large, "--lossless", "-f", "-o", tmp_path / "x.gcz")
+    assert code == 5 and "No space left" in err and "TMPDIR" in err and "x.gcz" not in err
+
+
+class Failing(io.RawIOBase):
+    """A binary file whose disk breaks after some bytes, and that takes few at a time."""
+
+    def __init__(self, most):
+        self.most, self.data = most, bytearray()
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        if len(self.data) >= self.most:
+            raise OSError(5, "Input/output error")
+        taken = bytes(data[: min(7, self.most - len(self.data))])
+        self.data += taken
+        return len(taken)
+
+
+def test_a_file_object_that_fails():
+    tensors = {"a": np.arange(50.0), "b": np.arange(9)}
+    whole = Failing(1 << 20)
+    with gcodec.Writer(whole, gcodec.Policy(lossless=True)) as writer:
+        for name, array in tensors.items():
+            writer.add(name, array)
+    assert {name: array.tolist() for name, array in gcodec.load(io.BytesIO(whole.data)).items()} == {
+        name: array.tolist() for name, array in tensors.items()
+    }
+    for most in range(0, len(whole.data), 17):
+        file = Failing(most)
+        with (
+            pytest.raises(OSError, match="Input/output error"),
+            gcodec.Writer(file, gcodec.Policy(lossless=True)) as writer,
+        ):
+            for name, array in tensors.items():
+                writer.add(name, array)
+        assert file.data == whole.data[:most]
