@@ -14,7 +14,7 @@ import pytest
 from fuzz.hdf5_damage import Seed
 from hdf5_victims import KINDS, make_victims, state
 
-from gcodec.container.writer import Writer
+from gcodec.container.writer import ContainerWriter
 from gcodec.io.skeleton import SKELETON
 from gcodec.pipeline.auto import compress
 from gcodec.request.choice import choose
@@ -31,7 +31,7 @@ def victims(tmp_path):
 def container(image):
     """A .gcz whose skeleton is this whole HDF5 file."""
     file = io.BytesIO()
-    writer = Writer(file, {"format": "h5"})
+    writer = ContainerWriter(file, {"format": "h5"})
     skeleton = np.frombuffer(struct.pack("<QQ", len(image), 0) + image, np.uint8)
     with compress(SKELETON, ArraySource(skeleton), choose("lossless")) as coded:
         writer.add(coded.header, coded.pieces(), coded.work)
