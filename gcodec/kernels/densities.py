@@ -12,14 +12,15 @@ from ._jit import njit
 from .bits import get_bits, put_bits
 from .rans import SYMBOLS, normalise
 from .rans_tables import FIRST_EXPONENT, MAX_BITS, code_length, put_weight, take_weight
-from .tokens import CELLS, TOKENS
+from .tokens import BIG, LAST_SYMBOL, STARTS
 
 NODES = 33  # at most, with an implicit one of weight 0 after the last
 SPACINGS = 8
 PLACES = 1024  # quarters of a step that are counted apart
 _UNIT = 16  # of a step, in which places of points are exact
-_TAIL = 64  # the cells of the last token end here
+_TAIL = 64  # the cells of the last range end here
 _START_BITS, _TOKEN_BITS = np.array([8, 4])  # widths of fields (see rans_tables.py on their type)
+_ENDS = np.append(STARTS[1:], _TAIL)
 _ZERO = np.int64(0)
 
 
@@ -28,21 +29,27 @@ def fill_phases(nodes, spacing, last_token, frequencies):
     """Frequencies of each phase (rows of an int64 array) from weights of nodes h apart, h = 2^spacing / 4 steps.
 
     The point of number n at phase b of B lies at (2b + 1)/(2B) + 2n; its weight is the broken line's there. A
-    token's weight is the sum over its cells, and at least 1 up to the last token that occurs.
+    symbol's weight is the sum over its numbers, and at least 1 up to the last token that occurs, a token being (symbol + 1) // 2.
     """
     phases = frequencies.shape[0]
     weights = np.empty(SYMBOLS, np.int64)
     for b in range(phases):
         place = (2 * b + 1) * _UNIT // (2 * phases)
         weights.fill(0)
-        weights[0] = max(_line(nodes, spacing, place), 1)
-        for token in range(1, last_token + 1):
-            above, below = np.int64(0), np.int64(0)
-            for n in range(CELLS[token], CELLS[token + 1] if token + 1 < TOKENS else _TAIL):
-                above += _line(nodes, spacing, 2 * _UNIT * n + place)
-                below += _line(nodes, spacing, 2 * _UNIT * n - place)
-            weights[2 * token - 1] = max(above, 1)
-            weights[2 * token] = max(below, 1)
+        for symbol in range(LAST_SYMBOL + 1):
+            token = (symbol + 1) >> 1
+            if token > last_token:
+                break
+            weight = np.int64(0)
+            if symbol < BIG:
+                weight = _line(nodes, spacing, abs(2 * _UNIT * (token if symbol & 1 else -token) + place))
+            else:
+                found = (token & 2) | ((symbol & 1) ^ 1)
+                for n in range(STARTS[found] + (token & 1), _ENDS[found], 2):
+                    weight += _line(nodes, spacing, 2 * _UNIT * n + place) + _line(
+                        nodes, spacing, 2 * _UNIT * n - place
+                    )
+            weights[symbol] = max(weight, 1)
         normalise(weights, frequencies[b])
 
 
