@@ -32,12 +32,12 @@ ENTRIES = (
         "randomised sparse dithering, unbiased, the paper's code",
     ),
     Entry(4, "sc", "spherical.compressor:Spherical", "spherical compression: one block, or blocks and their norms"),
-    Entry(5, "ecsq", "ecsq.compressor:Ecsq", "uniform quantiser, scale classes and interleaved rANS: the fast one"),
+    Entry(5, "ecsq", "ecsq.compressor:Ecsq", "uniform quantiser, scale classes, lanes of rANS: the fast one"),
     Entry(
         6,
         "tcq",
         "tcq.compressor:Tcq",
-        "trellis-coded quantisation, adaptive contexts of rows and columns; the small one",
+        "trellis-coded quantisation in lanes, scale classes, rANS; the small one",
     ),
     Entry(
         7,

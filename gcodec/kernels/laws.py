@@ -11,7 +11,7 @@ from ._jit import njit
 from .bits import get_bits, put_bits
 from .rans import SYMBOLS, normalise
 from .rans_tables import ODD, code_length
-from .tokens import BIG, DIRECT, LAST_SYMBOL, STARTS
+from .tokens import BIG, LAST_SYMBOL, STARTS
 
 FIELDS = np.array([6, 2, 2, 4])  # bits of scale, shape, peak, last token
 LOWEST = np.int64(-10)  # octave of the scale that 0 stands for
@@ -126,18 +126,34 @@ def law_bits(law, histograms, groups, widths, books):
 
 
 @njit
+def _first_scale(histograms, groups, widths):
+    """The scale that suits the mean size of most numbers."""
+    weight, total = 0.0, 0.0
+    for row in range(groups.size):
+        size, count = 0.0, 0.0
+        for symbol in range(LAST_SYMBOL + 1):
+            size += histograms[row, symbol] * ((symbol + 1) >> 1)
+            count += histograms[row, symbol]
+        if count > 0:
+            octave = np.log2(max(size / count, 0.1)) + widths[row] + 1.5
+            total += count * (3 * (octave - LOWEST) - groups[row])
+            weight += count
+    return np.int64(min(max(total / max(weight, 1.0), 0.0), 63.0))
+
+
+@njit
 def fit_law(histograms, groups, widths, books):
     """The law with the shortest code of these histograms, as far as a walk over its fields finds it.
 
     A table's last token is the largest that occurs. (Then every symbol that occurs has a frequency.)
     """
-    law = np.array([3 * DIRECT, 1, 0, 0])
+    law = np.array([_first_scale(histograms, groups, widths), 1, 0, 0])
     for row in range(groups.size):
         for symbol in range(LAST_SYMBOL + 1):
             if histograms[row, symbol] > 0:
                 law[3] = max(law[3], (symbol + 1) >> 1)
     best = law_bits(law, histograms, groups, widths, books)
-    stride = 16
+    stride = 4
     while stride > 0:
         moved = False
         for field, change in ((0, stride), (0, -stride), (1, 1), (1, -1), (2, 1), (2, -1)):

@@ -105,6 +105,32 @@ def quantise(values, scale, classes, rounding, numbers):
 
 
 @njit
+def quantise_codes(values, scale, classes, rounding, by_code, codes):
+    """(squared error, largest |number|): quantise, code and measure in one pass, for numbers below DIRECT.
+
+    codes (uint8): those of the numbers that `quantise` gives; by_code: their decoded values. All of it is void where the largest
+    number is DIRECT or more.
+    """
+    offsets, sums, peaks = np.empty(_STRIP, values.dtype), np.zeros(_STRIP), np.zeros(_STRIP, np.int32)
+    places = np.empty(_STRIP, np.uint8)
+    for start in range(0, values.size, _STRIP):
+        strip, beside = values[start : start + _STRIP], classes[start : start + _STRIP]
+        for i in range(strip.size):
+            offsets[i] = rounding[beside[i]]
+        for i in range(strip.size):
+            x = strip[i] * scale
+            n = np.int32(x + (offsets[i] if x >= 0 else -offsets[i]))
+            size = abs(n)
+            peaks[i] = max(peaks[i], size)
+            places[i] = (2 * size - np.int32(n > 0)) & 31
+        codes[start : start + _STRIP] = places[: strip.size]
+        for i in range(strip.size):
+            gap = np.float64(by_code[places[i]]) - np.float64(strip[i])
+            sums[i] += gap * gap
+    return _sum(sums), peaks.max()
+
+
+@njit
 def grade_levels(levels, classes, grades):
     """Count levels by class and magnitude, for estimates: grades[class, g] (int64), g = |k| below 8, then 8 an octave."""
     for i in range(levels.size):

@@ -116,6 +116,14 @@ def tokenise(numbers, classes, widths, symbols):
 
 
 @njit
+def numbers_of(codes, numbers):
+    """The numbers of codes of the even book without raw bits."""
+    for i in range(codes.size):
+        symbol = np.int64(codes[i])
+        numbers[i] = (symbol + 1) >> 1 if symbol & 1 else -(symbol >> 1)
+
+
+@njit
 def _put(words, at, held, bits, value, width):
     """Append the `width` (at most 32) low bits of value: (at, held, bits) afterwards.
 
@@ -208,8 +216,13 @@ def get_number(symbol, width, words, at, end):
     if width == 0:
         return np.int64(cell), at
     rest, at = _get(words, at, width)
-    number = (cell >> 1) << (width + 1) | rest << 1 | (cell & 1)
-    return number - (np.int64(1) << width), at
+    return _with_raw(cell, width, rest), at
+
+
+@njit
+def _with_raw(cell, width, rest):
+    """The number of a cell with these raw bits, of which there are some."""
+    return ((cell >> 1) << (width + 1) | rest << 1 | (cell & 1)) - (np.int64(1) << width)
 
 
 @njit
@@ -236,7 +249,7 @@ def values_of_codes(codes, by_code, out):
 def values_with_raw(codes, classes, widths, words, end, by_code, zero, offsets, scales, largest, out):
     """Values from codes and raw bits (see `get_number`); whether the raw bits were right.
 
-    In strips: most have no raw bits, and are those of `values_of_codes`. Of the others see `value_of`.
+    Most symbols stand for one number: they take a short way.
     """
     at = _0
     plain = not widths.any()
@@ -249,14 +262,29 @@ def values_with_raw(codes, classes, widths, words, end, by_code, zero, offsets, 
         highest = 0
         for code in strip:
             highest = max(highest, code & 31)
-        if plain and highest < BIG:
+        if plain:
             values_of_codes(strip, by_code, values)
-            continue
+            if highest < BIG:
+                continue
         for i in range(strip.size):
-            number, at = get_number(np.int64(strip[i]) & 31, widths[beside[i]], words, at, end)
-            if at > end:
-                return False
+            symbol, width = np.int64(strip[i]) & 31, widths[beside[i]]
+            if symbol >= BIG or width > 32:
+                number, at = get_number(symbol, width, words, at, end)
+                if at > end:
+                    return False
+            elif width > 0:
+                token = (symbol + 1) >> 1
+                cell = token if symbol & 1 else -token
+                number = _with_raw(cell, width, _peek(words, min(at, end), _u64(width)))
+                at += _u64(width)
+            elif plain:
+                continue
+            else:
+                values[i] = by_code[strip[i]]
+                continue
             values[i] = value_of(level_of(number, strip[i] >> 5, zero), offsets, scales, largest)
+        if at > end:
+            return False
     return all_used(words, at, end)
 
 

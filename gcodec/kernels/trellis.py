@@ -15,7 +15,6 @@ same, and the nearest is taken.
 import numpy as np
 
 from ._jit import njit
-from .tokens import level_of, value_of
 
 TRELLISES = {1: (0, 0, 0), 8: (3, 5, 2), 32: (5, 18, 4)}  # states: their bits, jump of odd states, jump of branch 1
 SUBSETS = 4
@@ -277,27 +276,40 @@ def settle(values, scale, classes, slots, picks, zero, numbers):
 
 
 @njit
-def add_excess(values, scale, numbers, books, zero, sums, counts):
-    """Of values whose levels are ±1…±CENTROIDS: sums of |value| − |level| in steps, and counts, by |level|.
+def _levels_of(numbers, books, zero, levels):
+    """Levels of numbers; books are bytes whose bit 5 is the book."""
+    for i in range(numbers.size):
+        n, book = np.int64(numbers[i]), np.int64(books[i]) >> 5 & 1
+        back = np.int64(n > 0) - np.int64(n < 0) if zero else -np.int64(1)
+        levels[i] = 2 * n - back * book
+
+
+@njit
+def add_excess(values, scale, numbers, codes, zero, sums, counts):
+    """Of values whose levels are ±1…±CENTROIDS: sums of |value| − |level| in steps, and counts, by |level|; all others in the last place.
 
     A value on the other side of zero than its level has a negative |value|.
     """
-    for i in range(values.size):
-        level = level_of(np.int64(numbers[i]), books[i], zero)
-        size = abs(level)
-        if 0 < size <= CENTROIDS:
-            y = np.float64(values[i] * scale)
-            sums[size] += (y if level > 0 else -y) - size
-            counts[size] += 1
+    levels = np.empty(STRIP, np.int64)
+    last = np.int64(sums.size - 1)
+    for start in range(0, values.size, STRIP):
+        strip = values[start : start + STRIP]
+        _levels_of(numbers[start : start + STRIP], codes[start : start + STRIP], zero, levels)
+        for i in range(strip.size):
+            y, size = np.float64(strip[i] * scale), abs(levels[i])
+            place = min(size, last)
+            sums[place] += (y if levels[i] > 0 else -y) - size
+            counts[place] += 1
 
 
 @njit
 def squared_error(values, codes, by_code, numbers, zero, offsets, scales, largest):
     """Σ(x̂ − x)² of values and their levels: by_code where no number of a strip needs raw bits, else as `value_of` has it.
 
-    numbers: int32 or int64; empty where no code has raw bits.
+    numbers: empty where no code has raw bits.
     """
-    sums = np.zeros(STRIP)
+    sums, points, levels = np.zeros(STRIP), np.empty(STRIP), np.empty(STRIP, np.int64)
+    last = np.int64(offsets.size - 1)
     for start in range(0, values.size, STRIP):
         strip, beside = values[start : start + STRIP], codes[start : start + STRIP]
         if numbers.size == 0:
@@ -305,8 +317,12 @@ def squared_error(values, codes, by_code, numbers, zero, offsets, scales, larges
                 gap = np.float64(by_code[beside[i]]) - np.float64(strip[i])
                 sums[i] += gap * gap
         else:
+            _levels_of(numbers[start : start + STRIP], beside, zero, levels)
             for i in range(strip.size):
-                level = level_of(np.int64(numbers[start + i]), beside[i] >> 5, zero)
-                gap = value_of(level, offsets, scales, largest) - np.float64(strip[i])
+                points[i] = offsets[min(abs(levels[i]), last)]
+            for i in range(strip.size):
+                size = (np.float64(abs(levels[i])) + points[i]) * scales[0] * scales[1]
+                size = size if size < largest else largest
+                gap = (size if levels[i] >= 0 else -size) - np.float64(strip[i])
                 sums[i] += gap * gap
     return sums.sum()

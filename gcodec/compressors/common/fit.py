@@ -19,10 +19,11 @@ from .scale_classes import Grid, ScaleClasses
 from .step_search import Spending, solve_step
 
 _TIGHT, _LOOSE = 0.005, 0.01  # of the bound may be left: by a tensor that is its own sample, by a larger one
-_NEAR, _AIM = 0.006, 0.997  # what a first try may leave; the share of the bound that is aimed at
+_NEAR, _FIRST_AIM, _AIM = 0.01, 0.995, 0.997  # what a first try may leave; the shares of the bound that are aimed at
 _CLOSE = 0.001  # tolerance on a sample
 _MOST = 0.9  # of the energy of the sample that its error may be
-_ROUNDS, _SETTLED = 8, 0.01  # of learning at most; by how much a round may change error and bits to be the last
+_ROUNDS, _SETTLED = 3, 0.01  # of learning at most; by how much a round may change error and bits to be the last
+_SAMPLE_BITS = 8.0  # a value of a sample, by which its lanes are chosen: many, as they are not coded
 _FEW_STATES = 8  # of the trellis, until all but prices and step is settled
 _ZERO_RATE = 1.5  # bits; below it, an odd book with a zero is tried as well
 _GUESSES = 3  # of the step of a large tensor, each from the sample, corrected by what the whole tensor gave before
@@ -110,13 +111,13 @@ def fit(source: Source, bound: float, states: int) -> Coder:
     finest = math.sqrt(energies.blocks.max()) * (_FINEST if states == 1 else 1 / LARGEST_LEVEL)
     step, numbers = _plain(values, max(math.sqrt(target / values.size / _NOISE), finest), target, finest)
     classes = choose_classes(energies, grid, 2 * step, spans, numbers)
-    part = Part(values, classes.fill_all(spans), lanes_for(2.0 * values.size))
+    part = Part(values, classes.fill_all(spans), lanes_for(_SAMPLE_BITS * values.size))
     best = _settle(part, source.dtype, step, target, states)
     rate = best.bits / values.size
     coder = Coder(source, exponent, classes, best.quantiser, rate)
     if values.size == grid.size and len(spans) == 1:
         return _solve_whole(coder, bound * energies.total, finest, _TIGHT)
-    return _correct(coder, replace(part, lanes=lanes_for(best.bits)), target, bound * energies.total, finest)
+    return _correct(coder, part, target, bound * energies.total, finest)
 
 
 def _sample(source: Source, spans: list[tuple[int, int]], unit: float) -> np.ndarray:
@@ -139,7 +140,7 @@ def _settle(part: Part, dtype: np.dtype, step: float, target: float, states: int
     if best.bits / part.values.size < _ZERO_RATE:
         fresh = Quantiser.fresh(Labels(_FEW_STATES, True), dtype, best.quantiser.step)
         best = min(best, _train(part, fresh, target), key=lambda trained: trained.bits)
-    return best if states == _FEW_STATES else _train(part, best.quantiser.with_states(states), target, 2)
+    return _train(part, best.quantiser.with_states(states), target)
 
 
 def _train(part: Part, quantiser: Quantiser, target: float, rounds: int = _ROUNDS) -> Trained:
@@ -185,7 +186,7 @@ def _solved(quantiser: Quantiser, part: Part, target: float, tolerance: float, f
 
 def _correct(coder: Coder, part: Part, aim: float, target: float, finest: float) -> Coder:
     """With the step whose error on the whole tensor is the target, when `part` stands for it."""
-    aim *= _AIM
+    aim *= _FIRST_AIM
     for close in (_NEAR, *(_LOOSE,) * (_GUESSES - 1)):
         coder = replace(coder, quantiser=_solved(coder.quantiser, part, aim, _CLOSE, finest), kept={})
         share = coder.measure() / target

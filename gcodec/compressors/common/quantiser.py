@@ -8,7 +8,7 @@ import numpy as np
 from ... import dtypes
 from ...coding.rans import used
 from ...kernels import scales, tokens, trellis
-from ...kernels.tokens import MAX_CLASSES, MAX_WIDTH
+from ...kernels.tokens import DIRECT, MAX_CLASSES, MAX_WIDTH
 from ...kernels.trellis import BINS, CENTROIDS, FIRST, RATED, SUBSETS, TRELLISES
 from .levels import UNIT, Coded, Labels, Points, Step, tables_of
 
@@ -22,9 +22,10 @@ _UNSEEN = 2.0  # values by the law of all classes that prices add to what was me
 _NARROW_CELLS = 0.385  # a class's cells are at most this fraction of its mean magnitude wide
 _EXACT = 2.0**15  # steps up to which float32 tells values apart well enough for a search
 _SMALL_SCALES = 2.0**100  # and their inverses: scales that float32 can hold
+_STRIDE, _LONG = 7, 1 << 14  # raw widths are chosen by every so many numbers, where there are more than that
 LARGEST_LEVEL = 2.0**28  # finer steps are refused by the search
 
-_NO_NUMBERS = np.empty(0, np.int64)
+_NO_NUMBERS = np.empty(0, np.int32)
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,26 @@ class Quantiser:
 
     def find(self, part: Part) -> Found:
         """The levels of a part."""
+        if self.labels.states == 1 and (found := self._by_thresholds_at_once(part)):
+            return found
         numbers, books = self._by_thresholds(part) if self.labels.states == 1 else self._by_search(part)
         coded = Coded.of(numbers, books, part.classes, self.widths)
         return Found(numbers, books, coded, self._error(part, numbers, books, coded))
+
+    def _by_thresholds_at_once(self, part: Part) -> Found | None:
+        """The same in one pass, where no number has raw bits."""
+        scale = 0.5 / self.step
+        values, peak = _fitting(part.values, scale)
+        if self.widths.any() or peak > DIRECT:
+            return None
+        codes, by_code = np.empty(values.size, np.uint8), self._decoded(part.values.dtype)
+        rounding = self.prices.astype(values.dtype)
+        error, largest = scales.quantise_codes(values, values.dtype.type(scale), part.classes, rounding, by_code, codes)
+        if largest >= DIRECT:
+            return None
+        numbers = np.empty(values.size, np.int8)
+        tokens.numbers_of(codes, numbers)
+        return Found(numbers, None, Coded(codes, b"", self.widths), error)
 
     def _by_thresholds(self, part: Part) -> tuple[np.ndarray, None]:
         scale = 0.5 / self.step
@@ -114,18 +132,22 @@ class Quantiser:
         return numbers, books
 
     def _error(self, part: Part, numbers: np.ndarray, books: np.ndarray | None, coded: Coded) -> float:
-        work = part.values.dtype
-        by_code = self.points.table(work)
-        constants = self.points.constants(work)
+        constants = self.points.constants(part.values.dtype)
+        by_code = self._decoded(part.values.dtype)
         narrow = dtypes.work_dtype(self.dtype) != self.dtype
-        if narrow:
-            by_code = dtypes.widen(dtypes.narrow(by_code, self.dtype)).astype(work)
         if narrow and coded.raw:
             rounded = dtypes.narrow(self.points.values(numbers, books, np.dtype(np.float32)), self.dtype)
             gaps = rounded.astype(np.float64) - part.values
             return float(np.dot(gaps, gaps))
-        numbers = numbers.astype(np.int64) if coded.raw else _NO_NUMBERS
+        numbers = numbers if coded.raw else _NO_NUMBERS
         return trellis.squared_error(part.values, coded.codes, by_code, numbers, self.labels.zero, *constants)
+
+    def _decoded(self, work: np.dtype) -> np.ndarray:
+        """The decoded values of codes without raw bits, rounded to the tensor's dtype."""
+        by_code = self.points.table(work)
+        if dtypes.work_dtype(self.dtype) != self.dtype:
+            by_code = dtypes.widen(dtypes.narrow(by_code, self.dtype)).astype(work)
+        return by_code
 
     def learned(self, part: Part, found: Found) -> "Quantiser":
         """With the centroids, raw widths, and prices or dead zones that these levels ask for."""
@@ -168,13 +190,12 @@ class Quantiser:
     def _centroids(self, part: Part, found: Found) -> tuple[int, ...]:
         if part.values.size < _FEW[self.labels.states > 1]:
             return (0,) * CENTROIDS
-        sums, counts = np.zeros(CENTROIDS + 1), np.zeros(CENTROIDS + 1, np.int64)
-        books = np.zeros(found.numbers.size, np.uint8) if found.books is None else found.books
+        sums, counts = np.zeros(CENTROIDS + 2), np.zeros(CENTROIDS + 2, np.int64)
         values, _ = _fitting(part.values, 1 / self.step)
         scale = values.dtype.type(1 / self.step)
-        trellis.add_excess(values, scale, found.numbers, books, self.labels.zero, sums, counts)
+        trellis.add_excess(values, scale, found.numbers, found.coded.codes, self.labels.zero, sums, counts)
         means = np.where(counts >= _RARE, sums / np.maximum(counts, 1), 0.0)
-        return tuple(np.clip(np.rint(UNIT * means), -127, 127).astype(int).tolist())[1:]
+        return tuple(np.clip(np.rint(UNIT * means), -127, 127).astype(int).tolist())[1:-1]
 
 
 def _fitting(values: np.ndarray, scale: float) -> tuple[np.ndarray, float]:
@@ -188,7 +209,8 @@ def _fitting(values: np.ndarray, scale: float) -> tuple[np.ndarray, float]:
 def choose_widths(numbers: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """For each class the largest raw width whose cells are narrow beside its mean magnitude."""
     sums, counts = np.zeros(MAX_CLASSES), np.zeros(MAX_CLASSES, np.int64)
-    tokens.add_magnitudes(numbers, classes, sums, counts)
+    stride = _STRIDE if numbers.size > _LONG else 1
+    tokens.add_magnitudes(numbers[::stride], classes[::stride], sums, counts)
     widest = np.maximum(_NARROW_CELLS * sums / np.maximum(counts, 1), 1.0)
     widths = np.minimum(np.log2(widest).astype(np.int64), MAX_WIDTH - 8)
     for c in range(1, MAX_CLASSES):  # a class that was not met is like the one before it

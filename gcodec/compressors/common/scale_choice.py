@@ -17,7 +17,7 @@ from ...kernels.tokens import MAX_CLASSES
 from ...source import Source
 from .scale_classes import BLOCKS, LARGEST_BLOCK, PRODUCT, WIDEST, Grid, ScaleClasses
 
-_SAMPLE, _PIECE = 1 << 17, 1 << 10  # values that stand for a larger tensor, values of each piece of them
+_SAMPLE, _PIECE = 1 << 17, 1 << 11  # values that stand for a larger tensor, values of each piece of them
 _EXTREME = 100  # decimal exponents beyond which squares could leave the range of float64
 _PER_OCTAVE = 3
 _LOWEST = -5 * _PER_OCTAVE  # scales below 2⁻⁵ steps are one class

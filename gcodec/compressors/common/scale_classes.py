@@ -71,6 +71,8 @@ class ScaleClasses:
 
     def fill_all(self, spans: Sequence[tuple[int, int]]) -> np.ndarray:
         """Classes of several such ranges, one after the other."""
+        if self.mode == NONE:
+            return np.zeros(sum(stop - start for start, stop in spans), np.uint8)
         return np.concatenate([self.fill(*span) for span in spans])
 
     def pack_head(self, writer: BitWriter) -> bytes:
