@@ -13,7 +13,7 @@ from gcodec import dtypes
 from gcodec.compressors.contract import CHUNK, Guarantee, Payload, TensorSpec
 from gcodec.compressors.klt import spectrum
 from gcodec.compressors.klt.compressor import Head, Klt
-from gcodec.compressors.klt.factors import MAX_RANK, Basis, Frame
+from gcodec.compressors.klt.factors import MAX_RANK, Basis, Frame, classes_of
 from gcodec.compressors.klt.spectrum import spectrum_of
 from gcodec.compressors.tcq.compressor import Tcq
 from gcodec.errors import Corrupt, InvalidInput
@@ -136,8 +136,26 @@ def test_large_matrices_of_full_rank_are_refused(monkeypatch):
 
 
 def test_basis_of_zeros():
-    basis = Basis.of(np.zeros(6, np.int32), (0, 0, 0, 0), Frame(4, 3))
-    assert not basis.vectors.any() and (basis.contexts.means == 2.0**-8).all()
+    basis = Basis.of(np.zeros((3, 2)))
+    assert not basis.vectors.any() and basis.classes.tolist() == [0, 0]
+
+
+@given(st.lists(st.floats(0, 1e300), min_size=1, max_size=40).filter(any))
+def test_classes_of_columns(energies):
+    """Thirds of an octave of root mean squares below the loudest; the logarithm itself is no number that decoders may rely on."""
+    classes = classes_of(np.array(energies))
+    with np.errstate(divide="ignore"):
+        thirds = 31 + 1.5 * np.log2(np.array(energies) / max(energies))
+    assert (np.abs(classes - np.maximum(thirds, 0)) < 0.5 + 1e-9).all()
+
+
+def test_numbers_of_rows_pay():
+    """Where rows differ in scale, as those of an embedding's gradient do."""
+    plain, scales = nearly_low_rank((600, 60), 30, 0.01), np.exp(1.5 * np.random.default_rng(6).normal(size=(600, 1)))
+    for x, has_rows in ((plain, False), ((plain * scales).astype(np.float32), True)):
+        payload, chunks = encode(x, 0.01)
+        assert distortion(x, decode(x, payload, chunks)) <= 0.01
+        assert Head.unpack(payload.head, Frame.of(x.shape)).has_rows == has_rows
 
 
 def test_every_prefix_and_flipped_bit():
@@ -162,7 +180,7 @@ def test_random_bytes():
     rng = np.random.default_rng(4)
     spec = TensorSpec(np.dtype(np.float64), (20, 30))
     for _ in range(300):
-        head = b"\x10\x00\x80\x00" + rng.bytes(int(rng.integers(40)))
+        head = b"\x80\x01\x00" + rng.bytes(int(rng.integers(40)))
         try:
             assert Klt.decoder(head, spec)(rng.bytes(int(rng.integers(200))), 0, 600).shape == (600,)
         except Corrupt:
@@ -194,6 +212,6 @@ def test_worked_example():
     x[0, 0] += np.float32(0.1)
     x[3, 2] -= np.float32(0.2)
     payload, (data,) = encode(x, 0.01)
-    assert (payload.head.hex().upper(), data.hex().upper()) == ("93A980000013804E88", "EBE7")
+    assert (payload.head.hex().upper(), data.hex().upper()) == ("A75300000015911BE200FC140A", "911BE200EDDE1B")
     first = decode(x, payload, [data])[0].tolist()
     assert first == pytest.approx([4.212890625, -6.3193359375, 12.638671875], rel=1e-7)

@@ -1,4 +1,4 @@
-"""The entropy coder of `ecsq` and `dither`: tables, lanes of rANS, sequences of classes."""
+"""The entropy coder of levels: tables, lanes of rANS, sequences of classes."""
 
 import numpy as np
 import pytest
@@ -7,22 +7,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gcodec.coding.bitstring import BitReader, BitWriter
-from gcodec.coding.rans import (
-    count_symbols,
-    decode_classes,
-    decode_symbols,
-    encode_classes,
-    encode_lanes,
-    encode_symbols,
-    slots_of,
-)
+from gcodec.coding.rans import count_codes, decode_classes, decode_lanes, encode_classes, encode_lanes, slots_of
 from gcodec.kernels import rans, rans_tables, rans_vectors
 
+JUMPS = 5, 2  # of the trellis of 8 states
+NO_LAW = np.zeros(32, np.int64)
 HISTOGRAMS = st.lists(st.integers(0, 2**20), min_size=32, max_size=32).filter(any)
 
 
-@given(HISTOGRAMS)
-def test_tables(histogram):
+@given(HISTOGRAMS, st.sampled_from([rans_tables.EVEN, rans_tables.ODD, rans_tables.RAW]))
+def test_tables(histogram, pairing):
     """What is read is what was written, fits the counts, and is no longer than MAX_BITS."""
     counts = np.array(histogram)
     data, written, read = (
@@ -30,11 +24,26 @@ def test_tables(histogram):
         np.empty(32, np.int64),
         np.empty(32, np.int64),
     )
-    end = rans_tables.choose_table(counts, data, np.int64(3), written)
-    assert rans_tables.get_table(data, np.int64(3), read) == end <= rans_tables.MAX_BITS
+    end = rans_tables.choose_table(counts, pairing, NO_LAW, data, np.int64(3), written)
+    assert rans_tables.get_table(data, np.int64(3), pairing, read) == end <= rans_tables.MAX_BITS
     assert np.array_equal(written, read) and written.sum() == rans.TOTAL and (written[counts > 0] > 0).all()
     ideal = -(counts[counts > 0] * np.log2(counts[counts > 0] / counts.sum())).sum()
     assert rans_tables.code_length(counts, written) <= ideal + counts.sum() * 0.08
+
+
+def test_entries_of_pairs():
+    """Both signs of a cell, of an odd level, of a group of four cells have one weight."""
+    symbols = np.arange(23)
+    cells = np.where(symbols % 2, (symbols + 1) // 2, -(symbols // 2))
+    for pairing, alike in (
+        (rans_tables.EVEN, abs(cells)),
+        (rans_tables.ODD, abs(2 * cells + 1)),
+        (rans_tables.RAW, abs(cells // 2)),
+    ):
+        entries = rans_tables.ENTRIES[pairing, :23]
+        assert [entries[k] == entries[0] for k in symbols] == [alike[k] == alike[0] for k in symbols]
+        assert np.unique(entries).size == np.unique(alike).size
+        assert np.array_equal(rans_tables.ENTRIES[pairing, 23:], np.arange(12, 21))
 
 
 @given(st.lists(st.integers(0, 2**40), min_size=1, max_size=32).filter(any))
@@ -48,51 +57,69 @@ def test_normalise(weights):
     assert np.array_equal(frequencies, expected)
 
 
-@given(st.data(), st.sampled_from([1, 2, 4, 8, 16, 32, 64]), st.integers(1, 300))
-def test_lanes(data, lanes, size):
-    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
-    symbols = np.minimum(rng.geometric(0.3, size), 32).astype(np.uint8) - np.uint8(1)
-    classes = rng.integers(0, 3, size).astype(np.uint8)
+def coded_lanes(rng: np.random.Generator, size: int, decay: float, lanes: int) -> tuple:
+    """Codes on paths of a trellis of 8 states in lanes: (their bytes with the fields before, codes, classes, frequencies)."""
+    symbols = np.minimum(rng.geometric(decay, size), 31).astype(np.uint8) - np.uint8(1)
+    classes, paths, codes = rng.integers(0, 32, size).astype(np.uint8), [0] * lanes, []
+    for i, symbol in enumerate(symbols.tolist()):
+        path = paths[i % lanes]
+        codes.append(symbol | (path & 1) << 5)
+        paths[i % lanes] = (path >> 1) ^ (path & 1) * JUMPS[0] ^ ((symbol + 1) >> 1 & 1) * JUMPS[1]
+    codes = np.array(codes, np.uint8)
+    frequencies = count_codes(codes, classes, rans.BOOK_BITS, 64)
+    for row in frequencies:
+        if row.any():
+            rans.normalise(row.copy(), row)
     writer = BitWriter(1 << 16)
-    frequencies = np.zeros((32, 32), np.int64)
-    for c in np.unique(classes):
-        counts = np.bincount(symbols[classes == c], minlength=32)
-        writer.at = rans_tables.choose_table(counts, writer.data, writer.at, frequencies[c])
-    coded = encode_lanes(writer, symbols, classes, frequencies, lanes)
-    reader = BitReader(writer.to_bytes() + coded, "symbols")
-    assert np.array_equal(decode_symbols(reader, classes, with_shifts=False)[0], symbols)
+    tail = encode_lanes(writer, codes, classes, rans.BOOK_BITS, frequencies, lanes)
+    return writer.to_bytes(), tail, codes, classes, frequencies
+
+
+@given(st.integers(0, 2**32), st.sampled_from([1, 2, 4, 8, 16, 32, 64]), st.integers(1, 300))
+def test_lanes(seed, lanes, size):
+    fields, tail, codes, classes, frequencies = coded_lanes(np.random.default_rng(seed), size, 0.3, lanes)
+    reader = BitReader(fields + tail, "codes")
+    assert np.array_equal(decode_lanes(reader, classes, frequencies, JUMPS), codes)
     reader.end()
 
 
 @pytest.mark.skipif(not rans_vectors.SUPPORTED, reason="this processor has no vectors for rANS")
 @pytest.mark.parametrize("size", [64, 65, 127, 128, 5000, 70_001])
-@pytest.mark.parametrize("bound", [0.9, 0.5, 0.05])
-def test_vectors_do_what_the_plain_loops_do(monkeypatch, size, bound):
+@pytest.mark.parametrize("lanes", [16, 32, 64])
+@pytest.mark.parametrize("decay", [0.9, 0.5, 0.05])
+def test_vectors_do_what_the_plain_loops_do(monkeypatch, size, lanes, decay):
     """The same bytes, and the same end for words that are missing or damaged."""
-    random = np.random.default_rng(size)
-    symbols = np.minimum(random.geometric(bound, size), 32).astype(np.uint8) - np.uint8(1)
-    classes = random.integers(0, 32, size).astype(np.uint8)
-    frequencies = count_symbols(symbols, classes, rans.SYMBOLS)
-    for c in np.unique(classes):
-        rans.normalise(frequencies[c].copy(), frequencies[c])
     ends = []
     for supported in (True, False):
         monkeypatch.setattr(rans_vectors, "SUPPORTED", supported)
-        ends.append(encode_lanes(BitWriter(64), symbols, classes, frequencies, 64))
-    assert ends[0] == ends[1]
-    states = np.frombuffer(ends[0][:256], np.uint32)
-    words = np.frombuffer(ends[0][256:], np.uint16)
+        ends.append(coded_lanes(np.random.default_rng(size), size, decay, lanes))
+    assert ends[0][:2] == ends[1][:2]
+    _, tail, codes, classes, frequencies = ends[0]
+    states, words = np.frombuffer(tail[: 4 * lanes], np.uint32), np.frombuffer(tail[4 * lanes :], np.uint16)
     for damaged in (words, words[:-1], words[: words.size // 2], words[:0], words ^ np.uint16(1)):
         padded = np.append(damaged, np.zeros(rans.MAX_LANES, np.uint16))
         found = []
         for supported in (True, False):
-            state, out = states.copy(), np.zeros(size, np.uint8)
-            args = state, padded, classes, slots_of(frequencies), out
+            state, paths, out = states.copy(), np.zeros(lanes, np.uint32), np.zeros(size, np.uint8)
+            args = state, padded, paths, *map(np.uint32, JUMPS), classes, slots_of(frequencies), out
             done = rans_vectors.decode_rows(*args) if supported else (0, 0)
             found.append((rans.decode(*args, *done), out))
         assert found[0][0] == found[1][0]
         if damaged is words:
-            assert found[0][0] == rans.OK and all(np.array_equal(out, symbols) for _, out in found)
+            assert found[0][0] == rans.OK and all(np.array_equal(out, codes) for _, out in found)
+
+
+@pytest.mark.parametrize("size", [1, 5, 40, 3000])
+def test_a_single_lane_wastes_little(size):
+    """It begins with the state 1, and has as many bytes as it needs: at most 12 bits for the first symbol, and then 4 each."""
+    symbols = np.random.default_rng(size).integers(0, 16, size).astype(np.uint8)
+    frequencies = np.zeros((64, 32), np.int64)
+    frequencies[0, :16] = 256
+    writer, classes = BitWriter(100), np.zeros(size, np.uint8)
+    tail = encode_lanes(writer, symbols, classes, rans.BOOK_BITS, frequencies, 1)
+    assert size / 2 <= len(tail) <= size / 2 + 2
+    reader = BitReader(writer.to_bytes() + tail, "codes")
+    assert np.array_equal(decode_lanes(reader, classes, frequencies), symbols)
 
 
 @given(hnp.arrays(np.uint8, st.integers(1, 200), elements=st.integers(0, 31)))
@@ -100,13 +127,3 @@ def test_sequences(classes):
     reader = BitReader(encode_classes(classes), "classes")
     assert np.array_equal(decode_classes(reader, classes.size), classes)
     reader.end()
-
-
-def test_symbols_need_every_class():
-    """Classes that do not occur cost nothing, one that occurs has its table."""
-    symbols = np.arange(64).astype(np.uint8) % 4
-    sizes = []
-    for classes in (np.zeros(64, np.uint8), np.full(64, 31, np.uint8), np.arange(64, dtype=np.uint8) % 2):
-        writer = BitWriter(1 << 12)
-        sizes.append(len(encode_symbols(writer, symbols, classes)) + len(writer.to_bytes()))
-    assert sizes[0] == sizes[1] < sizes[2]

@@ -13,14 +13,15 @@ from ._jit import njit
 from .bits import get_bits, put_bits
 from .rans import SYMBOLS, normalise
 from .rans_tables import FIRST_EXPONENT, MAX_BITS, code_length, put_weight, take_weight
-from .tokens import CELLS, TOKENS
+from .tokens import BIG, LAST_SYMBOL, STARTS
 
 NODES = 33  # the most nodes, with an implicit one of weight 0 after the last
 SPACINGS = 8
 PLACES = 1024  # how many quarters of a step are counted apart
 _UNIT = 16  # a step has so many units, in which the places of points are exact
-_TAIL = 64  # where the cells of the last token end
+_TAIL = 64  # where the cells of the last range end
 _START_BITS, _TOKEN_BITS = np.array([8, 4])  # the widths of fields (rans_tables.py explains their type)
+_ENDS = np.append(STARTS[1:], _TAIL)
 _ZERO = np.int64(0)
 
 
@@ -29,22 +30,28 @@ def fill_phases(nodes, spacing, last_token, frequencies):
     """Frequencies of each phase (rows of an int64 array) from the weights of nodes.
 
     Nodes are h = 2^spacing / 4 steps apart. The point of number n at phase b of B lies at (2b +
-    1)/(2B) + 2n, and its weight is that of the broken line there. A token's weight is the sum over
-    its cells. It is at least 1 up to the last token that occurs.
+    1)/(2B) + 2n, and its weight is that of the broken line there. A symbol's weight is the sum over
+    its numbers. It is at least 1 up to the last token that occurs; a token is (symbol + 1) // 2.
     """
     phases = frequencies.shape[0]
     weights = np.empty(SYMBOLS, np.int64)
     for b in range(phases):
         place = (2 * b + 1) * _UNIT // (2 * phases)
         weights.fill(0)
-        weights[0] = max(_line(nodes, spacing, place), 1)
-        for token in range(1, last_token + 1):
-            above, below = np.int64(0), np.int64(0)
-            for n in range(CELLS[token], CELLS[token + 1] if token + 1 < TOKENS else _TAIL):
-                above += _line(nodes, spacing, 2 * _UNIT * n + place)
-                below += _line(nodes, spacing, 2 * _UNIT * n - place)
-            weights[2 * token - 1] = max(above, 1)
-            weights[2 * token] = max(below, 1)
+        for symbol in range(LAST_SYMBOL + 1):
+            token = (symbol + 1) >> 1
+            if token > last_token:
+                break
+            weight = np.int64(0)
+            if symbol < BIG:
+                weight = _line(nodes, spacing, abs(2 * _UNIT * (token if symbol & 1 else -token) + place))
+            else:
+                found = (token & 2) | ((symbol & 1) ^ 1)
+                for n in range(STARTS[found] + (token & 1), _ENDS[found], 2):
+                    weight += _line(nodes, spacing, 2 * _UNIT * n + place) + _line(
+                        nodes, spacing, 2 * _UNIT * n - place
+                    )
+            weights[symbol] = max(weight, 1)
         normalise(weights, frequencies[b])
 
 

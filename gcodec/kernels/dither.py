@@ -11,17 +11,22 @@ import math
 import numpy as np
 
 from ._jit import njit
-from .rans import MAX_LANES, START, next_symbol
+from .rans import MAX_LANES, START, SYMBOLS, TOTAL, start_of
 from .rng import random_at, uniform
-from .tokens import all_used, get_level
+from .tokens import all_used, get_number
+from .trellis import ADVANCE, ROWS, STRIP, SUBSETS, WIDEST, best_ends, settle_costs
 
 DITHER_STREAM, STATE_STREAM, ROUNDING_STREAM = 0x64697468, 0x64697473, 0x64697472  # "dith", "dits", "ditr"
 PHASES = 8
+PHASE_BITS = 3
 PERIOD = 4.0
+RESIDUES = np.array([0.0, 2.0, 1.0, 3.0])  # modulo 4 of the levels of a slot, 2·book + branch
 
 _FRACTION = 29  # bits of a float64's mantissa that a float32 has not
 _SMALLEST_NORMAL = 2.0**-126
 _QUANTUM = 2.0**-149  # of subnormal float32
+_SYMBOL, _SLOT, _LOWEST = map(np.uint64, (SYMBOLS - 1, TOTAL - 1, START))
+_5, _12, _16, _17 = map(np.uint64, (5, 12, 16, 17))
 
 
 @njit
@@ -31,45 +36,62 @@ def fill_dither(key, start, out):
         out[i] = PERIOD * uniform(random_at(key, start + i)) - PERIOD / 2
 
 
-@njit
-def nearest_path(targets, state, before, residues, levels):
-    """Fill `levels` with the path from `state` through the trellis that is nearest to the targets; returns Σ(j − y)².
+def _make_search(states):
+    advance = ADVANCE[states]
 
-    before[s, b]: the two states before s; residues[s, b]: the residue modulo 4 of the levels that lead from there to s.
-    No more than 32 states. Viterbi's algorithm; path costs are kept relative to the least, so they do not lose
-    precision on long paths.
-    """
-    states = before.shape[0]
-    costs, grown = np.full(states, 1e30), np.empty(states)
-    costs[state] = 0.0
-    metrics = np.empty(4)
-    ways = np.empty(targets.size, np.uint32)
-    for t in range(targets.size):
-        y = targets[t] - 4.0 * math.floor(targets[t] * 0.25)
-        for residue in range(4):
-            gap = abs(y - residue)
-            gap = min(gap, 4.0 - gap)
-            metrics[residue] = gap * gap
-        way, least = np.uint32(0), 1e30
-        for s in range(states):
-            a = costs[before[s, 0]] + metrics[residues[s, 0]]
-            b = costs[before[s, 1]] + metrics[residues[s, 1]]
-            grown[s] = min(a, b)
-            least = min(least, grown[s])
-            way |= np.uint32(b < a) << np.uint32(s)
-        ways[t] = way
-        for s in range(states):
-            costs[s] = grown[s] - least
-    s = np.argmin(costs)
-    error = 0.0
-    for t in range(targets.size - 1, -1, -1):
-        b = np.int64(ways[t] >> np.uint32(s)) & 1
-        residue = residues[s, b]
-        level = residue + 4 * np.int64(math.floor((targets[t] - residue) * 0.25 + 0.5))
-        levels[t] = level
-        error += (targets[t] - level) ** 2
-        s = before[s, b]
-    return error
+    @njit
+    def search(targets, firsts, ways, ends):
+        """Fill `ways` (uint32) with the decisions, and `ends` (uint32, one a lane) with the last states, of the paths from the states
+        `firsts` that are nearest to the targets. Metrics are float64, so that equal ones stay equal to 2⁻⁵²."""
+        lanes = ends.size
+        rows = min(max(STRIP // lanes, 1), ROWS)
+        metrics = np.empty(SUBSETS * STRIP)
+        costs, grown = np.full(states * WIDEST, 1e30), np.empty(states * WIDEST)
+        for lane in range(lanes):
+            costs[np.int64(firsts[lane]) * WIDEST + lane] = 0.0
+        for start in range(0, targets.size, rows * lanes):
+            strip = targets[start : start + rows * lanes]
+            for slot in range(SUBSETS):
+                _gaps(strip, RESIDUES[slot], metrics[slot * STRIP : slot * STRIP + strip.size])
+            for first in range(0, strip.size, lanes):
+                count = min(lanes, strip.size - first)
+                advance(costs, grown, metrics, first, ways, start + first, count)
+                for s in range(states):
+                    for lane in range(count, lanes):
+                        grown[s * WIDEST + lane] = costs[s * WIDEST + lane]
+                costs, grown = grown, costs
+            settle_costs(costs, states, lanes)
+        best_ends(costs, states, ends)
+
+    return search
+
+
+@njit
+def _gaps(targets, residue, metrics):
+    """Squared distances to the nearest integers that are `residue` modulo 4."""
+    for i in range(targets.size):
+        gap = targets[i] - residue
+        gap = gap - 4.0 * math.floor(gap * 0.25 + 0.5)
+        metrics[i] = gap * gap
+
+
+SEARCHES = {states: _make_search(states) for states in ADVANCE}
+
+
+@njit
+def fill_levels(targets, slots, levels):
+    """The nearest levels (int64) of the residues that the slots of a path stand for; slots become books."""
+    for i in range(targets.size):
+        residue = RESIDUES[slots[i]]
+        levels[i] = np.int64(residue) + 4 * np.int64(math.floor((targets[i] - residue) * 0.25 + 0.5))
+        slots[i] >>= 1
+
+
+@njit
+def nearest_even(targets, levels):
+    """The path without a trellis."""
+    for i in range(targets.size):
+        levels[i] = 2 * np.int64(math.floor(targets[i] * 0.5 + 0.5))
 
 
 @njit
@@ -81,14 +103,14 @@ def _fold(state, dither):
 
 
 @njit
-def fold_levels(levels, dither, state, follow, numbers, phases):
-    """What is coded of levels on a path from `state`: numbers (int64) and phases (uint8). follow[s, bit 1 of j]: next state."""
-    for t in range(levels.size):
-        phi, m = _fold(state, dither[t])
-        n = ((levels[t] - (state & 1)) >> 1) + m
-        numbers[t] = -n if phi < 0.0 else n
-        phases[t] = min(np.int64(abs(phi) * PHASES), PHASES - 1)
-        state = follow[state, (levels[t] >> 1) & 1]
+def fold_levels(levels, dither, books, numbers, phases):
+    """What is coded of levels on a path through these books: numbers (int64) and phases (uint8)."""
+    for i in range(levels.size):
+        book = np.int64(books[i])
+        phi, m = _fold(book, dither[i])
+        n = ((levels[i] - book) >> 1) + m
+        numbers[i] = -n if phi < 0.0 else n
+        phases[i] = min(np.int64(abs(phi) * PHASES), PHASES - 1)
 
 
 @njit
@@ -102,30 +124,42 @@ def count_places(numbers, phases, classes, counts):
 
 
 @njit
-def decode_values(state, words, classes, shifts, slots, raw, end, trellis_state, follow, values):
-    """Decode symbols in one lane, from them numbers and levels: values (the dither) += levels.
+def decode_values(lanes, words, classes, widths, slots, raw, end, jumps, values):
+    """Decode symbols, from them numbers and levels: values (the dither) += levels.
 
-    Returns whether bits, words and the final state are right. Tables: class·PHASES + phase for classes with shift 0, else
-    class·PHASES. `words`: uint16, followed by MAX_LANES spare places; raw, end: see `get_level`. `state`: uint64.
+    Returns whether bits, words and final states are right. lanes: rANS states (uint64) and trellis states (int64) of the lanes.
+    Tables: class·PHASES + phase for classes without a raw width, else class·PHASES. `words`: uint16, followed by MAX_LANES spare
+    places; raw, end: see `get_number`. jumps: those of odd states and of branch 1.
     """
+    states, paths = lanes
     at, raw_at = np.uint64(0), np.uint64(0)
     available = np.uint64(words.size - MAX_LANES)
+    spare = states.size == 1
     for i in range(classes.size):
-        phi, m = _fold(trellis_state, values[i])
-        c = np.int64(classes[i])
-        shift = shifts[c]
-        table = c * PHASES
-        if shift == 0:
+        lane = i & (states.size - 1)
+        path = paths[lane]
+        phi, m = _fold(path, values[i])
+        width = widths[classes[i]]
+        table = np.int64(classes[i]) * PHASES
+        if width == 0:
             table += min(np.int64(abs(phi) * PHASES), PHASES - 1)
-        symbol, state, at = next_symbol(state, words, at, slots, table)
-        n, raw_at = get_level(symbol, shift, raw, raw_at, end)
+        state = states[lane]
+        entry = np.uint64(slots[np.uint64(table) << _12 | (state & _SLOT)])
+        state = (entry >> _17) * (state >> _12) + (entry >> _5 & _SLOT)
+        low = state < _LOWEST and (at < available or not spare)
+        states[lane] = state << _16 | np.uint64(words[at]) if low else state
+        at += np.uint64(low)
+        n, raw_at = get_number(np.int64(entry & _SYMBOL), width, raw, raw_at, end)
         if at > available or raw_at > end:
             return False
         if phi < 0.0:
             n = -n
         values[i] = phi + 2.0 * n
-        trellis_state = follow[trellis_state, (n - m) & 1]
-    return state == START and at == available and all_used(raw, raw_at, end)
+        paths[lane] = (path >> 1) ^ (path & 1) * jumps[0] ^ ((n - m) & 1) * jumps[1]
+    for state in states:
+        if state != start_of(states.size):
+            return False
+    return at == available and all_used(raw, raw_at, end)
 
 
 @njit

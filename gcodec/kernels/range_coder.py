@@ -1,11 +1,7 @@
-"""Adaptive range coder of symbols and bits: integers only, 48-bit interval, 16-bit renormalisation.
+"""Adaptive range coder of bits and plain numbers: integers only, 48-bit interval, 16-bit renormalisation.
 
 Adaptive bits are an int64 array. Each holds (p << 10) | n: p the probability of a 1 in 2^-22, n how often the bit was seen,
 at most 1023. A bit moves p by 1/(n + 1.5) of the way: fast at first, then towards the mean of its past.
-
-Adaptive symbols are an int32 array of rows of 16 bounds: symbol s has the probabilities from bound s to the next, in 2^-30.
-An int64 array counts how often each row was used, at most 1023. Bounds move like bits, but by shifts instead of
-products, so that a row is one vector and no branch depends on a symbol.
 
 A coder's state travels through these functions as plain integers, so that it stays in registers. All values are
 non-negative and below 2^63: the same in compiled and in plain Python.
@@ -20,10 +16,6 @@ COUNT_BITS = 10
 COUNT_MASK = (1 << COUNT_BITS) - 1
 P_LOW = 1 << 7  # p stays in [P_LOW, P_HIGH]: no bit costs more than 15 bits
 P_HIGH = (1 << P_BITS) - P_LOW
-SYMBOLS = 16
-BOUND_BITS = 30
-CODED_BITS = 20  # of a bound that the coder uses
-GAP = 3 << 10  # kept between bounds: above 2^10 for the dropped bits and 2^10 where the slowest shift stands still
 WIDTH_BITS = 48
 WIDTH_MAX = 1 << WIDTH_BITS
 WIDTH_MIN = 1 << 32  # below it, 16 bits are shifted out
@@ -31,13 +23,6 @@ LOW_MASK = (1 << 32) - 1
 FLUSH_BYTES = WIDTH_BITS // 8  # the most bytes that `flush` appends
 DROPPED = 64  # zero bytes at the end of a code that are not written: what follows from no bytes must not be long
 RATE = np.array([(1 << 17) // (2 * n + 3) for n in range(COUNT_MASK + 1)], dtype=np.int64)  # 2^16 / (n + 1.5)
-SHIFT = np.array(
-    [((4 * n + 6) // 3).bit_length() - 1 for n in range(COUNT_MASK + 1)], dtype=np.int32
-)  # ≈ log2(n + 1.5)
-GOALS = np.array(
-    [[i * GAP if i <= s else (1 << BOUND_BITS) - (SYMBOLS - i) * GAP for i in range(SYMBOLS)] for s in range(SYMBOLS)],
-    dtype=np.int32,
-)
 
 
 @njit
@@ -108,35 +93,6 @@ def encode_sign(out, low, width, pos, bit):
         if low >= WIDTH_MAX:
             low = carry(out, low, pos)
     if width < WIDTH_MIN:
-        low, width, pos = emit(out, low, width, pos)
-    return low, width, pos
-
-
-@njit
-def adapt_row(bounds, counts, row, symbol):
-    """Move a row's bounds towards certainty of `symbol`."""
-    count = counts[row]
-    shift = np.int32(SHIFT[count] & 15)  # below 16 anyway: told to the compiler
-    for i in range(bounds.shape[1]):  # not a constant: LLVM would unroll the loop before it could vectorise it
-        bound = bounds[row, i]
-        bounds[row, i] = np.int32(bound + np.int32(np.int32(GOALS[symbol, i] - bound) >> shift))
-    counts[row] = min(count + 1, COUNT_MASK)
-
-
-@njit
-def encode_symbol(out, low, width, pos, bounds, counts, row, symbol):
-    """Code one of 16 symbols with a row of bounds; gives the new (low, width, pos)."""
-    unit = width >> CODED_BITS
-    first = np.int64(bounds[row, symbol] >> (BOUND_BITS - CODED_BITS))
-    if symbol < SYMBOLS - 1:
-        width = unit * (np.int64(bounds[row, symbol + 1] >> (BOUND_BITS - CODED_BITS)) - first)
-    else:
-        width -= unit * first
-    low += unit * first
-    if low >= WIDTH_MAX:
-        low = carry(out, low, pos)
-    adapt_row(bounds, counts, row, symbol)
-    while width < WIDTH_MIN:  # twice where the symbol is one that had hardly been thought possible
         low, width, pos = emit(out, low, width, pos)
     return low, width, pos
 
@@ -225,39 +181,3 @@ def decode_sign(data, code, width, pos):
         width <<= 16
         pos += 2
     return bit, code, width, pos
-
-
-@njit
-def decode_sign_if(data, code, width, pos, present):
-    """`decode_sign` if present is 1, else nothing and the bit 0; without a branch that would be mispredicted."""
-    width >>= present
-    bit = np.int64(code >= width) & present
-    code = min(code - width * bit, width - 1)
-    if width < WIDTH_MIN:
-        code = take(data, code, pos)
-        width <<= 16
-        pos += 2
-    return bit, code, width, pos
-
-
-@njit
-def decode_symbol(data, code, width, pos, bounds, counts, row):
-    """Mirror of `encode_symbol`: gives (symbol, code, width, pos)."""
-    unit = width >> CODED_BITS
-    spare = BOUND_BITS - CODED_BITS
-    below = np.int32(0)
-    for i in range(bounds.shape[1]):  # as in adapt_row
-        below += np.int32(unit * np.int64(bounds[row, i] >> spare) <= code)
-    symbol = np.int64(below) - 1
-    first = np.int64(bounds[row, symbol] >> spare)
-    if symbol < SYMBOLS - 1:
-        last = np.int64(bounds[row, symbol + 1] >> spare)
-        code, width = code - unit * first, unit * (last - first)
-    else:
-        code, width = code - unit * first, width - unit * first
-    adapt_row(bounds, counts, row, symbol)
-    while width < WIDTH_MIN:
-        code = take(data, code, pos)
-        width <<= 16
-        pos += 2
-    return symbol, code, width, pos

@@ -6,7 +6,12 @@ belongs to lane i mod lanes. A lane is a state in [2¹⁶, 2³²); decoding a sy
     slot = state mod 2¹²,  state = f·⌊state / 2¹²⌋ + slot − c,  and, when state < 2¹⁶,  state = state·2¹⁶ + next word.
 
 The words of all lanes are one sequence in the order of decoding, so lanes may be decoded side by side. Encoding is
-the inverse, from the last value to the first, and begins with all states 2¹⁶: where decoding must end.
+the inverse, from the last value to the first, and begins with all states 2¹⁶: where decoding must end. A single lane begins
+with 1 instead, and reads no word when none is left.
+
+A *code* is a symbol and the *book* that its table belongs to: symbol + 32·book. Tables are numbered by class and book. In most
+sequences the book is the parity of a trellis state that each lane has beside its own: state s becomes
+⌊s / 2⌋ xor (s mod 2)·odd_jump xor b·jump, b being the parity of the cell (tokens.py). Both jumps are 0 where there is no trellis.
 """
 
 import numpy as np
@@ -17,7 +22,8 @@ TABLE_BITS = 12
 TOTAL = 1 << TABLE_BITS  # sum of a table's frequencies
 SYMBOLS = 32  # size of the alphabet
 MAX_LANES = 64
-START = 1 << 16  # state before encoding and after decoding
+START = 1 << 16  # state before encoding and after decoding, of several lanes
+BOOK_BITS = 1  # of a table's number, where books are parities
 
 OK, EXHAUSTED, UNFINISHED = 0, 1, 2
 
@@ -26,26 +32,27 @@ _STRIP = 64  # tables that are looked at together
 
 # Constants of the operands' own types: numba gives uint64 with a plain integer to floats, and unsigned indices are faster.
 _u64 = np.uint64
-_1, _5, _12, _16, _17, _20, _44 = map(np.uint64, (1, 5, 12, 16, 17, 20, 44))
-_LOW5, _LOW12, _START = map(np.uint64, (SYMBOLS - 1, TOTAL - 1, START))
+_12, _16, _20, _44 = map(np.uint64, (12, 16, 20, 44))
 _WORD, _TOTAL = np.uint64(0xFFFF), np.uint64(TOTAL)
 _S5, _S12, _S16, _S17 = map(np.uint32, (5, 12, 16, 17))
-_SYMBOL, _SLOT, _LOWEST, _S16_LOW = map(np.uint32, (SYMBOLS - 1, TOTAL - 1, START, 0xFFFF))
+_SYMBOL, _SLOT, _LOWEST, _S16_LOW, _ONE = map(np.uint32, (SYMBOLS - 1, TOTAL - 1, START, 0xFFFF, 1))
 
 
 @njit
-def count_symbols(symbols, tables, histograms):
-    """histograms[32·table + symbol] += 1 (int64), by way of four counters, as equal neighbours would wait for each other."""
+def count_codes(codes, classes, book_bits, histograms):
+    """histograms[32·(class << book_bits) + code] += 1 (int64), by way of four counters, as equal neighbours would wait for each
+    other."""
+    shift = np.uint32(5 + book_bits)
     parts = np.zeros((4, histograms.size), np.uint32)
     a, b, c, d = parts[0], parts[1], parts[2], parts[3]
-    whole = symbols.size & ~3
+    whole = codes.size & ~3
     for i in range(0, whole, 4):
-        a[np.uint32(tables[i]) << 5 | symbols[i]] += np.uint32(1)
-        b[np.uint32(tables[i + 1]) << 5 | symbols[i + 1]] += np.uint32(1)
-        c[np.uint32(tables[i + 2]) << 5 | symbols[i + 2]] += np.uint32(1)
-        d[np.uint32(tables[i + 3]) << 5 | symbols[i + 3]] += np.uint32(1)
-    for i in range(whole, symbols.size):
-        a[np.uint32(tables[i]) << 5 | symbols[i]] += np.uint32(1)
+        a[np.uint32(classes[i]) << shift | codes[i]] += np.uint32(1)
+        b[np.uint32(classes[i + 1]) << shift | codes[i + 1]] += np.uint32(1)
+        c[np.uint32(classes[i + 2]) << shift | codes[i + 2]] += np.uint32(1)
+        d[np.uint32(classes[i + 3]) << shift | codes[i + 3]] += np.uint32(1)
+    for i in range(whole, codes.size):
+        a[np.uint32(classes[i]) << shift | codes[i]] += np.uint32(1)
     for i in range(histograms.size):
         histograms[i] += np.int64(a[i]) + np.int64(b[i]) + np.int64(c[i]) + np.int64(d[i])
 
@@ -118,8 +125,14 @@ def fill_codes(frequencies, ranges, reciprocals):
 
 
 @njit
-def encode(symbols, tables, begin, ranges, reciprocals, states, words):
-    """Encode symbols[i] with table tables[i] (uint8 arrays) for i ≥ begin; returns where the output begins in `words`.
+def start_of(lanes):
+    """The state of each of so many lanes before encoding and after decoding."""
+    return START if lanes > 1 else 1
+
+
+@njit
+def encode(codes, classes, book_bits, begin, ranges, reciprocals, states, words):
+    """Encode codes[i] of class classes[i] (uint8 arrays) for i ≥ begin; returns where the output begins in `words`.
 
     `begin`: of a row of lanes. `states`: uint64, one a lane (a power of two, at most MAX_LANES), set here and left as the decoder
     begins. `words`: uint16 with one place more than there are symbols; filled from its end. Every symbol must have a
@@ -128,17 +141,18 @@ def encode(symbols, tables, begin, ranges, reciprocals, states, words):
     ⌊state / f⌋ is state·⌈2⁴⁴/f⌉ >> 44, exact and below 2⁶⁴ since state < f·2²⁰ and f ≤ 2¹². Each row of lanes is taken in
     three passes without branches that depend on the data; only the one that emits words is serial.
     """
-    states.fill(START)
+    states.fill(start_of(states.size))
+    shift = _u64(5 + book_bits)
     row_ranges = np.empty(states.size, np.uint32)
     row_reciprocals = np.empty(states.size, np.uint64)
     at = _u64(words.size - 1)
-    for row in range((symbols.size - 1) // states.size * states.size, begin - 1, -states.size):
-        lanes = min(states.size, symbols.size - row)
+    for row in range((codes.size - 1) // states.size * states.size, begin - 1, -states.size):
+        lanes = min(states.size, codes.size - row)
         for lane in range(lanes):
             i = _u64(row + lane)
-            code = _u64(tables[i]) << _5 | _u64(symbols[i])
-            row_ranges[lane] = ranges[code]
-            row_reciprocals[lane] = reciprocals[code]
+            place = _u64(classes[i]) << shift | _u64(codes[i])
+            row_ranges[lane] = ranges[place]
+            row_reciprocals[lane] = reciprocals[place]
         for k in range(lanes):
             lane = _u64(lanes - 1 - k)
             state = states[lane]
@@ -155,52 +169,45 @@ def encode(symbols, tables, begin, ranges, reciprocals, states, words):
 
 
 @njit
-def decode(states, words, tables, slots, symbols, begin, at):
-    """Decode the symbols from number `begin` (of a row of lanes) and word `at` on; the inverse of `encode`.
+def decode(states, words, paths, odd_jump, jump, classes, slots, codes, begin, at):
+    """Decode the codes from number `begin` (of a row of lanes) and word `at` on; the inverse of `encode`.
 
-    `states`: uint32, one a lane (a power of two, at most MAX_LANES), each at least 2¹⁶. `words`: uint16, followed by
-    MAX_LANES spare places. `tables`: uint8, each below the number of tables. Returns EXHAUSTED when the words do not suffice,
-    UNFINISHED when they or the states are not used up (so that damage goes unnoticed once in 2¹⁶ a lane), else OK.
+    `states`: uint32, one a lane (a power of two, at most MAX_LANES), each at least START, or 1 of a single lane. `words`: uint16, followed by
+    MAX_LANES spare places. `paths`: uint32, each lane's trellis state; its jumps are uint32. `classes`: uint8. Returns EXHAUSTED when the words do
+    not suffice, UNFINISHED when they or the states are not used up (so that damage goes unnoticed once in 2¹⁶ a lane), else OK.
 
     Each row of lanes is taken in two passes, both free of branches that depend on the data.
     """
     available = _u64(words.size - MAX_LANES)
     at = _u64(at)
+    spare = states.size == 1
     if at > available:
         return EXHAUSTED
-    for row in range(begin, symbols.size, states.size):
+    for row in range(begin, codes.size, states.size):
         first = _u64(row)
-        lanes = min(states.size, symbols.size - row)
+        lanes = min(states.size, codes.size - row)
         for k in range(lanes):
             lane = _u64(k)
-            state = states[lane]
-            entry = slots[_u64(tables[first + lane]) << _12 | _u64(state & _SLOT)]
-            symbols[first + lane] = entry & _SYMBOL
+            state, path = states[lane], paths[lane]
+            book = path & _ONE
+            table = _u64(np.uint32(classes[first + lane]) << _ONE | book)
+            entry = slots[table << _12 | _u64(state & _SLOT)]
+            symbol = entry & _SYMBOL
+            codes[first + lane] = symbol | book << _S5
             states[lane] = (entry >> _S17) * (state >> _S12) + (entry >> _S5 & _SLOT)
+            odd = (symbol + _ONE) >> _ONE & _ONE
+            paths[lane] = path >> _ONE ^ book * odd_jump ^ odd * jump
         for k in range(lanes):
             lane = _u64(k)
             state = states[lane]
             word = np.uint32(words[at])
-            low = state < _LOWEST
+            low = state < _LOWEST and (at < available or not spare)
             states[lane] = state << _S16 | word if low else state
             at += _u64(low)
         if at > available:
             return EXHAUSTED
+    end = start_of(states.size)
     for state in states:
-        if state != _LOWEST:
+        if state != end:
             return UNFINISHED
     return OK if at == available else UNFINISHED
-
-
-@njit
-def next_symbol(state, words, at, slots, table):
-    """(symbol, state, position in words) after decoding one symbol of a lane whose next table depends on it.
-
-    Integers: state uint64, at uint64, below words.size. The words are followed by at least one spare place.
-    """
-    entry = _u64(slots[_u64(table) << _12 | (state & _LOW12)])
-    state = (entry >> _17) * (state >> _12) + (entry >> _5 & _LOW12)
-    word = _u64(words[at])
-    if state < _START:
-        return np.int64(entry & _LOW5), state << _16 | word, at + _1
-    return np.int64(entry & _LOW5), state, at

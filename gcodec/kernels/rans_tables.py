@@ -1,13 +1,16 @@
 """Compact descriptions of static rANS tables: how they are written, read, and chosen.
 
-A table gives 12-bit frequencies to the symbols 0…31. Of quantiser levels a symbol is a token with a sign: symbol 0 is token 0,
-2t − 1 is token t > 0, 2t is token −t. A description is 2 bits of kind, 5 bits `last`, and weights:
+A table gives 12-bit frequencies to the symbols 0…31. A description is 2 bits of kind; of the kinds SINGLE, PAIRED and FULL 5 bits
+`last` follow, and weights:
 
-    SINGLE       none; `last` is the only symbol
-    SYMMETRIC    of the tokens 0…last, both signs alike
-    FULL         of the symbols 0…last
+    SINGLE   none; `last` is the only symbol
+    PAIRED   of the entries 0…last: symbols that lie alike on both sides of zero are one entry, and have one weight
+    FULL     of the symbols 0…last
+    LAW      nothing: the frequencies follow from the sequence's law (laws.py), where it has one
 
-Bits are written with kernels/bits.py. See spec/compressors/05-ecsq.md for the normative text.
+Which symbols are an entry depends on the pairing: by magnitude of the cell (EVEN), by magnitude of the odd level where the odd book
+has no zero (ODD), by magnitude of ⌊cell / 2⌋ in classes with a raw width (RAW). Bits are written with kernels/bits.py. See
+spec/levels.md for the normative text.
 """
 
 import math
@@ -17,25 +20,34 @@ import numpy as np
 from ._jit import njit
 from .bits import get_bits, get_rice, put_bits, put_rice
 from .rans import SYMBOLS, TOTAL, normalise
-from .tokens import TOKENS
+from .tokens import BIG, DIRECT
 
 # Numbers of numpy's: numba compiles functions anew for every Python number that they are called with.
-SINGLE, SYMMETRIC, FULL = np.arange(3)
+SINGLE, PAIRED, FULL, LAW = np.arange(4)
+EVEN, ODD, RAW = np.arange(3)
 FIRST_EXPONENT = np.int64(12)  # that the first weight's is relative to
 MAX_EXPONENT = 13  # number of bits of a weight at most
 MAX_BITS = 1024  # no description is longer
 
 _MANTISSA = 3  # bits of a weight below its leading one
-_ZERO, _START_BITS, _LAST_BITS = np.array([0, 7, 5])
+_KIND_BITS, _LAST_BITS = np.array([2, 5])
 _WORST = 1e30
+_SHARES = 12  # a multiple of the number of symbols of every entry
 
 
-@njit
-def _entry_symbols(kind, entry):
-    """(first symbol, second symbol or -1) whose weight is number `entry` of a description."""
-    if kind == FULL or entry == 0:
-        return entry, -1
-    return 2 * entry - 1, 2 * entry
+def _entries():
+    """entries[pairing, symbol]: the entry of a symbol that stands for a cell; larger cells have entries of their own."""
+    entries = np.empty((3, SYMBOLS), np.int64)
+    for symbol in range(SYMBOLS):
+        token = (symbol + 1) >> 1
+        cell = token if symbol & 1 else -token
+        alike = abs(cell), cell if cell >= 0 else -1 - cell, abs(cell >> 1)
+        entries[:, symbol] = alike if symbol < BIG else DIRECT + symbol - BIG
+    return entries
+
+
+ENTRIES = _entries()
+ENTRY_COUNT = DIRECT + SYMBOLS - BIG
 
 
 @njit
@@ -73,60 +85,66 @@ def take_weight(data, at, before):
 
 
 @njit
-def put_table(kind, histogram, out, at, frequencies):
-    """Write the SYMMETRIC or FULL description of a law like `histogram`; fills the frequencies that it stands for.
+def put_table(kind, pairing, histogram, out, at, frequencies):
+    """Write the PAIRED or FULL description of a table like `histogram`; fills the frequencies that it stands for.
 
     Returns the position after it.
     """
-    weights = np.zeros(SYMBOLS, np.int64)
+    weights, sizes = np.zeros(SYMBOLS, np.int64), np.zeros(SYMBOLS, np.int64)
     last = np.int64(0)
-    for entry in range(SYMBOLS if kind == FULL else TOKENS):
-        one, two = _entry_symbols(kind, entry)
-        weights[entry] = histogram[one] + (histogram[two] if two >= 0 else 0)
-        if weights[entry] > 0:
-            last = entry
-    if kind == SYMMETRIC:
-        weights[0] *= 2  # the others are sums of two
+    for symbol in range(SYMBOLS):
+        entry = symbol if kind == FULL else ENTRIES[pairing, symbol]
+        weights[entry] += histogram[symbol]
+        sizes[entry] += 1
+        if histogram[symbol] > 0:
+            last = max(last, entry)
+    for entry in range(SYMBOLS):
+        weights[entry] *= _SHARES // max(sizes[entry], 1)
     normalise(weights.copy(), weights)
-    frequencies.fill(0)
-    at = put_bits(out, at, kind << _LAST_BITS | last, _START_BITS)
+    at = put_bits(out, at, kind << _LAST_BITS | last, _KIND_BITS + _LAST_BITS)
     before = FIRST_EXPONENT
     for entry in range(last + 1):
-        at, before, weight = put_weight(out, at, weights[entry], before)
-        one, two = _entry_symbols(kind, entry)
-        frequencies[one] = weight
-        if two >= 0:
-            frequencies[two] = weight
-    normalise(frequencies.copy(), frequencies)
+        at, before, weights[entry] = put_weight(out, at, weights[entry], before)
+    _spread(kind, pairing, weights, frequencies)
     return at
 
 
 @njit
-def get_table(data, at, frequencies):
-    """Read a description from bits at `at`; fills int64 frequencies; returns the position after it, -1 when it is none."""
+def _spread(kind, pairing, weights, frequencies):
+    """Frequencies of the symbols from the weights of their entries."""
+    weight_of = np.empty(SYMBOLS, np.int64)
+    for symbol in range(SYMBOLS):
+        weight_of[symbol] = weights[symbol if kind == FULL else ENTRIES[pairing, symbol]]
+    normalise(weight_of, frequencies)
+
+
+@njit
+def get_table(data, at, pairing, frequencies):
+    """Read a description from bits at `at`; fills int64 frequencies; returns the position after it, -1 when it is none.
+
+    Of the kind LAW `frequencies` stay what they are, and if they are all 0 it is none.
+    """
+    kind = get_bits(data, at, _KIND_BITS)  # zeros stand for what is beyond the data
+    at += _KIND_BITS
+    if kind == LAW:
+        return at if frequencies[0] > 0 and at <= 8 * data.size else np.int64(-1)
+    last = get_bits(data, at, _LAST_BITS)
+    at += _LAST_BITS
     frequencies.fill(0)
-    start = get_bits(data, at, _START_BITS)  # zeros stand for what is beyond the data
-    kind, last = start >> _LAST_BITS, start & (SYMBOLS - 1)
-    at += _START_BITS
-    if kind > FULL or (kind == SYMMETRIC and last >= TOKENS):
-        return np.int64(-1)
     if kind == SINGLE:
         frequencies[last] = TOTAL
         return at if at <= 8 * data.size else np.int64(-1)
+    if kind == PAIRED and last >= ENTRY_COUNT:
+        return np.int64(-1)
     exponent = FIRST_EXPONENT
-    total = 0
+    weights = np.zeros(SYMBOLS, np.int64)
     for entry in range(last + 1):
-        at, exponent, weight = take_weight(data, at, exponent)
+        at, exponent, weights[entry] = take_weight(data, at, exponent)
         if at < 0:
             return at
-        one, two = _entry_symbols(kind, entry)
-        frequencies[one] = weight
-        if two >= 0:
-            frequencies[two] = weight
-        total += weight
-    if total == 0 or at > 8 * data.size:
+    if not weights.any() or at > 8 * data.size:
         return np.int64(-1)
-    normalise(frequencies.copy(), frequencies)
+    _spread(kind, pairing, weights, frequencies)
     return at
 
 
@@ -155,18 +173,28 @@ def _only_symbol(histogram):
 
 
 @njit
-def choose_table(histogram, out, at, frequencies):
+def choose_table(histogram, pairing, law, out, at, frequencies):
     """Write the description that makes description and data shortest; returns the position after it.
 
-    `histogram`: int64 counts of the symbols, not all 0. `out`: zeros with room for MAX_BITS from bit `at` on.
+    `histogram`: int64 counts of the symbols. `law`: frequencies of the kind LAW, all 0 where there is none; counts that are all 0 need
+    one. `out`: zeros with room for MAX_BITS from bit `at` on.
     """
+    by_law = _KIND_BITS + code_length(histogram, law) if law[0] > 0 else _WORST
     only = _only_symbol(histogram)
-    if only >= 0:
+    if only >= 0 and by_law > _KIND_BITS + _LAST_BITS:
         frequencies.fill(0)
         frequencies[only] = TOTAL
-        return put_bits(out, at, SINGLE << _LAST_BITS | only, _START_BITS)
-    trial = np.zeros(MAX_BITS // 8, np.uint8)
-    symmetric = put_table(SYMMETRIC, histogram, trial, _ZERO, frequencies) + code_length(histogram, frequencies)
-    trial.fill(0)
-    full = put_table(FULL, histogram, trial, _ZERO, frequencies) + code_length(histogram, frequencies)
-    return put_table(FULL if full < symmetric else SYMMETRIC, histogram, out, at, frequencies)
+        return put_bits(out, at, SINGLE << _LAST_BITS | only, _KIND_BITS + _LAST_BITS)
+    paired, full = _WORST, _WORST
+    if only < 0 and histogram.any():
+        trial = np.zeros(MAX_BITS // 8, np.uint8)
+        paired = put_table(PAIRED, pairing, histogram, trial, np.int64(0), frequencies)
+        paired += code_length(histogram, frequencies)
+        trial.fill(0)
+        full = put_table(FULL, pairing, histogram, trial, np.int64(0), frequencies) + code_length(
+            histogram, frequencies
+        )
+    if by_law <= min(paired, full):
+        frequencies[:] = law
+        return put_bits(out, at, LAW, _KIND_BITS)
+    return put_table(FULL if full < paired else PAIRED, pairing, histogram, out, at, frequencies)

@@ -1,6 +1,6 @@
 """Loops of the encoder of the entropy-coded scalar quantiser: scales, classes, quantising, measuring.
 
-A level k is quantised as sign(x)·⌊|x|/step + rounding⌋, where the rounding offset depends on the value's class. Classes are
+A number k is quantised as sign(x)·⌊|x|/width + rounding⌋, where the rounding offset depends on the value's class. Classes are
 numbers below 32 in uint8 arrays, one a value.
 """
 
@@ -9,7 +9,7 @@ import numpy as np
 from ._jit import njit
 from .tokens import MAX_CLASSES
 
-BLOCK = 256  # values with one class, in the mode of that name
+BLOCK = 64  # values whose energies are added up together
 GRADES = 512  # of magnitudes, for estimates: eight an octave
 
 _STRIP = 256  # values whose terms are computed together, in vectors, before they are summed
@@ -81,68 +81,53 @@ def fill_product(first, width, rows, columns, shift, classes):
 
 
 @njit
-def fill_blocks(blocks, classes):
-    """classes[i] = blocks[i // BLOCK]."""
+def fill_blocks(blocks, size, classes):
+    """classes[i] = blocks[i // size]."""
     for b in range(blocks.size):
-        classes[b * BLOCK : (b + 1) * BLOCK].fill(blocks[b])
+        classes[b * size : (b + 1) * size].fill(blocks[b])
 
 
 @njit
-def error_sums(values, classes, rounding, step):
-    """Of levels k that `quantise` would give, in units of step: Σ(|x| − k)², and Σ(|x| − k) and the count for k = 1 and 2.
+def quantise(values, scale, classes, rounding, numbers):
+    """numbers[i] = sign(x)·⌊|x|·scale + rounding[class]⌋, into an array of integers that can hold them.
 
-    Terms are added into strips of sums, element by element, so that the compiler may use vectors.
+    scale and rounding have the dtype of the values: float32 only where all of the result is exact.
     """
-    offsets, sums = np.empty(_STRIP), np.zeros((5, _STRIP))
-    squares, excess1, ones, excess2, twos = sums[0], sums[1], sums[2], sums[3], sums[4]
-    inverse = 1.0 / step
+    offsets = np.empty(_STRIP, values.dtype)
     for start in range(0, values.size, _STRIP):
         strip, strip_classes = values[start : start + _STRIP], classes[start : start + _STRIP]
+        out = numbers[start : start + _STRIP]
         for i in range(strip.size):
             offsets[i] = rounding[strip_classes[i]]
         for i in range(strip.size):
-            magnitude = abs(np.float64(strip[i])) * inverse
-            k = np.float64(np.int64(magnitude + offsets[i]))
-            rest = magnitude - k
-            one, two = 1.0 if k == 1.0 else 0.0, 1.0 if k == 2.0 else 0.0
-            squares[i] += rest * rest
-            excess1[i] += rest * one
-            ones[i] += one
-            excess2[i] += rest * two
-            twos[i] += two
-    return _sum(squares), _sum(excess1), _sum(ones), _sum(excess2), _sum(twos)
+            x = strip[i] * scale
+            out[i] = np.int64(x + offsets[i]) if x >= 0 else np.int64(x - offsets[i])
 
 
 @njit
-def squared_error(values, classes, rounding, step, offset1, offset2):
-    """Σ(|x| − k − offset)² in units of step, the offset being offset1 for k = 1, offset2 for k = 2, else 0."""
-    offsets, squares = np.empty(_STRIP), np.zeros(_STRIP)
-    inverse = 1.0 / step
-    for start in range(0, values.size, _STRIP):
-        strip, strip_classes = values[start : start + _STRIP], classes[start : start + _STRIP]
-        for i in range(strip.size):
-            offsets[i] = rounding[strip_classes[i]]
-        for i in range(strip.size):
-            magnitude = abs(np.float64(strip[i])) * inverse
-            k = np.float64(np.int64(magnitude + offsets[i]))
-            rest = magnitude - k - (offset1 if k == 1.0 else (offset2 if k == 2.0 else 0.0))
-            squares[i] += rest * rest
-    return _sum(squares)
+def quantise_codes(values, scale, classes, rounding, by_code, codes):
+    """(squared error, largest |number|): quantise, code and measure in one pass, for numbers below DIRECT.
 
-
-@njit
-def quantise(values, classes, rounding, step, levels):
-    """levels[i] = sign(x)·⌊|x|/step + rounding[class]⌋, into an array of integers that can hold them."""
-    offsets = np.empty(_STRIP)
-    inverse = 1.0 / step
+    codes (uint8): those of the numbers that `quantise` gives; by_code: their decoded values. All of it is void where the largest
+    number is DIRECT or more.
+    """
+    offsets, sums, peaks = np.empty(_STRIP, values.dtype), np.zeros(_STRIP), np.zeros(_STRIP, np.int32)
+    places = np.empty(_STRIP, np.uint8)
     for start in range(0, values.size, _STRIP):
-        strip, strip_classes = values[start : start + _STRIP], classes[start : start + _STRIP]
-        out = levels[start : start + _STRIP]
+        strip, beside = values[start : start + _STRIP], classes[start : start + _STRIP]
         for i in range(strip.size):
-            offsets[i] = rounding[strip_classes[i]]
+            offsets[i] = rounding[beside[i]]
         for i in range(strip.size):
-            x = np.float64(strip[i]) * inverse
-            out[i] = np.int64(x + (offsets[i] if x >= 0.0 else -offsets[i]))
+            x = strip[i] * scale
+            n = np.int32(x + (offsets[i] if x >= 0 else -offsets[i]))
+            size = abs(n)
+            peaks[i] = max(peaks[i], size)
+            places[i] = (2 * size - np.int32(n > 0)) & 31
+        codes[start : start + _STRIP] = places[: strip.size]
+        for i in range(strip.size):
+            gap = np.float64(by_code[places[i]]) - np.float64(strip[i])
+            sums[i] += gap * gap
+    return _sum(sums), peaks.max()
 
 
 @njit

@@ -1,12 +1,16 @@
-"""Levels as symbols and raw bits, and back to values: what the codes of `ecsq` and `dither` have in common.
+"""Numbers as symbols and raw bits, and back: what the entropy code of levels is made of. See spec/levels.md.
 
-For a class with shift r the cell of level k is (k + ⌊2^r / 2⌋) >> r. A cell has a token and a sign, which make the symbol:
-token 0 is symbol 0, token t > 0 is 2t − 1 for a positive cell and 2t for a negative one. Raw bits tell the levels of a symbol
-apart: for each level first what its token leaves open of the cell (of the escape: 6 bits of length, then the bits of
-|cell| − 39 below the leading one), then the `shift` low bits of k + ⌊2^r / 2⌋.
+For a class with raw width r the cell of a number n is the number without the r bits above its lowest one:
+
+    cell = 2·⌊(n + h) / 2^(r+1)⌋ + n mod 2,  with h = 2^r, and h = 0 for r = 0
+
+so a cell always has the parity of its number, which is what a trellis goes by. A cell of magnitude below 12 is a symbol of its
+own: 0, 1, −1, 2, −2 … are symbols 0, 1, 2, 3, 4 …. The symbols 23 … 30 stand for the parities and four ranges of larger cells. Raw
+bits tell the numbers of a symbol apart: for each number first what its symbol leaves open of the cell (half of its distance from the
+range's start; beyond the last start 6 bits of length, and the bits below the leading one; then the sign), then r bits.
 
 Raw bits are kept in big-endian words of 32 bits, here as native uint32, so that one read of two words gives any 32 bits.
-Classes are uint8 below MAX_CLASSES; shifts are int64 by class.
+Classes are uint8 below MAX_CLASSES; raw widths are int64 by class.
 """
 
 import numpy as np
@@ -14,15 +18,15 @@ import numpy as np
 from ._jit import njit
 
 MAX_CLASSES = 32
-MAX_WIDTH = 61  # bits of the largest level
-SPARE_WORDS = 6  # that must follow the words that are read: no level has more than 5 words of raw bits
-TOKENS = 16
-DIRECT = 12  # tokens below are single cells
-CELLS = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 16, 24, 40])  # first cell of each token
+MAX_WIDTH = 58  # raw widths are below it, and a cell's length and its raw width together are at most that
+SPARE_WORDS = 6  # that must follow the words that are read: no number has more than 5 words of raw bits
+DIRECT = 12  # cells of magnitudes below are symbols of their own
+BIG = 2 * DIRECT - 1  # the first symbol of larger ones
+LAST_SYMBOL = 30
+STARTS = np.array([12, 16, 24, 40])  # of the ranges of larger cells
 
-_EXTRA = np.array([0] * DIRECT + [2, 3, 4])  # raw bits of the tokens that stand for several cells
-_ESCAPE = TOKENS - 1
-_RAW_SYMBOL = 2 * DIRECT - 1  # the first symbol of a token with raw bits
+_EXTRA = np.array([1, 2, 3])  # raw bits, beside the sign, of all ranges but the last
+_ESCAPE = 3  # the last range
 _LENGTH_BITS = 6
 _STRIP = 256
 
@@ -33,10 +37,10 @@ _LOW32 = np.uint64(0xFFFF_FFFF)
 
 
 @njit
-def add_magnitudes(levels, classes, sums, counts):
-    """sums[class] += |level| (float64), counts[class] += 1."""
-    for i in range(levels.size):
-        sums[classes[i]] += abs(np.float64(levels[i]))
+def add_magnitudes(numbers, classes, sums, counts):
+    """sums[class] += |number| (float64), counts[class] += 1."""
+    for i in range(numbers.size):
+        sums[classes[i]] += abs(np.float64(numbers[i]))
         counts[classes[i]] += 1
 
 
@@ -50,50 +54,73 @@ def _width(m):
 
 
 @njit
-def _token_of(m):
-    """The token of a cell of magnitude m."""
-    token = min(m, _ESCAPE)
-    while CELLS[token] > m:
-        token -= 1
-    return token
+def _range_of(m):
+    """The range of a cell of magnitude m ≥ DIRECT."""
+    found = _ESCAPE
+    while STARTS[found] > m:
+        found -= 1
+    return found
 
 
 @njit
-def tokenise(levels, classes, shifts, symbols):
-    """The symbols of levels; returns how many raw bits they need.
+def _big_symbol(m):
+    """The symbol of a cell of magnitude m ≥ DIRECT: token 12 + 2·⌊range / 2⌋ + parity, and one of the token's two signs."""
+    found = _range_of(m)
+    return 2 * (DIRECT + (found & 2) + (m & 1)) - 1 + (found & 1)
 
-    In strips: first as if all tokens were single cells, in loops that the compiler can vectorise, then the cells where
+
+@njit
+def _extra_bits(m):
+    """Raw bits that a cell of magnitude m ≥ DIRECT has, its sign among them."""
+    found = _range_of(m)
+    if found < _ESCAPE:
+        return _EXTRA[found] + 1
+    return _LENGTH_BITS + _width((m - STARTS[_ESCAPE]) // 2 + 1)
+
+
+@njit
+def tokenise(numbers, classes, widths, symbols):
+    """The symbols of numbers; returns how many raw bits they need.
+
+    In strips: first as if all cells were symbols of their own, in loops that the compiler can vectorise, then the cells where
     that was wrong.
     """
-    by_class = shifts.astype(levels.dtype)
-    parts = np.zeros((3, _STRIP), levels.dtype)
-    widths, halves, cells = parts[0], parts[1], parts[2]
+    plain = not widths.any()
+    cells = np.empty(_STRIP, np.int64)
     raw = np.int64(0)
-    plain = not shifts.any()
-    for start in range(0, levels.size, _STRIP):
-        strip, out = levels[start : start + _STRIP], symbols[start : start + _STRIP]
-        if not plain:
-            beside = classes[start : start + _STRIP]
-            for i in range(strip.size):
-                widths[i] = by_class[beside[i]]
-            for i in range(strip.size):
-                raw += widths[i]
-                halves[i] = (1 << widths[i]) >> 1
+    for start in range(0, numbers.size, _STRIP):
+        strip, out = numbers[start : start + _STRIP], symbols[start : start + _STRIP]
         low, high = 0, 0
+        if plain:
+            for i in range(strip.size):
+                n = np.int64(strip[i])
+                low, high = min(low, n), max(high, n)
+                out[i] = (2 * n - 1 if n > 0 else -2 * n) & 0xFF
+            if low > -DIRECT and high < DIRECT:
+                continue
+        beside = classes[start : start + _STRIP]
         for i in range(strip.size):
-            cell = (strip[i] + halves[i]) >> widths[i]
-            low, high = min(low, cell), max(high, cell)
-            out[i] = (2 * cell - 1 if cell > 0 else -2 * cell) & 0xFF
-            cells[i] = cell
-        if low > -DIRECT and high < DIRECT:
-            continue
+            width = widths[beside[i]]
+            half = np.int64(1) << width if width > 0 else np.int64(0)
+            n = np.int64(strip[i])
+            cells[i] = ((n + half) >> (width + 1)) << 1 | (n & 1)
+            raw += width
         for i in range(strip.size):
-            m = abs(np.int64(cells[i]))
+            m = abs(cells[i])
             if m >= DIRECT:
-                token = _token_of(m)
-                raw += _EXTRA[token] if token < _ESCAPE else _LENGTH_BITS + _width(m - CELLS[_ESCAPE] + 1) - 1
-                out[i] = 2 * token - 1 if cells[i] > 0 else 2 * token
+                raw += _extra_bits(m)
+                out[i] = _big_symbol(m)
+            else:
+                out[i] = 2 * m - 1 if cells[i] > 0 else 2 * m
     return raw
+
+
+@njit
+def numbers_of(codes, numbers):
+    """The numbers of codes of the even book without raw bits."""
+    for i in range(codes.size):
+        symbol = np.int64(codes[i])
+        numbers[i] = (symbol + 1) >> 1 if symbol & 1 else -(symbol >> 1)
 
 
 @njit
@@ -112,49 +139,38 @@ def _put(words, at, held, bits, value, width):
 
 
 @njit
-def _needs_raw(levels, classes, shifts):
-    """Whether any of the levels has raw bits."""
-    low, high, widest = 0, 0, 0
-    for i in range(levels.size):
-        low, high = min(low, levels[i]), max(high, levels[i])
-    for i in range(levels.size):
-        widest = max(widest, shifts[classes[i]])
-    return widest > 0 or low <= -DIRECT or high >= DIRECT
-
-
-@njit
-def put_raw(levels, classes, shifts, words):
-    """Write the raw bits of all levels into uint32 words, of which there is one more than they need."""
-    held, bits, at = _0, _0, _0
-    for start in range(0, levels.size, _STRIP):
-        strip, beside = levels[start : start + _STRIP], classes[start : start + _STRIP]
-        if not _needs_raw(strip, beside, shifts):
-            continue
-        for i in range(strip.size):
-            shift = shifts[beside[i]]
-            centred = np.int64(strip[i]) + ((np.int64(1) << shift) >> 1)
-            m = abs(centred >> shift)
-            if m >= CELLS[_ESCAPE]:
-                rest = m - CELLS[_ESCAPE] + 1
-                length = _width(rest) - 1
-                at, held, bits = _put(words, at, held, bits, _u64(length), _u64(_LENGTH_BITS))
-                at, held, bits = _put_long(words, at, held, bits, rest ^ (np.int64(1) << length), length)
-            elif m >= DIRECT:
-                token = _token_of(m)
-                at, held, bits = _put(words, at, held, bits, _u64(m - CELLS[token]), _u64(_EXTRA[token]))
-            low = centred & ((np.int64(1) << shift) - 1)
-            at, held, bits = _put_long(words, at, held, bits, low, shift)
-    if bits > _0:
-        words[at] = (held << (_32 - bits)) & _LOW32
-
-
-@njit
 def _put_long(words, at, held, bits, value, width):
     """As `_put`, for up to 62 bits; value and width are int64."""
     if width > 32:
         at, held, bits = _put(words, at, held, bits, _u64(value >> 32), _u64(width - 32))
         value, width = value & 0xFFFF_FFFF, np.int64(32)
     return _put(words, at, held, bits, _u64(value), _u64(width))
+
+
+@njit
+def put_raw(numbers, classes, widths, words):
+    """Write the raw bits of all numbers into uint32 words, of which there is one more than they need."""
+    held, bits, at = _0, _0, _0
+    for i in range(numbers.size):
+        width, n = widths[classes[i]], np.int64(numbers[i])
+        centred = n + (np.int64(1) << width) if width > 0 else n
+        cell = (centred >> (width + 1)) << 1 | (n & 1)
+        m = abs(cell)
+        if m >= DIRECT:
+            found = _range_of(m)
+            rest = (m - STARTS[found]) >> 1
+            if found == _ESCAPE:
+                length = _width(rest + 1) - 1
+                at, held, bits = _put(words, at, held, bits, _u64(length), _u64(_LENGTH_BITS))
+                at, held, bits = _put_long(words, at, held, bits, (rest + 1) ^ (np.int64(1) << length), length)
+            else:
+                at, held, bits = _put(words, at, held, bits, _u64(rest), _u64(_EXTRA[found]))
+            at, held, bits = _put(words, at, held, bits, _u64(cell < 0), _1)
+        if width > 0:
+            low = (centred >> 1) & ((np.int64(1) << width) - 1)
+            at, held, bits = _put_long(words, at, held, bits, low, width)
+    if bits > _0:
+        words[at] = (held << (_32 - bits)) & _LOW32
 
 
 @njit
@@ -175,26 +191,38 @@ def _get(words, at, width):
 
 
 @njit
-def get_level(symbol, shift, words, at, end):
-    """(level, position after its raw bits) of a symbol below 31. int64, and uint64 for positions.
+def get_number(symbol, width, words, at, end):
+    """(number, position after its raw bits) of a symbol below 31. int64, and uint64 for positions.
 
     `words` have `end` bits and SPARE_WORDS after them; at ≤ end. The position is beyond `end` when bits lack or the
-    level is too large.
+    number is too large.
     """
     token = (symbol + 1) >> 1
-    m = CELLS[token]
-    if token == _ESCAPE:
-        length, at = _get(words, at, _LENGTH_BITS)
-        if length + shift >= MAX_WIDTH:
-            return np.int64(0), end + _1
-        rest, at = _get(words, at, length)
-        m += (rest | (np.int64(1) << length)) - 1
-    elif token >= DIRECT:
-        rest, at = _get(words, at, _EXTRA[token])
-        m += rest
-    cell = m if symbol & 1 else -m
-    rest, at = _get(words, at, shift)
-    return (cell << shift) + rest - ((np.int64(1) << shift) >> 1), at
+    if symbol >= BIG:
+        found = (token & 2) | ((symbol & 1) ^ 1)
+        if found == _ESCAPE:
+            length, at = _get(words, at, _LENGTH_BITS)
+            if length + width > MAX_WIDTH:
+                return np.int64(0), end + _1
+            rest, at = _get(words, at, length)
+            rest = (rest | (np.int64(1) << length)) - 1
+        else:
+            rest, at = _get(words, at, _EXTRA[found])
+        cell = STARTS[found] + 2 * rest + (token & 1)
+        sign, at = _get(words, at, 1)
+        cell = -cell if sign else cell
+    else:
+        cell = token if symbol & 1 else -token
+    if width == 0:
+        return np.int64(cell), at
+    rest, at = _get(words, at, width)
+    return _with_raw(cell, width, rest), at
+
+
+@njit
+def _with_raw(cell, width, rest):
+    """The number of a cell with these raw bits, of which there are some."""
+    return ((cell >> 1) << (width + 1) | rest << 1 | (cell & 1)) - (np.int64(1) << width)
 
 
 @njit
@@ -204,56 +232,86 @@ def all_used(words, at, end):
 
 
 @njit
-def values_of_symbols(symbols, by_symbol, out):
-    """out[i] = by_symbol[symbol]: the values when no symbol needs raw bits."""
-    for i in range(symbols.size):
-        out[i] = by_symbol[symbols[i]]
+def values_of_numbers(numbers, books, zero, offsets, scales, largest, out):
+    """out[i] = the value of number i of its book, see `value_of`."""
+    for i in range(numbers.size):
+        out[i] = value_of(level_of(np.int64(numbers[i]), books[i], zero), offsets, scales, largest)
 
 
 @njit
-def values_of_levels(levels, offset1, offset2, step, unit, largest, out):
-    """out[i] = ±(|k| + offset)·step·unit, computed in float64 in this order and cut off at ±largest.
-
-    The offset is offset1 for |k| = 1, offset2 for |k| = 2, else 0.
-    """
-    for i in range(levels.size):
-        k = np.float64(levels[i])
-        m = abs(k)
-        m += offset1 if m == 1.0 else (offset2 if m == 2.0 else 0.0)
-        value = min(m * step * unit, largest)
-        out[i] = value if k >= 0.0 else -value
+def values_of_codes(codes, by_code, out):
+    """out[i] = by_code[codes[i]]: the values when no number needs raw bits."""
+    for i in range(codes.size):
+        out[i] = by_code[codes[i]]
 
 
 @njit
-def values_with_raw(symbols, classes, shifts, words, end, offset1, offset2, step, unit, largest, out):
-    """The same from symbols below 31 and their raw bits (see `get_level`); whether the raw bits were right.
+def values_with_raw(codes, classes, widths, words, end, by_code, zero, offsets, scales, largest, out):
+    """Values from codes and raw bits (see `get_number`); whether the raw bits were right.
 
-    In strips: levels as if there were no raw bits, then these where there are some, then values.
+    Most symbols stand for one number: they take a short way.
     """
-    halves = (np.int64(1) << shifts) >> 1
-    buffer = np.empty(_STRIP, np.int64)
     at = _0
-    for start in range(0, symbols.size, _STRIP):
-        strip, beside = symbols[start : start + _STRIP], classes[start : start + _STRIP]
-        levels = buffer[: strip.size]
-        largest_symbol, widest = 0, 0
+    plain = not widths.any()
+    for start in range(0, codes.size, _STRIP):
+        strip, beside, values = (
+            codes[start : start + _STRIP],
+            classes[start : start + _STRIP],
+            out[start : start + _STRIP],
+        )
+        highest = 0
+        for code in strip:
+            highest = max(highest, code & 31)
+        if plain:
+            values_of_codes(strip, by_code, values)
+            if highest < BIG:
+                continue
         for i in range(strip.size):
-            symbol = np.int64(strip[i])
-            cell = (symbol + 1) >> 1
-            levels[i] = cell if symbol & 1 else -cell
-            largest_symbol = max(largest_symbol, symbol)
-        for i in range(strip.size):
-            widest = max(widest, shifts[beside[i]])
-        for i in range(strip.size if largest_symbol >= _RAW_SYMBOL or widest > 0 else 0):
-            shift = shifts[beside[i]]
-            if strip[i] >= _RAW_SYMBOL or shift > 32:
-                levels[i], at = get_level(np.int64(strip[i]), shift, words, min(at, end), end)
+            symbol, width = np.int64(strip[i]) & 31, widths[beside[i]]
+            if symbol >= BIG or width > 32:
+                number, at = get_number(symbol, width, words, at, end)
                 if at > end:
                     return False
+            elif width > 0:
+                token = (symbol + 1) >> 1
+                cell = token if symbol & 1 else -token
+                number = _with_raw(cell, width, _peek(words, min(at, end), _u64(width)))
+                at += _u64(width)
+            elif plain:
+                continue
             else:
-                levels[i] = (levels[i] << shift) + _peek(words, min(at, end), _u64(shift)) - halves[beside[i]]
-                at += _u64(shift)
+                values[i] = by_code[strip[i]]
+                continue
+            values[i] = value_of(level_of(number, strip[i] >> 5, zero), offsets, scales, largest)
         if at > end:
             return False
-        values_of_levels(levels, offset1, offset2, step, unit, largest, out[start : start + strip.size])
     return all_used(words, at, end)
+
+
+@njit
+def fill_values(zero, offsets, scales, largest, by_code):
+    """by_code[code]: the values of codes without raw bits, 0 for the others."""
+    for code in range(by_code.size):
+        symbol = code & 31
+        token = (symbol + 1) >> 1
+        number = token if symbol & 1 else -token
+        by_code[code] = value_of(level_of(number, code >> 5, zero), offsets, scales, largest) if symbol < BIG else 0.0
+
+
+@njit
+def level_of(number, odd, zero):
+    """The level, a multiple of the step, of a number of the even or the odd book (which has a zero or not)."""
+    if odd and zero:
+        return 2 * number - np.int64(number > 0) + np.int64(number < 0)
+    return 2 * number + np.int64(odd)
+
+
+@njit
+def value_of(level, offsets, scales, largest):
+    """±min((|level| + offset)·scales[0]·scales[1], largest) in float64, in this order; offsets: of the levels 0, 1, …."""
+    size = abs(level)
+    point = np.float64(size)
+    if size < offsets.size:
+        point += offsets[size]
+    point = min(point * scales[0] * scales[1], largest)
+    return point if level >= 0 else -point

@@ -403,22 +403,6 @@ class RangeDecoder:
         self.renormalise()
         return one
 
-    def symbol(self, model: list[int]) -> int:
-        """`model` is 16 bounds and the count."""
-        unit, n = self.width >> 20, model[16]
-        place = min(self.code // unit, (1 << 20) - 1)
-        s = max(i for i in range(16) if model[i] >> 10 <= place)
-        below = unit * (model[s] >> 10)
-        self.width = (unit * (model[s + 1] >> 10) if s < 15 else self.width) - below
-        self.code -= below
-        rate = ((4 * n + 6) // 3).bit_length() - 1
-        for i in range(1, 16):
-            goal = 3072 * i if i <= s else (1 << 30) - 3072 * (16 - i)
-            model[i] += (goal - model[i]) >> rate
-        model[16] = min(n + 1, 1023)
-        self.renormalise()
-        return s
-
     def equiprobable(self, count: int) -> int:
         if count > 16:
             return (self.equiprobable(16) << count - 16) + self.equiprobable(count - 16)
@@ -798,7 +782,7 @@ class Spherical:
         return values[:count]
 
 
-# ======== compressors/05-ecsq.md ========
+# ======== levels.md ========
 def matricise(shape: tuple[int, ...]) -> tuple[int, int]:
     axes = [n for n in shape if n != 1]
     return (axes[0], math.prod(axes[1:])) if len(axes) > 1 else (1, math.prod(shape))
@@ -808,8 +792,8 @@ def zigzag(v: int) -> int:
     return v // 2 if v % 2 == 0 else -(v + 1) // 2
 
 
-def signed_byte(bits: Reader) -> int:
-    return (bits.read(8) ^ 128) - 128
+# ---- §1 Points ----
+TRELLISES = ((1, 0, 0), (8, 5, 2), (32, 18, 4))
 
 
 class Step:
@@ -822,10 +806,87 @@ class Step:
     def size(self, steps: float, work: Dtype) -> float:
         return min((steps * self.step) * self.unit, work.largest)
 
-    def value(self, steps: float, negative: bool, work: Dtype) -> float:
-        return math.copysign(to_work(self.size(steps, work), work), -1 if negative else 1)
+    def value(self, steps: float, work: Dtype) -> float:
+        return math.copysign(to_work(self.size(abs(steps), work), work), steps)
 
 
+class Points:
+    """What all levels share: the trellis, whether the odd book has a zero, the step, and the offsets of levels."""
+
+    def __init__(self, bits: Reader) -> None:
+        trellis = bits.read(2)
+        require(trellis < 3, "an unknown trellis")
+        self.states, self.odd_jump, self.jump = TRELLISES[trellis]
+        self.zero = bits.read(1) if trellis else 0
+        self.step, self.offsets = Step(bits), self.read_offsets(bits)
+
+    def read_offsets(self, bits: Reader) -> dict[int, float]:
+        levels = (2, 4) if self.states == 1 else (1, 2, 3, 4)
+        return {a: ((bits.read(8) ^ 128) - 128) / 128 for a in levels} if bits.read(1) else {}
+
+    def level(self, n: int, odd: int) -> int:
+        return 2 * n - (n > 0) + (n < 0) if odd and self.zero else 2 * n + odd
+
+    def in_steps(self, level: int, offsets: dict[int, float]) -> float:
+        return math.copysign(float(abs(level)) + offsets.get(abs(level), 0.0), level)
+
+
+# ---- §2 Classes ----
+class Classes:
+    """The end of the head: fields and columns; and the classes of each chunk."""
+
+    def __init__(self, bits: Reader, record: Record) -> None:
+        self.width, self.mode = matricise(record.shape)[1], bits.read(2)
+        require(self.mode in (0, 2) or (self.mode == 1 and self.width <= 2**20), "mode of the classes")
+        self.offset = bits.read(5) if self.mode == 1 else 0
+        self.block = 64 << bits.read(2) if self.mode == 2 else 0
+        bits.filling()
+        self.columns = coded_sequence(bits, self.width) if self.mode == 1 else []
+        bits.end()
+
+    def of_chunk(self, bits: Reader, start: int, n: int) -> list[int]:
+        if self.mode == 0:
+            return [0] * n
+        if self.mode == 2:
+            numbers = coded_sequence(bits, -(-n // self.block))
+            return [numbers[i // self.block] for i in range(n)]
+        first = start // self.width
+        rows = coded_sequence(bits, (start + n - 1) // self.width - first + 1)
+        places = (divmod(i, self.width) for i in range(start, start + n))
+        return [min(max(rows[r - first] + self.columns[k] - self.offset, 0), 31) for r, k in places]
+
+
+# ---- §3 Symbols ----
+EVEN, ODD, RAW, ZERO_BOOK = range(4)
+STARTS = (12, 16, 24, 40, 64)
+
+
+def cell_of(symbol: int) -> int:
+    """Of a symbol below 23."""
+    return -zigzag(symbol) if symbol % 2 == 0 else (symbol + 1) // 2
+
+
+def parity(symbol: int) -> int:
+    return (symbol + 1) // 2 % 2
+
+
+def range_of(symbol: int) -> int:
+    return 2 * (symbol > 26) + (symbol % 2 == 0)
+
+
+def read_number(bits: Reader, symbol: int, r: int) -> int:
+    cell = cell_of(symbol)
+    if symbol >= 23:
+        which = range_of(symbol)
+        more = bits.read(6) if which == 3 else which + 1
+        require(more + r <= 58 or which < 3, "a number that is too large")
+        rest = bits.read(more) + ((1 << more) - 1 if which == 3 else 0)
+        cell = STARTS[which] + 2 * rest + parity(symbol)
+        cell = -cell if bits.read(1) else cell
+    return cell if r == 0 else (cell // 2 << r + 1) + 2 * bits.read(r) + cell % 2 - (1 << r)
+
+
+# ---- §4 Tables ----
 def normalise(weights: list[int]) -> list[int]:
     """Frequencies with sum 4096 as their running sums from 0: where each symbol's slots start."""
     total = sum(weights)
@@ -847,242 +908,179 @@ def read_weights(bits: Reader, count: int) -> Iterator[int]:
         yield ((1 << k) + bits.read(k)) << (exponent - 1 - k) if exponent > 0 else 0
 
 
-def frequency_table(bits: Reader, symbols: int = 31) -> list[int]:
-    kind, last = bits.read(2), bits.read(5)
-    require(kind < 3 and (kind != 1 or last < 16), "kind or last symbol of a table")
-    weights = [0] * last + [1] if kind == 0 else [*read_weights(bits, last + 1)]
-    if kind == 1:
-        weights = weights[:1] + [weight for weight in weights[1:] for _ in range(2)]
-    starts = normalise(weights)
-    require(len(starts) <= symbols + 1 or starts[symbols] == 4096, "a table of levels with symbol 31")
+def entry_of(symbol: int, book: int) -> int:
+    cell = cell_of(symbol)
+    return symbol - 11 if symbol >= 23 else {ODD: max(cell, -1 - cell), RAW: abs(cell // 2)}.get(book, abs(cell))
+
+
+def frequency_table(bits: Reader, symbols: int, book: int, law: Callable[[], list[int]] | None = None) -> list[int]:
+    kind = bits.read(2)
+    if kind == 3:
+        require(law is not None, "a law where there is none")
+        return law()
+    last = bits.read(5)
+    require(kind != 1 or last <= 20, "last entry of a table")
+    described = [*([0] * last + [1] if kind == 0 else read_weights(bits, last + 1)), *[0] * 31]
+    starts = normalise([described[entry_of(s, book) if kind == 1 else s] for s in range(32)])
+    require(starts[symbols] == 4096, "a table with a symbol that stands for no number")
     return starts
 
 
+class Law:
+    def __init__(self, bits: Reader) -> None:
+        self.scale, self.shape, self.peak = bits.read(6), (1, 2, 3, 5)[bits.read(2)], (1.0, 1.5, 2.0, 3.0)[bits.read(2)]
+        self.last = bits.read(4)
+
+    def mass(self, low: float, high: float, s: float) -> float:
+        def density(x: float) -> float:
+            return 1.0 / functools.reduce(
+                lambda d, _: d * d, range(self.shape), 1.0 + (x / s) * (x / s) / 2**self.shape
+            )
+
+        return ((density(low) + density(high)) + 4.0 * density((low + high) * 0.5)) * (high - low)
+
+    def weight(self, symbol: int, s: float, r: int, book: int) -> float:
+        size = float(2 << r)
+        if symbol >= 23:
+            which = range_of(symbol)
+            return self.mass(STARTS[which] * size, STARTS[which + 1] * size, s)
+        n = cell_of(symbol)
+        if r > 0:
+            return self.mass((2 * (n // 2) - 1) * size, (2 * (n // 2) + 1) * size, s) * 0.5
+        if book == ODD:
+            return self.mass(2.0 * n, 2.0 * n + 2.0, s)
+        below, above = 2.0 * n - 1.0, 2.0 * n + 1.0
+        if book == ZERO_BOOK:
+            near = {0: (-0.5, 0.5), 1: (0.5, 2.0), -1: (-2.0, -0.5)}
+            below, above = near.get(n, (2.0 * n - 2.0 * (n > 0), 2.0 * n + 2.0 * (n < 0)))
+        return self.mass(below, above, s) * (self.peak if n == 0 else 1.0)
+
+    def table(self, c: int, r: int, book: int) -> list[int]:
+        octave, third = divmod(self.scale + c, 3)
+        s = (1.0, 1.2599210498948732, 1.5874010519681994)[third] * 2.0 ** (octave - 10)
+        masses = [self.weight(symbol, s, r, book) for symbol in range(31) if (symbol + 1) // 2 <= self.last]
+        total = functools.reduce(lambda x, y: x + y, masses, 0.0)
+        return normalise([max(math.trunc(mass / total * 2.0**24), 1) for mass in masses])
+
+
+def read_width(bits: Reader, before: int) -> int:
+    width = before + zigzag(bits.rice(0))
+    require(0 <= width < 58, "a raw width out of its range")
+    return width
+
+
+def read_tables(bits: Reader, classes: list[int], points: Points) -> dict[int, tuple[int, list[list[int]]]]:
+    """Raw width and tables of each class, by book."""
+    law, width, tables = Law(bits), 0, {}
+    for c in sorted(set(classes)):
+        width = read_width(bits, width)
+        books = [RAW] if width else [EVEN, ZERO_BOOK if points.zero else ODD][: min(points.states, 2)]
+        found = [frequency_table(bits, 31, book, functools.partial(law.table, c, width, book)) for book in books]
+        tables[c] = width, found if len(found) > 1 else found * 2
+    return tables
+
+
+# ---- §5 Lanes ----
 class Lanes:
     def __init__(self, bits: Reader) -> None:
-        lanes, self.turn = bits.read(3), itertools.count()
+        lanes = bits.read(3)
         require(lanes <= 6, "too many lanes")
+        width = 4 if lanes else bits.read(2) + 1
         count = bits.read(bits.read(5))
         bits.filling()
-        self.states = [bits.unsigned(4) for _ in range(1 << lanes)]
-        require(min(self.states) >= 1 << 16, "a state below 2^16")
-        self.words = Reader(bits.bytes(2 * count))
+        self.states, self.lowest = [bits.unsigned(width) for _ in range(1 << lanes)], 1 << 16 if lanes else 1
+        require(min(self.states) >= self.lowest, "a state that is too small")
+        self.words, self.paths = Reader(bits.bytes(2 * count)), [0] * (1 << lanes)
+        self.turn = itertools.cycle(range(1 << lanes))
 
-    def symbol(self, starts: list[int]) -> int:
-        lane = next(self.turn) % len(self.states)
+    def symbol(self, starts: list[int], lane: int) -> int:
         x = self.states[lane]
         s = bisect.bisect_right(starts, x % 4096) - 1
         x = (starts[s + 1] - starts[s]) * (x // 4096) + x % 4096 - starts[s]
-        self.states[lane] = x if x >= 1 << 16 else (x << 16) + self.words.unsigned(2)
+        more = x < 1 << 16 and (self.lowest > 1 or self.words.at < self.words.length)
+        self.states[lane] = (x << 16) + self.words.unsigned(2) if more else x
         return s
 
+    def move(self, lane: int, points: Any, bit: int) -> None:
+        """To the trellis state that the branch `bit` leads to."""
+        q = self.paths[lane]
+        self.paths[lane] = (q >> 1) ^ (q % 2 * points.odd_jump) ^ (bit * points.jump)
+
     def end(self) -> None:
-        require(set(self.states) == {1 << 16}, "states that do not end as they must")
+        require(set(self.states) == {self.lowest}, "states that do not end as they must")
         self.words.end()
 
 
 def coded_sequence(bits: Reader, count: int) -> list[int]:
-    starts = frequency_table(bits, 32)
+    relative, starts = bits.read(1), frequency_table(bits, 32, EVEN)
     lanes = Lanes(bits)
-    numbers = [lanes.symbol(starts) for _ in range(count)]
+    numbers = [lanes.symbol(starts, next(lanes.turn)) for _ in range(count)]
     lanes.end()
-    return numbers
+    return [n % 32 for n in itertools.accumulate(numbers)] if relative else numbers
 
 
-class Classes:
-    """The end of the head: fields and columns; and the classes of each chunk."""
-
-    def __init__(self, bits: Reader, record: Record) -> None:
-        self.width, self.mode = matricise(record.shape)[1], bits.read(2)
-        require(self.mode in (0, 2) or (self.mode == 1 and self.width <= 2**20), "mode of the classes")
-        self.shift = bits.read(5) if self.mode == 1 else 0
-        bits.filling()
-        self.columns = coded_sequence(bits, self.width) if self.mode == 1 else []
-        bits.end()
-
-    def of_chunk(self, bits: Reader, start: int, n: int) -> list[int]:
-        if self.mode == 0:
-            return [0] * n
-        if self.mode == 2:
-            numbers = coded_sequence(bits, (n + 255) // 256)
-            return [numbers[i // 256] for i in range(n)]
-        first = start // self.width
-        rows = coded_sequence(bits, (start + n - 1) // self.width - first + 1)
-        places = (divmod(i, self.width) for i in range(start, start + n))
-        return [min(max(rows[r - first] + self.columns[k] - self.shift, 0), 31) for r, k in places]
+# ---- §6 Levels ----
+def read_levels(bits: Reader, classes: list[int], points: Points) -> list[int]:
+    tables, codes = read_tables(bits, classes, points), []
+    lanes = Lanes(bits)
+    for c in classes:
+        lane = next(lanes.turn)
+        odd = lanes.paths[lane] % 2
+        symbol = lanes.symbol(tables[c][1][odd], lane)
+        lanes.move(lane, points, parity(symbol))
+        codes.append((symbol, odd))
+    lanes.end()
+    pairs = zip(codes, classes, strict=True)
+    levels = [points.level(read_number(bits, symbol, tables[c][0]), odd) for (symbol, odd), c in pairs]
+    bits.end()
+    return levels
 
 
-FIRST = (*range(13), 16, 24, 40, 64)  # cells of the tokens
-
-
-def read_level(bits: Reader, s: int, r: int) -> int:
-    """The level of symbol s with raw width r."""
-    t = (s + 1) // 2
-    more = bits.read(6) if t == 15 else (0, 2, 3, 4)[max(t - 11, 0)]
-    require(more + r <= 60 or t < 15, "a level that is too large")
-    m = FIRST[t] + bits.read(more) + ((1 << more) - 1 if t == 15 else 0)
-    return ((m if s % 2 else -m) << r) + bits.read(r) - (1 << r) // 2
-
-
-def read_tables(bits: Reader, classes: list[int], plain_table: Callable[[Reader], Any]) -> dict[int, tuple[int, Any]]:
-    """The raw width and the table of each class.
-
-    `plain_table` reads the table of a class whose raw width is 0.
-    """
-    width, tables = 0, {}
-    for c in sorted(set(classes)):
-        width += zigzag(bits.rice(0))
-        require(0 <= width <= 60, "a raw width out of its range")
-        tables[c] = width, plain_table(bits) if width == 0 else frequency_table(bits)
-    return tables
-
-
-class Ecsq:
+# ======== compressors/05-ecsq.md, compressors/06-tcq.md ========
+class Elementwise:
     def __init__(self, record: Record, head: bytes) -> None:
         bits, self.work = Reader(head), record.work
-        self.step = Step(bits)
-        centroids = bits.read(1)
-        self.offsets = {k: signed_byte(bits) / 256 for k in (1, 2) if centroids}
+        self.points = Points(bits)
+        require((self.points.states == 1) == (record.compressor[0] == 5), "a trellis of the other compressor")
         self.classes = Classes(bits, record)
 
     def decode(self, data: bytes, start: int, count: int) -> list[float]:
-        bits = Reader(data)
-        classes = self.classes.of_chunk(bits, start, count)
-        tables, lanes = read_tables(bits, classes, frequency_table), Lanes(bits)
-        symbols = [lanes.symbol(tables[c][1]) for c in classes]
-        lanes.end()
-        levels = [read_level(bits, s, tables[c][0]) for s, c in zip(symbols, classes, strict=True)]
-        bits.end()
-        return [self.step.value(float(abs(k)) + self.offsets.get(abs(k), 0.0), k < 0, self.work) for k in levels]
-
-
-# ======== compressors/06-tcq.md ========
-def rows_and_columns(record: Record) -> tuple[int, int]:
-    """A plain tensor has one column; only 07-klt needs its rows."""
-    rows, columns = matricise(record.shape)
-    return (rows, columns) if rows != 1 and columns <= 1 << 20 else (record.size, 1)
-
-
-# odds of the rows 0, 1, 2, 3 and 4, 5 to 7, 8 to 15 of each table: A, B, C, D
-ODDS = (
-    ((0, 0.73, 7, 1.5), (0.003, 0, 0.61, 0.11), (0.011, 0, 0.33, 0.02), (0.057, 0, 0.24, 0.026), (0.3, 0, 0.12, 0), (0.53, 0, 0.22, 0.27)),
-    ((0.002, 0, 2.75, 0.97), (0.005, 0, 0.54, 0.07), (0.004, 0, 0.42, 0.094), (0.11, 0, 0.245, 0.042), (0.36, 0, 0.13, 0), (0.87, 0, 0.23, 0.3)),
-    ((0.001, 0, 13.3, 2.26), (0.004, 0, 0.81, 0.12), (0.008, 0, 0.28, 0), (0.01, 0, 0.215, 0), (0.18, 0, 0.13, 0), (0.55, 0, 0.135, 0.13)),
-)  # fmt: skip
-
-
-def prior_model(table: int) -> list[list[int]]:
-    """For each place the 16 bounds, and the count."""
-    model = []
-    for p in range(44):
-        middle = 2.0 ** ((p // 4 if p < 40 else 9) - 8) * (4 + p % 4 + 0.5) / 4
-        bounds, beyond = [], 1.0
-        for i in range(16):
-            bounds.append(3072 * i + math.trunc((1 - beyond) * (2**30 - 49152)))
-            a, b, c, d = ODDS[table][(0, 1, 2, 3, 3, 4, 4, 4, *[5] * 8)[i]]
-            odds = (a + (b + c * middle) * middle) / (1 + d * middle)
-            beyond = beyond * (odds / (1 + odds))
-        model.append([*bounds, 6])
-    return model
-
-
-def locate(mu: float) -> tuple[int, int]:
-    c = min(max(mu, 2.0**-8), 0.99 * 2.0**28)
-    place = (struct.unpack("<Q", struct.pack("<d", c))[0] >> 50) - 4060
-    return (place, 0) if place < 40 else (40 + place % 4, (place - 40) // 4 + 1)
-
-
-def mean_of_code(c: int) -> float:
-    return (4 + c % 4) * 2.0 ** (c // 4 - 10)
-
-
-class Trellis:
-    def __init__(self, bits: Reader) -> None:
-        self.zero, trellis = bits.read(1), bits.read(3)
-        require(trellis < 2, "an unknown trellis")
-        self.p, self.q = ((5, 2), (18, 4))[trellis]
-
-    def levels(self, data: bytes, count: int, means: list[float], confidence: float, keep: float) -> list[int]:
-        coder, columns = RangeDecoder(data), len(means)
-        models = [prior_model(0), prior_model(1 + self.zero)]
-        shares = [1 / (1 + mean) for mean in means]
-        base, weight = (2 * dot(means, shares)) / columns, [confidence * share for share in shares]
-        total = [mean * w for mean, w in zip(means, weight, strict=True)]
-        means, state, levels, seen, due = means[:], 0, [], base, base
-        for i in range(count):
-            j = i % columns
-            seen, due = (base, base) if j == 0 else (seen, due)
-            factor, expected = seen / due, means[j]
-            mu, odd = factor * expected, state % 2
-            place, shift = locate(mu)
-            v = coder.symbol(models[odd][place])
-            if v == 15:
-                g = next((g for g in range(29) if not coder.equiprobable(1)), 29)
-                require(g <= 28, "a level that is too large")
-                v = 14 + (1 << g) + coder.equiprobable(g)
-            v = (v << shift) + coder.equiprobable(shift)
-            require(v < 1 << 29, "a level that is too large")
-            size = 2 * v if not odd else max(2 * v - 1, 0) if self.zero else 2 * v + 1
-            level = -size if size > 0 and coder.equiprobable(1) else size
-            levels.append(level)
-            share = 1 / (1 + mu)
-            total[j] = total[j] * keep + v * share
-            weight[j] = weight[j] * keep + factor * share
-            means[j] = total[j] / weight[j]
-            seen, due = seen + v * share, due + expected * share
-            branch = (size + 1 >> 1) % 2 if odd and self.zero else (level >> 1) % 2
-            state = (state >> 1) ^ (odd * self.p) ^ (branch * self.q)
-        coder.end()
-        return levels
-
-
-def read_shifts(bits: Reader) -> list[float]:
-    """Of the levels 0 to 4, in steps."""
-    return [0.0, *(signed_byte(bits) / 128 for _ in range(4))] if bits.read(1) else [0.0] * 5
-
-
-def point(level: int, shifts: list[float]) -> float:
-    a = abs(level)
-    return float(a) + (shifts[a] if a <= 4 else 0.0)
-
-
-class Tcq:
-    def __init__(self, record: Record, head: bytes) -> None:
-        bits, self.work = Reader(head), record.work
-        self.trellis, self.step, self.shifts, mean = Trellis(bits), Step(bits), read_shifts(bits), bits.read(7)
-        bits.end()
-        self.columns = columns = rows_and_columns(record)[1]
-        self.means, self.keep = [mean_of_code(mean)] * columns, 1.0 if columns > 1 else 1 - 2.0**-6
-
-    def decode(self, data: bytes, start: int, count: int) -> list[float]:
-        require(start % self.columns == count % self.columns == 0, "a chunk that is not of whole rows")
-        levels = self.trellis.levels(data, count, self.means, 1.0, self.keep)
-        return [self.step.value(point(level, self.shifts), level < 0, self.work) for level in levels]
+        bits, points = Reader(data), self.points
+        levels = read_levels(bits, self.classes.of_chunk(bits, start, count), points)
+        return [points.step.value(points.in_steps(level, points.offsets), self.work) for level in levels]
 
 
 # ======== compressors/07-klt.md ========
 class Klt:
     def __init__(self, record: Record, head: bytes) -> None:
         bits, self.work = Reader(head), record.work
-        self.trellis, self.step = Trellis(bits), Step(bits)
-        self.shifts, first_shifts = read_shifts(bits), read_shifts(bits)
-        rows, self.columns = rows_and_columns(record)
+        self.points = points = Points(bits)
+        first_offsets, first_has_rows, self.has_rows = points.read_offsets(bits), bits.read(1), bits.read(1)
+        rows, columns = matricise(record.shape)
+        rows, self.columns = (rows, columns) if rows != 1 and columns <= 1 << 20 else (record.size, 1)
         self.transposed = rows < self.columns and record.size <= 1 << 20
         self.height, width = (self.columns, rows) if self.transposed else (rows, self.columns)
         rank = bits.read(12) + 1
         paid = width * rank <= 2**21 + 2**7 * len(head) and width * rank**2 <= 2**30 + 2**13 * len(head)
         require(paid and rank <= min(self.height, width), "a rank beyond the matrix, or what the head pays for")
-        codes = [*itertools.accumulate((-bits.rice(0) for _ in range(rank - 1)), initial=bits.read(7))]
-        require(codes[-1] >= 0, "a mean's code below 0")
+        classes = [*itertools.accumulate((-bits.rice(0) for _ in range(rank - 1)), initial=bits.read(5))]
+        require(classes[-1] >= 0, "a class below 0")
         bits.filling()
-        levels = self.trellis.levels(bits.rest(), width * rank, [mean_of_code(c) for c in codes], 5.0, 1.0)
-        points = [math.copysign(point(level, first_shifts), level) for level in levels]
-        self.first_factor([points[k::rank] for k in range(rank)])
+        levels = self.factor(Reader(bits.rest()), width, classes, first_has_rows)
+        steps = [points.in_steps(level, first_offsets) for level in levels]
+        self.first_factor([steps[k::rank] for k in range(rank)])
+
+    def factor(self, bits: Reader, height: int, columns: list[int], has_rows: int) -> list[int]:
+        rows = coded_sequence(bits, height) if has_rows else [31] * height
+        return read_levels(bits, [max(c + row - 31, 0) for row in rows for c in columns], self.points)
 
     def first_factor(self, f: list[list[float]]) -> None:
         """`f` has the columns of F."""
         squares = [dot(column, column) for column in f]
-        self.means = [max(math.sqrt(square / self.height) * 0.4, 2.0**-8) for square in squares]
+        largest, threshold, self.classes = max(*squares, sys.float_info.min), 0.7937005259840998, [31] * len(f)
+        for _ in range(31):
+            self.classes = [c - (square < largest * threshold) for c, square in zip(self.classes, squares, strict=True)]
+            threshold = threshold * 0.6299605249474366
         for k, square in enumerate(squares):
             q = dot(f[k], f[k])
             f[k] = [x / math.sqrt(q) if q > square * 2.0**-40 else 0.0 for x in f[k]]
@@ -1093,19 +1091,17 @@ class Klt:
 
     def decode(self, data: bytes, start: int, count: int) -> list[float]:
         require(start % self.columns == count % self.columns == 0, "a chunk that is not of whole rows")
-        height, rank, work = self.height if self.transposed else count // self.columns, len(self.means), self.work
+        height, rank, points = self.height if self.transposed else count // self.columns, len(self.classes), self.points
         require(height * len(self.v) == count, "a transpose in more than one chunk")
-        levels = self.trellis.levels(data, height * rank, self.means, 5.0, 1.0)
-        values = [self.step.value(point(level, self.shifts), level < 0, work) for level in levels]
+        levels = self.factor(Reader(data), height, self.classes, self.has_rows)
+        values = [points.step.value(points.in_steps(level, points.offsets), self.work) for level in levels]
         c = [values[i * rank : (i + 1) * rank] for i in range(height)]
         left, right = (self.v, c) if self.transposed else (c, self.v)
         return [self.element(a, b) for a in left for b in right]
 
     def element(self, a: list[float], b: list[float]) -> float:
-        x = 0.0
-        for left, right in zip(a, b, strict=True):
-            x = to_work(x + to_work(left * right, self.work), self.work)
-        return x
+        terms = (to_work(x * y, self.work) for x, y in zip(a, b, strict=True))
+        return functools.reduce(lambda x, y: to_work(x + y, self.work), terms, 0.0)
 
 
 # ======== compressors/08-dither.md ========
@@ -1113,18 +1109,21 @@ def density(bits: Reader) -> list[list[int]]:
     """The tables of the eight phases."""
     w = 4 << bits.read(3)
     nodes = [*read_weights(bits, bits.read(5) + 1), *[0] * 509]
-    tokens = range(1, bits.read(4) + 1)
+    last = bits.read(4)
 
     def line(a: int) -> int:
-        j, e = divmod(a, w)
+        j, e = divmod(abs(a), w)
         return nodes[j] * (w - e) + nodes[j + 1] * e
 
-    def weights(a: int) -> Iterator[int]:
-        yield max(1, line(a))
-        for t, sign in itertools.product(tokens, (1, -1)):
-            yield max(1, sum(line(32 * n + sign * a) for n in range(FIRST[t], FIRST[t + 1])))
+    def weight(symbol: int, a: int) -> int:
+        if symbol < 23:
+            return max(1, line(32 * cell_of(symbol) + a))
+        which = range_of(symbol)
+        numbers = range(STARTS[which] + parity(symbol), STARTS[which + 1], 2)
+        return max(1, sum(line(32 * n + a) + line(32 * n - a) for n in numbers))
 
-    return [normalise([*weights(2 * p + 1)]) for p in range(8)]
+    symbols = range(min(2 * last, 30) + 1)
+    return [normalise([weight(symbol, 2 * p + 1) for symbol in symbols]) for p in range(8)]
 
 
 class Dither:
@@ -1133,30 +1132,34 @@ class Dither:
         bits, self.work = Reader(head), record.work
         trellis, seed_length = bits.read(2), bits.read(4)
         require(trellis < 3 and seed_length <= 8, "trellis or seed length out of its range")
-        self.states, self.a, self.b = ((1, 0, 0), (8, 5, 2), (32, 18, 4))[trellis]
+        self.states, self.odd_jump, self.jump = TRELLISES[trellis]
         self.seed = sum(bits.read(8) << 8 * i for i in range(seed_length))
         self.step, self.classes = Step(bits), Classes(bits, record)
 
     def decode(self, data: bytes, start: int, count: int) -> list[float]:
-        bits = Reader(data)
+        bits, width, tables = Reader(data), 0, {}
         classes, values = self.classes.of_chunk(bits, start, count), []
-        tables, lanes = read_tables(bits, classes, density), Lanes(bits)
-        require(len(lanes.states) == 1, "more than one lane")
-        q = random(self.seed, 0x64697473, start) % self.states
+        for c in sorted(set(classes)):
+            width = read_width(bits, width)
+            tables[c] = width, [frequency_table(bits, 31, RAW)] * 8 if width else density(bits)
+        lanes, symbols = Lanes(bits), []
+        lanes.paths = [random(self.seed, 0x64697473, start + j) % self.states for j in range(len(lanes.states))]
         for i, c in enumerate(classes, start):
-            place = (4 * uniform(random(self.seed, 0x64697468, i)) - 2) + q % 2
+            lane = next(lanes.turn)
+            place = (4 * uniform(random(self.seed, 0x64697468, i)) - 2) + lanes.paths[lane] % 2
             m = math.floor((place + 1) * 0.5)
             phi = place - 2 * m
-            r, table = tables[c]
-            symbol = lanes.symbol(table if r else table[min(math.floor(8 * abs(phi)), 7)])
-            k = read_level(bits, symbol, r) * (-1 if phi < 0 else 1)
+            symbol = lanes.symbol(tables[c][1][min(math.floor(8 * abs(phi)), 7)], lane)
+            lanes.move(lane, self, (parity(symbol) - m) % 2)
+            symbols.append((symbol, phi))
+        lanes.end()
+        for i, ((symbol, phi), c) in enumerate(zip(symbols, classes, strict=True), start):
+            k = read_number(bits, symbol, tables[c][0]) * (-1 if phi < 0 else 1)
             y = phi + 2 * k
-            q = (q >> 1) ^ (q % 2 * self.a) ^ ((k - m) % 2 * self.b)
             v = self.step.size(abs(y), self.work)
             if self.work == F32:
                 v = round_randomly(v, random(self.seed, 0x64697472, i))
             values.append(-v if y < 0 else v)
-        lanes.end()
         bits.end()
         return values
 
@@ -1174,8 +1177,8 @@ COMPRESSORS: dict[tuple[int, int], tuple[tuple[str, ...], Callable[[Record, byte
     (2, 1): (("alpha",), SparseDithering),
     (3, 1): (("omega",), SparseDithering),
     (4, 1): (("alpha", "omega"), Spherical),
-    (5, 1): (("alpha",), Ecsq),
-    (6, 1): (("alpha",), Tcq),
+    (5, 1): (("alpha",), Elementwise),
+    (6, 1): (("alpha",), Elementwise),
     (7, 1): (("alpha",), Klt),
     (8, 1): (("omega",), Dither),
 }

@@ -15,7 +15,7 @@ import numpy as np
 from gcodec import dtypes
 from gcodec.coding import rans
 from gcodec.compressors import registry
-from gcodec.compressors.common import scale_classes, trellis
+from gcodec.compressors.common import scale_classes
 from gcodec.compressors.contract import Guarantee, Payload, TensorSpec
 from gcodec.compressors.klt import factors as lowrank
 from gcodec.container.fields import Cursor, pack_text, pack_varint
@@ -66,7 +66,7 @@ def record(name: str, array: np.ndarray, method: str, bound: float = 0.0, **opti
     guarantee = Guarantee(kind or cls.kinds[0], bound)
     source = ArraySource(np.asarray(array))
     with ExitStack() as stack:
-        for module in (lowrank, scale_classes, trellis) if chunk else ():
+        for module in (lowrank, scale_classes) if chunk else ():
             stack.enter_context(mock.patch.object(module, "CHUNK", chunk))
         if lane_bytes:
             stack.enter_context(mock.patch.object(rans, "_LANE_BYTES", lane_bytes))

@@ -19,7 +19,7 @@ from gcodec.container.fields import pack_text, pack_varint
 from gcodec.container.layout import TensorHeader
 from gcodec.kernels import spherical_tree
 
-from .hostile import MOST, klt_head, spherical_head, zero_planes
+from .hostile import MOST, klt_head, klt_zeros, spherical_head, zero_planes
 
 LONGEST = 1 << 16  # bytes of a container
 
@@ -106,9 +106,9 @@ def cases() -> list[Costly]:
         Costly("sc: long blocks", "sc", spherical_head(128, 15), _ones(128, 15)),
         Costly("sc: short chunks", "sc", spherical_head(128, 15), _splits(128, 15, 128), rows=128),
         Costly("ecsq: classes of columns", "ecsq", *_columns("ecsq"), rows=1, columns=MOST // 2),
-        Costly("klt: products", "klt", klt_head(256), b"", rows=256, columns=4096),
-        Costly("klt: single rows", "klt", klt_head(100), b"", rows=1, columns=16384, least=300),
-        Costly("klt: first factors", "klt", klt_head(300), b"", rows=300, columns=300, records=True),
+        Costly("klt: products", "klt", klt_head(256), klt_zeros(), rows=256, columns=4096),
+        Costly("klt: single rows", "klt", klt_head(100), klt_zeros(), rows=1, columns=16384, least=300),
+        Costly("klt: first factors", "klt", klt_head(300), klt_zeros(), rows=300, columns=300, records=True),
         Costly("klt: small matrices", "klt", *_coded("klt", small), rows=64, columns=64, records=True),
     ]
 

@@ -130,8 +130,14 @@ def spherical_head(length: int, classes: int) -> bytes:
 
 
 def klt_head(rank: int) -> bytes:
-    """A first factor of no bytes, which are zeros."""
-    return gcz.bits(f"1 001 001110101001 100000000000 0 0 {rank - 1:012b} 0100111" + "1" * (rank - 1))
+    """A first factor of zeros."""
+    fields = f"10 1 001110101001 100000000000 0 0 0 0 {rank - 1:012b} 10101" + "1" * (rank - 1)
+    return gcz.bits(fields) + klt_zeros()
+
+
+def klt_zeros() -> bytes:
+    """The levels of a factor, all 0, however many: they cost no bits."""
+    return gcz.bits("000000 00 00 0000 1 00 00000 00 00000 000 00 00000") + b"\x01"
 
 
 def high_rank(side: int, rank: int) -> gcz.Record:
@@ -149,8 +155,8 @@ def high_rank(side: int, rank: int) -> gcz.Record:
 def long_row(method: str, width: int) -> gcz.Record:
     """A vector whose values have a class each in the head, of equal numbers, which cost no bits."""
     step = "111100100110 100000000000"
-    fields = f"{step} 0 01 00000" if method == "ecsq" else f"00 0000 {step} 01 00000"
-    head = gcz.bits(fields) + gcz.bits("00 00101 000 00000") + gcz.u32(1 << 16)
+    fields = f"00 {step} 0 01 00000" if method == "ecsq" else f"00 0000 {step} 01 00000"
+    head = gcz.bits(fields) + gcz.bits("0 00 00101 000 00 00000") + b"\x01"
     chunks = width // MOST
     record = replace(base(method), decoded=(0,) * chunks)
     return sized(record.holding(head, [noise(9)] * chunks), width)

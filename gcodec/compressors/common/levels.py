@@ -1,6 +1,6 @@
-"""Levels of a uniform quantiser as bytes, and as values again: what `ecsq` sends of a chunk, and its step.
+"""Levels, the multiples of a step that a trellis allows, as bytes and as values again: what all methods with a step send.
 
-See spec/compressors/05-ecsq.md.
+See spec/levels.md.
 """
 
 import math
@@ -9,15 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...coding.bitstring import BitReader, BitWriter
-from ...coding.rans import ROOM, decode_symbols, encode_symbols
-from ...coding.shifts import choose_shifts, raw_bytes, raw_words
+from ...coding.rans import count_codes, decode_lanes, encode_lanes, used
+from ...kernels import level_tables, rans
 from ...kernels import tokens as kernels
-from ...kernels.tokens import DIRECT
+from ...kernels.tokens import BIG, MAX_CLASSES, SPARE_WORDS
+from ...kernels.trellis import CENTROIDS, TRELLISES
 
+STATES = tuple(TRELLISES)  # by their code in a head
+UNIT = 128  # of a step, of offsets
 _MANTISSA, _EXPONENT, _BIAS = 12, 12, 2048  # fields of a step
 _LARGEST_EXPONENT = 1100
-# of the symbols that have no raw bits
-_PLAIN_LEVELS = np.array([(s + 1) // 2 if s & 1 else -(s // 2) for s in range(2 * DIRECT - 1)])
+_TRELLIS_BITS = 2
+_CODES = 64
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,10 @@ class Step:
     def __float__(self) -> float:
         return math.ldexp((1 << _MANTISSA) + self.mantissa, self.exponent - _MANTISSA)
 
-    def factors(self) -> tuple[float, float]:
+    def factors(self) -> np.ndarray:
         """(step, unit), both normal float64, whose product is the step."""
         near = min(max(self.exponent, -1000), 1000)
-        return float(Step(self.mantissa, near)), math.ldexp(1.0, self.exponent - near)
+        return np.array([float(Step(self.mantissa, near)), math.ldexp(1.0, self.exponent - near)])
 
     def pack(self, writer: BitWriter) -> None:
         writer.put(self.mantissa, _MANTISSA)
@@ -58,60 +61,176 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Reconstruction:
-    """What turns levels into values: the step, and the centroids of levels 1 and 2 as offsets in 1/256 of the step."""
+class Labels:
+    """Which levels there are. states: of the trellis; with 1 all levels are even. zero: whether the odd book has a zero."""
 
-    step: Step
-    offsets: tuple[int, int] = (0, 0)
+    states: int
+    zero: bool = False
+
+    @property
+    def books(self) -> int:
+        return 1 if self.states == 1 else level_tables.BOOKS
+
+    @property
+    def jumps(self) -> tuple[int, int]:
+        return TRELLISES[self.states][1:]
 
     def pack(self, writer: BitWriter) -> None:
-        self.step.pack(writer)
-        writer.put(int(any(self.offsets)), 1)
-        for offset in self.offsets if any(self.offsets) else ():
-            writer.put(offset & 0xFF, 8)
+        writer.put(STATES.index(self.states), _TRELLIS_BITS)
+        if self.states > 1:
+            writer.put(int(self.zero), 1)
 
     @classmethod
-    def unpack(cls, reader: BitReader) -> "Reconstruction":
-        step = Step.unpack(reader)
-        if not reader.get(1):
-            return cls(step)
-        first, second = reader.get(8), reader.get(8)
-        return cls(step, ((first ^ 0x80) - 0x80, (second ^ 0x80) - 0x80))
+    def unpack(cls, reader: BitReader) -> "Labels":
+        trellis = reader.get(_TRELLIS_BITS)
+        if trellis >= len(STATES):
+            raise reader.corrupt(f"trellis {trellis} is unknown")
+        return cls(STATES[trellis], bool(reader.get(1)) if trellis else False)
 
-    def values(self, levels: np.ndarray, work: np.dtype) -> np.ndarray:
-        """Work values of int64 levels."""
-        out = np.empty(levels.size, work)
-        kernels.values_of_levels(levels, *self.constants(work), out)
+
+@dataclass(frozen=True)
+class Points:
+    """Where levels are reconstructed. offsets: of the levels ±1 … ±4, in 1/UNIT of the step, away from zero."""
+
+    labels: Labels
+    step: Step
+    offsets: tuple[int, ...] = (0,) * CENTROIDS
+
+    def pack(self, writer: BitWriter) -> None:
+        self.labels.pack(writer)
+        self.step.pack(writer)
+        self.pack_offsets(writer)
+
+    def pack_offsets(self, writer: BitWriter) -> None:
+        writer.put(int(any(self.offsets)), 1)
+        for offset in self.offsets[_first(self.labels) :: self._stride] if any(self.offsets) else ():
+            writer.put(offset & 0xFF, 8)
+
+    @property
+    def _stride(self) -> int:
+        return CENTROIDS // _count(self.labels)
+
+    @classmethod
+    def unpack(cls, reader: BitReader) -> "Points":
+        labels = Labels.unpack(reader)
+        return cls(labels, Step.unpack(reader), cls.unpack_offsets(reader, labels))
+
+    @classmethod
+    def unpack_offsets(cls, reader: BitReader, labels: Labels) -> tuple[int, ...]:
+        offsets = [0] * CENTROIDS
+        if reader.get(1):
+            for level in range(_first(labels), CENTROIDS, CENTROIDS // _count(labels)):
+                offsets[level] = (reader.get(8) ^ 0x80) - 0x80
+        return tuple(offsets)
+
+    @property
+    def in_steps(self) -> np.ndarray:
+        """float64 offsets from level 0 on; the last one is that of all larger levels."""
+        return np.array((0, *self.offsets, 0), np.float64) / UNIT
+
+    def table(self, work: np.dtype) -> np.ndarray:
+        """The values of codes without raw bits."""
+        by_code = np.empty(_CODES, work)
+        kernels.fill_values(self.labels.zero, *self.constants(work), by_code)
+        return by_code
+
+    def values(self, numbers: np.ndarray, books: np.ndarray | None, work: np.dtype) -> np.ndarray:
+        """Work values of numbers and their books (None: all even)."""
+        out = np.empty(numbers.size, work)
+        books = np.zeros(numbers.size, np.uint8) if books is None else books
+        kernels.values_of_numbers(numbers, books, self.labels.zero, *self.constants(work), out)
         return out
 
-    def constants(self, work: np.dtype) -> tuple[float, ...]:
-        """(offset of level 1, of level 2, step, unit, largest value), the numbers that kernels compute values with."""
-        first, second = self.offsets
-        return first / 256, second / 256, *self.step.factors(), float(np.finfo(work).max)
+    def constants(self, work: np.dtype) -> tuple[np.ndarray, np.ndarray, float]:
+        """(offsets in steps, step and unit, largest value): what kernels compute values with."""
+        return self.in_steps, self.step.factors(), float(np.finfo(work).max)
 
 
-def encode_levels(levels: np.ndarray, classes: np.ndarray) -> bytes:
-    """Code integer levels; classes: uint8, below MAX_CLASSES."""
-    shifts = choose_shifts(levels, classes)
-    symbols = np.empty(levels.size, np.uint8)
-    bits = kernels.tokenise(levels, classes, shifts, symbols)
-    writer = BitWriter(ROOM)
-    tail = encode_symbols(writer, symbols, classes, shifts)
-    return writer.to_bytes() + tail + raw_bytes(levels, classes, shifts, bits)
+def _count(labels: Labels) -> int:
+    """Offsets that are sent: without a trellis those of the even levels alone."""
+    return CENTROIDS // 2 if labels.states == 1 else CENTROIDS
 
 
-def decode_levels(reader: BitReader, classes: np.ndarray, reconstruction: Reconstruction, work: np.dtype) -> np.ndarray:
-    """The work values of levels coded by `encode_levels`, which must end the chunk."""
-    symbols, shifts, frequencies = decode_symbols(reader, classes, with_shifts=True)
-    if frequencies[:, -1].any():
-        raise reader.corrupt("a table has a symbol that is no token")
-    out = np.empty(symbols.size, work)
-    plain = reconstruction.values(_PLAIN_LEVELS, work)
-    if not shifts.any() and not frequencies[:, plain.size :].any():
+def _first(labels: Labels) -> int:
+    return 1 if labels.states == 1 else 0
+
+
+@dataclass(frozen=True)
+class Coded:
+    """The levels of a chunk before they are coded: codes (uint8: symbol + 32·book), and the raw bits of all their numbers."""
+
+    codes: np.ndarray
+    raw: bytes
+    widths: np.ndarray
+
+    @classmethod
+    def of(cls, numbers: np.ndarray, books: np.ndarray | None, classes: np.ndarray, widths: np.ndarray) -> "Coded":
+        """Of the numbers of levels within their books (0 or 1; None: all 0). widths: raw widths by class, int64."""
+        symbols = np.empty(numbers.size, np.uint8)
+        bits = kernels.tokenise(numbers, classes, widths, symbols)
+        if books is not None:
+            symbols |= books << np.uint8(5)
+        return cls(symbols, raw_bytes(numbers, classes, widths, bits), widths)
+
+    def histograms(self, classes: np.ndarray) -> np.ndarray:
+        """Counts by table and symbol."""
+        return count_codes(self.codes, classes, rans.BOOK_BITS, level_tables.TABLES)
+
+    def encode(self, classes: np.ndarray, labels: Labels, lanes: int) -> bytes:
+        """The bytes of the levels, through so many lanes as the paths were found for."""
+        writer = BitWriter(level_tables.ROOM)
+        histograms = self.histograms(classes)
+        frequencies = np.zeros_like(histograms)
+        args = used(classes), self.widths, labels.books, labels.zero, histograms
+        writer.at = level_tables.put_tables(*args, writer.data, writer.at, frequencies)
+        tail = encode_lanes(writer, self.codes, classes, rans.BOOK_BITS, frequencies, lanes)
+        return writer.to_bytes() + tail + self.raw
+
+
+def tables_of(
+    histograms: np.ndarray, groups: np.ndarray, widths: np.ndarray, labels: Labels
+) -> tuple[np.ndarray, float]:
+    """(frequencies by table, bits that tables and symbols take) of levels with these histograms, which are used up."""
+    writer = BitWriter(level_tables.ROOM)
+    frequencies = np.zeros_like(histograms)
+    bits = level_tables.put_tables(groups, widths, labels.books, labels.zero, histograms, writer.data, 0, frequencies)
+    raw = float(np.sum(histograms[::2].sum(1) * widths))
+    return frequencies, bits + level_tables.expected_bits(histograms, frequencies) + raw
+
+
+def decode_levels(reader: BitReader, classes: np.ndarray, points: Points, work: np.dtype) -> np.ndarray:
+    """The work values of levels coded by `Coded.encode`, which must end the chunk; raises Corrupt."""
+    labels = points.labels
+    widths = np.zeros(MAX_CLASSES, np.int64)
+    frequencies = np.zeros((level_tables.TABLES, rans.SYMBOLS), np.int64)
+    args = used(classes), labels.books, labels.zero, widths, frequencies
+    at = level_tables.get_tables(reader.data, reader.at, *args)
+    if at < 0:
+        raise reader.corrupt("a raw width or a table is not valid")
+    reader.advance(at)
+    codes = decode_lanes(reader, classes, frequencies, labels.jumps)
+    out, by_code = np.empty(codes.size, work), points.table(work)
+    if not widths.any() and not frequencies[:, BIG:].any():
         reader.end()
-        kernels.values_of_symbols(symbols, plain, out)
+        kernels.values_of_codes(codes, by_code, out)
         return out
     raw = raw_words(reader)
-    if not kernels.values_with_raw(symbols, classes, shifts, *raw, *reconstruction.constants(work), out):
+    if not kernels.values_with_raw(codes, classes, widths, *raw, by_code, labels.zero, *points.constants(work), out):
         raise reader.corrupt("the raw bits are not those of the symbols")
     return out
+
+
+def raw_bytes(numbers: np.ndarray, classes: np.ndarray, widths: np.ndarray, bits: int) -> bytes:
+    """The raw bits of numbers, of which `tokenise` found so many."""
+    words = np.zeros(-(-bits // 32) + 1, np.uint32)
+    if bits:
+        kernels.put_raw(numbers, classes, widths, words)
+    return words.astype(">u4").tobytes()[: -(-bits // 8)]
+
+
+def raw_words(reader: BitReader) -> tuple[np.ndarray, np.uint64]:
+    """The rest of the reader's bytes as words with spare ones after them, and the number of bits."""
+    rest = reader.rest()
+    padded = np.zeros(4 * (-(-rest.size // 4) + SPARE_WORDS), np.uint8)
+    padded[: rest.size] = rest
+    return padded.view(">u4").astype(np.uint32), np.uint64(8 * rest.size)

@@ -5,24 +5,25 @@ A class is the logarithm of a root mean square, a third of an octave each.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ... import dtypes
-from ...coding.bitstring import BitWriter
-from ...coding.rans import encode_classes
+from ...coding.rans import sequence_bits
 from ...kernels import scales as kernels
 from ...kernels.scales import BLOCK, GRADES
 from ...kernels.tokens import MAX_CLASSES
 from ...source import Source
-from .scale_classes import BLOCKS, PRODUCT, WIDEST, Grid, ScaleClasses
+from .scale_classes import BLOCKS, LARGEST_BLOCK, PRODUCT, WIDEST, Grid, ScaleClasses
 
-_SAMPLE, _PIECE = 1 << 17, 1 << 10  # values that stand for a larger tensor, values of each piece of them
+_SAMPLE, _PIECE = 1 << 17, 1 << 11  # values that stand for a larger tensor, values of each piece of them
 _EXTREME = 100  # decimal exponents beyond which squares could leave the range of float64
 _PER_OCTAVE = 3
 _LOWEST = -5 * _PER_OCTAVE  # scales below 2⁻⁵ steps are one class
 _NOTHING = -10_000  # the logarithm of zero
+_COARSE = (2, 3, 5)  # thirds of an octave, of coarser classes
+_SHORT = 64  # rows up to which coarser classes may be worth it where others are not
 _TABLE_BITS, _ENTRY_BITS = 12, 3.5  # what tables cost about, for estimates
 
 
@@ -40,10 +41,10 @@ def scan(source: Source, grid: Grid, unit: float) -> Energies:
     """Energies of source·unit."""
     rows = np.zeros(-(-grid.size // grid.width))
     columns = np.zeros(grid.width if rows.size > 1 else 0)
-    blocks = np.zeros(grid.blocks(grid.size - 1, grid.size).stop)
+    blocks = np.zeros(grid.blocks(grid.size - 1, grid.size, BLOCK).stop)
     for start, stop in grid.spans():
         values = read(source, start, stop, unit)
-        of_blocks = blocks[grid.blocks(start, stop)]
+        of_blocks = blocks[grid.blocks(start, stop, BLOCK)]
         kernels.add_energies(values, start, grid.width, rows[grid.rows(start, stop)], columns, of_blocks)
     return Energies(rows, columns, blocks, math.fsum(blocks))
 
@@ -73,7 +74,7 @@ def sample_spans(grid: Grid) -> list[tuple[int, int]]:
     places = np.sort(random.choice(grid.size // _PIECE, _SAMPLE // _PIECE, replace=False)) * _PIECE
     spans = []
     for place in places.tolist():
-        start = place - place % grid.chunk % kernels.BLOCK
+        start = place - place % grid.chunk % LARGEST_BLOCK
         chunk_end = min(start - start % grid.chunk + grid.chunk, grid.size)
         spans.append((start, min(start + _PIECE, chunk_end)))
     return spans
@@ -84,10 +85,9 @@ def candidates(energies: Energies, grid: Grid, step: float) -> Iterator[ScaleCla
     yield ScaleClasses(grid)
     mean = energies.total / grid.size
     height = energies.rows.size
-    counts = np.full(energies.blocks.size, BLOCK)
-    counts[-1] = (grid.size - 1) % grid.chunk % BLOCK + 1
-    if counts.size > 1 and not (height > 1 and grid.width == BLOCK):
-        yield ScaleClasses(grid, BLOCKS, blocks=_window(_logarithms(energies.blocks / counts, step * step)))
+    for size in (4 * BLOCK, BLOCK) if grid.size > 4 * BLOCK else ():
+        if not (height > 1 and grid.width == size):
+            yield _of_blocks(energies, grid, step, size)
     if height == 1 or grid.width > WIDEST:
         return
     rows = _logarithms(energies.rows / grid.width, step * step)
@@ -97,13 +97,40 @@ def candidates(energies: Energies, grid: Grid, step: float) -> Iterator[ScaleCla
     yield ScaleClasses(grid, PRODUCT, rows=np.zeros(height, np.int16), columns=alone)
     top = int(rows.max() + columns.max())
     range_ = min(max(top - _LOWEST, 0), MAX_CLASSES - 1)
-    yield ScaleClasses(
-        grid,
-        PRODUCT,
-        rows=np.maximum(rows - rows.max() + range_, 0).astype(np.int16),
-        columns=np.maximum(columns - columns.max() + range_, 0).astype(np.int16),
-        shift=range_,
-    )
+    rows = np.maximum(rows - rows.max() + range_, 0).astype(np.int16)
+    columns = np.maximum(columns - columns.max() + range_, 0).astype(np.int16)
+    yield ScaleClasses(grid, PRODUCT, rows=rows, columns=columns, offset=range_)
+    if grid.width <= _SHORT:
+        yield ScaleClasses(grid, PRODUCT, rows=_rounded(rows, _COARSE[-1]), columns=columns, offset=range_)
+
+
+def neighbours(classes: ScaleClasses, energies: Energies, step: float) -> Iterator[ScaleClasses]:
+    """The same mode with coarser classes of rows or blocks, which take fewer bits themselves, and with other blocks."""
+    sizes = [classes]
+    if classes.mode == BLOCKS:
+        sizes = [_of_blocks(energies, classes.grid, step, size) for size in (classes.block, 2 * classes.block)]
+        yield sizes[1]
+    for coarse in _COARSE:
+        for same in sizes:
+            if same.rows is not None and same.rows.any():
+                yield replace(same, rows=_rounded(same.rows, coarse))
+            if same.blocks is not None:
+                yield replace(same, blocks=_rounded(same.blocks, coarse))
+
+
+def _rounded(numbers: np.ndarray, coarse: int) -> np.ndarray:
+    """Numbers rounded to every so manyth below the highest."""
+    top = numbers.max()
+    return np.maximum(top - (top - numbers + coarse // 2) // coarse * coarse, 0)
+
+
+def _of_blocks(energies: Energies, grid: Grid, step: float, size: int) -> ScaleClasses:
+    spans = [grid.blocks(start, stop, BLOCK) for start, stop in grid.spans()]
+    starts = np.concatenate([np.arange(span.start, span.stop, size // BLOCK) for span in spans])
+    ends = np.append(starts[1:], energies.blocks.size)
+    counts = np.minimum(ends - starts, size // BLOCK) * BLOCK  # the last ones of chunks may be shorter
+    blocks = np.add.reduceat(energies.blocks, starts) / counts
+    return ScaleClasses(grid, BLOCKS, blocks=_window(_logarithms(blocks, step * step)), block=size)
 
 
 def _logarithms(energies: np.ndarray, unit: float) -> np.ndarray:
@@ -122,10 +149,12 @@ def choose_classes(
     energies: Energies, grid: Grid, step: float, spans: Sequence[tuple[int, int]], levels: np.ndarray
 ) -> ScaleClasses:
     """The classes with which a quantiser of about this step needs the fewest bits; levels: of the values in `spans`."""
-    options = list(candidates(energies, grid, step))
-    if len(options) == 1:
-        return options[0]
-    return min(options, key=lambda classes: estimate_bits(classes, spans, levels))
+
+    def bits(classes: ScaleClasses) -> float:
+        return estimate_bits(classes, spans, levels)
+
+    best = min(candidates(energies, grid, step), key=bits)
+    return min([best, *neighbours(best, energies, step)], key=bits)
 
 
 def estimate_bits(classes: ScaleClasses, spans: Sequence[tuple[int, int]], levels: np.ndarray) -> float:
@@ -138,7 +167,6 @@ def estimate_bits(classes: ScaleClasses, spans: Sequence[tuple[int, int]], level
     entries = np.count_nonzero(grades, axis=1)
     tables = np.sum(_TABLE_BITS + _ENTRY_BITS * np.minimum(entries, 16), where=entries > 1)
     parts = math.ceil(classes.grid.size / classes.grid.chunk)
-    head = classes.pack_head(BitWriter(64))
     own = classes.rows if classes.rows is not None else classes.blocks
-    side = len(head) + (0 if own is None else len(encode_classes(own)))
-    return bits * classes.grid.size / sizes.sum() + tables * parts + 8 * side
+    side = sum(sequence_bits(numbers) for numbers in (own, classes.columns) if numbers is not None)
+    return bits * classes.grid.size / sizes.sum() + tables * parts + side

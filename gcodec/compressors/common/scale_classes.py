@@ -1,7 +1,7 @@
-"""Classes of values by local scale, sent to the decoder: the contexts of the entropy code of `ecsq` and `dither`.
+"""Classes of values by local scale, sent to the decoder ahead of the levels (spec/levels.md).
 
 The tensor is seen as a matrix (matricise.py). A class is a number below 32: none (always 0), of row and column together
-(clip(row + column − shift, 0, 31), where one of the two may be constant), or of each block of 256 values. Numbers of
+(clip(row + column − offset, 0, 31), where one of the two may be constant), or of each block of 64 to 512 values. Numbers of
 columns belong to the tensor's head, those of rows and blocks to each chunk. A decoder knows nothing else about classes.
 The encoder chooses in scale_choice.py.
 """
@@ -14,12 +14,12 @@ import numpy as np
 from ...coding.bitstring import BitReader, BitWriter
 from ...coding.rans import decode_classes, encode_classes
 from ...kernels import scales as kernels
-from ...kernels.scales import BLOCK
 from ..contract import TensorSpec
 from .matricise import matricise
 
 CHUNK = 1 << 19
-MODE_BITS, SHIFT_BITS = 2, 5
+MODE_BITS, OFFSET_BITS, BLOCK_BITS = 2, 5, 2
+SMALLEST_BLOCK, LARGEST_BLOCK = 64, 512
 WIDEST = 1 << 20  # columns that have classes
 NONE, PRODUCT, BLOCKS = range(3)
 
@@ -45,11 +45,11 @@ class Grid:
         """Rows that have values with flat indices start…stop-1."""
         return slice(start // self.width, (stop - 1) // self.width + 1)
 
-    def blocks(self, start: int, stop: int) -> slice:
+    def blocks(self, start: int, stop: int, size: int) -> slice:
         """Numbers, over the tensor, of the blocks of start…stop-1 in one chunk; the last block of a chunk may be short."""
         chunk, at = divmod(start, self.chunk)
-        first = chunk * -(-self.chunk // BLOCK) + at // BLOCK
-        return slice(first, first + -(-(stop - start + at % BLOCK) // BLOCK))
+        first = chunk * -(-self.chunk // size) + at // size
+        return slice(first, first + -(-(stop - start + at % size) // size))
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ class ScaleClasses:
     rows: np.ndarray | None = None
     columns: np.ndarray | None = None
     blocks: np.ndarray | None = None
-    shift: int = 0
+    offset: int = 0
+    block: int = SMALLEST_BLOCK
 
     def fill(self, start: int, stop: int) -> np.ndarray:
         """uint8 classes of start…stop-1, a range within one chunk that begins at a block's first value."""
@@ -70,13 +71,17 @@ class ScaleClasses:
 
     def fill_all(self, spans: Sequence[tuple[int, int]]) -> np.ndarray:
         """Classes of several such ranges, one after the other."""
+        if self.mode == NONE:
+            return np.zeros(sum(stop - start for start, stop in spans), np.uint8)
         return np.concatenate([self.fill(*span) for span in spans])
 
     def pack_head(self, writer: BitWriter) -> bytes:
-        """Mode and shift go to `writer`; the rest is returned."""
+        """Mode and offset, or the size of blocks, go to `writer`; the rest is returned."""
         writer.put(self.mode, MODE_BITS)
         if self.mode == PRODUCT:
-            writer.put(self.shift, SHIFT_BITS)
+            writer.put(self.offset, OFFSET_BITS)
+        elif self.mode == BLOCKS:
+            writer.put((self.block // SMALLEST_BLOCK).bit_length() - 1, BLOCK_BITS)
         return b"" if self.columns is None else encode_classes(self.columns)
 
     def pack_chunk(self, start: int, stop: int) -> bytes:
@@ -86,14 +91,15 @@ class ScaleClasses:
 
     @classmethod
     def unpack_head(cls, reader: BitReader, spec: TensorSpec) -> "ScaleClasses":
-        """Reads mode and shift; `unpack_columns` must follow when the reader is at the first byte after the fields."""
+        """Reads mode and offset or size of blocks; `unpack_columns` must follow when the reader is at the first byte after the fields."""
         mode = reader.get(MODE_BITS)
         if mode > BLOCKS:
             raise reader.corrupt(f"mode {mode} of scale classes is not defined")
         grid = Grid.of(spec.shape, spec.size)
         if mode == PRODUCT and grid.width > WIDEST:
             raise reader.corrupt(f"classes of {grid.width} columns")
-        return cls(grid, mode, shift=reader.get(SHIFT_BITS) if mode == PRODUCT else 0)
+        offset = reader.get(OFFSET_BITS) if mode == PRODUCT else 0
+        return cls(grid, mode, offset=offset, block=SMALLEST_BLOCK << (reader.get(BLOCK_BITS) if mode == BLOCKS else 0))
 
     def unpack_columns(self, reader: BitReader) -> "ScaleClasses":
         if self.mode != PRODUCT:
@@ -107,19 +113,19 @@ class ScaleClasses:
             rows = self.grid.rows(start, start + count)
             own = decode_classes(reader, rows.stop - rows.start)
         elif self.mode == BLOCKS:
-            own = decode_classes(reader, -(-count // BLOCK))
+            own = decode_classes(reader, -(-count // self.block))
         return _fill(self, start, count, own)
 
     def _own(self, start: int, stop: int) -> np.ndarray | None:
         if self.rows is not None:
             return self.rows[self.grid.rows(start, stop)]
-        return None if self.blocks is None else self.blocks[self.grid.blocks(start, stop)]
+        return None if self.blocks is None else self.blocks[self.grid.blocks(start, stop, self.block)]
 
 
 def _fill(shared: ScaleClasses, start: int, count: int, own: np.ndarray | None) -> np.ndarray:
     classes = np.zeros(count, np.uint8)
     if shared.mode == PRODUCT:
-        kernels.fill_product(start, shared.grid.width, own, shared.columns, shared.shift, classes)
+        kernels.fill_product(start, shared.grid.width, own, shared.columns, shared.offset, classes)
     elif shared.mode == BLOCKS:
-        kernels.fill_blocks(own, classes)
+        kernels.fill_blocks(own, shared.block, classes)
     return classes

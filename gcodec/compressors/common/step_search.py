@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 _NARROW = 1e-6  # log width of a bracket that is not worth dividing again
 _STRIDE = math.log(4.0)  # the longest move until both sides of the target are known
@@ -9,6 +10,7 @@ _FLATTEST, _STEEPEST = 0.25, 2.0  # of the error as a power of the step, while o
 _TINY = 1e-300  # stands for an error of 0, which has no logarithm
 
 Point = tuple[float, float]  # logarithms of a step and of its distortion
+Trial = TypeVar("Trial")
 
 
 def solve_step(
@@ -53,6 +55,31 @@ def solve_step(
             step = math.exp(_beyond(before, point, aim))
         before = point
     return best
+
+
+class Spending(Generic[Trial]):
+    """A closed loop over steps; of all trials only the two that may be its result are kept."""
+
+    def __init__(self, trial: Callable[[float], tuple[Trial, float]], target: float) -> None:
+        """trial: step → what was tried, and its error."""
+        self._trial = trial
+        self._target = target
+        self._most = -1.0  # the largest error within the target
+        self._finest = float("inf")
+        self._results: dict[bool, Trial] = {}  # by whether the target is met
+
+    def search(self, start: float, tolerance: float) -> Trial:
+        """The trial whose error spends the target; the finest one where none meets it."""
+        met = solve_step(self._error, self._target, start, tolerance)
+        return self._results[met > 0]
+
+    def _error(self, step: float) -> float:
+        found, error = self._trial(step)
+        if self._most < error <= self._target:
+            self._most, self._results[True] = error, found
+        elif step < self._finest:
+            self._finest, self._results[False] = step, found
+        return error
 
 
 def _between(below: Point, above: Point, aim: float) -> float:

@@ -27,23 +27,23 @@ number, it would be cut and so biased: then `expected` is infinite. What an enco
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from ...coding.bitstring import BitReader, BitWriter
+from ...coding.rans import lanes_for
 from ...errors import InvalidInput
 from ...kernels import dither as kernels
-from ...kernels import rng
-from ...kernels import scales as ecsq
-from ...kernels.tcq import TRELLISES, predecessors
+from ...kernels import rng, scales
+from ...kernels.rans import MAX_LANES
 from ...kernels.tokens import MAX_CLASSES
+from ...kernels.trellis import TRELLISES
 from ...source import Source
 from ..common.levels import Step
 from ..common.scale_choice import choose_classes, exponent_of, read, sample_spans, scan
 from ..common.scale_classes import Grid, ScaleClasses
 from ..contract import Compressor, Decode, Guarantee, Payload, TensorSpec
-from .path import Trellis, decode_path, encode_path
+from .path import decode_path, encode_path, nearest_path
 
 _FINEST = 2.0**-50  # the least step beside the largest magnitude
 _ROUNDING = 2.0**-48  # variance that rounding to float32 adds, beside the square of a value: less than (ulp / 2)²
@@ -148,7 +148,8 @@ class Dither(Compressor):
             chunk = BitReader(data, "dither chunk")
             classes = shared.unpack_chunk(chunk, start, count)
             values = dithering.dither(start, count)
-            decode_path(chunk, values, dithering.first_state(start), trellis_of(dithering.states), classes)
+            firsts = dithering.first_states(start, MAX_LANES)
+            decode_path(chunk, values, classes, firsts, TRELLISES[dithering.states][1:])
             return dithering.finish(values, start, spec.dtype)
 
         return decode
@@ -184,9 +185,10 @@ class Dithering:
         kernels.fill_dither(self._key(kernels.DITHER_STREAM), start, out)
         return out
 
-    def first_state(self, start: int) -> int:
-        """In which state the path of the chunk that begins at `start` begins."""
-        return int(rng.random_at(self._key(kernels.STATE_STREAM), start)) % self.states
+    def first_states(self, start: int, lanes: int) -> np.ndarray:
+        """In which states the paths of the chunk that begins at `start` begin, one a lane: int64."""
+        key = self._key(kernels.STATE_STREAM)
+        return np.array([int(rng.random_at(key, start + lane)) % self.states for lane in range(lanes)])
 
     def finish(self, values: np.ndarray, start: int, dtype: np.dtype) -> np.ndarray:
         """Values in steps to values of the dtype; the argument is used up."""
@@ -202,13 +204,14 @@ class Dithering:
 
 @dataclass(frozen=True)
 class _Plan:
-    """An encoder's choices. `step`: of the source times 2^-exponent."""
+    """An encoder's choices. `step`: of the source times 2^-exponent; rate: bits a value of Gaussian values, by which lanes are chosen."""
 
     source: Source
     exponent: int
     dithering: Dithering
     step: float
     classes: ScaleClasses
+    rate: float
     expected: float
 
     @property
@@ -226,10 +229,10 @@ class _Plan:
         dither = self.dithering.dither(start, stop - start)
         values = read(self.source, start, stop, math.ldexp(1.0, -self.exponent)).astype(np.float64)
         targets = values / self.step - dither
-        trellis, state = trellis_of(self.dithering.states), self.dithering.first_state(start)
-        levels = np.empty(targets.size, np.int64)
-        kernels.nearest_path(targets, state, trellis.before, trellis.residues, levels)
-        path = encode_path(levels, dither, state, trellis, self.classes.fill(start, stop))
+        lanes = lanes_for(self.rate * (stop - start))
+        firsts = self.dithering.first_states(start, lanes)
+        levels, books = nearest_path(targets, firsts, self.dithering.states)
+        path = encode_path(levels, books, dither, self.classes.fill(start, stop), lanes)
         return self.classes.pack_chunk(start, stop) + path
 
 
@@ -238,7 +241,10 @@ def _plan(source: Source, bound: float, seed: int, states: int) -> _Plan:
     unit = math.ldexp(1.0, -exponent)
     grid = Grid.of(source.shape, source.size)
     energies = scan(source, grid, unit)
-    error = math.fsum(error_bound(stop - start, states) for start, stop in grid.spans())
+    rate = math.log2(1 + 1 / bound) / 2
+    error = math.fsum(
+        error_bound(stop - start, lanes_for(rate * (stop - start)), states) for start, stop in grid.spans()
+    )
     rounding = 0.0
     if source.dtype == np.float32:
         rounding = _ROUNDING * (1 + bound) + grid.size * _QUANTUM**2 / 4 / energies.total
@@ -251,13 +257,15 @@ def _plan(source: Source, bound: float, seed: int, states: int) -> _Plan:
     spans = sample_spans(grid)
     values = np.concatenate([read(source, *span, unit) for span in spans])
     levels = np.empty(values.size, np.int64)
-    ecsq.quantise(values, np.zeros(values.size, np.uint8), np.full(MAX_CLASSES, 0.5), 2 * float(step), levels)
+    halves = np.full(MAX_CLASSES, 0.5)
+    scales.quantise(values.astype(np.float64), 0.5 / float(step), np.zeros(values.size, np.uint8), halves, levels)
     return _Plan(
         source,
         exponent,
         Dithering(states, seed, step.times(exponent)),
         float(step),
         choose_classes(energies, grid, 2 * float(step), spans, levels),
+        rate,
         math.inf if _may_be_cut(energies.blocks.max(), step, exponent, source.dtype) else expected,
     )
 
@@ -271,22 +279,19 @@ def _may_be_cut(energy: float, step: Step, exponent: int, dtype: np.dtype) -> bo
     return math.log2(largest) + exponent >= math.log2(float(np.finfo(dtype).max))
 
 
-def error_bound(count: int, states: int) -> float:
-    """An upper bound of E(count), the mean squared error of a chunk in step²; see the module's text."""
+def error_bound(count: int, lanes: int, states: int) -> float:
+    """An upper bound of the mean squared error of a chunk in so many lanes, in step².
+
+    It is Σ E(values of the lane); see the module's text.
+    """
+    short, longer = divmod(count, lanes)
+    return (lanes - longer) * _path_error(short, states) + longer * _path_error(short + 1, states)
+
+
+def _path_error(count: int, states: int) -> float:
+    """An upper bound of E(count)."""
     errors = _ERRORS[states]
     top = len(errors) - 1
     parts = [(count >> top) * errors[top]]
     parts += [errors[k] for k in range(top) if count >> k & 1]
     return math.fsum(parts)
-
-
-@lru_cache
-def trellis_of(states: int) -> Trellis:
-    """The trellis with so many states; that of one state has the even integers."""
-    if states == 1:
-        return Trellis(np.zeros((1, 2), np.int64), np.zeros((1, 2), np.int64), np.array([[0, 2]]))
-    before, branch = predecessors(*TRELLISES[_STATES.index(states) - 1])
-    follow = np.empty((states, 2), np.int64)
-    for state in range(states):
-        follow[before[state], branch[state]] = state
-    return Trellis(follow, before.astype(np.int64), (before & 1) + 2 * branch)

@@ -1,98 +1,107 @@
-"""Paths through a trellis with subtractive dither, coded by rANS in one lane, given the dither and the scale classes.
+"""Paths through a trellis with subtractive dither, coded by rANS lanes, given the dither and the scale classes.
 
 A class whose levels are coarse beside its scale has a table for each phase of the dither, all made from one density
-(kernels/densities.py); a class with a shift has one table. See spec/compressors/08-dither.md.
+(kernels/densities.py); a class with a raw width has one table. See spec/compressors/08-dither.md.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 
 from ...coding.bitstring import BitReader, BitWriter
-from ...coding.rans import ROOM, count_symbols, encode_lanes, read_lanes, slots_of, used
-from ...coding.shifts import choose_shifts, get_shift, put_shift, raw_bytes, raw_words
-from ...kernels import densities, rans, rans_tables
+from ...coding.rans import count_codes, encode_lanes, read_lanes, slots_of, used
+from ...kernels import densities, rans, rans_tables, tokens
 from ...kernels import dither as kernels
-from ...kernels.dither import PHASES
-from ...kernels.tokens import MAX_CLASSES, tokenise
+from ...kernels.dither import PHASE_BITS, PHASES
+from ...kernels.tokens import LAST_SYMBOL, MAX_CLASSES, MAX_WIDTH
+from ...kernels.trellis import TRELLISES, trace
+from ..common.levels import raw_bytes, raw_words
+from ..common.quantiser import choose_widths
 
 _TABLES = MAX_CLASSES * PHASES
+_ROOM = MAX_CLASSES * rans_tables.MAX_BITS
+_NO_LAW = np.zeros(rans.SYMBOLS, np.int64)
 
 
-class Trellis(NamedTuple):
-    """Tables of a trellis, int64 (states, 2): the state after s when bit 1 of the level is b; the two states
-    before s; the levels' residues modulo 4 on the way from them."""
+def nearest_path(targets: np.ndarray, firsts: np.ndarray, states: int) -> tuple[np.ndarray, np.ndarray]:
+    """(levels, books) of the paths from these first states, one a lane, that are nearest to the targets: int64 and uint8."""
+    levels, books = np.empty(targets.size, np.int64), np.zeros(targets.size, np.uint8)
+    if states == 1:
+        kernels.nearest_even(targets, levels)
+        return levels, books
+    bits, odd_jump, jump = TRELLISES[states]
+    ways, ends = np.empty(targets.size, np.uint32), np.empty(firsts.size, np.uint32)
+    kernels.SEARCHES[states](targets, firsts, ways, ends)
+    trace(ways, ends, np.uint32(bits - 1), np.uint32(odd_jump), np.uint32(jump), books)
+    kernels.fill_levels(targets, books, levels)
+    return levels, books
 
-    follow: np.ndarray
-    before: np.ndarray
-    residues: np.ndarray
 
-    @property
-    def states(self) -> int:
-        return len(self.follow)
-
-
-def encode_path(levels: np.ndarray, dither: np.ndarray, state: int, trellis: Trellis, classes: np.ndarray) -> bytes:
-    """Code a path of int64 levels that begins in `state`. `classes`: uint8, below 32."""
+def encode_path(levels: np.ndarray, books: np.ndarray, dither: np.ndarray, classes: np.ndarray, lanes: int) -> bytes:
+    """Code paths of int64 levels, one a lane. `classes`: uint8, below 32."""
     numbers, phases = np.empty_like(levels), np.empty(levels.size, np.uint8)
-    kernels.fold_levels(levels, dither, state, trellis.follow, numbers, phases)
-    shifts = choose_shifts(numbers, classes)
-    symbols = np.empty(levels.size, np.uint8)
-    bits = tokenise(numbers, classes, shifts, symbols)
-    tables = classes * np.uint8(PHASES)
-    np.add(tables, phases, out=tables, where=(shifts == 0)[classes])
+    kernels.fold_levels(levels, dither, books, numbers, phases)
+    widths = choose_widths(numbers, classes)
+    codes = np.empty(levels.size, np.uint8)
+    bits = tokens.tokenise(numbers, classes, widths, codes)
+    np.bitwise_or(codes, phases << np.uint8(5), out=codes, where=(widths == 0)[classes])
     places = np.zeros((MAX_CLASSES, densities.PLACES), np.int64)
     kernels.count_places(numbers, phases, classes, places)
 
-    writer = BitWriter(ROOM)
-    frequencies = _put_tables(writer, shifts, count_symbols(symbols, tables, _TABLES), places)
-    tail = encode_lanes(writer, symbols, tables, frequencies, 1)
-    return writer.to_bytes() + tail + raw_bytes(numbers, classes, shifts, bits)
+    writer = BitWriter(_ROOM)
+    frequencies = _put_tables(writer, widths, count_codes(codes, classes, PHASE_BITS, _TABLES), places)
+    tail = encode_lanes(writer, codes, classes, PHASE_BITS, frequencies, lanes)
+    return writer.to_bytes() + tail + raw_bytes(numbers, classes, widths, bits)
 
 
-def _put_tables(writer: BitWriter, shifts: np.ndarray, histograms: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Describes the shifts and tables of all classes that occur; the tables' frequencies, int64 (tables, symbols)."""
+def _put_tables(writer: BitWriter, widths: np.ndarray, histograms: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Describes the raw widths and tables of all classes that occur; the tables' frequencies, int64 (tables, symbols)."""
     histograms = histograms.reshape(MAX_CLASSES, PHASES, -1)
     frequencies = np.zeros_like(histograms)
     before = 0
     for c in np.flatnonzero(histograms.any((1, 2))):
-        put_shift(writer, shifts[c], before)
-        before = shifts[c]
-        if shifts[c]:
-            writer.at = rans_tables.choose_table(histograms[c, 0], writer.data, writer.at, frequencies[c, 0])
+        change = int(widths[c]) - before
+        writer.rice(2 * change if change >= 0 else -2 * change - 1, 0)
+        before = int(widths[c])
+        if before:
+            one, table = histograms[c, 0], frequencies[c, 0]
+            writer.at = rans_tables.choose_table(one, rans_tables.RAW, _NO_LAW, writer.data, writer.at, table)
         else:
             args = places[c], histograms[c], writer.data, writer.at, frequencies[c]
             writer.at = densities.choose_density(*args)
     return frequencies.reshape(_TABLES, -1)
 
 
-def decode_path(reader: BitReader, dither: np.ndarray, state: int, trellis: Trellis, classes: np.ndarray) -> None:
-    """The inverse of `encode_path`, up to the reader's end: `dither` becomes level + dither. Raises Corrupt."""
-    shifts, frequencies = _get_tables(reader, classes)
+def decode_path(
+    reader: BitReader, dither: np.ndarray, classes: np.ndarray, firsts: np.ndarray, jumps: tuple[int, int]
+) -> None:
+    """The inverse of `encode_path`, up to the reader's end: `dither` becomes level + dither. Raises Corrupt.
+
+    firsts: the first states (int64) of as many lanes as there may be. jumps: of the trellis.
+    """
+    widths, frequencies = _get_tables(reader, classes)
     states, words = read_lanes(reader)
-    if states.size != 1:
-        raise reader.corrupt("more than one lane")
     slots = slots_of(frequencies.reshape(_TABLES, -1))
-    raw, end = raw_words(reader)
-    args = classes, shifts, slots, raw, end, state, trellis.follow, dither
-    if not kernels.decode_values(np.uint64(states[0]), words, *args):
+    lanes = states.astype(np.uint64), firsts[: states.size].copy()
+    if not kernels.decode_values(lanes, words, classes, widths, slots, *raw_words(reader), np.array(jumps), dither):
         raise reader.corrupt("the coded symbols do not end where they must")
 
 
 def _get_tables(reader: BitReader, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The shifts by class, and the frequencies by class, phase and symbol."""
-    shifts = np.zeros(MAX_CLASSES, np.int64)
+    """The raw widths by class, and the frequencies by class, phase and symbol."""
+    widths = np.zeros(MAX_CLASSES, np.int64)
     frequencies = np.zeros((MAX_CLASSES, PHASES, rans.SYMBOLS), np.int64)
     before = 0
     for c in used(classes):
-        shifts[c] = before = get_shift(reader, before)
-        if shifts[c]:
-            at = rans_tables.get_table(reader.data, reader.at, frequencies[c, 0])
+        change = reader.rice(0, 2 * MAX_WIDTH)
+        widths[c] = before = before + (change >> 1 ^ -(change & 1))
+        if not 0 <= before < MAX_WIDTH:
+            raise reader.corrupt("a raw width is out of its range")
+        if before:
+            at = rans_tables.get_table(reader.data, reader.at, rans_tables.RAW, frequencies[c, 0])
         else:
             at = densities.get_density(reader.data, reader.at, frequencies[c])
         if at < 0:
             raise reader.corrupt("a table of frequencies is not valid")
         reader.advance(at)
-    if frequencies[:, :, -1].any():
-        raise reader.corrupt("a table has a symbol that is no token")
-    return shifts, frequencies
+    if frequencies[:, :, LAST_SYMBOL + 1 :].any():
+        raise reader.corrupt("a table has a symbol that stands for no number")
+    return widths, frequencies

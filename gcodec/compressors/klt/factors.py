@@ -1,18 +1,24 @@
-"""The two factors of `klt`: their shapes, what their coder knows of them, and their product. See spec/compressors/07-klt.md."""
+"""The two factors of `klt`: their shapes, how their levels are coded, and their product. See spec/compressors/07-klt.md."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from ...coding.bitstring import BitReader
+from ...coding.rans import decode_classes, encode_classes
 from ...kernels import klt as kernels
-from ...kernels.contexts import EXPECT_MIN
+from ...kernels.scales import fill_product
+from ...kernels.tokens import MAX_CLASSES
+from ..common.levels import Coded, Labels, Points, decode_levels
 from ..common.matricise import matricise
-from ..common.trellis import Contexts, Points, mean_of_code
 from ..contract import CHUNK
 
 MAX_RANK = 1 << 12
-_CONFIDENCE = 5.0  # of the columns' expected magnitudes
-MEAN_PER_DEVIATION = 0.4  # of magnitudes: about √(2/π)/2, that of Gaussian values
+TOP = MAX_CLASSES - 1  # the class of the loudest column, and the number of the loudest row
+_THIRD, _SIXTH = (
+    0.6299605249474366,
+    0.7937005259840998,
+)  # 2^(−2/3) and 2^(−1/3): energies a third, a sixth of an octave down
 
 
 @dataclass(frozen=True)
@@ -79,25 +85,51 @@ class Frame:
         return np.clip(out, -largest, largest, out=out).reshape(-1)
 
 
-def basis_contexts(means: np.ndarray) -> Contexts:
-    """For the first factor's levels; means: codes of the columns' expected magnitudes."""
-    return Contexts(mean_of_code(means), _CONFIDENCE)
+@dataclass(frozen=True)
+class Columns:
+    """The scale classes of a factor's columns, int16; has_rows: whether rows have numbers too, which belong to the code."""
+
+    classes: np.ndarray
+    has_rows: bool
+
+    def fill(self, height: int, rows: np.ndarray | None) -> np.ndarray:
+        """uint8 classes of all levels, row by row: max(column + row − 31, 0), or the column's."""
+        out = np.empty(height * self.classes.size, np.uint8)
+        rows = np.full(height, TOP, np.int16) if rows is None else rows
+        fill_product(0, self.classes.size, rows, self.classes, TOP, out)
+        return out
+
+    def encode(self, coded: Coded, rows: np.ndarray | None, labels: Labels, lanes: int) -> bytes:
+        """The bytes of levels. rows: int16 numbers of the rows, None if they have none."""
+        classes = self.fill(coded.codes.size // self.classes.size, rows)
+        return (b"" if rows is None else encode_classes(rows)) + coded.encode(classes, labels, lanes)
+
+    def decode(self, reader: BitReader, height: int, points: Points, work: np.dtype) -> np.ndarray:
+        """Work values, height × columns, of levels coded by `encode`, which must end the reader's data; raises Corrupt."""
+        rows = decode_classes(reader, height) if self.has_rows else None
+        return decode_levels(reader, self.fill(height, rows), points, work).reshape(height, -1)
+
+
+def classes_of(energies: np.ndarray) -> np.ndarray:
+    """int16 classes of columns with these energies (float64): 31 for the loudest, one less for each third of an octave below it."""
+    largest = max(float(energies.max()), np.finfo(np.float64).tiny)
+    classes = np.full(energies.size, TOP, np.int16)
+    threshold = _SIXTH
+    for _ in range(TOP):
+        classes -= energies < largest * threshold
+        threshold *= _THIRD
+    return classes
 
 
 @dataclass(frozen=True)
 class Basis:
-    """A decoded first factor. vectors: float64 width × rank, orthonormal; contexts: for the second factor's levels."""
+    """A decoded first factor. vectors: float64 width × rank, orthonormal; classes: of the second factor's columns."""
 
     vectors: np.ndarray
-    contexts: Contexts
+    classes: np.ndarray
 
     @classmethod
-    def of(cls, levels: np.ndarray, shifts: tuple[int, ...], frame: Frame) -> "Basis":
-        """From the levels, width × rank; shifts: those of `Points`."""
-        sizes = np.abs(levels)
-        offsets = Points.offsets_of(shifts)
-        steps = np.where(sizes < offsets.size, sizes + offsets[np.minimum(sizes, offsets.size - 1)], sizes)
-        factor = np.where(levels < 0, -steps, steps).reshape(frame.width, -1)
-        means = np.sqrt(kernels.squares(factor) / frame.height) * MEAN_PER_DEVIATION
-        contexts = Contexts(np.maximum(means, EXPECT_MIN), _CONFIDENCE)
-        return cls(kernels.orthonormalise(factor), contexts)
+    def of(cls, factor: np.ndarray) -> "Basis":
+        """From the factor in steps, float64 width × rank, which is used up."""
+        classes = classes_of(kernels.squares(factor))
+        return cls(kernels.orthonormalise(factor), classes)

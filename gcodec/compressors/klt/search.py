@@ -11,19 +11,22 @@ import numpy as np
 
 from ... import dtypes
 from ...source import ArraySource
-from ..common.levels import Step
+from ..common.levels import Labels, Points, Step
+from ..common.quantiser import LARGEST_LEVEL, Quantiser
 from ..common.scaled import Scaled, energy
-from ..common.trellis import Labels, Points, code_of_mean
-from ..common.trellis_search import LARGEST_LEVEL, Quantiser, Spending
+from ..common.step_search import Spending
 from ..contract import TooFine
-from .factors import MEAN_PER_DEVIATION, Basis, Frame, basis_contexts
+from .factors import Basis, Frame
+from .levels import Factor, column_classes
 from .spectrum import Spectrum, spectrum_of
 
 _THOROUGH = 1 << 20  # values up to which several ranks are tried
 _STRIDE, _MOVES = 0.08, 4  # between the ranks tried, as a share of the rank; how many in one direction
 _TOLERANCE, _ROOM = 0.002, 1e-4  # of the distortion; of the bound, left for roundings that were not foreseen
 _ROUNDS = 3  # of settling prices and step at a rank
+_ZERO_RATE = 1.5  # bits a level; below it, an odd book with a zero is tried as well
 _CHECKS = 3  # of what the decoder gives, each followed by a smaller target
+_FEW_STATES, _STATES = 8, 32  # of the trellis, while settings are chosen, and of the thorough choice at last
 _FINE = 1e-5  # bounds below it need float64 where float32 would do
 
 
@@ -44,12 +47,16 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Settings:
-    """How the two factors are quantised."""
+    """How the two factors are quantised. rows: how coarse the numbers of their rows are, 0 where they have none."""
 
     rank: int
     step: float
     first: Quantiser
     second: Quantiser
+    rows: tuple[int, int] = (0, 0)
+
+    def with_states(self, states: int) -> "Settings":
+        return replace(self, first=self.first.with_states(states), second=self.second.with_states(states))
 
 
 @dataclass(frozen=True)
@@ -58,86 +65,60 @@ class Attempt:
 
     matrix: Matrix
     settings: Settings
-    means: np.ndarray
+    first: Factor
     basis: Basis
-    factors: tuple[np.ndarray, np.ndarray]  # float64 values: width × rank, height × rank
-    levels: tuple[np.ndarray, np.ndarray]
+    second: Factor
     error: float
 
     @classmethod
     def make(cls, matrix: Matrix, settings: Settings) -> "Attempt":
-        frame, rank = matrix.frame, settings.rank
-        step = Step.below(max(settings.step, 1 / LARGEST_LEVEL))
-        size, spectrum = float(step), matrix.spectrum
+        frame, rank, spectrum = matrix.frame, settings.rank, matrix.spectrum
+        size = float(Step.below(max(settings.step, 1 / LARGEST_LEVEL)))
         deviations = spectrum.values[:rank] / math.sqrt(frame.width)
-        means = np.minimum.accumulate(code_of_mean(MEAN_PER_DEVIATION * deviations / size))
-        first = (spectrum.vectors[:, :rank] * spectrum.values[:rank]).reshape(-1)
-        first_levels = settings.first.levels(first, size, basis_contexts(means))
-        basis = Basis.of(first_levels, settings.first.shifts, frame)
-        second = (matrix.values @ basis.vectors.astype(matrix.values.dtype)).astype(np.float64)
-        second_levels = np.concatenate(
-            [
-                settings.second.levels(second[slice(*frame.span(start, stop))].reshape(-1), size, basis.contexts)
-                for start, stop in frame.chunks()
-            ]
-        )
-        decoded = Points(step, settings.second.shifts).values(second_levels, np.dtype(np.float64))
-        flat = second.reshape(-1)
-        error = spectrum.total - energy(flat) + energy(decoded - flat)
-        settings = replace(settings, step=size)
-        return cls(matrix, settings, means, basis, (first, flat), (first_levels, second_levels), error)
-
-    @property
-    def labels(self) -> Labels:
-        return self.settings.first.labels
+        values = (spectrum.vectors[:, :rank] * spectrum.values[:rank]).astype(matrix.values.dtype)
+        classes = column_classes(deviations, size)
+        first = Factor.of(values, classes, settings.first.with_step(size), settings.rows[0], (0, frame.width))
+        basis = Basis.of(first.in_steps())
+        values = matrix.values @ basis.vectors.astype(matrix.values.dtype)
+        cuts = [*(frame.span(start, stop)[0] for start, stop in frame.chunks()), frame.height]
+        second = Factor.of(values, basis.classes, settings.second.with_step(size), settings.rows[1], cuts)
+        error = spectrum.total - energy(values.reshape(-1).astype(np.float64)) + second.error
+        return cls(matrix, replace(settings, step=size), first, basis, second, error)
 
     def points(self) -> Points:
         """The decoder's side of the second factor, for the tensor as it is."""
-        step = Step.below(self.settings.step).times(self.matrix.scaled.exponent)
-        return Points(step, self.settings.second.shifts)
-
-    def basis_code(self) -> bytes:
-        """The first factor's bytes."""
-        return self.labels.encode(self.levels[0], basis_contexts(self.means))[0]
+        points = self.second.quantiser.points
+        return replace(points, step=points.step.times(self.matrix.scaled.exponent))
 
     def code(self, start: int, stop: int) -> bytes:
         """The bytes of a chunk of the tensor."""
-        frame, rank = self.matrix.frame, self.settings.rank
-        first, last = frame.span(start, stop)
-        return self.labels.encode(self.levels[1][first * rank : last * rank], self.basis.contexts)[0]
+        return self.second.encode(start // self.matrix.frame.chunk)
 
     def trained(self) -> tuple[Settings, float]:
         """Settings whose prices and centroids suit these levels, and about how many bits they take at the target.
 
         The settings' step is the one at which the target is expected.
         """
-        settings, count = self.settings, sum(levels.size for levels in self.levels)
-        contexts = basis_contexts(self.means), self.basis.contexts
-        quantisers, sizes = zip(
-            *(
-                quantiser.trained(values, levels, settings.step, context)
-                for quantiser, values, levels, context in zip(
-                    (settings.first, settings.second), self.factors, self.levels, contexts, strict=True
-                )
-            ),
-            strict=True,
-        )
+        settings, count = self.settings, self.first.size + self.second.size
         room = self.matrix.room(settings.rank)
         excess = max(self.error - self.matrix.target + room, room * 2.0**-20) / room
-        bits = 8.0 * sum(sizes)
+        bits = self.first.bits() + self.second.bits()
         bits += 0.5 * math.log2(excess) * min(bits, count)
         step = settings.step / math.sqrt(min(max(excess, 0.25), 4.0))
-        return replace(settings, step=step, first=quantisers[0], second=quantisers[1]), bits
+        return replace(settings, step=step, first=self.first.learned(), second=self.second.learned()), bits
+
+    def with_rows(self) -> Settings:
+        """The settings, with numbers of rows where they save bits."""
+        return replace(self.settings, rows=(self.first.best_rows(), self.second.best_rows()))
 
     def measure(self) -> float:
         """‖x̂ − x‖² of the scaled tensor as it is decoded and rounded to its dtype."""
         scaled, frame = self.matrix.scaled, self.matrix.frame
         work = dtypes.work_dtype(scaled.source.dtype)
         errors = []
-        for start, stop in frame.chunks():
+        for (start, stop), found in zip(frame.chunks(), self.second.found, strict=True):
             first, last = frame.span(start, stop)
-            levels = self.levels[1][first * self.settings.rank : last * self.settings.rank]
-            coefficients = self.points().values(levels, work).reshape(last - first, -1)
+            coefficients = self.points().values(found.numbers, found.books, work).reshape(last - first, -1)
             decoded = dtypes.narrow(frame.product(coefficients, self.basis.vectors), scaled.source.dtype)
             back = Scaled(ArraySource(decoded), scaled.exponent)
             errors.append(energy(back.read(0, stop - start) - scaled.read(start, stop)))
@@ -175,16 +156,22 @@ def _solve(matrix: Matrix, settings: Settings) -> Attempt:
         return attempt, max(attempt.error - tail, 0.0) / room
 
     tolerance = min(_TOLERANCE * matrix.target / room, 0.5)
-    return Spending(trial, 1.0).search(settings.step, tolerance)
+    return Spending(trial, 1.0).search(max(settings.step, 1 / LARGEST_LEVEL), tolerance)
 
 
 def _choose(matrix: Matrix, thorough: bool) -> Settings:
     """Rank, labels, prices and centroids."""
     rank, step = matrix.spectrum.plan(matrix.target)
-    best = _train(matrix, _fresh(rank, step, False))
+    best = _train(matrix, _fresh(matrix, rank, step, False))
+    rows = Attempt.make(matrix, best[0]).with_rows()
+    if any(rows.rows):
+        best = min(best, _train(matrix, rows), key=_bits_of)
+    count = rank * (matrix.frame.height + matrix.frame.width)
+    if thorough or best[1] < _ZERO_RATE * count:
+        with_zero = replace(_fresh(matrix, rank, best[0].step, True), rows=best[0].rows)
+        best = min(best, _train(matrix, with_zero), key=_bits_of)
     if not thorough:
         return best[0]
-    best = min(best, _train(matrix, _fresh(rank, step, True)), key=lambda found: found[1])
     for direction in (1, -1):
         stride = direction * max(round(_STRIDE * rank), 1)
         for _ in range(_MOVES):
@@ -195,16 +182,20 @@ def _choose(matrix: Matrix, thorough: bool) -> Settings:
             if found[1] >= best[1]:
                 break
             best = found
-    return best[0]
+    return _train(matrix, best[0].with_states(_STATES), 1)[0]
 
 
-def _fresh(rank: int, step: float, zero: bool) -> Settings:
-    quantiser = Quantiser.fresh(Labels(zero, 1))
+def _bits_of(trained: tuple[Settings, float]) -> float:
+    return trained[1]
+
+
+def _fresh(matrix: Matrix, rank: int, step: float, zero: bool) -> Settings:
+    quantiser = Quantiser.fresh(Labels(_FEW_STATES, zero), matrix.values.dtype, step)
     return Settings(rank, step, quantiser, quantiser)
 
 
-def _train(matrix: Matrix, settings: Settings) -> tuple[Settings, float]:
+def _train(matrix: Matrix, settings: Settings, rounds: int = _ROUNDS) -> tuple[Settings, float]:
     """Settings that suit a rank, and about how many bits they take."""
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         settings, bits = Attempt.make(matrix, settings).trained()
     return settings, bits

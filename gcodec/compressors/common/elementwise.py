@@ -1,0 +1,29 @@
+"""The decoder of tensors whose values are levels, one each: `ecsq` and `tcq`."""
+
+import numpy as np
+
+from ... import dtypes
+from ...coding.bitstring import BitReader
+from ..contract import Decode, TensorSpec
+from .levels import Points, decode_levels
+from .scale_classes import ScaleClasses
+
+
+def decoder_of(name: str, head: bytes, spec: TensorSpec, states: tuple[int, ...]) -> Decode:
+    """A decoder of the chunks by a head whose trellis has one of these numbers of states; raises Corrupt."""
+    reader = BitReader(head, f"{name} head")
+    points = Points.unpack(reader)
+    if points.labels.states not in states:
+        raise reader.corrupt(f"a trellis of {points.labels.states} states is not one of this compressor")
+    shared = ScaleClasses.unpack_head(reader, spec)
+    reader.align()
+    shared = shared.unpack_columns(reader)
+    reader.end()
+    work = dtypes.work_dtype(spec.dtype)
+
+    def decode(data: bytes, start: int, count: int) -> np.ndarray:
+        chunk = BitReader(data, f"{name} chunk")
+        classes = shared.unpack_chunk(chunk, start, count)
+        return decode_levels(chunk, classes, points, work)
+
+    return decode

@@ -1,0 +1,114 @@
+"""A factor of `klt` on the encoder's side: its columns' classes, its rows' numbers, and its levels, in parts of whole rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...coding.rans import lanes_for, sequence_bits, used
+from ..common.levels import Points, Step, tables_of
+from ..common.quantiser import Found, Part, Quantiser
+from .factors import TOP, Columns
+
+_BITS = 2.0  # a level, about: what lanes are chosen by
+_PER_OCTAVE = 3
+_COARSE = (0, 1, 2, 3, 5)  # thirds of an octave between numbers of rows
+_LOWEST = 5 * _PER_OCTAVE  # scales below 2⁻⁵ of two steps are one class
+
+
+@dataclass(frozen=True)
+class Factor:
+    """The levels of a factor, found by a quantiser. rows: the numbers of all rows (int16), None where they have none.
+
+    parts, found: one of each chunk.
+    """
+
+    columns: Columns
+    rows: np.ndarray | None
+    quantiser: Quantiser
+    parts: tuple[Part, ...]
+    found: tuple[Found, ...]
+
+    @classmethod
+    def of(
+        cls, values: np.ndarray, classes: np.ndarray, quantiser: Quantiser, coarse: int, cuts: Sequence[int]
+    ) -> "Factor":
+        """Of a matrix of values; coarse: see `row_numbers`, 0 for no numbers of rows; cuts: the rows that parts begin with, and
+        the number of rows."""
+        columns = Columns(classes, coarse > 0)
+        rows = row_numbers(values, quantiser.step, coarse) if coarse else None
+        parts = []
+        for first, last in zip(cuts, cuts[1:], strict=False):
+            inside = None if rows is None else rows[first:last]
+            flat = np.ascontiguousarray(values[first:last]).reshape(-1)
+            parts.append(Part(flat, columns.fill(last - first, inside), lanes_for(_BITS * flat.size)))
+        quantiser = quantiser if quantiser.has_prices else quantiser.guessed(parts[0])
+        found = tuple(quantiser.find(part) for part in parts)
+        return cls(columns, rows, quantiser, tuple(parts), found)
+
+    @property
+    def error(self) -> float:
+        return sum(found.error for found in self.found)
+
+    @property
+    def size(self) -> int:
+        return sum(part.values.size for part in self.parts)
+
+    def in_steps(self) -> np.ndarray:
+        """The decoded matrix in steps, float64."""
+        points = Points(self.quantiser.labels, Step(0, 0), self.quantiser.points.offsets)
+        whole = [points.values(found.numbers, found.books, np.dtype(np.float64)) for found in self.found]
+        return np.concatenate(whole).reshape(-1, self.columns.classes.size)
+
+    def encode(self, part: int) -> bytes:
+        """The bytes of a part."""
+        before = sum(one.values.size for one in self.parts[:part]) // self.columns.classes.size
+        height = self.parts[part].values.size // self.columns.classes.size
+        rows = None if self.rows is None else self.rows[before : before + height]
+        return self.columns.encode(self.found[part].coded, rows, self.quantiser.labels, self.parts[part].lanes)
+
+    def learned(self) -> Quantiser:
+        """The quantiser that suits the first part's levels."""
+        return self.quantiser.learned(self.parts[0], self.found[0])
+
+    def bits(self) -> float:
+        side = 0 if self.rows is None else sequence_bits(self.rows)
+        parts = zip(self.parts, self.found, strict=True)
+        return side + sum(self.quantiser.bits(part, found) for part, found in parts)
+
+    def best_rows(self) -> int:
+        """How coarse numbers of rows should be for these levels to take the fewest bits; 0: there should be none. Of the first part."""
+        part, found = self.parts[0], self.found[0]
+        matrix = part.values.reshape(-1, self.columns.classes.size)
+
+        def bits(coarse: int) -> float:
+            rows = row_numbers(matrix, self.quantiser.step, coarse) if coarse else None
+            classes = self.columns.fill(len(matrix), rows)
+            histograms = found.coded.histograms(classes)
+            levels = tables_of(histograms, used(classes), self.quantiser.widths, self.quantiser.labels)[1]
+            return levels + (0 if rows is None else sequence_bits(rows))
+
+        return min(_COARSE, key=bits)
+
+
+def column_classes(deviations: np.ndarray, step: float) -> np.ndarray:
+    """int16 classes of columns with these root mean squares, in decreasing order: the lowest is a 32nd of two steps."""
+    thirds = np.rint(_PER_OCTAVE * np.log2(np.maximum(deviations, 1e-300) / (2 * step))).astype(np.int64)
+    top = min(int(thirds[0]) + _LOWEST, TOP)
+    return np.minimum.accumulate(np.clip(thirds - thirds[0] + max(top, 0), 0, TOP)).astype(np.int16)
+
+
+def row_numbers(matrix: np.ndarray, step: float, coarse: int) -> np.ndarray:
+    """int16 numbers of rows: 31 for the loudest beside what its columns let expect, one less for each third of an octave; rounded
+    to every `coarse`th number."""
+    sizes = np.abs(matrix) / (2 * step)
+    expected = sizes.mean(0, dtype=np.float64)
+    shares = 1 / (1 + expected)
+    due = float(expected @ shares)
+    if due == 0:
+        return np.full(len(matrix), TOP, np.int16)
+    seen = sizes @ shares.astype(sizes.dtype)
+    ratios = (seen + 0.5 * due / (1 + due)) / due
+    thirds = np.rint(_PER_OCTAVE * np.log2(np.maximum(ratios, 1e-9))).astype(np.int64)
+    below = (thirds.max() - thirds + coarse // 2) // coarse * coarse
+    return np.maximum(TOP - below, 0).astype(np.int16)
