@@ -8,18 +8,23 @@
 True
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import errors
     from .api import Archive, Policy, Writer, decode, encode, load, open, save
+    from .pipeline.warm_up import warm_up
     from .verification.verify import verify
 
-__version__ = "0.1.0"
-__all__ = ["Archive", "Policy", "Writer", "decode", "encode", "errors", "load", "open", "save", "verify"]
+__version__ = "0.1.0"  # the one place where it stands: pyproject.toml reads it here
+if os.name != "posix":
+    raise ImportError("gcodec runs on Linux and macOS only, as it reads files by os.pread; on Windows, run it in WSL")
+__all__ = ["Archive", "Policy", "Writer", "decode", "encode", "errors", "load", "open", "save", "verify", "warm_up"]
 _HOMES = dict.fromkeys(("Archive", "Policy", "Writer", "decode", "encode", "load", "open", "save"), "api") | {
-    "verify": "verification.verify"
+    "verify": "verification.verify",
+    "warm_up": "pipeline.warm_up",
 }
 
 if not TYPE_CHECKING:  # a type checker would take every name for one of ours

@@ -126,7 +126,12 @@ def run_cli(*args: object, stdin: bytes | None = None) -> tuple[int, str, str]:
     done = subprocess.run(
         [sys.executable, "-m", "gcodec", *map(str, args)], input=stdin, capture_output=True, timeout=120, check=False
     )
-    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    return done.returncode, done.stdout.decode(errors="replace"), said(done.stderr)
+
+
+def said(stderr: bytes) -> str:
+    """What a command says on stderr, apart from the notice that it compiles kernels."""
+    return stderr.decode(errors="replace").replace("gcodec: compiling kernels, once\n", "")
 
 
 def call_cli(*args: object) -> tuple[int, str, str]:
@@ -138,7 +143,7 @@ def call_cli(*args: object) -> tuple[int, str, str]:
         try:
             guarded(app)([str(arg) for arg in args])
         except SystemExit as end:
-            return int(end.code or 0), out.getvalue(), err.getvalue()
+            return int(end.code or 0), out.getvalue(), said(err.getvalue().encode())
     raise AssertionError("a command ends with SystemExit")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
-from checks import run_cli, wait_until_it_writes
+from checks import run_cli, said, wait_until_it_writes
 
 CORPORA = Path(__file__).parent.parent / "corpora"
 
@@ -247,7 +247,7 @@ def test_interrupt(tmp_path):
     wait_until_it_writes(process, tmp_path)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and err.decode().startswith("gcodec: interrupted"), err
+    assert process.returncode == 130 and said(err).startswith("gcodec: interrupted"), err
     assert [p.name for p in tmp_path.iterdir()] == ["x.npy"]
 
 

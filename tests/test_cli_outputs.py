@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checks import call_cli, run_cli
+from checks import call_cli, run_cli, said
 
 from gcodec.cli import interrupt
 from gcodec.cli.output import progress_bar
@@ -42,7 +42,7 @@ def test_closed_standard_streams(gradient):
         done = subprocess.run(
             ["sh", "-c", f"exec {sys.executable} -m gcodec {command}"], capture_output=True, timeout=120, check=False
         )
-        return done.returncode, done.stderr.decode()
+        return done.returncode, said(done.stderr)
 
     assert shell(f"encode {gradient} >&-") == (0, "")
     for command in (f"decode {coded} -o - >&-", f"encode {gradient} -o - >&-", "decode - <&-", "encode - <&-"):

@@ -17,7 +17,10 @@ import typer
 
 from .. import __version__
 from ..errors import GcodecError, InternalError
+from ..kernels import compiling
 from . import bounds, compare, decode, encode, experiment, info, interrupt, verify
+
+COMPILING_IS_LONG = 2.0  # seconds, from which on it is said
 
 app = typer.Typer(
     name="gcodec",
@@ -47,6 +50,7 @@ def guarded(command: Callable[..., object]) -> Callable[..., None]:
 
     @wraps(command)
     def run(*args: Any, **options: Any) -> None:
+        compiling.call(None if options.get("quiet") else _say_compiling, COMPILING_IS_LONG)
         try:
             command(*args, **options)
             if sys.stdout:
@@ -81,6 +85,11 @@ def _fault(error: Exception) -> str:
         f"this is a fault of gcodec {__version__}, please report it with this line and the command: {words} "
         f"({Path(place.filename).name}, line {place.lineno})"
     )
+
+
+def _say_compiling() -> None:
+    if sys.stderr:
+        print("gcodec: compiling kernels, once", file=sys.stderr, flush=True)
 
 
 def _fail(message: str, code: int) -> NoReturn:

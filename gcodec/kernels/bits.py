@@ -10,7 +10,7 @@ from ._jit import njit
 
 
 @njit
-def put_bits(out, at, value, width):
+def put_bits(out: np.ndarray, at: int, value: int, width: int) -> int:
     """Write the `width` (0…62) low bits of value ≥ 0."""
     while width > 0:
         room = 8 - (at & 7)
@@ -23,7 +23,7 @@ def put_bits(out, at, value, width):
 
 
 @njit
-def get_bits(data, at, width):
+def get_bits(data: np.ndarray, at: int, width: int) -> int:
     """The next `width` (0…62) bits as a number."""
     value = np.int64(0)
     while width > 0:
@@ -37,13 +37,13 @@ def get_bits(data, at, width):
 
 
 @njit
-def get_bit(data, at):
+def get_bit(data: np.ndarray, at: int) -> int:
     """Bit `at`, which must exist."""
     return (np.int64(data[at >> 3]) >> (7 - (at & 7))) & 1
 
 
 @njit
-def put_rice(out, at, value, low):
+def put_rice(out: np.ndarray, at: int, value: int, low: int) -> int:
     """Write the Rice code of value ≥ 0: value >> low as zeros and a one, then the `low` low bits.
 
     low: 0…62.
@@ -54,7 +54,7 @@ def put_rice(out, at, value, low):
 
 
 @njit
-def get_rice(data, at, low, most):
+def get_rice(data: np.ndarray, at: int, low: int, most: int) -> tuple[int, int]:
     """The value of a Rice code, and the position after it.
 
     It is (-1, at) when the code reaches beyond the data or the value exceeds `most` < 2⁶².

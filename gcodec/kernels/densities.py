@@ -26,7 +26,7 @@ _ZERO = np.int64(0)
 
 
 @njit
-def fill_phases(nodes, spacing, last_token, frequencies):
+def fill_phases(nodes: np.ndarray, spacing: int, last_token: int, frequencies: np.ndarray) -> None:
     """Frequencies of each phase (rows of an int64 array) from the weights of nodes.
 
     Nodes are h = 2^spacing / 4 steps apart. The point of number n at phase b of B lies at (2b +
@@ -56,7 +56,7 @@ def fill_phases(nodes, spacing, last_token, frequencies):
 
 
 @njit
-def _line(nodes, spacing, place):
+def _line(nodes: np.ndarray, spacing: int, place: int) -> int:
     """The broken line at `place` (sixteenths of a step), times h in sixteenths."""
     width = (_UNIT // 4) << spacing
     left = place // width
@@ -67,7 +67,7 @@ def _line(nodes, spacing, place):
 
 
 @njit
-def fit_nodes(counts, spacing, sharp, nodes):
+def fit_nodes(counts: np.ndarray, spacing: int, sharp: bool, nodes: np.ndarray) -> int:
     """Weights of nodes (sum 4096) for counts of |value| by quarters of a step.
 
     Returns the last node that is not 0. The nodes on both sides share a count. If `sharp`, the node
@@ -98,7 +98,7 @@ def fit_nodes(counts, spacing, sharp, nodes):
 
 
 @njit
-def put_density(nodes, spacing, last, last_token, out, at):
+def put_density(nodes: np.ndarray, spacing: int, last: int, last_token: int, out: np.ndarray, at: int) -> int:
     """Write a description and round the nodes to what it says. Returns the position after it."""
     at = put_bits(out, at, spacing << 5 | last, _START_BITS)
     before = FIRST_EXPONENT
@@ -109,7 +109,7 @@ def put_density(nodes, spacing, last, last_token, out, at):
 
 
 @njit
-def get_density(data, at, frequencies):
+def get_density(data: np.ndarray, at: int, frequencies: np.ndarray) -> int:
     """Read a description at bit `at` into the phases' frequencies.
 
     Returns the position after it, or -1 when it is none.
@@ -131,7 +131,9 @@ def get_density(data, at, frequencies):
 
 
 @njit
-def _data_bits(nodes, spacing, last_token, histograms, frequencies):
+def _data_bits(
+    nodes: np.ndarray, spacing: int, last_token: int, histograms: np.ndarray, frequencies: np.ndarray
+) -> float:
     fill_phases(nodes, spacing, last_token, frequencies)
     bits = 0.0
     for b in range(histograms.shape[0]):
@@ -140,7 +142,9 @@ def _data_bits(nodes, spacing, last_token, histograms, frequencies):
 
 
 @njit
-def choose_density(counts, histograms, out, at, frequencies):
+def choose_density(
+    counts: np.ndarray, histograms: np.ndarray, out: np.ndarray, at: int, frequencies: np.ndarray
+) -> int:
     """Write the description for which description and data are shortest.
 
     Returns the position after it.

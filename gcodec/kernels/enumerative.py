@@ -37,7 +37,7 @@ _FINE = 1 << REST
 
 
 @njit
-def measure_levels(levels):
+def measure_levels(levels: np.ndarray) -> tuple[int, int, int]:
     """(zeros, Rice parameter, bits of parameter and levels) of signed levels.
 
     Levels are at most 2⁵³ and the sum of their magnitudes is below 2⁶³. The parameter is the
@@ -63,7 +63,7 @@ def measure_levels(levels):
 
 
 @njit
-def _carry(out, end):
+def _carry(out: np.ndarray, end: int) -> None:
     """Add 1 to the big-endian number in out[:end]."""
     end -= 1
     while out[end] == 255:
@@ -73,7 +73,7 @@ def _carry(out, end):
 
 
 @njit_inline
-def _emit(low, width, end, out):
+def _emit(low: int, width: int, end: int, out: np.ndarray) -> tuple[int, int, int]:
     """Write digits until the width is fine enough for a choice: the new (low, width, end)."""
     while width <= _FINE:
         out[end] = low >> (STATE - 8)
@@ -85,7 +85,7 @@ def _emit(low, width, end, out):
 
 
 @njit_inline
-def _above(low, part, end, out):
+def _above(low: int, part: int, end: int, out: np.ndarray) -> int:
     """The low end of the interval above its first `part`."""
     low += part
     if low >= _FULL:
@@ -95,7 +95,7 @@ def _above(low, part, end, out):
 
 
 @njit_inline
-def _put_bits(low, width, end, out, value, count):
+def _put_bits(low: int, width: int, end: int, out: np.ndarray, value: int, count: int) -> tuple[int, int, int]:
     """`count` bits of `value`, most significant first, each a half."""
     while count > 0:
         count -= 1
@@ -110,7 +110,7 @@ def _put_bits(low, width, end, out, value, count):
 
 
 @njit
-def _finish(low, width, end, out):
+def _finish(low: int, width: int, end: int, out: np.ndarray) -> int:
     """Write the fewest bytes that name a number in the interval; the number of all bytes."""
     low, width, end = _emit(low, width, end, out)
     taken = 0
@@ -132,7 +132,7 @@ def _finish(low, width, end, out):
 
 
 @njit
-def encode_levels(levels, zeros, rice, sign_known, out):
+def encode_levels(levels: np.ndarray, zeros: int, rice: int, sign_known: bool, out: np.ndarray) -> int:
     """Write signed levels with what `measure_levels` found; returns the number of bytes.
 
     sign_known: the first level that is not zero goes without its sign. out: zeros, with room for 24
@@ -174,7 +174,7 @@ def encode_levels(levels, zeros, rice, sign_known, out):
 
 
 @njit_inline
-def _refill(code, width, at, data):
+def _refill(code: int, width: int, at: int, data: np.ndarray) -> tuple[int, int, int]:
     """Read digits until the width is fine enough for a choice: the new (code, width, at)."""
     while width <= _FINE:
         code = (code << DIGIT) | get_bits(data, at, DIGIT)
@@ -184,7 +184,7 @@ def _refill(code, width, at, data):
 
 
 @njit_inline
-def _get_bits(code, width, at, data, count):
+def _get_bits(code: int, width: int, at: int, data: np.ndarray, count: int) -> tuple[int, int, int, int]:
     """(code, width, at, the next `count` bits as a number)."""
     value = np.int64(0)
     while count > 0:
@@ -202,7 +202,7 @@ def _get_bits(code, width, at, data, count):
 
 
 @njit_inline
-def _get_level(code, width, at, data, rice):
+def _get_level(code: int, width: int, at: int, data: np.ndarray, rice: int) -> tuple[int, int, int, int]:
     """(code, width, at, a level), −1 for a level above MAX_LEVEL or one that no byte ends."""
     most = (MAX_LEVEL - 1) >> rice
     quotient = np.int64(0)
@@ -219,7 +219,7 @@ def _get_level(code, width, at, data, rice):
 
 
 @njit
-def _is_finished(code, width, at, data):
+def _is_finished(code: int, width: int, at: int, data: np.ndarray) -> bool:
     """Whether the bytes are those of `_finish`: the smallest of the interval's shortest names."""
     code, width, at = _refill(code, width, at, data)
     if data.size == 0:
@@ -235,7 +235,7 @@ def _is_finished(code, width, at, data):
 
 
 @njit
-def decode_levels(data, scale, largest, sign_known, out):
+def decode_levels(data: np.ndarray, scale: float, largest: float, sign_known: bool, out: np.ndarray) -> int:
     """out[i] = ± min(float64(k)·|scale|, largest), rounded to out's dtype (float32 or float64).
 
     sign_known: the first level that is not zero has the sign of `scale`. Returns 0, or −1 when the

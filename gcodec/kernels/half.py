@@ -12,7 +12,7 @@ SUBNORMALS = np.float32(2.0**24)  # subnormal numbers of float16 are multiples o
 
 
 @njit
-def to_half(values, bits, out):
+def to_half(values: np.ndarray, bits: np.ndarray, out: np.ndarray) -> None:
     """out[i] = the bits (uint16) of the float16 that values[i] (float32) is rounded to.
 
     `bits` has the values' own bits (int32). Rounding is to nearest with ties to even. A value

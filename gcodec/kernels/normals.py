@@ -27,7 +27,7 @@ U1, U2, U3 = 4.197100188284, 2.724524474878, 0.2715191138533
 
 
 @njit
-def quantile(w):
+def quantile(w: int) -> float:
     """The normal number of a 32-bit integer w."""
     q = (float(w) + 0.5) * 2.0**-32 - 0.5
     if -MIDDLE <= q <= MIDDLE:
@@ -50,7 +50,7 @@ def quantile(w):
 
 
 @njit
-def normal_at(key, index):
+def normal_at(key: int, index: int) -> float:
     """Normal number `index` of the stream with this key.
 
     It comes from half of a random word: the low half for an even index, the high half for an odd
@@ -61,7 +61,7 @@ def normal_at(key, index):
 
 
 @njit
-def fill_normals(key, index, out):
+def fill_normals(key: int, index: int, out: np.ndarray) -> float:
     """out[i] = normal_at(key, index + i) for a float64 array.
 
     Returns Σ out[i]², added in this order.

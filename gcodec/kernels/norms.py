@@ -13,7 +13,7 @@ BLOCK = 4096
 LANES = 16
 
 
-def scan(values):
+def scan(values: np.ndarray) -> tuple[int, int, float, float]:
     """(count, first, max |x|, Σ x²).
 
     count and first: the number of NaN and infinities, and the index of the first one, or -1. The
@@ -25,7 +25,7 @@ def scan(values):
     return _scan_each(values)
 
 
-def largest_magnitude(values):
+def largest_magnitude(values: np.ndarray) -> float:
     """max |x|. It is 0 for no values, and infinite or NaN when a value is.
 
     Without their signs, floats have the order of the integers with the same bits.
@@ -36,7 +36,7 @@ def largest_magnitude(values):
 
 
 @njit
-def _largest(bits, mask):
+def _largest(bits: np.ndarray, mask: int) -> int:
     largest = bits.dtype.type(0)
     for i in range(bits.size):
         largest = max(largest, bits.dtype.type(bits[i] & mask))
@@ -44,7 +44,7 @@ def _largest(bits, mask):
 
 
 @njit
-def _scan_each(values):
+def _scan_each(values: np.ndarray) -> tuple[int, int, float, float]:
     largest, total = 0.0, 0.0
     count, first = 0, -1
     for i in range(values.size):
@@ -59,7 +59,7 @@ def _scan_each(values):
 
 
 @njit
-def sum_squares(values):
+def sum_squares(values: np.ndarray) -> float:
     """Σ x²."""
     lanes = np.empty(LANES)
     total = 0.0
@@ -79,7 +79,7 @@ def sum_squares(values):
 
 
 @njit
-def squared_distance(a, b):
+def squared_distance(a: np.ndarray, b: np.ndarray) -> float:
     """Σ (a − b)². It is infinite or NaN when a value is."""
     lanes = np.empty(LANES)
     total = 0.0
@@ -99,7 +99,7 @@ def squared_distance(a, b):
 
 
 @njit
-def _sum(lanes):
+def _sum(lanes: np.ndarray) -> float:
     total = 0.0
     for j in range(LANES):
         total += lanes[j]

@@ -23,13 +23,13 @@ M2 = 0x94D0_49BB_1331_11EB
 
 
 @njit
-def unsigned(value):
+def unsigned(value: int) -> int:
     """A non-negative integer: uint64 in compiled code, where mixed signs misbehave, else int."""
     return int(np.uint64(value))
 
 
 @njit
-def mix(z):
+def mix(z: int) -> int:
     """A bijection of the 64-bit integers.
 
     Each bit of the argument changes about half of the result's.
@@ -40,19 +40,19 @@ def mix(z):
 
 
 @njit
-def stream_key(seed, stream):
+def stream_key(seed: int, stream: int) -> int:
     """The key of a stream, for `random_at`. Different streams of one seed have different keys."""
     return mix((mix((unsigned(seed) + G) & MASK) + unsigned(stream) * G) & MASK)
 
 
 @njit
-def random_at(key, counter):
+def random_at(key: int, counter: int) -> int:
     """64 random bits as an unsigned integer: number `counter` of the stream with this key."""
     return mix((unsigned(key) + unsigned(counter) * G) & MASK)
 
 
 @njit
-def random_u64(seed, stream, counter):
+def random_u64(seed: int, stream: int, counter: int) -> int:
     """64 random bits as an unsigned integer.
 
     Loops should take the key once and call `random_at`.
@@ -61,13 +61,13 @@ def random_u64(seed, stream, counter):
 
 
 @njit
-def uniform(bits):
+def uniform(bits: int) -> float:
     """The upper 53 of 64 random bits as a float64 in [0, 1): a multiple of 2⁻⁵³."""
     return float(bits >> 11) * 2.0**-53
 
 
 @njit
-def fill_u64(seed, stream, start, out):
+def fill_u64(seed: int, stream: int, start: int, out: np.ndarray) -> None:
     """out[i] = random_u64(seed, stream, start + i) for a uint64 array."""
     key = stream_key(seed, stream)
     for i in range(out.size):

@@ -12,7 +12,7 @@ from .rng import random_at, stream_key, uniform
 
 
 @njit
-def sum_unit_squares(values, unit):
+def sum_unit_squares(values: np.ndarray, unit: float) -> float:
     """Σ (unit·x)²."""
     total = 0.0
     for i in range(values.size):
@@ -21,7 +21,7 @@ def sum_unit_squares(values, unit):
 
 
 @njit
-def level_moments(values, unit, step):
+def level_moments(values: np.ndarray, unit: float, step: float) -> tuple[float, float]:
     """(Σ |unit·x|·k, Σ k²) with the levels k that `quantise` gives."""
     product, square = 0.0, 0.0
     for i in range(values.size):
@@ -33,7 +33,7 @@ def level_moments(values, unit, step):
 
 
 @njit
-def quantise(values, unit, step, levels):
+def quantise(values: np.ndarray, unit: float, step: float, levels: np.ndarray) -> None:
     """levels[i] = sign(x)·⌊|unit·x|/step + ½⌋ (int64)."""
     for i in range(values.size):
         value = unit * np.float64(values[i])
@@ -42,7 +42,9 @@ def quantise(values, unit, step, levels):
 
 
 @njit
-def bracket(values, scale, largest, levels, lows, highs):
+def bracket(
+    values: np.ndarray, scale: float, largest: float, levels: np.ndarray, lows: np.ndarray, highs: np.ndarray
+) -> None:
     """levels[i] = k with lows[i] ≤ |x| ≤ highs[i].
 
     lows[i] and highs[i] are what levels k and k + 1 decode to in the work dtype. |x|/scale must be
@@ -62,7 +64,7 @@ def bracket(values, scale, largest, levels, lows, highs):
 
 
 @njit
-def rounding_error(values, lows, highs, unit):
+def rounding_error(values: np.ndarray, lows: np.ndarray, highs: np.ndarray, unit: float) -> float:
     """Σ (|x| − low)(high − |x|)·unit², the expected squared error of `draw_levels` times unit²."""
     total = 0.0
     for i in range(values.size):
@@ -72,7 +74,9 @@ def rounding_error(values, lows, highs, unit):
 
 
 @njit
-def draw_levels(values, lows, highs, seed, start, levels):
+def draw_levels(
+    values: np.ndarray, lows: np.ndarray, highs: np.ndarray, seed: int, start: int, levels: np.ndarray
+) -> None:
     """Add 1 to levels[i] with probability (|x| − low)/(high − low), then give it the sign of x.
 
     The random number of values[i] is number start + i of stream 0 of the seed. A probability has 53

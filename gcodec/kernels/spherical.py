@@ -15,7 +15,7 @@ MAX_LENGTH = 128
 
 
 @njit
-def fill_page(key, first, page):
+def fill_page(key: int, first: int, page: np.ndarray) -> None:
     """page[s, i, j] = component i of direction first + 64·s + j, rounded to float32.
 
     The page has the shape (sheets, k, ABREAST).
@@ -31,7 +31,7 @@ def fill_page(key, first, page):
 
 
 @njit
-def projection(key, index, x):
+def projection(key: int, index: int, x: np.ndarray) -> float:
     """⟨x, v_index⟩ for a float64 block x.
 
     This arithmetic decides whether a direction is in the cap.
@@ -46,7 +46,7 @@ def projection(key, index, x):
 
 
 @njit
-def products(sheet, x, out):
+def products(sheet: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
     """out[j] = Σ x[i]·sheet[i, j] in float32.
 
     The error is at most (k + 2)·2⁻²⁴ for unit vectors of length k.
@@ -73,7 +73,18 @@ def products(sheet, x, out):
 
 
 @njit
-def search_page(page, first, key, blocks, rims, units, near, active, found, projections):
+def search_page(
+    page: np.ndarray,
+    first: int,
+    key: int,
+    blocks: np.ndarray,
+    rims: np.ndarray,
+    units: np.ndarray,
+    near: np.ndarray,
+    active: np.ndarray,
+    found: np.ndarray,
+    projections: np.ndarray,
+) -> int:
     """Search a page of directions for the blocks in `active`, in the order of their index.
 
     blocks: float64, shape (B, k). rims: float64, the least projection that is in the cap of a
@@ -120,7 +131,7 @@ def search_page(page, first, key, blocks, rims, units, near, active, found, proj
 
 
 @njit
-def store(values, factor, power, largest, out):
+def store(values: np.ndarray, factor: float, power: np.ndarray, largest: float, out: np.ndarray) -> None:
     """out[i] = values[i]·factor·power[0]·power[1], from left to right in float64.
 
     The result is kept within ±largest and rounded to the dtype of `out`.
@@ -131,7 +142,7 @@ def store(values, factor, power, largest, out):
 
 
 @njit
-def fill_direction(key, index, scale, power, largest, out):
+def fill_direction(key: int, index: int, scale: float, power: np.ndarray, largest: float, out: np.ndarray) -> None:
     """out = scale·v_index·power[0]·power[1], of length out.size, as `store` computes it."""
     z = np.empty(out.size, dtype=np.float64)
     total = normals.fill_normals(key, index * z.size, z)
@@ -139,7 +150,18 @@ def fill_direction(key, index, scale, power, largest, out):
 
 
 @njit
-def fill_values(keys, scales, base, step, power, largest, lengths, levels, indices, out):
+def fill_values(
+    keys: np.ndarray,
+    scales: np.ndarray,
+    base: np.ndarray,
+    step: float,
+    power: np.ndarray,
+    largest: float,
+    lengths: np.ndarray,
+    levels: np.ndarray,
+    indices: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """The decoded values of blocks, one block after the other.
 
     A block's values are level·step·scale·v. They are 0 for level 0, and ± level·step for a single
@@ -171,14 +193,14 @@ def fill_values(keys, scales, base, step, power, largest, lengths, levels, indic
 
 
 @njit
-def fill_coins(key, places, out):
+def fill_coins(key: int, places: np.ndarray, out: np.ndarray) -> None:
     """out[i] = uniform number places[i] of a stream, in [0, 1)."""
     for i in range(places.size):
         out[i] = rng.uniform(rng.random_at(key, places[i]))
 
 
 @njit
-def project(key, indices, blocks, out):
+def project(key: int, indices: np.ndarray, blocks: np.ndarray, out: np.ndarray) -> None:
     """out[b] = ⟨x_b, v⟩ for row x_b of `blocks` (float64) and the direction v of indices[b]."""
     for b in range(indices.size):
         out[b] = projection(key, indices[b], blocks[b])

@@ -22,7 +22,7 @@ MEMORY = 16  # over how many values it is averaged
 
 
 @njit
-def new_models(length):
+def new_models(length: int) -> np.ndarray:
     """The adaptive bits of a chunk.
 
     There are BINS for each context and length, and after them those for the exponents of single
@@ -34,7 +34,7 @@ def new_models(length):
 
 
 @njit
-def first_bin(length, energy):
+def first_bin(length: int, energy: int) -> int:
     """Where the bits of a block's level begin.
 
     The context is the octave of the square of the level that is to be expected.
@@ -48,7 +48,7 @@ def first_bin(length, energy):
 
 
 @njit
-def next_energy(energy, length, level):
+def next_energy(energy: int, length: int, level: int) -> int:
     """The running energy of a value, in squared steps, after a block."""
     seen = min(level, 1 << 15)
     seen = (seen * seen << ENERGY_BITS) // length
@@ -56,7 +56,7 @@ def next_energy(energy, length, level):
 
 
 @njit
-def put_equiprobable(out, low, width, pos, value, count):
+def put_equiprobable(out: np.ndarray, low: int, width: int, pos: int, value: int, count: int) -> tuple[int, int, int]:
     """Code `count` equiprobable bits, the highest 16 first."""
     while count > 16:
         count -= 16
@@ -65,7 +65,7 @@ def put_equiprobable(out, low, width, pos, value, count):
 
 
 @njit
-def take_equiprobable(data, code, width, pos, count):
+def take_equiprobable(data: np.ndarray, code: int, width: int, pos: int, count: int) -> tuple[int, int, int, int]:
     """The mirror of `put_equiprobable`. Returns (value, code, width, pos)."""
     value = 0
     while count > 16:
@@ -77,7 +77,7 @@ def take_equiprobable(data, code, width, pos, count):
 
 
 @njit
-def bit_length(value):
+def bit_length(value: int) -> int:
     """The number of binary digits of a non-negative integer."""
     digits = 0
     while value > 0:
@@ -87,7 +87,7 @@ def bit_length(value):
 
 
 @njit
-def digits_of(moduli):
+def digits_of(moduli: np.ndarray) -> np.ndarray:
     """⌊log2 m⌋ of each modulus."""
     digits = np.empty(moduli.size, dtype=np.int64)
     for i in range(moduli.size):
@@ -96,7 +96,9 @@ def digits_of(moduli):
 
 
 @njit
-def put_golomb(out, low, width, pos, index, modulus, digits):
+def put_golomb(
+    out: np.ndarray, low: int, width: int, pos: int, index: int, modulus: int, digits: int
+) -> tuple[int, int, int]:
     """Golomb code of an index: the quotient in ones, a zero, the remainder in truncated binary.
 
     digits: ⌊log2 modulus⌋.
@@ -115,7 +117,9 @@ def put_golomb(out, low, width, pos, index, modulus, digits):
 
 
 @njit
-def take_golomb(data, code, width, pos, modulus, digits):
+def take_golomb(
+    data: np.ndarray, code: int, width: int, pos: int, modulus: int, digits: int
+) -> tuple[int, int, int, int]:
     """The mirror of `put_golomb`. Returns (index, code, width, pos).
 
     The index is −1 when the quotient is too large.
@@ -137,7 +141,9 @@ def take_golomb(data, code, width, pos, modulus, digits):
 
 
 @njit
-def put_level(out, low, width, pos, models, at, level, top, exponents):
+def put_level(
+    out: np.ndarray, low: int, width: int, pos: int, models: np.ndarray, at: int, level: int, top: int, exponents: int
+) -> tuple[int, int, int]:
     """Code a level in 0…top: for each smaller level an adaptive bit that says whether it is larger.
 
     exponents: −1 for blocks. For a single value it is the place of the bits of its exponent. A
@@ -160,7 +166,9 @@ def put_level(out, low, width, pos, models, at, level, top, exponents):
 
 
 @njit
-def take_level(data, code, width, pos, models, at, top, exponents):
+def take_level(
+    data: np.ndarray, code: int, width: int, pos: int, models: np.ndarray, at: int, top: int, exponents: int
+) -> tuple[int, int, int, int]:
     """The mirror of `put_level`. Returns (level, code, width, pos)."""
     for i in range(min(top, BINS)):
         more, code, width, pos = rc.decode_bit(data, code, width, pos, models, at + i)
@@ -179,7 +187,17 @@ def take_level(data, code, width, pos, models, at, top, exponents):
 
 
 @njit
-def write_tree(count, length, classes, base, moduli, cursor, levels, indices, out):
+def write_tree(
+    count: int,
+    length: int,
+    classes: np.ndarray,
+    base: np.ndarray,
+    moduli: np.ndarray,
+    cursor: np.ndarray,
+    levels: np.ndarray,
+    indices: np.ndarray,
+    out: np.ndarray,
+) -> int:
     """Code the blocks of a chunk. Returns the number of bytes written to `out`.
 
     classes, base: int64, how many classes each length has, and where its Golomb moduli begin.
@@ -224,7 +242,17 @@ def write_tree(count, length, classes, base, moduli, cursor, levels, indices, ou
 
 
 @njit
-def read_tree(data, count, length, classes, base, moduli, lengths, levels, indices):
+def read_tree(
+    data: np.ndarray,
+    count: int,
+    length: int,
+    classes: np.ndarray,
+    base: np.ndarray,
+    moduli: np.ndarray,
+    lengths: np.ndarray,
+    levels: np.ndarray,
+    indices: np.ndarray,
+) -> int:
     """The mirror of `write_tree`: fills lengths, levels and indices with blocks not split.
 
     They are int64 and have room for `count` values, rounded up to whole blocks. Returns the number

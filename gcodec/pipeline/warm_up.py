@@ -1,0 +1,82 @@
+"""Compile the kernels of methods ahead of their use."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from io import BytesIO
+from typing import Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import dtypes as known
+from ..compressors import registry
+from ..container.budget import Budget
+from ..container.reader import Stream
+from ..container.writer import ContainerWriter
+from ..errors import InvalidInput
+from ..request.choice import Choice, Effort, choose, kinds_of, options_of
+from ..source import ArraySource
+from . import auto
+from .decompress import decompress
+
+DTYPES = ("float16", "float32", "float64")  # the kernels of these serve the other ones, too
+ROWS, COLUMNS, SHORT = 512, 256, 500
+_COARSE = {"alpha": {"alpha": 0.1}, "omega": {"omega": 0.25}, "exact": {"lossless": True}}
+_FINE = _COARSE | {"alpha": {"alpha": 0.002}}
+_FINEST = _COARSE | {"alpha": {"alpha": 1e-5}, "omega": {"omega": 1e-3}}
+
+
+def warm_up(methods: Iterable[str] | None = None, dtypes: Iterable[npt.DTypeLike] | None = None) -> None:
+    """Compile what these methods need, so that no later call has to wait for it.
+
+    A program calls this when it starts, or while its image is built. What was compiled is kept on
+    disk: the first call for all methods takes one to two minutes, the next one a few seconds.
+
+    methods: names of methods as `encode` takes them; None for all. dtypes: of the arrays to come,
+    as numpy or the command line name them; None for all floating ones. A method that is not made
+    for a dtype is passed over. Raises InvalidInput for a method or a dtype that is unknown.
+    """
+    names = [entry.name for entry in registry.entries()] if methods is None else list(methods)
+    types = [_dtype(dtype) for dtype in (DTYPES if dtypes is None else dtypes)]
+    for name in names:
+        for array, bounds in _samples():
+            for choice in _choices(name, bounds):
+                for dtype in types:
+                    _there_and_back(array.astype(dtype), choice)
+
+
+def _choices(method: str, bounds: Mapping[str, dict[str, Any]]) -> Iterator[Choice]:
+    """Every guarantee of a method with every effort."""
+    efforts = get_args(Effort) if "effort" in options_of(method) else get_args(Effort)[:1]
+    for kind in kinds_of(method):
+        for effort in efforts:
+            yield choose(method, effort=effort, threads=1, **bounds[kind])
+
+
+def _dtype(dtype: npt.DTypeLike) -> np.dtype:
+    return known.by_name(dtype if isinstance(dtype, str) else np.dtype(dtype).name)
+
+
+def _samples() -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+    """Arrays, each with a bound for each kind of guarantee, that together reach all kernels.
+
+    Which kernels a method needs depends on an array's length and shape, and on the bound.
+    """
+    rng = np.random.default_rng(0)
+    low_rank = rng.standard_normal((ROWS, 3)) @ rng.standard_normal((3, COLUMNS))
+    rows_of_many_scales = np.exp(rng.standard_normal((ROWS, 1)))
+    matrix = (low_rank + 0.05 * rng.standard_normal((ROWS, COLUMNS))) * rows_of_many_scales
+    vector = matrix.reshape(-1)[:SHORT]
+    yield from ((matrix, _COARSE), (matrix, _FINE), (vector, _COARSE), (vector, _FINEST))
+
+
+def _there_and_back(array: np.ndarray, choice: Choice) -> None:
+    """Encode and decode an array, if the method is made for it."""
+    file = BytesIO()
+    writer = ContainerWriter(file)
+    with suppress(InvalidInput), auto.compress("", ArraySource(array), choice) as coded:
+        writer.add(coded.header, coded.pieces(), coded.work)
+    writer.close()
+    file.seek(0)
+    for _ in decompress(Stream(file), 1, Budget.of(file, None)):
+        pass

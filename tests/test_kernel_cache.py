@@ -1,0 +1,298 @@
+"""Compiled kernels on disk: never stale, made once by processes that start together."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from itertools import cycle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gcodec
+from gcodec.compressors import registry
+
+FILL_COINS = """
+import numpy as np
+import numpy as np
+from numba.core import event
+from gcodec.kernels import spherical
+
+class Count(event.Listener):
+    compiled = 0
+    def on_start(self, event):  # kernels, but no functions of numba's own
+        self.compiled += event.data["dispatcher"].py_func.__module__.startswith("gcodec.")
+    def on_end(self, event):
+        pass
+
+count = Count()
+event.register("numba:compile", count)
+out = np.zeros(4)
+spherical.fill_coins(np.uint64(7), np.arange(4), out)
+print(out.tobytes().hex(), count.compiled)
+"""
+MAKE_KERNELS = """
+from gcodec.kernels._jit import njit
+
+def add(n):
+    @njit
+    def kernel(x):
+        return x + n
+    return kernel
+
+print(add(1)(0), add(2)(0))
+"""
+HOLD = """
+import sys, time
+from pathlib import Path
+from gcodec.kernels._lock import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+TAKE = """
+import sys, time
+from pathlib import Path
+from gcodec.kernels import _lock
+_lock.PATIENCE = float(sys.argv[2])
+start = time.monotonic()
+for name in ("one", "one", "other"):
+    with _lock.locked(Path(sys.argv[1]).with_name(name)):
+        pass
+print(time.monotonic() - start)
+"""
+LEFT_BY_WARM_UP = """
+import sys
+from pathlib import Path
+import numpy as np
+import gcodec
+from gcodec.kernels import _cache
+
+needed = []
+load = _cache.KernelCache.load_overload
+
+def noted(cache, signature, context):
+    needed.append((cache._place, signature))
+    return load(cache, signature, context)
+
+_cache.KernelCache.load_overload = noted
+method = sys.argv[1]
+gcodec.warm_up([method])
+assert needed or method == "lossless"
+needed.clear()
+for path in sorted(Path(sys.argv[2]).glob("*.npy")):
+    x = np.load(path)
+    for bounds in ({"alpha": 0.3}, {"alpha": 0.01}, {"omega": 0.5}, {"lossless": True}):
+        if x.dtype.kind != "f" or "omega" in bounds and x.dtype == np.float16:
+            continue
+        try:
+            data = gcodec.encode(x if method != "sc" else x.reshape(-1)[:20_000], method, **bounds)
+        except gcodec.errors.InvalidInput:  # not a bound of this method
+            continue
+        gcodec.decode(data)
+print(*needed, sep="\\n", end="")
+"""
+SOURCES = Path(gcodec.__file__).parent
+
+
+def start(code: str, *arguments: object, package: Path = SOURCES, **environment: str) -> subprocess.Popen:
+    """Run code by itself, with the gcodec in the folder `package`."""
+    known = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
+    known |= {"PYTHONPATH": str(package.parent), "PYTHONWARNINGS": "default::RuntimeWarning"} | environment
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(
+        command, cwd=package.parent, env=known, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def run(code: str, *arguments: object, package: Path = SOURCES, **environment: str) -> tuple[list[str], str]:
+    """The words that the code prints, and what it says on stderr."""
+    process = start(code, *arguments, package=package, **environment)
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    return out.split(), err
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A copy of the package."""
+    return shutil.copytree(SOURCES, tmp_path / "copy" / "gcodec", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def test_a_change_in_a_kernel_that_others_call_is_seen(package, tmp_path):
+    cache = {"XDG_CACHE_HOME": str(tmp_path)}
+    (before, compiled), _ = run(FILL_COINS, package=package, **cache)
+    assert int(compiled) > 3
+    assert run(FILL_COINS, package=package, **cache)[0] == [before, "0"]
+    source = package / "kernels" / "rng.py"
+    text = source.read_text()
+    broken = text.replace("float(bits >> 11)", "float(bits >> 12)")
+    assert broken != text
+    source.write_text(broken)
+    (after, _), _ = run(FILL_COINS, package=package, **cache)
+    (plain, _), _ = run(FILL_COINS, package=package, NUMBA_DISABLE_JIT="1")
+    assert after == plain != before
+    source.write_text(text)
+    assert run(FILL_COINS, package=package, **cache)[0] == [before, "0"]
+
+
+def test_settings_of_numba_have_files_of_their_own(tmp_path):
+    place = {"XDG_CACHE_HOME": str(tmp_path)}
+    (out, compiled), _ = run(FILL_COINS, **place)
+    assert run(FILL_COINS, NUMBA_BOUNDSCHECK="1", **place)[0] == [out, compiled]
+    assert run(FILL_COINS, NUMBA_BOUNDSCHECK="1", **place)[0] == [out, "0"]
+    assert run(FILL_COINS, **place)[0] == [out, "0"]
+    assert run(FILL_COINS, NUMBA_DISABLE_JIT="1", **place)[0] == [out, "0"]
+
+
+def test_kernels_that_one_function_makes_have_files_of_their_own(tmp_path):
+    for _ in range(2):
+        assert run(MAKE_KERNELS, XDG_CACHE_HOME=str(tmp_path))[0] == ["1", "2"]
+
+
+def test_processes_that_start_together_compile_once(tmp_path):
+    (out, compiled), _ = run(FILL_COINS, XDG_CACHE_HOME=str(tmp_path / "alone"))
+    together = [start(FILL_COINS, XDG_CACHE_HOME=str(tmp_path / "together")) for _ in range(6)]
+    found = [process.communicate()[0].split() for process in together]
+    assert [word for word, _ in found] == 6 * [out]
+    assert sum(int(count) for _, count in found) == int(compiled)
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """A process that holds the lock of tmp_path/one."""
+    process = start(HOLD, tmp_path / "one")
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_lock_is_waited_for_until_its_process_dies(holder, tmp_path):
+    waiting = start(TAKE, tmp_path / "one", 60)
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(1.5)
+    holder.kill()
+    out, _ = waiting.communicate(timeout=30)
+    assert waiting.returncode == 0 and float(out) < 30
+
+
+def test_a_process_that_stands_still_is_waited_for_once(holder, tmp_path):
+    holder.send_signal(signal.SIGSTOP)
+    (seconds,), _ = run(TAKE, tmp_path / "one", 1)
+    assert 1 <= float(seconds) < 1.9
+
+
+def homeless(package: Path, temporary: Path) -> dict[str, str]:
+    """An environment in which nothing but the folder for temporary files can be written to."""
+    (package / "kernels" / "__pycache__").touch()
+    temporary.mkdir(exist_ok=True)
+    return {"HOME": "/dev/null", "XDG_CACHE_HOME": "", "TMPDIR": str(temporary)}
+
+
+def test_without_a_home_kernels_are_kept_in_a_temporary_folder_which_is_said_once(package, tmp_path):
+    environment = homeless(package, tmp_path / "temporary")
+    (out, compiled), err = run(FILL_COINS, package=package, **environment)
+    assert err.count("RuntimeWarning: ") == 1
+    kept = tmp_path / "temporary" / f"gcodec-{os.geteuid()}"
+    assert f"kept in {kept} until it is emptied; set NUMBA_CACHE_DIR" in err
+    assert kept.stat().st_mode & 0o777 == 0o700
+    assert int(compiled) > 0
+    assert run(FILL_COINS, package=package, **environment) == ([out, "0"], "")
+
+
+@pytest.mark.parametrize("kind", ["writable by others", "a link", "a file"])
+def test_a_temporary_folder_that_others_may_have_filled_is_not_used(kind, package, tmp_path):
+    environment = homeless(package, tmp_path / "temporary")
+    place = tmp_path / "temporary" / f"gcodec-{os.geteuid()}"
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    if kind == "writable by others":
+        place.mkdir()
+        place.chmod(0o777)
+    elif kind == "a link":
+        place.symlink_to(tmp_path / "elsewhere")
+    else:
+        place.touch()
+    (_, compiled), err = run(FILL_COINS, package=package, **environment)
+    assert err.count("kernels are compiled by each process anew; set NUMBA_CACHE_DIR") == 1
+    assert int(compiled) > 0
+    assert not (place.is_dir() and list(place.iterdir()))
+
+
+def test_the_users_choice_of_a_folder_is_honoured(package, tmp_path):
+    chosen = {"NUMBA_CACHE_DIR": str(tmp_path / "chosen"), "XDG_CACHE_HOME": str(tmp_path / "other")}
+    (out, _), err = run(FILL_COINS, package=package, **chosen)
+    assert not err
+    assert run(FILL_COINS, package=package, **chosen) == ([out, "0"], "")
+    assert not (tmp_path / "other").exists()
+    assert [path.name[:8] for path in (tmp_path / "chosen").iterdir()] == ["kernels-"]
+
+
+def test_a_folder_of_the_user_that_cannot_be_written_to_is_said_once(tmp_path):
+    (tmp_path / "file").touch()
+    (_, compiled), err = run(FILL_COINS, NUMBA_CACHE_DIR=str(tmp_path / "file"))
+    assert int(compiled) > 3
+    assert err.count("RuntimeWarning: compiled kernels cannot be kept in") == 1
+
+
+def test_damaged_files_are_made_anew(tmp_path):
+    place = {"XDG_CACHE_HOME": str(tmp_path)}
+    (out, compiled), _ = run(FILL_COINS, **place)
+    kernels = list(tmp_path.glob("gcodec/kernels-*/*-*"))
+    assert len(kernels) == int(compiled)
+    damages = (lambda data: data[:-1], lambda data: b"", lambda data: data[:99] + bytes([~data[99] & 255]) + data[100:])
+    for path, damage in zip(kernels, cycle(damages)):
+        path.write_bytes(damage(path.read_bytes()))
+    assert run(FILL_COINS, **place)[0] == [out, compiled]
+    assert run(FILL_COINS, **place)[0] == [out, "0"]
+
+
+def test_states_that_were_not_used_for_long_are_deleted(tmp_path):
+    place = tmp_path / "gcodec"
+    place.mkdir(mode=0o700)
+    olds = [place / f"kernels-{i:016x}" for i in range(12)]
+    for i, old in enumerate(olds):
+        old.mkdir()
+        (old / "file").touch()
+        os.utime(old, (i, i))
+    others = [place / "kernels-of-mine", place / f"kernels-{0:017x}", place / f"{0:016x}"]
+    for other in others:
+        other.mkdir()
+    run(FILL_COINS, XDG_CACHE_HOME=str(tmp_path))
+    assert [old.exists() for old in olds] == 5 * [False] + 7 * [True]  # with the new one, 8
+    assert all(other.exists() for other in others)
+
+
+@pytest.mark.parametrize("method", [entry.name for entry in registry.ENTRIES])
+def test_after_warm_up_nothing_is_left_to_compile(method):
+    """Real tensors, at bounds that `warm_up` does not use, need no more kernels."""
+    assert run(LEFT_BY_WARM_UP, method, SOURCES.parent / "corpora")[0] == []
+
+
+def test_warm_up_refuses_what_is_unknown():
+    with pytest.raises(gcodec.errors.InvalidInput, match="method 'zip' is unknown"):
+        gcodec.warm_up(["zip"])
+    with pytest.raises(gcodec.errors.InvalidInput, match="dtype 'float80' is unknown"):
+        gcodec.warm_up(["sd"], ["float80"])
+
+
+COMMAND = """
+import sys
+from gcodec.cli import main
+main.COMPILING_IS_LONG = float(sys.argv.pop(1))
+main.main()
+"""
+
+
+def test_the_command_says_that_it_compiles(tmp_path):
+    arguments = ["bounds", "--dim", 10, "--alpha", 0.1]
+    assert run(COMMAND, 0, *arguments, XDG_CACHE_HOME=str(tmp_path))[1] == ""  # it needs no kernels
+    (tmp_path / "x.gcz").write_bytes(gcodec.encode(np.eye(9), "sd"))
+    arguments = ["decode", tmp_path / "x.gcz", "-f", "-o", tmp_path / "x.npy"]
+    said = [
+        run(COMMAND, seconds, *arguments, *quiet, XDG_CACHE_HOME=str(tmp_path / cache))[1]
+        for seconds, quiet, cache in [(0.05, [], "a"), (0.05, [], "a"), (0.05, ["-q"], "b"), (600, [], "c")]
+    ]
+    assert said == ["gcodec: compiling kernels, once\n", "", "", ""]
