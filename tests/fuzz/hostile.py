@@ -91,7 +91,7 @@ def cases() -> list[Hostile]:
         Hostile("2²⁰ values of lossless from no bytes", gcz.container(zeros("lossless", b"", b"", 1)), "corrupt"),
         Hostile("zeros of sd", gcz.container(zeros("sd", base().head, all_zero_bitmap(), 8)), "values", 8 * 4 * MOST),
         Hostile("zeros of lossless", gcz.container(zeros("lossless", b"", zero_planes(4), 8)), "values", 8 * 4 * MOST),
-        Hostile("noise for sd", gcz.container(sized(base().holding(chunks=[noise(60000)]), MOST)), "corrupt"),
+        Hostile("noise for sd", gcz.container(sized(base().holding(chunks=[noise(60000)]), MOST)), "checksum"),
         Hostile("noise for sc of long blocks", gcz.container(spherical(128)), "corrupt"),
         Hostile("noise for sc of single values", gcz.container(spherical(1)), "corrupt"),
         Hostile("klt of a high rank", gcz.container(high_rank(4096, 1000)), "limit or corrupt"),
