@@ -152,14 +152,21 @@ class Reader:
             raise InvalidInput(f"{self._path}: the member's name {name[:80]!r} {problem}")
         if not name.endswith(".npy"):
             raise InvalidInput(f"{self._path}: the member {name!r} is not an array; remove it from the archive")
-        if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise InvalidInput(f"{self._path}: {name!r} is encrypted or packed by another method than numpy's")
+        self._check_packing(info)
         return name.removesuffix(".npy")
+
+    def _check_packing(self, info: zipfile.ZipInfo) -> None:
+        if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise InvalidInput(
+                f"{self._path}: {info.filename!r} is encrypted, or packed by another method than numpy's"
+            )
 
     def _read_dtypes(self) -> dict[str, str]:
         if DTYPES_MEMBER not in self._zip.namelist():
             return {}
-        with self._zip.open(DTYPES_MEMBER) as file:
+        info = self._zip.getinfo(DTYPES_MEMBER)
+        self._check_packing(info)
+        with self._zip.open(info) as file:
             data = file.read(MAX_DTYPES)
         try:
             named = json.loads(data)
