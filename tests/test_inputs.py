@@ -1,4 +1,4 @@
-"""Inputs that are odd, or change while they are read: a clear error, and never exit code 1 or 70; salvage of what is whole."""
+"""Inputs that are odd, damaged, or change while they are read: a clear error, never a fault."""
 
 import io
 import json
@@ -107,7 +107,7 @@ def test_bounds_at_the_ends_of_float64(gradient, method, omega):
 
 @pytest.fixture
 def model(tmp_path):
-    """An HDF5 file with a dataset that is linked twice, and its container with that tensor's record damaged."""
+    """A file with a dataset that is linked twice, and a container with that record damaged."""
     with h5py.File(tmp_path / "m.h5", "w") as file:
         file["a"], file["lost"], file["text"] = numbers(60, 60), numbers(60, 60, seed=1), "words"
         file.create_dataset("packed", data=numbers(50, 50), compression="gzip")

@@ -1,4 +1,4 @@
-"""`--json`: one object for every command, on errors too, with the keys that docs/json.md lists; completion; the manual page."""
+"""`--json`: one object for every command, with the keys of docs/json.md; and the manual page."""
 
 import json
 import os

@@ -14,7 +14,7 @@ USAGE, SYSTEM = 2, 5  # exit codes
 
 @dataclass(frozen=True)
 class Failure:
-    """One error. code: a name for programs. file: the file that it is about, where that is known."""
+    """One error. code: a name for programs. file: the one that it is about, if known."""
 
     code: str
     message: str

@@ -29,7 +29,7 @@ PIECE = 1 << 20
 
 
 class TensorFile:
-    """An input file of tensors that is open: its Reader, and whether the file is still what it was."""
+    """An input file of tensors that is open: its Reader, and whether it is still what it was."""
 
     def __init__(self, reader: formats.Reader, name: str, file: BinaryIO) -> None:
         self.meta, self.tensors = reader.meta, reader.tensors
@@ -123,7 +123,7 @@ def container_file(name: str) -> Iterator[BinaryIO]:
 
 
 def encoded_name(name: str) -> str:
-    """Where the container of an input goes by default: beside it, or for a URL in the current folder."""
+    """Where a container goes by default: beside its input, or for a URL to the current folder."""
     return "-" if name == "-" else _local(name) + SUFFIX
 
 
@@ -142,7 +142,7 @@ def decoded_name(name: str, fmt: str) -> str:
 
 
 def _local(name: str) -> str:
-    """The name by which an input's result is named; raises InvalidInput for a pipe, which has none."""
+    """The name that an input's result is named by; raises InvalidInput for a pipe."""
     if remote.is_url(name):
         return remote.base_name(name)
     if Path(name).exists() and not Path(name).is_file() and not Path(name).is_dir():

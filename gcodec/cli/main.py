@@ -25,7 +25,7 @@ COMPILING_IS_LONG = 2.0  # seconds, from which on it is said
 
 
 def guarded(command: Callable[..., object]) -> Callable[..., None]:
-    """The command, with one line and an exit code for whatever goes wrong; with --json, an object too."""
+    """The command; whatever goes wrong gives one line, an exit code, and with --json an object."""
 
     @wraps(command)
     def run(*args: Any, **options: Any) -> None:
@@ -75,7 +75,7 @@ def _hush() -> None:
 
 
 def _is_stdout_taken(options: dict[str, Any]) -> bool:
-    """Whether a command writes data to standard output, as `-` says or a source on standard input implies."""
+    """Whether a command writes data to standard output."""
     where = options.get("output", "")
     return where == "-" or (where is None and "-" in (options.get("input"), options.get("file")))
 

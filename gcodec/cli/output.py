@@ -13,7 +13,7 @@ from . import interrupt
 
 
 class Partial(Exception):
-    """A part of the work was done: the result and its text, and the error that speaks of the rest."""
+    """A part of the work was done: its result and text, and the error that speaks of the rest."""
 
     def __init__(self, error: Exception, result: dict[str, Any], text: str) -> None:
         super().__init__(str(error))
@@ -97,7 +97,8 @@ def table(rows: Iterable[Sequence[Any]], right: Sequence[int] = ()) -> str:
 def progress_bar(total: int, what: str, quiet: bool) -> Iterator[Any]:
     """A function that takes the bytes just done.
 
-    It draws a bar on stderr when that is a terminal and the work is long. It raises KeyboardInterrupt when a signal came, even if that was lost.
+    It draws a bar on stderr when that is a terminal and the work is long. It raises
+    KeyboardInterrupt when a signal came, even if that was lost.
     """
     if quiet or total < 1 << 24 or sys.stderr is None or not sys.stderr.isatty():
         yield lambda n: interrupt.check()

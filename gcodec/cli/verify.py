@@ -25,7 +25,10 @@ def verify(
     json: opt.JsonOpt = False,
     quiet: opt.QuietOpt = False,
 ) -> None:
-    """Check FILE's checksums, certificates and bounds; with --against, measure its error. Exit code 1: a promise is broken."""
+    """Check FILE's checksums, certificates and bounds; with --against, measure its error.
+
+    Exit code 1: a promise is broken.
+    """
     from ..verification.verify import verify as verify_container
 
     with ExitStack() as stack:

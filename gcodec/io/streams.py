@@ -1,4 +1,4 @@
-"""Files, pipes and standard streams: every byte arrives, or an error says of which of them it did not.
+"""Files, pipes and standard streams: every byte arrives, or an error names the one at fault.
 
 A descriptor may not block, because another program that shares it said so. Python's own files then
 lose what they cannot write at once; these here wait. None of them changes how the descriptor
@@ -25,7 +25,8 @@ _PLAIN = {"→": "->", "≤": "<=", "≥": ">=", "×": "x", "…": "...", "·": 
 class File(io.FileIO):
     """A raw file whose errors name it. `write` takes all bytes, or raises OSError.
 
-    file: a path, or the number of an open descriptor, which stays open. label: what messages call it.
+    file: a path, or the number of an open descriptor, which stays open. label: what messages call
+    it.
     """
 
     def __init__(self, file: str | Path | int, mode: str, label: str | None = None) -> None:
