@@ -28,6 +28,7 @@ class GcodecError(Exception):
 
     code = "error"
     exit_code = 2
+    file: str | None = None  # the file that it is about, where the command line knows it
 
 
 class InvalidInput(GcodecError, ValueError):

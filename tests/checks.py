@@ -148,7 +148,9 @@ def call_cli(*args: object) -> tuple[int, str, str]:
 
 
 def wait_until_it_writes(process: subprocess.Popen, folder: Path) -> None:
-    """Return once a command has its temporary file in a folder, with a name or without one, or has ended."""
+    """Return once a command has its temporary file in a folder, with a name or without one, or has
+    ended.
+    """
     while process.poll() is None and not list(folder.glob(".*.part")):
         with suppress(OSError):
             opened = [os.readlink(link) for link in Path(f"/proc/{process.pid}/fd").iterdir()]

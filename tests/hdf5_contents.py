@@ -63,7 +63,8 @@ def check_same(first: Path, second: Path, libver: str = "earliest") -> None:
     if shutil.which("h5diff") and libver != "latest":  # which h5diff may be too old to read
         twin = Path(shutil.copy(first, second.with_suffix(".twin")))
         found = h5diff(first, second)
-        assert found == h5diff(first, twin) and found.startswith("0 ")  # of empty datasets it says "not comparable"
+        # What it says on empty datasets is "not comparable".
+        assert found == h5diff(first, twin) and found.startswith("0 ")
 
 
 def h5diff(first: Path, second: Path) -> str:

@@ -1,4 +1,6 @@
-"""HDF5 files that name other files, and a folder of such files, whose bytes and times tell whether anyone touched them."""
+"""HDF5 files that name other files, and a folder of such files, whose bytes and times tell whether
+anyone touched them.
+"""
 
 import os
 from pathlib import Path
@@ -53,7 +55,9 @@ KINDS = (unlimited_virtual, virtual, printf_virtual, external, linked)
 
 
 def make_victims(folder: Path) -> Path:
-    """An empty file, HDF5 files with bytes behind their end, one that cannot be written, a pipe, a device."""
+    """An empty file, HDF5 files with bytes behind their end, one that cannot be written, a pipe, a
+    device.
+    """
     folder.mkdir()
     (folder / "empty").touch()
     for name, libver in (("old.h5", "earliest"), ("new.h5", "latest")):

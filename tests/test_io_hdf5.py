@@ -78,7 +78,9 @@ def test_bfloat16(tmp_path, convention):
 
 @pytest.mark.parametrize("libver", LIBVERS)
 def test_changed_values_and_sizes(tmp_path, libver):
-    """Compressed chunks of other lengths than before, as after a lossy round trip: no two datasets may share bytes."""
+    """Compressed chunks of other lengths than before, as after a lossy round trip: no two datasets
+    may share bytes.
+    """
     write_everything(tmp_path / "a.h5", libver=libver)
     new = {}
     with hdf5.Reader(tmp_path / "a.h5") as reader, hdf5.Writer(tmp_path / "b.h5", reader.meta) as writer:

@@ -1,4 +1,6 @@
-"""The child process that reads and writes HDF5: its limits, and its death, which the parent survives with one clear line."""
+"""The child process that reads and writes HDF5: its limits, and its death, which the parent
+survives with one clear line.
+"""
 
 import os
 import resource
@@ -72,7 +74,9 @@ def test_a_child_that_dies_means_corrupt(compressed, tmp_path, number):
 
 
 def endless(path):
-    """An attribute of variable length in a global heap with a free object of size 0, at which HDF5 stays for ever."""
+    """An attribute of variable length in a global heap with a free object of size 0, at which HDF5
+    stays for ever.
+    """
     with h5py.File(path, "w") as file:
         file["u"] = np.arange(4, dtype="u2")
         file["u"].attrs["gcodec_dtype"] = "bfloat16"
@@ -92,7 +96,9 @@ def test_a_file_without_an_end(tmp_path):
 
 
 def test_the_child_can_open_no_other_file(tmp_path, monkeypatch):
-    """As if the layout were not looked at: HDF5 is asked for the extent of a virtual dataset, and to that end opens a pipe."""
+    """As if the layout were not looked at: HDF5 is asked for the extent of a virtual dataset, and
+    to that end opens a pipe.
+    """
     os.mkfifo(tmp_path / "pipe")
     unlimited_virtual(tmp_path / "x.h5", [str(tmp_path / "pipe")])
     monkeypatch.setattr(guarded, "start", hdf5_mutants.Forked)

@@ -1,4 +1,4 @@
-"""Outputs: nothing is lost that was there, nothing is shown that is not whole, and every byte arrives or the exit code says so."""
+"""Outputs: what was there is kept, what appears is whole, and every byte arrives."""
 
 import io
 import os
@@ -293,7 +293,7 @@ def test_a_full_standard_output(large):
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("stream", [False, True], ids=["file", "stdout"])
 def test_a_full_disk_at_any_byte(large, tmp_path, stream, unbuffered):
-    """A limit of the file's size stands for a full disk: exit code 5, one line, and nothing under the final name."""
+    """A limit of the file's size stands for a full disk: exit code 5, one line, and no output."""
     whole, count = large.stat().st_size, 50 if NIGHTLY else 3
     for place in np.linspace(0, whole - 1, count).astype(int).tolist():
         out = tmp_path / f"{place}.npy"

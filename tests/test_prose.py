@@ -14,7 +14,6 @@ WIDTH = 100  # columns of prose; code may go to 120
 HARD = re.compile(r"\b(surely|but for|told|so manieth)\b", re.IGNORECASE)
 FOLDERS = ("gcodec", "spec", "docs", "corpora", "tests")
 NOT_YET = (  # parts whose prose is still to be mended; this list must shrink to nothing
-    "gcodec/cli/",
     "gcodec/coding/",
     "gcodec/compressors/common/",
     "gcodec/compressors/dither/",
@@ -22,7 +21,6 @@ NOT_YET = (  # parts whose prose is still to be mended; this list must shrink to
     "gcodec/compressors/klt/",
     "gcodec/compressors/lossless/",
     "gcodec/compressors/tcq/",
-    "gcodec/io/",
     "gcodec/kernels/_",
     "gcodec/kernels/compiling.py",
     "gcodec/kernels/contexts.py",
@@ -38,10 +36,6 @@ NOT_YET = (  # parts whose prose is still to be mended; this list must shrink to
     "spec/compressors/06-tcq.md",
     "spec/compressors/07-klt.md",
     "spec/compressors/08-dither.md",
-    "tests/fuzz/hdf5",
-    "tests/hdf5_",
-    "tests/test_io_hdf5",
-    "tests/test_victims.py",
 )
 PARTS = sorted(
     path.relative_to(ROOT).as_posix()

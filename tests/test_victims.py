@@ -1,4 +1,6 @@
-"""Files of a stranger that name other files: none of these is opened, let alone written to, in encoding or in decoding."""
+"""Files of a stranger that name other files: none of these is opened, let alone written to, in
+encoding or in decoding.
+"""
 
 import io
 import os

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..errors import GcodecError, MissingTensor, Truncated
+from ..errors import Corrupt, GcodecError, MissingTensor, Truncated
 
 if TYPE_CHECKING:
     from ..container.reader import Record
@@ -34,13 +34,24 @@ class Contents:
         """The names of the tensors that are whole, without the records that only gcodec knows."""
         return _tensors(self.done)
 
+    @property
+    def missing(self) -> list[str]:
+        """The names of wanted tensors that the metadata name, and that did not come out whole."""
+        names = self.meta.get("names") if self.tensor is None else [self.tensor]
+        wanted = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+        done = set(self.done)
+        return [name for name in _tensors(wanted) if name not in done]
+
+    def check_names(self) -> None:
+        """Note that tensors are lost which the metadata name, though no record was damaged."""
+        if self.tensor is None and self.missing and not self.lost:
+            self.lost.append(Corrupt("there is no record of some tensors that the metadata name"))
+
     def damage(self) -> GcodecError:
         """One error for all that was lost, which says what arrived."""
         more = f" (and {len(self.lost) - 1} more)" if len(self.lost) > 1 else ""
         text = f"{self.lost[0]}{more}; whole are: {', '.join(map(_quoted, self.tensors)) or 'none'}"
-        wanted = self.meta.get("names", []) if self.tensor is None else [self.tensor]
-        missing = [_quoted(name) for name in _tensors(wanted) if name not in self.done]
-        text += f"; missing are: {', '.join(missing)}" if missing else ""
+        text += f"; missing are: {', '.join(map(_quoted, self.missing))}" if self.missing else ""
         text += " (decode --salvage writes the whole ones)" if self.tensors and not self.salvage else ""
         return type(self.lost[0])(text)
 

@@ -9,7 +9,7 @@ from ..io import formats
 from . import options as opt
 from .contents import Contents, contents
 from .files import SUFFIX, container_file, decoded_name
-from .output import plural, progress_bar, show
+from .output import Partial, plural, progress_bar, show
 from .targets import whole_target
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ def decode(
         text += (
             f"; left out: {plural(kept, 'dataset')} of text and the like, all attributes and links (--to h5 keeps them)"
         )
-    show(result, text, as_json=json, quiet=quiet, to_stderr=output == "-")
     if found.lost:
-        raise found.damage()
+        raise Partial(found.damage(), result | {"missing": found.missing}, text)
+    show(result, text, as_json=json, quiet=quiet, to_stderr=output == "-")
 
 
 def _write(
@@ -80,6 +80,7 @@ def _write(
         found.lost.append(error)
     if found.tensor in found.done:  # then what is lost is not wanted
         found.lost.clear()
+    found.check_names()
     if found.lost and not (found.salvage and found.done):
         raise found.damage()
 

@@ -11,7 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import GcodecError, InternalError, InvalidInput
+from ..errors import (
+    FormatError,
+    GcodecError,
+    InternalError,
+    InvalidInput,
+    LimitExceeded,
+    NonFinite,
+    UnsupportedFeature,
+    UnsupportedVersion,
+)
 from ..io import formats, remote, streams
 from ..io.atomic import scratch
 
@@ -20,7 +29,7 @@ PIECE = 1 << 20
 
 
 class TensorFile:
-    """An input file of tensors that is open: its Reader, and whether the file is still what it was."""
+    """An input file of tensors that is open: its Reader, and whether it is still what it was."""
 
     def __init__(self, reader: formats.Reader, name: str, file: BinaryIO) -> None:
         self.meta, self.tensors = reader.meta, reader.tensors
@@ -45,7 +54,7 @@ def tensor_file(name: str, dtype: str | None = None, trust: bool = False) -> Ite
     """
     where = remote.resolved(name)
     if name == "-" or remote.is_url(where):
-        with scratch() as path, streams.speaking_of(path, "standard input" if name == "-" else name):
+        with scratch() as path, streams.speaking_of(path, _label(name)):
             if name == "-":
                 _copy(streams.standard_input(), path)
             else:
@@ -69,15 +78,24 @@ def tensor_file(name: str, dtype: str | None = None, trust: bool = False) -> Ite
 @contextmanager
 def _opened(path: Path, name: str, dtype: str | None, trust: bool) -> Iterator[TensorFile]:
     """The Reader of a regular file that messages call `name`."""
-    fmt = formats.format_of(path, "standard input" if name == "-" else name)
-    with streams.open_input(path) as file, formats.reader(path, fmt, dtype, trust) as reader:
-        opened = TensorFile(reader, name, file)
+    fmt, label = formats.format_of(path, _label(name)), _label(name)
+    with (
+        streams.about(label, FormatError, NonFinite),
+        streams.open_input(path) as file,
+        formats.reader(path, fmt, dtype, trust) as reader,
+    ):
+        opened = TensorFile(reader, label, file)
         try:
             yield opened
         except (GcodecError, InternalError):  # which may be for this very reason
             opened.check()
             raise
         opened.check()
+
+
+def _label(name: str) -> str:
+    """What messages call an input."""
+    return "standard input" if name == "-" else name
 
 
 def _copy(source: BinaryIO, path: Path) -> None:
@@ -94,20 +112,18 @@ def _state(file: BinaryIO) -> tuple[int, int]:
 def container_file(name: str) -> Iterator[BinaryIO]:
     """A gcodec file open for reading: a path, a pipe, a URL, or "-" for standard input."""
     where = remote.resolved(name)
-    if name == "-":
-        yield streams.standard_input()
-    elif remote.is_url(where):
-        with remote.open_url(where) as file:
-            yield file
-    elif Path(where).is_dir():
+    if name != "-" and not remote.is_url(where) and Path(where).is_dir():
         raise InvalidInput(f"{name} is a directory; name a gcodec file")
-    else:
-        with streams.open_input(where) as file:
-            yield file
+    with streams.about(_label(name), FormatError, UnsupportedVersion, UnsupportedFeature, LimitExceeded):
+        if name == "-":
+            yield streams.standard_input()
+        else:
+            with remote.open_url(where) if remote.is_url(where) else streams.open_input(where) as file:
+                yield file
 
 
 def encoded_name(name: str) -> str:
-    """Where the container of an input goes by default: beside it, or for a URL in the current folder."""
+    """Where a container goes by default: beside its input, or for a URL to the current folder."""
     return "-" if name == "-" else _local(name) + SUFFIX
 
 
@@ -126,7 +142,7 @@ def decoded_name(name: str, fmt: str) -> str:
 
 
 def _local(name: str) -> str:
-    """The name by which an input's result is named; raises InvalidInput for a pipe, which has none."""
+    """The name that an input's result is named by; raises InvalidInput for a pipe."""
     if remote.is_url(name):
         return remote.base_name(name)
     if Path(name).exists() and not Path(name).is_file() and not Path(name).is_dir():

@@ -3,29 +3,111 @@
 The commands import what does the work inside their bodies, so that `--help` starts without numpy.
 """
 
+import io
 import os
-import signal
 import sys
-import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import wraps
-from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from .. import __version__
-from ..errors import GcodecError, InternalError
+from ..io.streams import PLAIN_LETTERS, write_text
 from ..kernels import compiling
-from . import bounds, compare, decode, encode, experiment, info, interrupt, verify
+from . import bounds, compare, decode, encode, experiment, info, interrupt, output, verify
+from .failure import USAGE, Failure, failure_of
 
 COMPILING_IS_LONG = 2.0  # seconds, from which on it is said
 
+
+def guarded(command: Callable[..., object]) -> Callable[..., None]:
+    """The command; whatever goes wrong gives one line, an exit code, and with --json an object."""
+
+    @wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        asked = options.get("json", "--json" in (args[0] if args else sys.argv))
+        compiling.call(None if options.get("quiet") or asked else _say_compiling, COMPILING_IS_LONG)
+        with output.notes(asked):
+            try:
+                command(*args, **options)
+                if sys.stdout:
+                    sys.stdout.flush()
+            except typer.Exit:
+                raise
+            except output.Partial as partial:
+                _fail(failure_of(partial.error), asked, _is_stdout_taken(options), partial)
+            except (Exception, KeyboardInterrupt) as error:
+                _fail(failure_of(error), asked, _is_stdout_taken(options))
+
+    return run
+
+
+def _say_compiling() -> None:
+    if sys.stderr:
+        with suppress(OSError):
+            write_text(sys.stderr, "gcodec: compiling kernels, once\n")
+
+
+def _fail(failure: Failure, as_json: bool, is_taken: bool, partial: output.Partial | None = None) -> NoReturn:
+    """Say what went wrong, and end. is_taken: whether standard output is for data."""
+    with suppress(OSError):  # nobody reads what is said
+        if partial:
+            output.show(partial.result | failure.to_json(), partial.text, as_json=as_json, to_stderr=is_taken)
+        elif as_json:
+            output.show(failure.to_json(), "", as_json=True, to_stderr=is_taken)
+        if sys.stderr and not (as_json and is_taken):
+            write_text(sys.stderr, f"gcodec: {failure.message}\n")
+    if failure.code == "interrupted":
+        os._exit(failure.exit_code)  # without waiting for threads at work
+    if failure.code == "io":
+        _hush()
+    sys.exit(failure.exit_code)
+
+
+def _hush() -> None:
+    """Keep Python from saying, at its end, that standard output failed."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _is_stdout_taken(options: dict[str, Any]) -> bool:
+    """Whether a command writes data to standard output."""
+    where = options.get("output", "")
+    return where == "-" or (where is None and "-" in (options.get("input"), options.get("file")))
+
+
+class Commands(TyperGroup):
+    """The commands; with --json, wrong usage gives an object too."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        asked = "--json" in (sys.argv if args is None else args)
+        try:
+            code = super().main(
+                args, prog_name, complete_var, standalone_mode and not asked, windows_expand_args, **extra
+            )
+        except Exception as error:
+            if not asked or not hasattr(error, "format_message"):  # which click's own errors have
+                raise
+            _fail(Failure("usage", error.format_message(), USAGE), True, False)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
 app = typer.Typer(
     name="gcodec",
+    cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Compress gradients, model updates and checkpoints with a guaranteed relative L2 error.",
@@ -45,58 +127,6 @@ def _options(
     pass
 
 
-def guarded(command: Callable[..., object]) -> Callable[..., None]:
-    """The command, with one line and an exit code for whatever goes wrong."""
-
-    @wraps(command)
-    def run(*args: Any, **options: Any) -> None:
-        compiling.call(None if options.get("quiet") else _say_compiling, COMPILING_IS_LONG)
-        try:
-            command(*args, **options)
-            if sys.stdout:
-                sys.stdout.flush()
-        except GcodecError as error:
-            _fail(str(error), error.exit_code)
-        except typer.Exit:
-            raise
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit is quiet
-            _fail("the reader of the output closed the pipe", 5)
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            hint = "; check the name" if isinstance(error, FileNotFoundError) else ""
-            _fail(f"{where}{error.strerror or error}{hint}", 5)
-        except MemoryError:
-            _fail("not enough memory for this tensor", 5)
-        except KeyboardInterrupt as stop:
-            print("gcodec: interrupted; nothing was left behind", file=sys.stderr, flush=True)
-            os._exit(128 + (stop.args[0] if stop.args else signal.SIGINT))  # without waiting for threads at work
-        except Exception as error:
-            _fail(_fault(error), InternalError.exit_code)
-
-    return run
-
-
-def _fault(error: Exception) -> str:
-    """One line on an error that should not happen, with what someone who mends it needs to know."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    words = " ".join(f"{type(error).__name__}: {error}".split())
-    return (
-        f"this is a fault of gcodec {__version__}, please report it with this line and the command: {words} "
-        f"({Path(place.filename).name}, line {place.lineno})"
-    )
-
-
-def _say_compiling() -> None:
-    if sys.stderr:
-        print("gcodec: compiling kernels, once", file=sys.stderr, flush=True)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    print(f"gcodec: {message}", file=sys.stderr)
-    sys.exit(code)
-
-
 for module in (encode, decode, verify, info, bounds, compare, experiment):
     app.command()(guarded(getattr(module, module.__name__.rpartition(".")[2])))
 
@@ -104,5 +134,8 @@ for module in (encode, decode, verify, info, bounds, compare, experiment):
 def main() -> None:
     """The entry point of the `gcodec` script."""
     interrupt.install()
-    warnings.showwarning = lambda message, *_: print(f"gcodec: warning: {message}", file=sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=PLAIN_LETTERS)
+    warnings.showwarning = lambda message, *_: output.note(str(message))
     guarded(app)()

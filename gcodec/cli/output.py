@@ -5,22 +5,59 @@ import math
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ..io.streams import write_text
 from . import interrupt
 
 
+class Partial(Exception):
+    """A part of the work was done: its result and text, and the error that speaks of the rest."""
+
+    def __init__(self, error: Exception, result: dict[str, Any], text: str) -> None:
+        super().__init__(str(error))
+        self.error, self.result, self.text = error, result, text
+
+
+_notes: list[str] | None = None  # those of a command that prints JSON
+
+
+@contextmanager
+def notes(collected: bool) -> Iterator[None]:
+    """Whether notes are collected for the JSON object, or go to standard error at once."""
+    global _notes
+    before, _notes = _notes, ([] if _notes is None else _notes) if collected else None
+    try:
+        yield
+    finally:
+        _notes = before
+
+
+def note(text: str) -> None:
+    """Say something beside the result."""
+    if _notes is not None:
+        _notes.append(text)
+    elif sys.stderr:
+        with suppress(OSError):
+            write_text(sys.stderr, f"gcodec: warning: {text}\n")
+
+
 def show(
     result: dict[str, Any], text: str, *, as_json: bool = False, quiet: bool = False, to_stderr: bool = False
 ) -> None:
-    """Print a result: its text for people, or the dictionary as one JSON document."""
+    """Print a result: its text for people, or the dictionary as one JSON object.
+
+    The object says whether all went well, under "ok", and has the warnings, if there are any.
+    """
     stream = sys.stderr if to_stderr else sys.stdout
     if quiet or stream is None:  # closed by whoever started us
         return
     try:
-        write_text(stream, f"{json.dumps(_finite(result), indent=1) if as_json else text}\n")
+        if as_json:
+            warned = {"warnings": _notes} if _notes else {}
+            text = json.dumps(_finite({"ok": True} | result | warned), indent=1)
+        write_text(stream, f"{text}\n")
     except BrokenPipeError:  # the reader, such as head, has seen enough; the work is done all the same
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
@@ -60,7 +97,8 @@ def table(rows: Iterable[Sequence[Any]], right: Sequence[int] = ()) -> str:
 def progress_bar(total: int, what: str, quiet: bool) -> Iterator[Any]:
     """A function that takes the bytes just done.
 
-    It draws a bar on stderr when that is a terminal and the work is long. It raises KeyboardInterrupt when a signal came, even if that was lost.
+    It draws a bar on stderr when that is a terminal and the work is long. It raises
+    KeyboardInterrupt when a signal came, even if that was lost.
     """
     if quiet or total < 1 << 24 or sys.stderr is None or not sys.stderr.isatty():
         yield lambda n: interrupt.check()

@@ -1,4 +1,4 @@
-"""Where binary results go: a file that appears whole or not at all, a URL, a pipe, or standard output."""
+"""Where binary results go: a file that appears as a whole, a URL, a pipe, or standard output."""
 
 import shutil
 import sys
@@ -56,7 +56,7 @@ def binary_target(output: str, force: bool, source: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def whole_target(output: str, force: bool, source: str) -> Iterator[Path]:
-    """A path to write to in any order, as `target`; a pipe or standard output gets the file at the end."""
+    """As `target`, also for a pipe or standard output, which get the file at the end."""
     if output != "-" and not _is_special(output):
         with target(output, force, source) as path:
             yield path

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ..errors import FormatError
 from . import options as opt
 from .files import container_file, tensor_file
 from .output import printable, show, table
@@ -26,7 +25,10 @@ def verify(
     json: opt.JsonOpt = False,
     quiet: opt.QuietOpt = False,
 ) -> None:
-    """Check FILE's checksums, certificates and bounds; with --against, measure its error. Exit code 1: a promise is broken."""
+    """Check FILE's checksums, certificates and bounds; with --against, measure its error.
+
+    Exit code 1: a promise is broken.
+    """
     from ..verification.verify import verify as verify_container
 
     with ExitStack() as stack:
@@ -34,12 +36,7 @@ def verify(
         originals = None
         if against is not None:
             originals = dict(stack.enter_context(tensor_file(against, dtype)).tensors())
-        try:
-            report = verify_container(source, originals, trials=trials, threads=threads, limit=limit)
-        except FormatError as error:
-            if json:
-                show({"ok": False, "error": {"code": error.code, "message": str(error)}}, "", as_json=True)
-            raise
+        report = verify_container(source, originals, trials=trials, threads=threads, limit=limit)
     show(report.to_json(), _text(file, report), as_json=json, quiet=quiet)
     if not report.ok:
         raise typer.Exit(1)

@@ -30,7 +30,7 @@ class Spool(tempfile.SpooledTemporaryFile[bytes]):
 
 
 def temporary_file() -> IO[bytes]:
-    """A file without a name where the system has such files, so that nothing of it can be left behind."""
+    """A file that leaves nothing behind: it has no name, where the system has such files."""
     with in_temporary_folder():
         file = tempfile.TemporaryFile(prefix="gcodec-")  # noqa: SIM115 (closed by whoever asks)
         if os.path.exists(f"/proc/self/fd/{file.fileno()}"):

@@ -1,1 +1,1 @@
-"""Files that hold tensors: one module a format, each with a Reader and a Writer as `formats` describes them."""
+"""Files that hold tensors: one module a format, with a Reader and a Writer as in `formats`."""

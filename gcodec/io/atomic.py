@@ -18,13 +18,15 @@ _NO_UNNAMED = {errno.EOPNOTSUPP, errno.ENOTSUP, errno.EISDIR, errno.EINVAL, errn
 
 @contextmanager
 def replacing(path: Path, keep: bool = False, like: Path | None = None) -> Iterator[Path]:
-    """A temporary path to write to; it becomes `path` at the end, and vanishes when anything goes wrong.
+    """A temporary path to write to; it becomes `path` at the end, or vanishes on an error.
 
-    The file has its name once its bytes are on the disk, and is on the disk by that name when this ends. Where the system can do
-    so, it has no name until then. keep: an existing file stays, even one that appeared meanwhile, and FileExistsError is
-    raised. Without `keep` it is replaced, and its permissions are kept. like: a new file gets the permissions of this one;
-    an existing one gets no more than these. A symbolic link stays one, and what it points to is replaced. What is not a regular file
-    (a device, a pipe) is written to directly. Errors speak of `path`, never of the temporary file.
+    The file has its name once its bytes are on the disk, and is on the disk by that name when this
+    ends. Where the system can do so, it has no name until then. keep: an existing file stays, even
+    one that appeared meanwhile, and FileExistsError is raised. Without `keep` it is replaced, and
+    its permissions are kept. like: a new file gets the permissions of this one; an existing one
+    gets no more than these. A symbolic link stays one, and what it points to is replaced. What is
+    not a regular file (a device, a pipe) is written to directly. Errors speak of `path`, never of
+    the temporary file.
     """
     if path.exists() and not path.is_file():
         yield path
@@ -103,7 +105,7 @@ class _Temporary:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """The path of an empty temporary file for what must be whole before it can be read or sent on."""
+    """The path of an empty temporary file, for what must be whole before it is read or sent."""
     with temporary_file() as file:
         yield Path(file.name) if isinstance(file.name, str) else _path_of(file.fileno())
 

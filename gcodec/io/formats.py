@@ -23,7 +23,7 @@ class Reader(Protocol):
 
     @property
     def meta(self) -> Mapping[str, object]:
-        """What the container's META needs so that a Writer can give the same kind of file; "format" names it."""
+        """What META needs, so that a Writer gives the same kind of file; "format" names it."""
         ...
 
     def tensors(self) -> "Iterator[tuple[str, Source]]":
@@ -38,7 +38,7 @@ class Sink(Protocol):
     """Takes the values of one tensor."""
 
     def write(self, start: int, values: "np.ndarray[Any, Any]") -> object:
-        """Values in the tensor's dtype from flat C-order index `start` on; all pieces must come, in order."""
+        """Values from flat C-order index `start` on; all pieces must come, in order."""
         ...
 
 
@@ -46,7 +46,7 @@ class Writer(Protocol):
     """A new file of tensors; a context manager, whose normal end completes the file."""
 
     def add(self, name: str, dtype: "np.dtype[Any]", shape: tuple[int, ...]) -> Sink:
-        """End the tensor before, which is missing from the file unless all its values came, and begin another one.
+        """Begin a tensor. The one before is left out of the file, unless all its values came.
 
         Raises InvalidInput for what the format cannot hold, and when names collide.
         """
@@ -57,7 +57,7 @@ class Writer(Protocol):
 
 
 def format_of(path: Path, name: str | None = None) -> str:
-    """The format of an existing file, by its first bytes, else by the suffix of `name` (default: the path)."""
+    """The format of a file, by its first bytes, else by the suffix of `name` (or of the path)."""
     with open(path, "rb") as file:
         start = file.read(9)
     for magic, fmt in _MAGIC.items():
@@ -76,7 +76,8 @@ def format_of(path: Path, name: str | None = None) -> str:
 def reader(path: Path, fmt: str, dtype: str | None = None, trust: bool = False) -> Reader:
     """The Reader of a file.
 
-    dtype: what raw integers of a .npy file stand for. trust: read an HDF5 file within this process, not in one of its own.
+    dtype: what raw integers of a .npy file stand for. trust: read an HDF5 file within this process,
+    not in one of its own.
     """
     if dtype is not None and fmt != "npy":
         raise InvalidInput("--dtype is for .npy files; other formats name their dtypes")
@@ -88,8 +89,9 @@ def reader(path: Path, fmt: str, dtype: str | None = None, trust: bool = False) 
 def writer(path: Path, fmt: str, meta: dict[str, Any], budget: "Budget", trust: bool = False) -> Writer:
     """A Writer of a new file at `path`.
 
-    meta: that of the container. budget: pays for the work of the format; its limit is also that of bytes made of metadata
-    alone (default: what the format's module allows). trust: write an HDF5 file within this process.
+    meta: that of the container. budget: pays for the work of the format; its limit is also that of
+    bytes made of metadata alone (default: what the format's module allows). trust: write an HDF5
+    file within this process.
     """
     own = meta if meta.get("format") == fmt else {}
     options = {"trust": trust} if fmt == "h5" else {}

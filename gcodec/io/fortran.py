@@ -50,7 +50,10 @@ class FortranSource:
             return self._slab[1]
 
     def _gather(self, first: int, last: int) -> np.ndarray:
-        """Rows first…last-1 in C order. The file is a matrix whose rows are the columns of the array."""
+        """Rows first…last-1 in C order.
+
+        The file is a matrix whose rows are the columns of the array.
+        """
         height = self.shape[0]
         columns = np.empty((self._row, last - first), self.dtype)
         if (first, last) == (0, height):

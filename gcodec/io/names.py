@@ -1,4 +1,4 @@
-"""Names of tensors in files that are made anew: they must be distinct and must not lead out of the file."""
+"""Names of tensors in new files: they must be distinct, and must not lead out of the file."""
 
 from ..errors import InvalidInput
 
@@ -8,7 +8,7 @@ MAX_DEPTH = 100  # components
 
 
 class Names:
-    """The names given so far in one file; `add` refuses a name that is no plain relative path or collides.
+    """The names given so far in one file; `add` refuses what is no plain relative path or collides.
 
     tree: components separated by "/" become groups, so a tensor cannot lie below another one.
     """

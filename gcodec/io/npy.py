@@ -1,4 +1,4 @@
-"""`.npy` files: one array, any byte order, C or Fortran order, read piece by piece; pickled objects are refused."""
+"""`.npy` files: one array in any order, read piece by piece; pickled objects are refused."""
 
 import math
 import os
@@ -19,9 +19,10 @@ from .streams import open_input, read_at
 
 
 class FileSource:
-    """`size` values of `stored` dtype in a file from `offset` on, in C order, as a Source of `dtype`.
+    """Values of `stored` dtype in a file from `offset` on, in C order, as a Source of `dtype`.
 
-    Reads with pread, so threads need no lock and the file's pages are not counted as this process's memory.
+    Reads with pread, so threads need no lock and the file's pages are not counted as this process's
+    memory.
     """
 
     def __init__(self, file: BinaryIO, offset: int, stored: np.dtype, dtype: np.dtype, shape: tuple[int, ...]) -> None:
@@ -49,7 +50,9 @@ class FileSource:
 
 
 class Reader:
-    """The one array of a `.npy` file, under the empty name; `dtype`: what raw integers stand for (as "bf16")."""
+    """The one array of a `.npy` file, under the empty name; `dtype`: what raw integers stand for
+    (as "bf16").
+    """
 
     def __init__(self, path: Path, dtype: str | None = None) -> None:
         self.meta = {"format": "npy"}
@@ -91,7 +94,7 @@ class Reader:
 
 
 def read_header(file: BinaryIO, what: str) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, Fortran order and dtype of a .npy header; InvalidInput for pickles, structures and anything malformed."""
+    """Shape, Fortran order and dtype of a .npy header; raises InvalidInput for what is no array."""
     try:
         version = npy_format.read_magic(file)
         read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
@@ -109,7 +112,7 @@ def read_header(file: BinaryIO, what: str) -> tuple[tuple[int, ...], bool, np.dt
 
 
 def reinterpreted(stored: np.dtype, name: str | None) -> np.dtype:
-    """The dtype that raw bits stand for; `name` may only rename an integer dtype of the same width."""
+    """The dtype that raw bits stand for; `name` may only rename integers of the same width."""
     if name is None:
         return stored
     dtype = dtypes.by_name(name)
@@ -119,7 +122,7 @@ def reinterpreted(stored: np.dtype, name: str | None) -> np.dtype:
 
 
 class Writer:
-    """Writes one array to a new `.npy` file; bfloat16 and float8 are stored as raw unsigned integers."""
+    """Writes one array to a new `.npy` file; bfloat16 and float8 become unsigned integers."""
 
     def __init__(self, path: Path, meta: dict[str, Any], budget: Budget | None = None) -> None:
         self._file = open(path, "wb")  # noqa: SIM115 (closed by __exit__)

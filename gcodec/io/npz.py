@@ -36,7 +36,7 @@ MAX_DTYPES = 1 << 24
 MAX_ARRAY_HEADER = 1 << 16
 OPEN_MEMBERS = 4  # unpacked members that a reader keeps
 PIECE = 1 << 20
-_LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip member; its last fields are the lengths of name and extra field
+_LOCAL_HEADER = struct.Struct("<26xHH")  # its last fields: the lengths of name and extra field
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time in a zip file, so that the same arrays give the same bytes
 
 
@@ -58,7 +58,7 @@ def _reporting(what: object) -> Iterator[None]:
     ) as error:
         raise InvalidInput(f"{what}: not a readable .npz file ({error})") from None
     except OSError as error:
-        if error.errno != errno.EINVAL:  # of a seek to a place before the file's start, which a damaged directory names
+        if error.errno != errno.EINVAL:  # a damaged directory names a place before the file's start
             raise
         raise InvalidInput(f"{what}: not a readable .npz file (a member's place is not in the file)") from None
 
@@ -84,9 +84,10 @@ class _Member:
 class Reader:
     """The arrays of a .npz file in the archive's order.
 
-    meta: {"format": "npz", "deflate": whether any member is compressed, "big_endian": keys of arrays stored so}. A
-    compressed member is unpacked into a temporary file when it is first read; checksums are checked then. Raises InvalidInput
-    when the archive is damaged or holds anything but numeric arrays.
+    meta: {"format": "npz", "deflate": whether any member is compressed, "big_endian": keys of
+    arrays stored so}. A compressed member is unpacked into a temporary file when it is first read;
+    checksums are checked then. Raises InvalidInput when the archive is damaged or holds anything
+    but numeric arrays.
     """
 
     def __init__(self, path: Path) -> None:
@@ -152,14 +153,21 @@ class Reader:
             raise InvalidInput(f"{self._path}: the member's name {name[:80]!r} {problem}")
         if not name.endswith(".npy"):
             raise InvalidInput(f"{self._path}: the member {name!r} is not an array; remove it from the archive")
-        if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise InvalidInput(f"{self._path}: {name!r} is encrypted or packed by another method than numpy's")
+        self._check_packing(info)
         return name.removesuffix(".npy")
+
+    def _check_packing(self, info: zipfile.ZipInfo) -> None:
+        if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise InvalidInput(
+                f"{self._path}: {info.filename!r} is encrypted, or packed by another method than numpy's"
+            )
 
     def _read_dtypes(self) -> dict[str, str]:
         if DTYPES_MEMBER not in self._zip.namelist():
             return {}
-        with self._zip.open(DTYPES_MEMBER) as file:
+        info = self._zip.getinfo(DTYPES_MEMBER)
+        self._check_packing(info)
+        with self._zip.open(info) as file:
             data = file.read(MAX_DTYPES)
         try:
             named = json.loads(data)
@@ -198,7 +206,7 @@ class Reader:
             target.flush()
 
     def _offset(self, info: zipfile.ZipInfo) -> int:
-        """Where a member's bytes begin: behind its local header, whose name and extra field have their own lengths."""
+        """Where a member's bytes begin: behind its local header, whose length varies."""
         name, extra = _LOCAL_HEADER.unpack(os.pread(self._file.fileno(), _LOCAL_HEADER.size, info.header_offset))
         return info.header_offset + _LOCAL_HEADER.size + int(name) + int(extra)
 
@@ -219,10 +227,11 @@ class _MemberSource:
 
 
 class Writer:
-    """Writes arrays to a new .npz file, in C order; one whose values did not all arrive is left out.
+    """Writes arrays to a new .npz file, in C order; one that is not whole is left out.
 
-    bfloat16 and float8 are stored as raw unsigned integers, and named in the member `__gcodec_dtypes__.json`. meta: that of
-    a Reader, or {}. Raises InvalidInput for names that collide or are no relative paths.
+    bfloat16 and float8 are stored as raw unsigned integers, and named in the member
+    `__gcodec_dtypes__.json`. meta: that of a Reader, or {}. Raises InvalidInput for names that
+    collide or are no relative paths.
     """
 
     def __init__(self, path: Path, meta: dict[str, Any], budget: Budget | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Files behind URLs (`s3://…`, `https://…`, `memory://…`), by fsspec: the extra `gcodec[remote]`."""
+"""Files behind URLs (`s3://…`, `https://…`), by fsspec: the extra `gcodec[remote]`."""
 
 import errno
 import os
@@ -16,14 +16,13 @@ BLOCK = 1 << 16  # read ahead: small, so that one tensor of a remote file costs 
 
 
 def is_url(name: str) -> bool:
-    """Whether a file name is a URL: it has a scheme of at least two characters, so that `C:` is none."""
+    """Whether a file name is a URL, whose scheme has two characters or more; `C:` is none."""
     scheme, found, _ = name.partition("://")
     return bool(found) and len(scheme) > 1 and scheme.replace("+", "").isalnum()
 
 
 def resolved(name: str) -> str:
-    """One name for one file: the path that a URL of this machine (`file://…`) stands for, any other URL in fsspec's
-    spelling, and a path as it is."""
+    """One name for one file: the path of a `file://` URL, or a URL as fsspec spells it."""
     if not is_url(name):
         return name
     filesystem, path = _filesystem(name)
@@ -41,7 +40,7 @@ def base_name(url: str) -> str:
 
 
 def open_url(url: str) -> BinaryIO:
-    """A seekable binary file for reading; only the ranges that are read are fetched, where the server can do that."""
+    """A seekable binary file for reading; only what is read is fetched, if the server can do so."""
     filesystem, path = _filesystem(url)
     with _reporting(url):
         return cast(BinaryIO, _RemoteFile(url, filesystem.open(path, "rb", block_size=BLOCK)))
@@ -62,7 +61,8 @@ def download(url: str, path: Path) -> None:
 def upload(path: Path, url: str) -> None:
     """Copy a finished local file to a URL, which shows it once it is whole.
 
-    Where the remote filesystem can rename, the file is sent under a temporary name; object stores show whole files anyway.
+    Where the remote filesystem can rename, the file is sent under a temporary name; object stores
+    show whole files anyway.
     """
     filesystem, remote = _filesystem(url)
     folder, _, name = remote.rpartition("/")
@@ -80,7 +80,7 @@ def upload(path: Path, url: str) -> None:
 
 
 def _renames(filesystem: Any) -> bool:
-    """Whether it has a rename of its own: the one that every filesystem inherits makes a copy and removes the first."""
+    """Whether it has a rename of its own; the one that every filesystem inherits makes a copy."""
     from fsspec.spec import AbstractFileSystem
 
     return type(filesystem).mv is not AbstractFileSystem.mv

@@ -1,7 +1,8 @@
 """safetensors files: eight bytes of length, a JSON header, the tensors' bytes one after the other.
 
-A file whose tensors all come back is written with its own header, so a lossless round trip gives the same bytes. Any
-other set of tensors gets the layout of the safetensors library: wide dtypes first, then by name.
+A file whose tensors all come back is written with its own header, so a lossless round trip gives
+the same bytes. Any other set of tensors gets the layout of the safetensors library: wide dtypes
+first, then by name.
 """
 
 import base64
@@ -33,8 +34,8 @@ FREE_HEADER, HEADER_RATIO = (
 class Reader:
     """The tensors of a safetensors file in the order of their bytes.
 
-    meta: {"format": "safetensors", "header": the header's bytes, deflated, in base64}. Raises InvalidInput when the header
-    is not what the format allows.
+    meta: {"format": "safetensors", "header": the header's bytes, deflated, in base64}. Raises
+    InvalidInput when the header is not what the format allows.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,8 +76,10 @@ def _read_header(file: IO[bytes], path: Path) -> bytes:
 class Writer:
     """Writes tensors to a new safetensors file; one whose values did not all arrive is left out.
 
-    With the original's header the data go to their final place at once; without, to a temporary file until all names are
-    known. meta: that of a Reader, or {}; its header may have as many bytes as the limit of the budget. Raises InvalidInput for equal names and for dtypes that the format lacks.
+    With the original's header the data go to their final place at once; without, to a temporary
+    file until all names are known. meta: that of a Reader, or {}; its header may have as many bytes
+    as the limit of the budget. Raises InvalidInput for equal names and for dtypes that the format
+    lacks.
     """
 
     def __init__(self, path: Path, meta: dict[str, Any], budget: Budget | None = None) -> None:
@@ -157,7 +160,7 @@ class Writer:
 
 
 def _pack_header(header: bytes) -> str:
-    """The header for META: deflated, unless that makes it so short that a reader would take it for a bomb."""
+    """The header for META: deflated, unless a reader would then take it for a bomb."""
     packed = zlib.compress(header, 9)
     if len(header) > FREE_HEADER + HEADER_RATIO * len(packed):
         packed = zlib.compress(header, 0)
@@ -167,7 +170,8 @@ def _pack_header(header: bytes) -> str:
 def _unpack_header(packed: object, limit: int | None) -> bytes | None:
     """The original's header out of `meta`, or None when there is none.
 
-    Parsing takes a lot more time and memory than the header's bytes, so LimitExceeded when it is out of proportion.
+    Parsing takes a lot more time and memory than the header's bytes, so LimitExceeded when it is
+    out of proportion.
     """
     if packed is None:
         return None
@@ -189,7 +193,7 @@ def _unpack_header(packed: object, limit: int | None) -> bytes | None:
 
 
 def _beside(path: Path) -> IO[bytes]:
-    """A temporary file on the disk of an output, which may itself be known by the name of its descriptor alone."""
+    """A temporary file in the folder of an output, which may itself have no name."""
     return TemporaryFile(dir=path.resolve().parent)
 
 

@@ -1,4 +1,6 @@
-"""The header of safetensors files: parsed with every check that the format asks for, and laid out as its library does."""
+"""The header of safetensors files: parsed with every check that the format asks for, and laid out
+as its library does.
+"""
 
 import json
 from collections.abc import Iterable
@@ -48,7 +50,9 @@ class Entry:
 
 
 def parse_header(header: bytes, room: int, what: str) -> list[Entry]:
-    """The tensors in the order of their bytes; raises InvalidInput unless they fill `room` bytes without hole or overlap."""
+    """The tensors in the order of their bytes; raises InvalidInput unless they fill `room` bytes
+    without hole or overlap.
+    """
     try:
         fields = strict_json.loads(header)
         if not isinstance(fields, dict) or not header.startswith(b"{"):
@@ -114,7 +118,9 @@ def metadata_of(header: bytes | None) -> dict[str, str]:
 
 
 def arrange(entries: Iterable[Entry], metadata: dict[str, str]) -> tuple[bytes, list[Entry]]:
-    """The library's layout, which keeps every tensor aligned: the header, and the entries in their new order."""
+    """The library's layout, which keeps every tensor aligned: the header, and the entries in their
+    new order.
+    """
     order = sorted(entries, key=lambda entry: (-_RANK[entry.code], entry.name.encode()))
     fields: dict[str, object] = {METADATA: metadata} if metadata else {}
     position = 0

@@ -1,7 +1,8 @@
 """A file without the bytes that travel elsewhere, as a tensor of bytes (spec/interchange.md §2.2).
 
-An HDF5 file is stored as its *skeleton*, the file's bytes with holes where the data of numeric datasets are, and those
-data as tensors of their own. All that HDF5 can express comes back bit for bit, whatever it is.
+An HDF5 file is stored as its *skeleton*, the file's bytes with holes where the data of numeric
+datasets are, and those data as tensors of their own. All that HDF5 can express comes back bit for
+bit, whatever it is.
 """
 
 import struct
@@ -39,7 +40,7 @@ def holes(ranges: list[tuple[int, int]], size: int) -> list[tuple[int, int]]:
 
 
 class SkeletonSource:
-    """The skeleton of an open file as a Source of bytes; `holes` as made by the function of that name."""
+    """The skeleton of an open file as a Source of bytes; `holes` gives the holes."""
 
     dtype = np.dtype(np.uint8)
 
@@ -73,7 +74,7 @@ class SkeletonSource:
 
 
 class SkeletonSink:
-    """Writes the file that a skeleton describes, its holes left as zeros; the values must come in order."""
+    """Writes the file of a skeleton, with zeros in its holes; the values must come in order."""
 
     def __init__(self, path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> None:
         if dtype != np.uint8 or len(shape) != 1 or shape[0] < PREFIX.size:

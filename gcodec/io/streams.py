@@ -1,10 +1,11 @@
-"""Files, pipes and standard streams: every byte arrives, or an error says of which of them it did not.
+"""Files, pipes and standard streams: every byte arrives, or an error names the one at fault.
 
 A descriptor may not block, because another program that shares it said so. Python's own files then
 lose what they cannot write at once; these here wait. None of them changes how the descriptor
 behaves for others.
 """
 
+import codecs
 import errno
 import io
 import os
@@ -18,13 +19,14 @@ from typing import Any, BinaryIO, TextIO, cast
 
 from ..errors import GcodecError
 
-PLAIN = {"→": "->", "≤": "<=", "≥": ">=", "×": "x", "…": "...", "·": "*", "−": "-", "–": "-", "²": "^2", "‖": "||"}
+_PLAIN = {"→": "->", "≤": "<=", "≥": ">=", "×": "x", "…": "...", "·": "*", "−": "-", "–": "-", "²": "^2", "‖": "||"}
 
 
 class File(io.FileIO):
     """A raw file whose errors name it. `write` takes all bytes, or raises OSError.
 
-    file: a path, or the number of an open descriptor, which stays open. label: what messages call it.
+    file: a path, or the number of an open descriptor, which stays open. label: what messages call
+    it.
     """
 
     def __init__(self, file: str | Path | int, mode: str, label: str | None = None) -> None:
@@ -97,18 +99,21 @@ def write_text(stream: TextIO, text: str) -> None:
 
 def encoded(text: str, encoding: str) -> bytes:
     """Text in an encoding, with plain letters for what it lacks."""
-    try:
-        return text.encode(encoding, "surrogateescape")
-    except UnicodeEncodeError:
-        plain = "".join(PLAIN.get(letter, letter) for letter in text)
-        return b"".join(_letter(letter, encoding) for letter in plain)
+    return text.encode(encoding, PLAIN_LETTERS)
 
 
-def _letter(letter: str, encoding: str) -> bytes:
-    try:
-        return letter.encode(encoding, "surrogateescape")
-    except UnicodeEncodeError:
-        return letter.encode(encoding, "backslashreplace")
+def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
+    """What stands for the first letter that an encoding lacks, and where to go on."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letter = error.object[error.start]
+    if "\udc80" <= letter <= "\udcff":  # a byte of a file name that is no text
+        return bytes([ord(letter) - 0xDC00]), error.start + 1
+    return _PLAIN.get(letter, letter.encode("ascii", "backslashreplace").decode()), error.start + 1
+
+
+PLAIN_LETTERS = "gcodec-plain"  # the name of this way with what an encoding lacks
+codecs.register_error(PLAIN_LETTERS, _plain)
 
 
 @contextmanager
@@ -134,3 +139,15 @@ def speaking_of(path: Path, name: str) -> Iterator[None]:
         if error.errno is None or str(error.filename) != str(path):
             raise
         raise OSError(error.errno, error.strerror, name) from None
+
+
+@contextmanager
+def about(name: str, *kinds: type[GcodecError]) -> Iterator[None]:
+    """Errors of these kinds name the file that they are about."""
+    try:
+        yield
+    except kinds as error:
+        if error.file is None:
+            error.file = name
+            error.args = (str(error) if name in str(error) else f"{name}: {error}",)
+        raise

@@ -28,6 +28,7 @@ from .seeds import record_seed
 
 FINEST = {np.dtype(np.float64): 2.0**-100}  # bounds below are met by the tensor itself, in fewer bits than by levels
 FINEST_OF_OTHERS = 2.0**-50
+LOOSEST = 2.0**64  # an omega above asks for nothing more, and would overflow in what compressors compute
 TRIES = 4  # with a tightened bound, before a tensor is stored exactly
 SPOOL = 1 << 26  # coded bytes of one tensor kept in memory before they go to a temporary file
 
@@ -84,7 +85,7 @@ def compress(name: str, source: Source, choice: Choice) -> Coded:
     if scan is None or scan.norm2 == 0 or choice.guarantee.bound < FINEST.get(source.dtype, FINEST_OF_OTHERS):
         return _exact(name, source, choice)
     compressor = registry.by_name(choice.method).load()(**_options(name, choice))
-    guarantee = choice.guarantee
+    guarantee = Guarantee(choice.guarantee.kind, min(choice.guarantee.bound, LOOSEST))
     for _ in range(TRIES):
         try:
             payload = _encode(compressor, name, source, guarantee)

@@ -62,7 +62,7 @@ def lookup3(data):
 
 @numba.njit
 def _checksum_at(data, start, stop):
-    """The first place after `start` where the checksum of all bytes before it stands; -1 when there is none."""
+    """The first place after `start` where the checksum of the bytes before it stands, or -1."""
     for at in range(start + 8, stop - 3):
         stored = data[at] | data[at + 1] << 8 | data[at + 2] << 16 | np.int64(data[at + 3]) << 24
         if lookup3(data[start:at]) == stored:
@@ -72,7 +72,7 @@ def _checksum_at(data, start, stop):
 
 @dataclass(frozen=True)
 class Seed:
-    """An HDF5 file, the structures in it that have a checksum (start, place of the checksum), and its metadata's places."""
+    """An HDF5 file, and where its structures with a checksum and its other metadata are."""
 
     name: str
     data: bytes

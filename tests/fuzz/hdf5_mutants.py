@@ -1,10 +1,11 @@
 """Reads and writes many damaged HDF5 files and skeletons, and counts what goes wrong.
 
-    python tests/fuzz/hdf5_mutants.py --inputs 20000 --seed 1 [--keep DIR]
+python tests/fuzz/hdf5_mutants.py --inputs 20000 --seed 1 [--keep DIR]
 
-Prints one line of JSON: how many inputs were tried, how they ended, how often the child that calls HDF5 died, and the numbers of
-those that raised no error of gcodec's, took too long, or touched another file. Input i is made of (seed, i) alone; `--first i
---inputs 1 --keep DIR` writes one again. The children are forked, not started anew, which is quick; all else is as usual.
+Prints one line of JSON: how many inputs were tried, how they ended, how often the child that calls
+HDF5 died, and the numbers of those that raised no error of gcodec's, took too long, or touched
+another file. Input i is made of (seed, i) alone; `--first i --inputs 1 --keep DIR` writes one
+again. The children are forked, not started anew, which is quick; all else is as usual.
 """
 
 import argparse
@@ -36,7 +37,7 @@ from gcodec.io.hdf5 import child, guarded  # noqa: E402
 from gcodec.io.skeleton import SKELETON  # noqa: E402
 
 LONGEST = 10.0  # seconds of processor time that an input may take, with its children
-MOST_VALUES = 1 << 20  # of a dataset that are read
+MOST_VALUES = 1 << 20  # so many values of a dataset are read at each of its ends
 
 
 class Forked:

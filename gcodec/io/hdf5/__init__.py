@@ -1,10 +1,10 @@
-"""HDF5 files as tensors: a skeleton, which is the file without its numbers, and each numeric dataset.
+"""HDF5 files as tensors: the skeleton, which is all but the numbers, and each numeric dataset.
 
-How the two fit together is written in spec/interchange.md §2. A file that a stranger made is never in the hands of the HDF5
-library within this process:
+How the two fit together is written in spec/interchange.md §2. A file that a stranger made is never
+in the hands of the HDF5 library within this process:
 
-    Reader, Writer ── Guarded ═ messages ═ child: Library ── HDF5      (the child has limits and can open no other file)
-    Reader, Writer ── Library ── HDF5                                  (with trust, for one's own files)
+    Reader, Writer ── Guarded ═ messages ═ Library ── HDF5    (in a child, which has limits)
+    Reader, Writer ── Library ── HDF5                         (with trust, for one's own files)
 """
 
 from .reader import Reader

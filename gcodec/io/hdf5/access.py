@@ -1,4 +1,4 @@
-"""What Reader and Writer ask of one HDF5 file, whoever does it: the library in this process, or a child."""
+"""What Reader and Writer ask of one HDF5 file: of the library in this process, or of a child."""
 
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
@@ -11,7 +11,10 @@ from .dataset import Dataset, Survey
 
 
 class Access(Protocol):
-    """One HDF5 file. Values are as they are stored. Only one call at a time; errors are those that `reporting` knows."""
+    """One HDF5 file.
+
+    Values are as they are stored. Only one call at a time; errors are those that `reporting` knows.
+    """
 
     def survey(self) -> Survey:
         """Open an existing file and look what is in it."""
@@ -30,7 +33,10 @@ class Access(Protocol):
         ...
 
     def begin(self, about: Dataset) -> np.ndarray[Any, Any] | None:
-        """Get a dataset ready to be written. Where nothing is stored then: the one value that all of it reads as."""
+        """Get a dataset ready to be written.
+
+        Where nothing is stored then: the one value that all of it reads as.
+        """
         ...
 
     def write(self, about: Dataset, start: int, values: np.ndarray[Any, Any]) -> None:
@@ -68,7 +74,7 @@ def reporting(what: object, error: type[GcodecError] = InvalidInput) -> Iterator
 
 
 def access(file: IO[bytes], trust: bool) -> Access:
-    """Access to an open file: through a child process with limits, or with `trust` within this process."""
+    """Access to an open file: through a child with limits, or with `trust` in this process."""
     if trust:
         from .library import Library
 

@@ -1,4 +1,4 @@
-"""The child process of `Guarded`: answers questions about one HDF5 file, with limits, until its input ends."""
+"""The child process of `Guarded`: answers questions about one HDF5 file until its input ends."""
 
 import errno
 import os
@@ -121,7 +121,7 @@ def main(descriptor: int) -> None:
 
 
 def _leave() -> None:
-    """Go to an empty folder, which is gone at once: nothing can be found or made by a name there."""
+    """Go to an empty folder that is gone at once: nothing can be found or made by a name there."""
     try:
         folder = tempfile.mkdtemp(prefix="gcodec-")
         os.chdir(folder)

@@ -21,9 +21,10 @@ Range = tuple[int, int]  # (offset, length) of bytes in the file
 class Dataset:
     """A dataset whose values travel as a tensor.
 
-    stored: what its bytes are to numpy; dtype: what the tensor is, of the same width. chunks: the shape of one chunk, None when
-    the layout has no chunks. filters: how many there are. ranges: where its bytes are in the file; none for a compact
-    dataset, whose bytes are in its header, and where the place is not sure.
+    stored: what its bytes are to numpy; dtype: what the tensor is, of the same width. chunks: the
+    shape of one chunk, None when the layout has no chunks. filters: how many there are. ranges:
+    where its bytes are in the file; none for a compact dataset, whose bytes are in its header, and
+    where the place is not sure.
     """
 
     name: str
@@ -69,7 +70,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Survey:
-    """The datasets of a file that travel as tensors, by name; and the names of those that stay in the skeleton alone."""
+    """The datasets that travel as tensors, and the names of those in the skeleton alone."""
 
     datasets: dict[str, Dataset] = field(default_factory=dict)
     kept: frozenset[str] = frozenset()
@@ -84,7 +85,7 @@ class Survey:
 
     @classmethod
     def unpack(cls, packed: Any, ranges: bytes, file_size: int) -> "Survey":
-        """The survey that another process sent; raises Corrupt when it does not fit a file of this size."""
+        """The survey that a child sent; raises Corrupt when it does not fit a file of this size."""
         try:
             places = iter(np.frombuffer(ranges, "<i8").reshape(-1, 2).tolist())
             found = [_unpacked(one, places) for one in packed["datasets"]]

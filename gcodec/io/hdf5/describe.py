@@ -9,17 +9,19 @@ from .dataset import Dataset, Range
 from .types import dtypes_of
 
 LOSSLESS_FILTERS = (1, 2, 3, 4, 32000, 32001, 32004, 32008, 32015)  # deflate, shuffle, fletcher32, szip, lzf; and
-# blosc, lz4, bitshuffle, zstd where they are installed. Data behind any other filter stay in the skeleton.
+# blosc, lz4, bitshuffle, zstd where they are installed. Data behind any other filter stay in the
+# skeleton.
 FREE_BYTES, RATIO = 1 << 28, 1 << 11  # what a dataset may declare, and that for each stored byte (deflate: 1032)
 
 
 def describe(name: str, dataset: h5d.DatasetID, file_size: int) -> Dataset | None:
     """The dataset as a tensor, or None when it can only be kept as it is.
 
-    The layout comes first: HDF5 opens the files that a virtual dataset names as soon as it is asked for its extent, and
-    those of external storage when it is asked for its values. Of such datasets nothing more is asked, here or elsewhere.
-    Kept are also types that are not numbers or have no dtype here, null dataspaces, filters that are unknown or lose
-    precision, what declares far more than is stored, and what claims to store more than the file's size.
+    The layout comes first: HDF5 opens the files that a virtual dataset names as soon as it is asked
+    for its extent, and those of external storage when it is asked for its values. Of such datasets
+    nothing more is asked, here or elsewhere. Kept are also types that are not numbers or have no
+    dtype here, null dataspaces, filters that are unknown or lose precision, what declares far more
+    than is stored, and what claims to store more than the file's size.
     """
     create = dataset.get_create_plist()
     layout = create.get_layout()
@@ -41,7 +43,7 @@ def describe(name: str, dataset: h5d.DatasetID, file_size: int) -> Dataset | Non
 
 @cache
 def usable_filters() -> frozenset[int]:
-    """The filters that lose nothing and that this installation of HDF5 can both apply and undo; it loads them."""
+    """The filters that lose nothing and that HDF5 here can both apply and undo; it loads them."""
     both = h5z.FILTER_CONFIG_ENCODE_ENABLED | h5z.FILTER_CONFIG_DECODE_ENABLED
     available = [code for code in LOSSLESS_FILTERS if h5z.filter_avail(code)]
     return frozenset(code for code in available if h5z.get_filter_info(code) & both == both)
@@ -53,7 +55,10 @@ def _contiguous_range(dataset: h5d.DatasetID, stored_bytes: int) -> tuple[Range,
 
 
 def _chunk_ranges(dataset: h5d.DatasetID, file_size: int) -> tuple[Range, ...] | None:
-    """Where the chunks lie; None when they claim more bytes than the file has, as an index may that leads in circles."""
+    """Where the chunks lie; None when they claim more bytes than the file has.
+
+    An index may lead in circles.
+    """
     found: list[Range] = []
     left = file_size
 

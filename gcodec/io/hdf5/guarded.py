@@ -1,7 +1,7 @@
-"""An HDF5 file in the hands of a child process, which alone calls the HDF5 library on bytes of a stranger.
+"""An HDF5 file in the hands of a child, which alone calls the library on bytes of a stranger.
 
-The child has limits of processor time, memory and file size that grow with what it is asked for, and can open no file by
-a name. When it dies, the file is corrupt.
+The child has limits of processor time, memory and file size that grow with what it is asked for,
+and can open no file by a name. When it dies, the file is corrupt.
 """
 
 import json
@@ -30,7 +30,7 @@ START = "import sys, json; sys.path[:] = json.loads(sys.argv[2]); from gcodec.io
 
 
 class Guarded:
-    """An Access. `file` is open: for reading, or for both when it is written; the child gets its descriptor."""
+    """An Access through a child, which gets the descriptor of the open `file`."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._name = str(file.name)
@@ -82,7 +82,7 @@ class Guarded:
         self._call("remove", sorted(names), cpu=self._file_size / SURVEY_SPEED)
 
     def close(self) -> None:
-        """Complete the file, unless an error or an interrupt came between a question and its answer."""
+        """Complete the file, unless a question was left without its answer."""
         try:
             if self._child.poll() is None and not self._busy:
                 self._call("close")
@@ -92,7 +92,10 @@ class Guarded:
     def _call(
         self, operation: str, *args: object, data: bytes | memoryview = b"", cpu: float = 0.0, size: int = 0
     ) -> tuple[Any, bytes]:
-        """Ask the child. cpu: seconds that it may use for this; size: bytes that the file may grow by."""
+        """Ask the child.
+
+        It may use `cpu` seconds for this, and the file may grow by `size` bytes.
+        """
         if self._busy:
             raise self._corrupt(_death(self._child))
         self._allowed["cpu"] += cpu
@@ -118,7 +121,7 @@ class Guarded:
 
 
 def start(descriptor: int) -> "subprocess.Popen[bytes]":
-    """A child that waits for messages about the file behind an open descriptor; raises OSError when it does not start."""
+    """A child that waits for messages about an open file; raises OSError when it does not start."""
     path = [str(Path(__file__).parents[3]), *map(os.path.abspath, sys.path)]
     child = subprocess.Popen(
         [sys.executable, "-I", "-c", START, str(descriptor), json.dumps(path)],
@@ -165,7 +168,7 @@ def _death(child: "subprocess.Popen[bytes]") -> str:
 
 
 def _seconds(about: Dataset, start: int, stop: int, speed: int) -> float:
-    """What reading or writing a range may take; every chunk that it touches goes through the filters as a whole."""
+    """What reading or writing a range may take; whole chunks go through the filters."""
     chunks = about.chunks_within(start, stop)
     touched = max((stop - start) * about.stored.itemsize, chunks * about.chunk_bytes)
     return PER_CHUNK * chunks + touched * max(1, about.filters) / speed if math.isfinite(touched) else 0.0

@@ -1,4 +1,4 @@
-"""The file that the HDF5 library reads and writes: an open descriptor, so that the library opens nothing by a name."""
+"""The file that the HDF5 library reads and writes: it opens nothing by a name."""
 
 import os
 from typing import Any
@@ -7,7 +7,8 @@ from typing import Any
 class Handle:
     """A descriptor as the file object that h5py takes; the descriptor stays open.
 
-    No error goes through the library, which would not stop at once: the first one is kept for `check`.
+    No error goes through the library, which would not stop at once: the first one is kept for
+    `check`.
     """
 
     def __init__(self, descriptor: int) -> None:

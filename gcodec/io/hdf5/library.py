@@ -1,4 +1,7 @@
-"""The HDF5 library's part: what is done to one file with it. Nothing else of gcodec calls the library."""
+"""The HDF5 library's part: what is done to one file with it.
+
+Nothing else of gcodec calls the library.
+"""
 
 import os
 from collections import OrderedDict
@@ -25,7 +28,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def _checked(method: Method) -> Method:
-    """A method of Library that raises what the operating system refused, rather than what came of it."""
+    """A method that raises what the operating system refused, rather than what came of it."""
 
     @wraps(method)
     def call(self: "Library", *args: Any) -> Any:
@@ -40,8 +43,8 @@ def _checked(method: Method) -> Method:
 class Library:
     """One file, behind an open descriptor, in the hands of the HDF5 library: an Access.
 
-    The file is opened for writing only when something has to be written through HDF5, which changes a superblock by that
-    alone. Raises whatever h5py raises.
+    The file is opened for writing only when something has to be written through HDF5, which changes
+    a superblock by that alone. Raises whatever h5py raises.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -58,8 +61,10 @@ class Library:
         return replace(found, datasets={name: self._placed(about) for name, about in found.datasets.items()})
 
     def _placed(self, about: Dataset) -> Dataset:
-        """With a user block, releases of HDF5 differ in where they count a chunk's offset from. When the first chunk is not
-        where it is said to be, the dataset has no ranges."""
+        """With a user block, releases of HDF5 differ in where they count a chunk's offset from.
+
+        When the first chunk is not where it is said to be, the dataset has no ranges.
+        """
         assert self._h5
         if about.chunks is None or not about.ranges:
             return about
@@ -134,8 +139,7 @@ class Library:
 
 
 def _properties() -> tuple[h5p.PropDCID, h5p.PropLCID]:
-    """Those of a new dataset, without times, so that the same tensors give the same file; and those of its link, with the
-    groups above."""
+    """Of a new dataset, without times, so that equal tensors give equal files; and of its link."""
     create, link = h5p.create(h5p.DATASET_CREATE), h5p.create(h5p.LINK_CREATE)
     create.set_obj_track_times(False)
     link.set_create_intermediate_group(True)

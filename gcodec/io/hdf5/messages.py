@@ -18,7 +18,11 @@ def send(file: IO[bytes], document: Any, data: bytes | memoryview = b"") -> None
 
 
 def receive(file: IO[bytes], most: int) -> tuple[Any, bytes]:
-    """Read one message. Raises EOFError when it does not come whole, ValueError when it has more than `most` bytes or no JSON."""
+    """Read one message.
+
+    Raises EOFError when it does not come whole, ValueError when it has more than `most` bytes or no
+    JSON.
+    """
     text_length, data_length = _LENGTHS.unpack(_exactly(file, _LENGTHS.size))
     if text_length > most or data_length > most:
         raise ValueError(f"a message of {text_length:,} and {data_length:,} bytes is too long")

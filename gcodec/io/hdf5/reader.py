@@ -20,9 +20,10 @@ from .dataset import Dataset
 class Reader:
     """An HDF5 file as tensors: its skeleton first, then every numeric dataset by its path.
 
-    trust: let the HDF5 library read the file within this process. meta: {"format": "h5", "kept": the number of datasets
-    that are in the skeleton alone}. Raises InvalidInput when HDF5 cannot read the file, Corrupt when it dies of it. External
-    links, virtual datasets and external storage are never followed.
+    trust: let the HDF5 library read the file within this process. meta: {"format": "h5", "kept":
+    the number of datasets that are in the skeleton alone}. Raises InvalidInput when HDF5 cannot
+    read the file, Corrupt when it dies of it. External links, virtual datasets and external storage
+    are never followed.
     """
 
     def __init__(self, path: Path, trust: bool = False) -> None:

@@ -28,7 +28,7 @@ def survey(file: h5py.File, file_size: int) -> Survey:
 
 
 def remove(file: h5py.File, names: Set[str]) -> None:
-    """Take datasets out of a file, with every hard link that leads to them; `names` are those of their first paths."""
+    """Take datasets out of a file, with every hard link to them; `names` are their first paths."""
     links: dict[int, list[Link]] = {}
     gone: list[int] = []
     for link, item in walk(file):
@@ -61,10 +61,11 @@ class Link:
 
 
 def walk(file: h5py.File) -> Iterator[tuple[Link, ObjectID | None]]:
-    """Every hard link in the order of names, depth first, and the object when it is met for the first time.
+    """Every hard link in the order of names, depth first; and the object, when it is new.
 
-    Not recursive, as HDF5's own visit is. Soft and external links are not followed. An object is known by the address in
-    its link: so it is opened once, and not asked for all that HDF5 counts of an object, at which damaged files crash it.
+    Not recursive, as HDF5's own visit is. Soft and external links are not followed. An object is
+    known by the address in its link: so it is opened once, and not asked for all that HDF5 counts
+    of an object, at which damaged files crash it.
     """
     root = h5o.open(file.id, b"/")
     seen = {h5g.get_objinfo(root).objno[0]}

@@ -25,7 +25,7 @@ _FLOATS = {
 
 
 def dtypes_of(dataset: h5d.DatasetID) -> Pair | None:
-    """The dtypes of a dataset, by its type and by the attributes that rename raw bits; None for what is no number here."""
+    """The dtypes of a dataset, by its type and the attributes that rename raw bits, or None."""
     kind = dataset.get_type()
     if kind.get_class() == h5t.OPAQUE and kind.get_size() == 2 and _text(dataset, "dtype") == "bfloat16":
         return np.dtype("<u2"), np.dtype(ml_dtypes.bfloat16)  # as Keras writes it

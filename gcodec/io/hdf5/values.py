@@ -40,7 +40,7 @@ def _within(inner: tuple[int, ...], row: int, start: int, stop: int) -> Iterator
 
 
 def open_dataset(file: h5f.FileID, about: Dataset) -> h5d.DatasetID:
-    """Open with a cache that holds all chunks of one row of chunks, or CACHE bytes, or at least one chunk."""
+    """Open with a cache for a row of chunks, for CACHE bytes if they are fewer, or for a chunk."""
     access = h5p.create(h5p.DATASET_ACCESS)
     if about.chunks:
         counts = [-(-n // c) for n, c in zip(about.shape[1:], about.chunks[1:], strict=True)]
@@ -80,9 +80,11 @@ def _transfer(
 
 
 def blank(dataset: h5d.DatasetID, about: Dataset) -> None:
-    """Take the compressed chunks out of a dataset, unread: what the skeleton says of their place and length is history.
+    """Take the compressed chunks out of a dataset, unread: what the skeleton says of their place
+    and length is history.
 
-    HDF5 does not release the only chunk of a dataset that shrinks; an uncompressed one takes its place instead.
+    HDF5 does not release the only chunk of a dataset that shrinks; an uncompressed one takes its
+    place instead.
     """
     if blanked(about):
         dataset.set_extent((0, *about.shape[1:]))

@@ -20,15 +20,16 @@ Values = np.ndarray[Any, Any]
 
 
 class Writer:
-    """Makes an HDF5 file of its skeleton (which must come first) and the tensors that belong into it; or, of tensors
-    alone, a file with plain datasets and a group for each "/" in a name.
+    """Makes an HDF5 file of its skeleton (which must come first) and the tensors that belong into
+    it; or, of tensors alone, a file with plain datasets and a group for each "/" in a name.
 
-    meta: its "names" are those of the tensors that should come. A tensor whose values did not all arrive is left out, with
-    every link to it; `left_out` has its name then. trust: let the HDF5 library write within this process. Raises
-    InvalidInput for names that collide or are no paths, Corrupt when skeleton and tensors do not fit. Nothing outside
-    the file is read or written, whatever external links or storage the skeleton declares. LimitExceeded when many small
-    chunks, chunks larger than their dataset, or filters take work or memory that the budget does not allow. The
-    skeleton, not `meta`, says what the file is made of.
+    meta: its "names" are those of the tensors that should come. A tensor whose values did not all
+    arrive is left out, with every link to it; `left_out` has its name then. trust: let the HDF5
+    library write within this process. Raises InvalidInput for names that collide or are no paths,
+    Corrupt when skeleton and tensors do not fit. Nothing outside the file is read or written,
+    whatever external links or storage the skeleton declares. LimitExceeded when many small chunks,
+    chunks larger than their dataset, or filters take work or memory that the budget does not allow.
+    The skeleton, not `meta`, says what the file is made of.
     """
 
     def __init__(self, path: Path, meta: dict[str, Any], budget: Budget | None = None, trust: bool = False) -> None:
@@ -144,7 +145,9 @@ class Writer:
             hdf5.close()
 
     def _is_in_skeleton(self, about: Dataset) -> bool:
-        """Whether the skeleton holds all bytes of a dataset, as it does when the encoder's HDF5 could not read them."""
+        """Whether the skeleton holds all bytes of a dataset, as it does when the encoder's HDF5
+        could not read them.
+        """
         placed = about.ranges or not about.stored_bytes or about.chunks is None
         return bool(placed) and not any(self._image and self._image.meets_hole(*place) for place in about.ranges)
 
@@ -182,8 +185,11 @@ class _BytesSink:
 
 
 class _DatasetSink:
-    """Takes a dataset's values in order. Where storage is blank, runs of the fill value are not written, so that what was
-    never allocated stays so. (Contiguous storage is allocated as a whole, with any bytes: only a first run can be left.)
+    """Takes a dataset's values in order.
+
+    Where storage is blank, runs of the fill value are not written, so that what was never allocated
+    stays so. (Contiguous storage is allocated as a whole, with any bytes: only a first run can be
+    left.)
     """
 
     def __init__(self, hdf5: Access, about: Dataset, implied: Values | None, budget: Budget) -> None:
