@@ -5,6 +5,8 @@ with the class, by a third of an octave each. A symbol's weight is the density's
 Simpson's rule, all in float64 in a written order; part of the format (spec/levels.md).
 """
 
+import math
+
 import numpy as np
 
 from ._jit import njit
@@ -135,7 +137,7 @@ def _first_scale(histograms, groups, widths):
             size += histograms[row, symbol] * ((symbol + 1) >> 1)
             count += histograms[row, symbol]
         if count > 0:
-            octave = np.log2(max(size / count, 0.1)) + widths[row] + 1.5
+            octave = math.log2(max(size / count, 0.1)) + widths[row] + 1.5
             total += count * (3 * (octave - LOWEST) - groups[row])
             weight += count
     return np.int64(min(max(total / max(weight, 1.0), 0.0), 63.0))

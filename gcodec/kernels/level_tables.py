@@ -4,6 +4,8 @@ Tables are numbered 2·class + book. A class with a raw width has one table for 
 are not described one by one.
 """
 
+import math
+
 import numpy as np
 
 from ._jit import njit
@@ -115,5 +117,5 @@ def expected_bits(histograms, frequencies):
     for table in range(histograms.shape[0]):
         for symbol in range(SYMBOLS):
             if histograms[table, symbol] > 0:
-                bits += histograms[table, symbol] * (_MORE[symbol] + 12 - np.log2(frequencies[table, symbol]))
+                bits += histograms[table, symbol] * (_MORE[symbol] + 12 - math.log2(frequencies[table, symbol]))
     return bits

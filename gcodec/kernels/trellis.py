@@ -325,4 +325,7 @@ def squared_error(values, codes, by_code, numbers, zero, offsets, scales, larges
                 size = size if size < largest else largest
                 gap = (size if levels[i] >= 0 else -size) - np.float64(strip[i])
                 sums[i] += gap * gap
-    return sums.sum()
+    total = 0.0
+    for part in sums:
+        total += part
+    return total

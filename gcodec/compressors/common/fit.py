@@ -19,10 +19,13 @@ from .scale_classes import Grid, ScaleClasses
 from .step_search import Spending, solve_step
 
 _TIGHT, _LOOSE = 0.005, 0.01  # of the bound may be left: by a tensor that is its own sample, by a larger one
-_NEAR, _FIRST_AIM, _AIM = 0.01, 0.995, 0.997  # what a first try may leave; the shares of the bound that are aimed at
+_AIM = 0.998  # the share of the bound that is aimed at
+_FIRST_AIM = {False: 0.9975, True: 0.995}  # at first, by whether there is a trellis: a second search takes long
+_NEAR = {False: 0.004, True: 0.01}  # what the first try may leave
 _CLOSE = 0.001  # tolerance on a sample
 _MOST = 0.9  # of the energy of the sample that its error may be
 _ROUNDS, _SETTLED = 3, 0.01  # of learning at most; by how much a round may change error and bits to be the last
+_EXACT = 1e-30  # stands for no error at all, which has no logarithm
 _SAMPLE_BITS = 8.0  # a value of a sample, by which its lanes are chosen: many, as they are not coded
 _FEW_STATES = 8  # of the trellis, until all but prices and step is settled
 _ZERO_RATE = 1.5  # bits; below it, an odd book with a zero is tried as well
@@ -149,7 +152,7 @@ def _train(part: Part, quantiser: Quantiser, target: float, rounds: int = _ROUND
     before = math.inf
     for _ in range(rounds):
         found = quantiser.find(part)
-        share = max(found.error, 1e-300) / target
+        share = max(found.error / target, _EXACT)
         bits = quantiser.bits(part, found)
         bits += expected_excess(share, bits, part.values.size)
         quantiser = quantiser.learned(part, found).with_step(quantiser.step * min(max(share**-0.5, 0.5), 2.0))
@@ -186,8 +189,8 @@ def _solved(quantiser: Quantiser, part: Part, target: float, tolerance: float, f
 
 def _correct(coder: Coder, part: Part, aim: float, target: float, finest: float) -> Coder:
     """With the step whose error on the whole tensor is the target, when `part` stands for it."""
-    aim *= _FIRST_AIM
-    for close in (_NEAR, *(_LOOSE,) * (_GUESSES - 1)):
+    aim *= _FIRST_AIM[coder.quantiser.labels.states > 1]
+    for close in (_NEAR[coder.quantiser.labels.states > 1], *(_LOOSE,) * (_GUESSES - 1)):
         coder = replace(coder, quantiser=_solved(coder.quantiser, part, aim, _CLOSE, finest), kept={})
         share = coder.measure() / target
         if 1 - close <= share <= 1 or share == 0:  # 0: all values are levels

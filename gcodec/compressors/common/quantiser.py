@@ -123,7 +123,8 @@ class Quantiser:
         scale = values.dtype.type(1 / self.step)
         tables = np.empty((2, SUBSETS * MAX_CLASSES * BINS), np.float32)
         picks = np.empty(tables.shape[1], np.uint8)
-        trellis.fill_lookup(WORTH * self.prices, _places(labels.zero, self.points.in_steps), *tables, picks)
+        prices = WORTH * self.prices[: int(part.classes.max()) + 1]
+        trellis.fill_lookup(prices, _places(labels.zero, self.points.in_steps), *tables, picks)
         ways, ends = np.empty(values.size, np.uint32), np.empty(part.lanes, np.uint32)
         trellis.SEARCHES[labels.states](values, scale, part.classes, (tables[0], tables[1]), labels.zero, ways, ends)
         books, numbers = np.empty(values.size, np.uint8), np.empty(values.size, np.int32)
