@@ -135,7 +135,7 @@ def test_random_bytes():
     ("x", "alpha", "head", "chunk", "values"),
     [
         ([3, -1, 0, 0.5], 0.1, "2F41FFC0", "9CCB8400FD4D", [3.4765625, -1.73828125, 0, 0]),
-        ([100, -1, 0, 0.5], 1e-4, "2ED9FFC0", "51303880FE5F7FB680", [100.452148, -1.7319336, 0, 0]),
+        ([100, -1, 0, 0.5], 1e-4, "2ED9FFC0", "B0303880E1AF01B680", [100.452148, -1.7319336, 0, 0]),
     ],
 )
 def test_worked_examples(x, alpha, head, chunk, values):

@@ -154,7 +154,7 @@ def unpaid(rank: int, width: int) -> Record:
 
 
 klt_bad = partial(payload, base=klt)
-FRONT, CODE = "10 1 001110101001 100000000000 0 0 0 0 ", bytes.fromhex("911BE200FC140A")
+FRONT, CODE = "10 1 001110101001 100000000000 0 0 0 0 ", bytes.fromhex("8D1BE200FC140A")
 KLT = (
     klt_bad("klt-head-empty", "A head of no bytes.", "klt head", head=b""),
     klt_bad("klt-head-cut", "The head ends within the rank.", "klt head", head=bits(FRONT)),
