@@ -10,7 +10,7 @@ import numpy as np
 
 from ...coding.bitstring import BitReader, BitWriter
 from ...coding.rans import count_codes, decode_lanes, encode_lanes, used
-from ...kernels import level_tables, rans
+from ...kernels import level_tables, rans, values
 from ...kernels import tokens as kernels
 from ...kernels.tokens import BIG, MAX_CLASSES, SPARE_WORDS
 from ...kernels.trellis import CENTROIDS, TRELLISES
@@ -131,14 +131,14 @@ class Points:
     def table(self, work: np.dtype) -> np.ndarray:
         """The values of codes without raw bits."""
         by_code = np.empty(_CODES, work)
-        kernels.fill_values(self.labels.zero, *self.constants(work), by_code)
+        values.fill_values(self.labels.zero, *self.constants(work), by_code)
         return by_code
 
     def values(self, numbers: np.ndarray, books: np.ndarray | None, work: np.dtype) -> np.ndarray:
         """Work values of numbers and their books (None: all even)."""
         out = np.empty(numbers.size, work)
         books = np.zeros(numbers.size, np.uint8) if books is None else books
-        kernels.values_of_numbers(numbers, books, self.labels.zero, *self.constants(work), out)
+        values.values_of_numbers(numbers, books, self.labels.zero, *self.constants(work), out)
         return out
 
     def constants(self, work: np.dtype) -> tuple[np.ndarray, np.ndarray, float]:
@@ -212,10 +212,10 @@ def decode_levels(reader: BitReader, classes: np.ndarray, points: Points, work: 
     out, by_code = np.empty(codes.size, work), points.table(work)
     if not widths.any() and not frequencies[:, BIG:].any():
         reader.end()
-        kernels.values_of_codes(codes, by_code, out)
+        values.values_of_codes(codes, by_code, out)
         return out
     raw = raw_words(reader)
-    if not kernels.values_with_raw(codes, classes, widths, *raw, by_code, labels.zero, *points.constants(work), out):
+    if not values.values_with_raw(codes, classes, widths, *raw, by_code, labels.zero, *points.constants(work), out):
         raise reader.corrupt("the raw bits are not those of the symbols")
     return out
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ... import dtypes
 from ...coding.rans import used
-from ...kernels import scales, tokens, trellis
+from ...kernels import measure, scales, tokens, trellis
 from ...kernels.tokens import DIRECT, MAX_CLASSES, MAX_WIDTH
 from ...kernels.trellis import BINS, CENTROIDS, FIRST, RATED, SUBSETS, TRELLISES
 from .levels import UNIT, Coded, Labels, Points, Step, tables_of
@@ -141,7 +141,7 @@ class Quantiser:
             gaps = rounded.astype(np.float64) - part.values
             return float(np.dot(gaps, gaps))
         numbers = numbers if coded.raw else _NO_NUMBERS
-        return trellis.squared_error(part.values, coded.codes, by_code, numbers, self.labels.zero, *constants)
+        return measure.squared_error(part.values, coded.codes, by_code, numbers, self.labels.zero, *constants)
 
     def _decoded(self, work: np.dtype) -> np.ndarray:
         """The decoded values of codes without raw bits, rounded to the tensor's dtype."""
@@ -194,7 +194,7 @@ class Quantiser:
         sums, counts = np.zeros(CENTROIDS + 2), np.zeros(CENTROIDS + 2, np.int64)
         values, _ = _fitting(part.values, 1 / self.step)
         scale = values.dtype.type(1 / self.step)
-        trellis.add_excess(values, scale, found.numbers, found.coded.codes, self.labels.zero, sums, counts)
+        measure.add_excess(values, scale, found.numbers, found.coded.codes, self.labels.zero, sums, counts)
         means = np.where(counts >= _RARE, sums / np.maximum(counts, 1), 0.0)
         return tuple(np.clip(np.rint(UNIT * means), -127, 127).astype(int).tolist())[1:-1]
 
