@@ -1,8 +1,10 @@
 """Limits of the container, each at its value and one beyond, by both readers; and its codes."""
 
 import json
+import re
 import struct
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,6 +133,27 @@ def test_names_that_are_written(tmp_path):
     with pytest.raises(gcodec.errors.InvalidInput, match="longer than 65535 bytes"):
         gcodec.save(tmp_path / "y.gcz", {"é" * 32_768: X}, lossless=True)
     assert not (tmp_path / "y.gcz").exists()
+
+
+def test_the_bytes_that_are_written(tmp_path):
+    """They are those of the file that spec/format.md prints byte by byte."""
+    np.save(tmp_path / "x.npy", X)
+    assert call_cli("encode", tmp_path / "x.npy", "--method", "sd", "--alpha", 0.1)[0] == 0
+    page = (Path(__file__).parents[1] / "spec" / "format.md").read_text(encoding="utf-8")
+    printed = "".join(re.findall(r"^\| [0-9A-F]{2} \| `([0-9A-F ]+)`", page, re.MULTILINE))
+    assert (tmp_path / "x.npy.gcz").read_bytes() == bytes.fromhex(printed)
+
+
+def test_an_exact_tensor_has_no_distortion():
+    header = gcodec.Archive(BytesIO(gcz.container(exact()))).header("a")
+    assert (header.guarantee.kind, header.guarantee.bound, header.distortion, header.expected) == ("exact", 0, 0, None)
+
+
+def test_numbers_of_the_scope_are_those_of_float64():
+    """An integer so large has too many digits."""
+    for alpha, code in ((b"-1.7976931348623157e308", "values"), (b"1e309", "corrupt"), (b"true", "corrupt")):
+        assert streamed(meta(b'{"scope":{"alpha":%b,"norm2":{}}}' % alpha)) == code
+        assert streamed(meta(b'{"scope":{"alpha":0.1,"norm2":{"a":%b}}}' % alpha)) == code
 
 
 def test_codes_of_dtypes():
