@@ -1,7 +1,6 @@
 """What the encoder decides: which bounds it tries, which are met, and what `auto` may look at."""
 
 import math
-from collections import Counter
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -69,12 +68,11 @@ def kind_of(**bound: float) -> str:
     return header(gcodec.encode(np.ones(7), "sd", **bound)).guarantee.kind
 
 
-def test_a_bound_is_met_at_its_value(answering):
-    """The error is rounded up before it is compared, so the bound may be larger by that much."""
-    answering(1.5)
-    assert kind_of(alpha=0.25 * (1 + 1e-9)) == "alpha"
-    answering(1.5)
-    assert kind_of(alpha=math.nextafter(0.25, 0)) == "exact"
+def test_a_bound_is_met_where_no_rounding_can_hide_a_miss(answering):
+    """The distortion is 1/4; 2⁻⁴⁰ of it is set aside for the roundings of the sums."""
+    for part, kind in ((1.5, "alpha"), (0.5, "exact"), (0.0, "exact"), (-1.0, "exact")):
+        answering(1.5)
+        assert kind_of(alpha=0.25 * (1 + part * 2.0**-40)) == kind
 
 
 def test_an_expectation_is_met_at_its_value(answering):
@@ -85,18 +83,18 @@ def test_an_expectation_is_met_at_its_value(answering):
 
 
 def test_one_result_may_be_16_times_as_far_as_expected(answering):
-    answering(3.0 - 1e-9)
+    answering(3.0 * (1 - 2.0**-40))
     assert kind_of(omega=0.25) == "omega"
-    answering(math.nextafter(3.0, 4))
+    answering(3.0)
     assert kind_of(omega=0.25) == "exact"
 
 
 def test_a_bound_is_tightened_three_times(answering):
     """By what it was missed by and 2⁻²⁰ more; the promise stays the one that was asked for."""
-    answering(2.0, 1.8, 1.6, 1.5 - 1e-9)
+    answering(2.0, 1.8, 1.6, 1.49)
     assert kind_of(alpha=0.25) == "alpha" and len(Answering.asked) == 4
     wanted = [0.25, 0.25**2, 0.25**3 / 0.64, 0.25**4 / 0.64 / 0.36]
-    assert Answering.asked == pytest.approx([bound * (1 - 2.0**-20) ** i for i, bound in enumerate(wanted)], rel=1e-9)
+    assert Answering.asked == pytest.approx([bound * (1 - 2.0**-20) ** i for i, bound in enumerate(wanted)], rel=1e-11)
     answering(2.0, 1.8, 1.6, 1.51, 1.0)
     assert kind_of(alpha=0.25) == "exact" and len(Answering.asked) == 4
     answering(1.5 + 2.0**-25, 1.0)
@@ -130,21 +128,16 @@ def test_bools_are_0_or_1():
 
 def shortest(x: np.ndarray, seed: int) -> str:
     """Which of the unbiased methods has the shorter code for one seed."""
-    return min(("rsd", "dither"), key=lambda method: len(gcodec.encode(x, method, omega=1.0, seed=seed)))
+    return min(("rsd", "dither"), key=lambda method: len(gcodec.encode(x, method, omega=3.0, seed=seed)))
 
 
 def test_the_seed_that_is_sent_has_no_part_in_the_choice_of_a_method():
     """Which method is the shorter one may depend on the seed. `auto` takes one for all seeds."""
-    seeds = range(12)
-    torn = []
-    for d in range(70, 140):
+    seeds, torn = range(12), []
+    for d in range(60, 160, 4):
         x = np.random.default_rng(d).normal(size=d).astype(np.float32)
-        counts = Counter(shortest(x, seed) for seed in seeds)
-        if min(counts.values()) >= 3 and len(counts) == 2:
+        if len(torn) < 3 and 3 <= [shortest(x, seed) for seed in seeds].count("rsd") <= 9:
             torn.append(x)
-        if len(torn) == 3:
-            break
     assert torn
     for x in torn:
-        chosen = {header(gcodec.encode(x, omega=1.0, seed=seed)).compressor for seed in seeds}
-        assert len(chosen) == 1
+        assert len({header(gcodec.encode(x, omega=3.0, seed=seed)).compressor for seed in seeds}) == 1
