@@ -71,14 +71,16 @@ def test_the_distortion_of_an_unbiased_code_is_compared_too():
     assert names == [] and only_failing(gcz.container(rsd(distortion=1 / 9.001)), x) == ["stored distortion"]
 
 
-def test_the_measured_distortion_is_within_the_bound():
-    """It is 1/41, between two neighbouring floats; the stored one is as small as can pass."""
-    above = MEASURED if Fraction(MEASURED) > Fraction(1, 41) else math.nextafter(MEASURED, 1)
-    below = math.nextafter(above, 0)
-    assert Fraction(below) < Fraction(1, 41) < Fraction(above)
-    assert only_failing(gcz.container(sd(bound=above, distortion=above)), X) == []
-    for bound in (below, MEASURED * (1 - 1e-12), MEASURED * (1 - 1e-11)):
-        assert only_failing(gcz.container(sd(bound=bound, distortion=bound)), X) == ["original"]
+@pytest.mark.parametrize("x", [(4, 0), (3, 0), (2, -1), (2, -2), (5, -2), (4, -2), (4, 1)])
+def test_the_measured_distortion_is_within_the_bound_as_a_real_number(x):
+    """What is decoded is 3, −1, 0, 0. Most of the distortions lie between two floats."""
+    ratio = Fraction((3 - x[0]) ** 2 + (-1 - x[1]) ** 2, x[0] ** 2 + x[1] ** 2)
+    near = float(ratio)
+    above = near if Fraction(near) >= ratio else math.nextafter(near, 1)
+    original = np.array([*x, 0, 0], np.float32)
+    assert only_failing(gcz.container(sd(bound=above, distortion=above)), original) == []
+    for bound in (math.nextafter(above, 0), near * (1 - 1e-12), near * (1 - 1e-11)):
+        assert only_failing(gcz.container(sd(bound=bound, distortion=bound)), original) == ["original"]
         assert only_failing(gcz.container(sd(bound=bound, distortion=bound))) == []
 
 
