@@ -46,7 +46,7 @@ def test_sc_with_alpha_takes_any_integer_too():
 
 @pytest.mark.parametrize("seeds", [{}, {"seed": 5}])
 def test_tensors_of_a_file_do_not_share_noise(tmp_path, seeds):
-    """Equal tensors, one file and one seed: their mean has a quarter of the error of one of them."""
+    """Equal tensors of one file: the mean of four has a quarter of the error of one."""
     x = values(20_000)
     gcodec.save(tmp_path / "x.gcz", {f"w{i}": x for i in range(4)}, "rsd", omega=0.5, **seeds)
     decoded = np.array(list(gcodec.load(tmp_path / "x.gcz").values()), np.float64)
