@@ -73,7 +73,7 @@ def test_the_seed_of_a_record():
 
 
 def test_a_head_does_not_grow_with_the_seed():
-    """The stored seed has at most six bytes, whatever integer was given."""
+    """The stored seed has at most four bytes, whatever integer was given."""
     x = values(64)
     heads = [next(iter(Stream(BytesIO(gcodec.encode(x, "dither", omega=0.5, seed=s))))).header for s in (0, 2**80)]
     assert abs(heads[0].head_length - heads[1].head_length) <= 1
