@@ -30,7 +30,8 @@ def test_no_method_is_below_the_lower_bounds(d, alpha):
     assert all(cap <= row.bits for row in strict)
 
 
-# d, α, bits of a code that is known: d = 2, so many equal arcs cover the circle; d = 3, a known cover of the sphere
+# d, α, bits of a code that is known: so many equal arcs cover the circle (d = 2), and so many caps
+# the sphere (d = 3)
 COVERS = ((2, 0.1, math.log2(10)), (2, 0.25, math.log2(6)), (2, 0.5, 2.0), (3, 0.1, 6.29))
 
 

@@ -174,7 +174,7 @@ def test_any_bytes_end(data, count):
 
 
 def test_two_codes_of_few_values_are_never_equal():
-    """Each code names one sequence: all levels of −2 … 2 in three values, all bytes of up to two."""
+    """Each code names one sequence: levels of −2 … 2 in three values, all bytes of up to two."""
     codes = {pack_levels(np.array(levels, np.int64)) for levels in itertools.product(range(-2, 3), repeat=3)}
     assert len(codes) == 125
     decoded = []

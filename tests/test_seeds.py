@@ -46,7 +46,7 @@ def test_sc_with_alpha_takes_any_integer_too():
 
 @pytest.mark.parametrize("seeds", [{}, {"seed": 5}])
 def test_tensors_of_a_file_do_not_share_noise(tmp_path, seeds):
-    """Equal tensors, one file and one seed: their mean has a quarter of the error of one of them."""
+    """Equal tensors of one file: the mean of four has a quarter of the error of one."""
     x = values(20_000)
     gcodec.save(tmp_path / "x.gcz", {f"w{i}": x for i in range(4)}, "rsd", omega=0.5, **seeds)
     decoded = np.array(list(gcodec.load(tmp_path / "x.gcz").values()), np.float64)
@@ -73,7 +73,7 @@ def test_the_seed_of_a_record():
 
 
 def test_a_head_does_not_grow_with_the_seed():
-    """The stored seed has at most six bytes, whatever integer was given."""
+    """The stored seed has at most four bytes, whatever integer was given."""
     x = values(64)
     heads = [next(iter(Stream(BytesIO(gcodec.encode(x, "dither", omega=0.5, seed=s))))).header for s in (0, 2**80)]
     assert abs(heads[0].head_length - heads[1].head_length) <= 1

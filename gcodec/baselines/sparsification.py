@@ -62,12 +62,11 @@ class RandK(Baseline):
 class SparseLoco(Baseline):
     """Top-k within chunks of 4096 with values of 2 bits, after SparseLoCo (arXiv 2508.15706).
 
-    Its error feedback is not part of it.
-
-    Each chunk keeps the `fraction` of largest magnitude (at least one). These are told apart at
-    their mean magnitude; each of the two cells decodes to its own mean, sent as float32, with the
-    coordinate's sign. Strictly contractive with 1 − 1/min(d, 4096) at worst. The message: an index
-    within the chunk and two bits for each value, 64 bits a chunk.
+    Its error feedback is not part of it. Each chunk keeps the `fraction` of largest magnitude, at
+    least one. Their mean magnitude divides them into two cells. Each cell decodes to its own mean,
+    which is sent as float32, with the sign of the coordinate. The operator is strictly contractive
+    with 1 − 1/min(d, 4096) at worst. The message has an index within the chunk and two bits for
+    each value, and 64 bits for each chunk.
     """
 
     fraction: float = 0.03

@@ -7,7 +7,7 @@ the page's CSS variables, so that it follows a light or dark scheme.
 import re
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..compressors import registry
 from ..errors import InvalidInput
@@ -26,6 +26,7 @@ _VARIABLES = dict(zip((INK, SURFACE, GRID, BASE), ("ink", "surface", "grid", "ba
     colour: f"series-{i}" for i, colour in enumerate(SERIES)
 }
 MARKERS = "os^vDPX<>*hp"
+Corner = Literal["upper right", "upper left", "lower right", "lower left"]
 _SETTINGS: Any = {
     "font.size": 10,
     "font.family": "sans-serif",
@@ -134,3 +135,11 @@ def legend(axes: "Axes") -> None:
 
     with rc_context(_SETTINGS):
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0)
+
+
+def legend_inside(axes: "Axes", place: Corner) -> None:
+    """A legend within the axes, on a ground that hides what is behind it."""
+    from matplotlib import rc_context
+
+    with rc_context(_SETTINGS):
+        axes.legend(loc=place, frameon=True, framealpha=0.9, edgecolor=GRID, facecolor=SURFACE)

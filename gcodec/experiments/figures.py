@@ -1,6 +1,7 @@
 """The pictures of the experiments."""
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from ..baselines import BASELINES
@@ -12,7 +13,7 @@ from ..theory.report import BASELINE
 from .beside_theory import Point
 from .messages import PLAIN
 from .run import TARGET
-from .suite import Result
+from .suite import GOALS, Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,33 +24,61 @@ _BLOCK = 100  # the coordinates of a block: few enough that its norm shows, too 
 
 
 def convergence(results: Sequence[Result]) -> "Figure":
-    """The gap against rounds, and against bits sent by a worker, for all runs on one data set."""
-    fig, (left, right) = pictures.figure(2, (12, 4.8))
-    styles = pictures.method_styles()
-    for result in results:
-        coder, trace = result.job.coder, result.trace
-        style: dict[str, Any]
-        if coder.name == PLAIN:
-            style = {"color": pictures.INK, "lw": 2.2, "zorder": 5}
-        elif coder.group == BASELINE:
-            style = {"color": pictures.BASE, "lw": 0.9, "ls": _dash(result), "zorder": 2}
-            style |= {"marker": _marker(coder.name), "markerfacecolor": pictures.SURFACE}
-        else:
-            style = {**styles[coder.name], "ls": _dash(result), "zorder": 4}
-        style |= {"markevery": (0.05, 0.14), "label": result.label}
-        left.plot(range(len(trace.gaps)), trace.gaps, **style)
-        # The axis of bits is logarithmic, so it has no place for the 0 bits of the start.
-        right.plot([bits / 1000 for bits in trace.bits[1:]], trace.gaps[1:], **style)
-    problem = results[0].problem
-    start = results[0].trace.gaps[0]
-    shortest = min(len(result.trace.gaps) for result in results)
-    left.set(xlim=(0, 6 * shortest), xlabel="round", ylabel="f(x) − f*")
-    right.set(xscale="log", xlabel="kbit sent by a worker")
-    for axes in (left, right):
-        axes.set(yscale="log", ylim=(TARGET / 2, 3 * start))
+    """What a worker sends until the gap is small: a few runs in full, and the end of all runs."""
+    fig, (left, right) = pictures.figure(2, (12.6, 5.2))
+    problem, goal = results[0].problem, GOALS[0]
+    ends = sorted(results, key=lambda result: result.trace.bits_to(goal) or float("inf"))
+    known = [result for result in ends if result.job.coder.group == BASELINE]
+    ours = [result for result in _first_schemes(results) if result.job.coder.group != BASELINE]
+    for result in [*ours, *known[:1]]:
+        trace = result.trace
+        style = _style(result) | {"markevery": (0.05, 0.14), "label": result.label}
+        left.plot([bits / 1000 for bits in trace.bits], trace.gaps, **style)
+    plain = next(result for result in results if result.job.coder.name == PLAIN)
+    reached = [
+        result.trace.bits_to(goal) or result.trace.bits[-1] for result in ours if result.job.coder.kind != "exact"
+    ]
+    left.set_xlim(0, 1.1 * max(reached, default=plain.trace.bits[-1]) / 1000)
+    left.set(yscale="log", ylim=(TARGET / 2, 3 * plain.trace.gaps[0]), xlabel="kbit sent by a worker")
+    left.set_ylabel("f(x) − f*")
     left.set_title(f"{problem.data}: d = {problem.dimension}, {problem.workers} workers, L/μ = {problem.condition:.3g}")
-    pictures.legend(right)
+    pictures.legend_inside(left, "upper right")
+    _ranking(right, ends, goal)
     return fig
+
+
+def _first_schemes(results: Sequence[Result]) -> list[Result]:
+    """Of each method and guarantee the scheme that reaches the solution, which is the first."""
+    found: dict[tuple[str, str], Result] = {}
+    for result in results:
+        found.setdefault((result.job.coder.name, result.job.coder.kind), result)
+    return list(found.values())
+
+
+def _ranking(axes: "Axes", ends: Sequence[Result], goal: float) -> None:
+    """A bar for each run that reached the goal, the fewest bits first; the others by name."""
+    reached = [result for result in ends if result.trace.bits_to(goal)]
+    for place, result in enumerate(reached):
+        bits = (result.trace.bits_to(goal) or 0.0) / 1000
+        axes.barh(place, bits, color=_style(result)["color"], height=0.7)
+        axes.annotate(f"{bits:,.1f}", (bits, place), (4, 0), textcoords="offset points", va="center", size=8)
+    axes.set_yticks(range(len(reached)), [result.label for result in reached], fontsize=8)
+    axes.set_xlabel(f"kbit until the gap is {goal:g}")
+    axes.grid(axis="y", visible=False)
+    axes.invert_yaxis()
+    never = [result.label for result in ends if not result.trace.bits_to(goal)]
+    if never:
+        text = "never: " + ", ".join(never)
+        axes.set_title(fill(text, 70), fontsize=8, loc="right", y=-0.22 if len(text) > 70 else -0.18)
+
+
+def _style(result: Result) -> dict[str, Any]:
+    coder = result.job.coder
+    if coder.name == PLAIN:
+        return {"color": pictures.INK, "lw": 2.2, "zorder": 5}
+    if coder.group == BASELINE:
+        return {"color": pictures.BASE, "lw": 1.6, "ls": "--", "zorder": 3}
+    return {**pictures.method_styles()[coder.name], "ls": _dash(result), "zorder": 4}
 
 
 def _dash(result: Result) -> str:

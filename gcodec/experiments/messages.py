@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import api
 from ..baselines import BASELINES
+from ..baselines.baseline import Baseline
 from ..compressors import registry
 from ..compressors.contract import Guarantee, TensorSpec
 from ..container.writer import ContainerWriter
@@ -110,34 +111,39 @@ class Method:
         bound = self.constant(source.size)
         spec, guarantee = TensorSpec(source.dtype, source.shape), Guarantee(self.kind, bound)
         options = registry.by_name(self.name).load().message_options(spec, guarantee)
-        if "seed" in registry.option_names(self.name):
+        if self.kind == "omega":
             options["seed"] = int(np.random.SeedSequence(stamp).generate_state(1, np.uint64)[0])
         return choose(self.name, threads=1, **{self.kind: bound} if bound else {}, **options)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class Operator:
-    """An operator of the literature with its usual parameters.
+    """An operator of the literature, by default with its usual parameters.
 
     It counts its own bits. What is sent is C(x).
     """
 
     name: str
+    baseline: Baseline | None = None
     group: str = BASELINE
 
     @property
     def kind(self) -> str:
-        return BASELINES[self.name].kind
+        return self._operator.kind
 
     def constant(self, d: int) -> float:
-        return BASELINES[self.name].constant(d)
+        return self._operator.constant(d)
 
     def encode(self, values: np.ndarray, stamp: tuple[int, ...]) -> Message:
-        decoded, bits = BASELINES[self.name].compress(values, np.random.default_rng(stamp))
+        decoded, bits = self._operator.compress(values, np.random.default_rng(stamp))
         return Message(decoded.tobytes(), bits)
 
     def decode(self, data: bytes) -> np.ndarray:
         return np.frombuffer(data, np.float32)
+
+    @property
+    def _operator(self) -> Baseline:
+        return self.baseline or BASELINES[self.name]
 
 
 def coders(d: int, names: Sequence[str] | None = None, constants: Constants = Constants()) -> list[Coder]:

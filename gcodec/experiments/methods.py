@@ -68,7 +68,7 @@ def ef21(problem: Problem, alpha: float) -> Scheme:
 
     The rate is 1 − γμ (Richtárik, Sokolov, Fatkhullin, arXiv 2106.05203, theorem 2).
     """
-    theta, beta = _contraction(alpha)
+    theta, beta = contraction(alpha)
     spread = float(np.sqrt(np.mean(problem.local_smoothness**2)))
     step = 1 / (problem.smoothness + spread * math.sqrt(2 * beta / theta))
     return Scheme("EF21", min(step, theta / (2 * problem.convexity)), pace=1.0)
@@ -82,7 +82,7 @@ def ec(problem: Problem, alpha: float) -> Scheme:
     βγ²‖∇f_i‖², where mean ‖∇f_i‖² ≤ 4M(f − f*) + noise. Sum these up with weights that grow by at
     most (1 − θ/2)/(1 − θ) in each round. For this γ the errors then add at most (γ/4)(f − f*).
     """
-    theta, beta = _contraction(alpha)
+    theta, beta = contraction(alpha)
     error = 1 / math.sqrt(96 * problem.smoothness * _most(problem) * beta / theta)
     return Scheme("EC", min(1 / (4 * problem.smoothness), error, theta / problem.convexity), feedback=True)
 
@@ -97,7 +97,7 @@ def schemes(problem: Problem, coder: Coder) -> list[Scheme]:
     return [gd(problem)]
 
 
-def _contraction(alpha: float) -> tuple[float, float]:
+def contraction(alpha: float) -> tuple[float, float]:
     """(θ, β) with ‖C(v) − v‖² ≤ (1 − θ)‖v‖² in the sense of EF21's recursion."""
     root = math.sqrt(alpha)
     return 1 - root, alpha / (1 - root)

@@ -176,31 +176,29 @@ def make(setting: Setting) -> Problem:
     return cls(setting.data, features, targets, setting.workers, setting.condition)
 
 
-def _shipped(name: str, target: Callable[[np.ndarray], np.ndarray]) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
-    """Data that scikit-learn ships, with features of mean 0 and variance 1.
+def shipped(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Data that scikit-learn ships: features and labels of mean 0 and variance 1.
 
-    Constant features are dropped.
+    Constant features are dropped. Raises InvalidInput when scikit-learn is not installed.
     """
-
-    def load(seed: int) -> tuple[np.ndarray, np.ndarray]:
-        try:
-            from sklearn import datasets
-        except ImportError:
-            raise InvalidInput("this data needs scikit-learn: pip install 'gcodec[experiments]'") from None
-        features, labels = getattr(datasets, f"load_{name}")(return_X_y=True)
-        features = features[:, features.std(axis=0) > 0]
-        return _standard(features), target(labels)
-
-    return load
+    try:
+        from sklearn import datasets
+    except ImportError:
+        raise InvalidInput("this data needs scikit-learn: pip install 'gcodec[experiments]'") from None
+    features, labels = getattr(datasets, f"load_{name}")(return_X_y=True)
+    return standard(features[:, features.std(axis=0) > 0]), standard(labels)
 
 
-def _standard(values: np.ndarray) -> np.ndarray:
-    standard: np.ndarray = (values - values.mean(axis=0)) / values.std(axis=0)
-    return standard
+def standard(values: np.ndarray) -> np.ndarray:
+    """The values with mean 0 and variance 1, each column by itself."""
+    scaled: np.ndarray = (values - values.mean(axis=0)) / values.std(axis=0)
+    return scaled
 
 
-def _signs(positive: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda labels: np.where(positive(labels), 1.0, -1.0)
+def _classes(name: str, is_positive: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Shipped data for logistic regression: targets are ±1."""
+    features, labels = shipped(name)
+    return features, np.where(is_positive(np.unique(labels, return_inverse=True)[1]), 1.0, -1.0)
 
 
 def _generated(seed: int, signs: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -220,13 +218,13 @@ def _generated(seed: int, signs: bool) -> tuple[np.ndarray, np.ndarray]:
 # DATA[experiment][name] is a function of the seed. It gives features (N, d) and targets (N,).
 DATA: dict[str, dict[str, Callable[[int], tuple[np.ndarray, np.ndarray]]]] = {
     "ridge": {
-        "diabetes": _shipped("diabetes", _standard),
-        "digits": _shipped("digits", _standard),
+        "diabetes": lambda seed: shipped("diabetes"),
+        "digits": lambda seed: shipped("digits"),
         "generated": lambda seed: _generated(seed, signs=False),
     },
     "logistic": {
-        "breast_cancer": _shipped("breast_cancer", _signs(lambda labels: labels == 1)),
-        "digits": _shipped("digits", _signs(lambda labels: labels % 2 == 1)),
+        "breast_cancer": lambda seed: _classes("breast_cancer", lambda labels: labels == 1),
+        "digits": lambda seed: _classes("digits", lambda labels: labels % 2 == 1),
         "generated": lambda seed: _generated(seed, signs=True),
     },
 }

@@ -114,7 +114,7 @@ def _encode(compressor: Compressor, name: str, source: Source, guarantee: Guaran
 
 
 def _options(name: str, choice: Choice) -> dict[str, Any]:
-    """The options of the compressor, with a seed of this record's own where it is to be unbiased."""
+    """The options of the compressor, with a seed of this record's own if it is to be unbiased."""
     seed = choice.options.get("seed")
     if choice.guarantee.kind == "omega" and "seed" in registry.option_names(choice.method):
         return choice.options | {"seed": record_seed(seed, name)}

@@ -8,11 +8,11 @@ file never share it, and workers and rounds do not if each has a seed of its own
 import hashlib
 import secrets
 
-BYTES = 6  # what `sc` and `dither` store of it: among 10⁶ records two are equal with probability 0.002
+BYTES = 4  # what `sc` and `dither` store of it; two records share it with probability 2⁻³²
 
 
 def record_seed(seed: int | None, name: str) -> int:
-    """The seed (0…2⁴⁸−1) of the record `name`: equal for equal seeds and names, fresh if None."""
+    """The seed (0…2³²−1) of the record `name`: equal for equal seeds and names, fresh if None."""
     if seed is None:
         return secrets.randbits(8 * BYTES)
     digest = hashlib.blake2b(f"{int(seed)} {name}".encode(), digest_size=BYTES)

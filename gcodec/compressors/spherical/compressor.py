@@ -45,7 +45,7 @@ from .unbiased import expected_in_dtype
 
 MAX_DRAWS = 1 << 31  # the most draws that can be asked for
 _SEARCHES = 8  # the most searches of the whole tensor to meet a bound
-_MESSAGE_BITS = 15  # a message is one block if that takes up to 2^15 draws on average: milliseconds
+_MESSAGE_BITS = 18  # a message is one block if that takes up to 2^18 draws on average: some 10 ms
 
 
 @dataclass(frozen=True)
@@ -190,11 +190,11 @@ class Spherical(Compressor):
 
     @classmethod
     def message_options(cls, spec: TensorSpec, guarantee: Guarantee) -> dict[str, Any]:
-        """One block if its search takes milliseconds, else blocks of three values."""
+        """One block wherever it can be searched in some 10 ms, else blocks of three values."""
         d, bound = spec.size, guarantee.bound
         cap = bound if guarantee.kind == "alpha" else cap_for_omega(bound, d)
         one_block = sphere.cap_bits(cap, d) <= _MESSAGE_BITS
-        return {"max_draws": 1 << 21} if one_block else {"max_draws": 1 << 8, "block": 3}
+        return {"max_draws": DRAWS_RATIO << _MESSAGE_BITS} if one_block else {"max_draws": 1 << 8, "block": 3}
 
 
 def _in_one(values: Scaled, cap: single.Cap, seed: int, max_draws: int) -> Payload:
