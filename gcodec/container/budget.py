@@ -22,8 +22,7 @@ class Budget:
 
     limit: the decoded bytes that the user accepts. None stands for what the file's bytes pay for.
     length: the bytes of the file. None means that it is not known, as for a stream. Then the bytes
-    of
-        bodies that were `received` pay.
+        of bodies that were `received` pay, those of skipped blocks too.
     decoded, work: what the records asked for so far.
     """
 
@@ -53,6 +52,10 @@ class Budget:
         """Count bytes of a body that arrived."""
         self.received += nbytes
 
+    def arrive(self, nbytes: int) -> None:
+        """Note how many bytes of bodies a stream had so far, whether anybody read them or not."""
+        self.received = max(self.received, nbytes)
+
     def spend(self, name: str, work: int, nbytes: int = 0) -> None:
         """Count what a record takes besides its decoding, such as the work of a file format.
 
@@ -74,6 +77,13 @@ class Budget:
     @property
     def exceeded(self) -> bool:
         return self.decoded > self._bytes or self.work > self._work
+
+    @property
+    def lacking(self) -> int:
+        """How many bytes more would pay for what was asked for."""
+        for_bytes = -(-(self.decoded - FREE_BYTES) // BYTES_PER_BYTE)
+        for_work = FREE_LENGTH - (FREE_WORK - self.work) // WORK_PER_BYTE if self.work > FREE_WORK else 0
+        return max(for_bytes - self._paid, for_work - self._paid, 0)
 
     @property
     def needed(self) -> int:

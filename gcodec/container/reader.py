@@ -20,11 +20,13 @@ _SPOOL = 1 << 26  # the bytes of a record that are kept in memory; a longer one 
 class Record:
     """A tensor's header, and access to its body.
 
-    A record of a stream gives its chunks once, in order.
+    A record of a stream gives its chunks once, in order. arrived: the bytes of bodies that the
+    stream had before it.
     """
 
-    def __init__(self, header: TensorHeader, fetch: Fetch) -> None:
+    def __init__(self, header: TensorHeader, fetch: Fetch, arrived: int = 0) -> None:
         self.header = header
+        self.arrived = arrived
         self._fetch = fetch
         self._head: bytes | None = None
         self._offsets = [header.head_length]
@@ -71,6 +73,7 @@ class Stream:
 
     def __iter__(self) -> Iterator[Record]:
         entries: list[tuple[str, int]] = []
+        arrived = 0
         while True:
             start = self._at
             frame, header = _read_block(self._read)
@@ -78,7 +81,7 @@ class Stream:
             if frame.type == b"TENS":
                 parsed = _tensor_header(frame, header)
                 entries.append((parsed.name, start))
-                yield Record(parsed, self._body(self._at, end))
+                yield Record(parsed, self._body(self._at, end), arrived)
                 self._skip_to(end)
                 self.names.append(parsed.name)
             elif frame.type == b"META":
@@ -89,6 +92,7 @@ class Stream:
                 self._end(start, Index.unpack(header, start), entries)
                 return
             self._skip_to(end)
+            arrived += frame.body_length
 
     def _end(self, start: int, index: Index, entries: list[tuple[str, int]]) -> None:
         if list(index.entries) != entries:
@@ -135,7 +139,7 @@ def whole(records: Iterable[Record]) -> Iterator[Record]:
             spool.write(record.head())
             for i in range(len(record.header.chunks)):
                 spool.write(record.chunk(i))
-            yield Record(record.header, _fetch_from(spool))
+            yield Record(record.header, _fetch_from(spool), record.arrived)
 
 
 def _fetch_from(file: IO[bytes]) -> Fetch:

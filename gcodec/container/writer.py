@@ -2,7 +2,6 @@
 
 import errno
 import os
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,19 +12,24 @@ from ..errors import Closed, FormatError, InvalidInput
 from .budget import Budget
 from .layout import MAX_HEADER, MAX_TEXT, FileHeader, Footer, Index, TensorHeader, pack_block, pack_json, unpack_meta
 
+_PIECE = 1 << 20
 _CLOSED = "the container was closed; nothing can be added to it"
 
 
 class ContainerWriter:
     """Streams records to `file`, which needs only `write`, and stays open after `close`.
 
-    meta: a JSON-able description of where the tensors come from (spec/format.md §3.1). Whatever is
-    refused is refused before a byte of it is written, and the writer goes on. When `file` fails, or
+    meta: a JSON-able description of where the tensors come from (spec/format.md §3.1). work: what
+    making a file of them takes, besides decoding, for each decoded byte. A record that asks for
+    more than the bytes pay for gets a block of zeros before it, so that every reader accepts it.
+
+    Whatever is refused is refused before a byte of it is written, and the writer goes on. When `file` fails, or
     the body of a record does, the container is cut: the writer then takes nothing more.
     """
 
-    def __init__(self, file: BinaryIO, meta: dict[str, Any] | None = None) -> None:
+    def __init__(self, file: BinaryIO, meta: dict[str, Any] | None = None, work: int = 0) -> None:
         self._file = file
+        self._work_per_byte = work
         self._offset = 0
         self._entries: dict[str, int] = {}
         self._budget = Budget()
@@ -42,13 +46,25 @@ class ContainerWriter:
         self.check_new(header.name)
         packed = header.pack()
         _check(TensorHeader.unpack, packed, f"the header of {header.name!r}")
-        start = self._offset
         with self._writing():
+            self._pay(header, work)
+            start = self._offset
             self._write(pack_block(b"TENS", packed, header.body_length))
             for part in body:
                 self._write(part)
             self._entries[header.name] = start
-            self._budget.add(header, work)
+
+    def _pay(self, header: TensorHeader, work: int) -> None:
+        """Write as many zeros as it takes for a reader to accept the next record, of a stream too."""
+        decoded = header.spec.size * header.spec.dtype.itemsize
+        self._budget.add(header, work + self._work_per_byte * decoded)
+        self._budget.receive(header.body_length)
+        lacking = self._budget.lacking
+        if lacking:
+            self._write(pack_block(b"fill", b"", lacking))
+            for at in range(0, lacking, _PIECE):
+                self._write(bytes(min(_PIECE, lacking - at)))
+            self._budget.receive(lacking)
 
     def check_new(self, name: str) -> None:
         """Raise InvalidInput for a name that is taken or not allowed, and Closed after the end."""
@@ -60,8 +76,7 @@ class ContainerWriter:
     def close(self) -> None:
         """Write the index and the footer; a second call does nothing.
 
-        Raises Closed when the container was cut. Warns when readers will not decode all of it
-        unless they are given a limit.
+        Raises Closed when the container was cut.
         """
         if self.is_closed:
             return
@@ -73,12 +88,6 @@ class ContainerWriter:
             self._write(pack_block(b"INDX", packed))
             self._write(Footer(start).pack())
         self._ended = _CLOSED
-        self._budget.length = self._offset
-        if self._budget.exceeded:
-            warnings.warn(
-                f"so few bytes ask for so much that decoding them needs a limit of {self._budget.needed} (--limit)",
-                stacklevel=3,
-            )
 
     @property
     def is_closed(self) -> bool:

@@ -73,6 +73,14 @@ def format_of(path: Path, name: str | None = None) -> str:
     raise InvalidInput(f"{name or path}: neither an .npy file nor another known format ({known})")
 
 
+def work_per_byte(meta: dict[str, Any]) -> int:
+    """At most what writing the file of this metadata takes for a decoded byte, about nanoseconds."""
+    from .filters import PER_BYTE, PER_CHANGED_BYTE
+
+    packs = meta.get("deflate") is True or meta.get("format") == "h5"
+    return PER_BYTE + PER_CHANGED_BYTE if packs else 0
+
+
 def reader(path: Path, fmt: str, dtype: str | None = None, trust: bool = False) -> Reader:
     """The Reader of a file.
 

@@ -57,7 +57,7 @@ def _fits(entry: Entry, source: Source) -> bool:
 
 
 def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str]) -> Coded:
-    """The smallest of what the methods give, if possible one that a reader accepts.
+    """The smallest of what the methods give, with what readers want to be paid.
 
     A method that refuses the tensor is left out.
     """
@@ -84,8 +84,8 @@ def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str])
     return best
 
 
-def _rank(coded: Coded) -> tuple[bool, int]:
-    return not coded.is_accepted, coded.size
+def _rank(coded: Coded) -> int:
+    return coded.paid_size
 
 
 def _by(name: str, source: Source, choice: Choice, method: str) -> Coded:

@@ -53,11 +53,11 @@ class Coded:
         return len(self.header.pack()) + self.header.body_length
 
     @property
-    def is_accepted(self) -> bool:
-        """Whether a reader decodes it, in a file of its own, without a higher limit than usual."""
-        budget = Budget(length=self.size)
+    def paid_size(self) -> int:
+        """Bytes in a file of its own, with the zeros that pay for what readers need to decode it."""
+        budget = Budget(received=self.header.body_length)
         budget.add(self.header, self.work)
-        return not budget.exceeded
+        return self.size + budget.lacking
 
     def close(self) -> None:
         self.body.close()

@@ -67,7 +67,7 @@ def encode_tensors(
         meter.finish()
         return coded
 
-    writer = ContainerWriter(file, meta)
+    writer = ContainerWriter(file, meta, formats.work_per_byte(meta))
     for coded in ordered(work, tensors, threads, Coded.close):
         with coded:
             writer.add(coded.header, coded.pieces(), coded.work)

@@ -70,6 +70,7 @@ def _paid(record: Record, work: int, budget: Budget) -> Iterator[Record]:
     A body that is only declared pays for nothing. So a record of a stream that needs its own body
     to pay is first read whole.
     """
+    budget.arrive(record.arrived)
     budget.add(record.header, work)
     if budget.exceeded and budget.length is None:
         for here in whole([record]):
