@@ -40,8 +40,7 @@ NOT_YET = (  # parts whose prose is still to be mended; this list must shrink to
 PARTS = sorted(
     path.relative_to(ROOT).as_posix()
     for pattern in (
-        "README.md",
-        "CHANGELOG.md",
+        "*.md",
         *(f"{folder}/**/*.{kind}" for folder in FOLDERS for kind in ("py", "md")),
     )
     for path in ROOT.glob(pattern)
