@@ -34,7 +34,12 @@ spherical.fill_coins(np.uint64(7), np.arange(4), out)
 print(out.tobytes().hex(), count.compiled)
 """
 MAKE_KERNELS = """
+from gcodec.kernels import _cache
 from gcodec.kernels._jit import njit
+
+written = []
+write = _cache._write
+_cache._write = lambda path, data: (written.append(path), write(path, data))
 
 def add(n):
     @njit
@@ -42,7 +47,13 @@ def add(n):
         return x + n
     return kernel
 
-print(add(1)(0), add(2)(0))
+def twice(inner):
+    @njit
+    def kernel(x):
+        return inner(inner(x))
+    return kernel
+
+print(twice(add(1))(0), twice(add(2))(0), len(written))
 """
 HOLD = """
 import sys, time
@@ -148,8 +159,8 @@ def test_settings_of_numba_have_files_of_their_own(tmp_path):
 
 
 def test_kernels_that_one_function_makes_have_files_of_their_own(tmp_path):
-    for _ in range(2):
-        assert run(MAKE_KERNELS, XDG_CACHE_HOME=str(tmp_path))[0] == ["1", "2"]
+    assert run(MAKE_KERNELS, XDG_CACHE_HOME=str(tmp_path))[0] == ["2", "4", "4"]
+    assert run(MAKE_KERNELS, XDG_CACHE_HOME=str(tmp_path))[0] == ["2", "4", "0"]
 
 
 def test_processes_that_start_together_compile_once(tmp_path):

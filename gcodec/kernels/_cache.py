@@ -53,10 +53,11 @@ class KernelCache:
     """The compiled forms of one kernel, with the methods by which numba asks for them."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        code, cells = function.__code__, function.__closure__ or ()
+        code = function.__code__
         self._name = f"{Path(code.co_filename).stem}.{function.__name__}"
         self._place = f"{function.__module__}.{function.__qualname__}:{code.co_firstlineno}"
-        self._inner = dumps(tuple(cell.cell_contents for cell in cells))  # of one that a function makes
+        cells = function.__closure__ or ()  # of a kernel that a function makes
+        self._identity = (self._place, *(_identity(cell.cell_contents) for cell in cells))
 
     def path(self, signature: Any, codegen: Any) -> Path | None:
         """The file of one compiled form; None when there is no folder for it."""
@@ -64,7 +65,7 @@ class KernelCache:
         if where is None:
             return None
         settings = tuple(getattr(numba.config, name, None) for name in _SETTINGS)
-        key = repr((self._place, self._inner, signature, codegen.magic_tuple(), settings))
+        key = repr((self._identity, signature, codegen.magic_tuple(), settings))
         return where / f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
     @property
@@ -95,6 +96,12 @@ class KernelCache:
         where = folder()
         for path in where.glob(f"{self._name}-*") if where else ():
             path.unlink(missing_ok=True)
+
+
+def _identity(value: Any) -> object:
+    """The same for the same value in every process, which the pickle of a kernel is not."""
+    cache = getattr(value, "_cache", None)
+    return cache._identity if isinstance(cache, KernelCache) else dumps(value)
 
 
 def _read(path: Path) -> bytes | None:
