@@ -14,9 +14,10 @@ from checks import call_cli
 
 import gcodec
 from gcodec.baselines import FAMILIES
+from gcodec.comparison.advice import INCOMPLETE, advice
 from gcodec.comparison.compare import compare
 from gcodec.comparison.measure import measure
-from gcodec.comparison.summary import recommendation
+from gcodec.comparison.summary import Curve
 from gcodec.compressors import registry
 from gcodec.errors import InvalidInput
 from gcodec.source import ArraySource
@@ -109,8 +110,10 @@ def test_a_checkpoint_tensor_by_tensor_and_in_all(checkpoint):
 def test_the_text(gradient, checkpoint):
     code, out, _ = call_cli("compare", gradient, "--methods", QUICK, "--alpha", 0.1)
     assert code == 0 and "alpha = 0.1" in out and "baseline" in out
-    assert "alpha 0.1: use sd, " in out and "the best of the known operators compared" in out
-    assert out.rstrip().endswith(f"gcodec encode {gradient} --method rsd --omega {0.1 / (1 - 0.1)!r}")
+    *_, head, biased, unbiased, empty, note = out.splitlines()
+    assert head.startswith("promise") and biased.startswith("alpha 0.1") and biased.split()[2] == "sd"
+    assert unbiased.startswith("unbiased, omega 0.1111") and empty == "" and note == INCOMPLETE
+    assert unbiased.endswith(f"gcodec encode {gradient} --method rsd --omega {0.1 / (1 - 0.1)!r}")
     code, out, _ = call_cli("compare", checkpoint, "--methods", "sd", "--alpha", 0.1, "--tensors")
     assert code == 0 and "large (30×70), alpha = 0.1" in out and "left out:" in out
     assert call_cli("compare", gradient, "--methods", "sd", "-q")[1] == ""
@@ -122,18 +125,32 @@ def test_all_methods_are_measured_unless_some_are_named(gradient):
 
 
 def test_the_command_asks_what_was_measured(gradient):
-    text = answer(gradient, "--alpha", 0.123456, "--alpha", 0.999999999, "--methods", "sd,scaled-sign")[
-        "recommendation"
-    ]
-    assert "--alpha 0.123456" in text and text.count("--alpha 0.999999999") == 1
-    assert "times more than scaled-sign" in text and "times fewer" not in text
+    lines = answer(gradient, "--alpha", 0.123456, "--alpha", 0.999999999, "--methods", "sd,scaled-sign")
+    commands = [line["command"] for line in lines["recommendation"]]
+    assert [command.rpartition(" ")[2] for command in commands] == ["0.999999999", "0.123456"]
+    first, second = lines["recommendation"]
+    assert first["known"] == "scaled-sign" and first["fewer"] < 1 and second["known"] == ""
 
 
 def test_every_operator_was_compared_or_it_says_so():
     x = [("", ArraySource(np.random.default_rng(0).standard_normal((40, 50)).astype(np.float32)))]
     known = [name for name, members in FAMILIES.items() if members[0].kind == "alpha"]
-    assert "the best known operator" in recommendation(compare(x, [0.3], ["sd", *known]))
-    assert "of the known operators compared" in recommendation(compare(x, [0.3], ["sd", *known[1:]]))
+    for names, complete in ((known, True), (known[1:], False)):
+        (line,) = advice(compare(x, [0.3], ["sd", *names]))
+        assert line.complete == complete and line.cells[3].endswith(" *") != complete
+
+
+def test_where_methods_differ_auto_is_advised():
+    rng = np.random.default_rng(0)
+    matrix = np.outer(rng.standard_normal(64), rng.standard_normal(64)).astype(np.float32)
+    sources = [("low-rank", ArraySource(matrix)), ("dense", ArraySource(rng.standard_normal((64, 64))))]
+    (line,) = advice(compare(sources, [0.05], ["klt", "tcq"]))
+    assert line.use == "auto" and line.winners == ("klt", "tcq") and "--method" not in line.command
+
+
+def test_the_running_best_of_a_curve_that_turns_back():
+    curve = Curve("x", "baseline", "alpha", ((1.0, 0.5), (2.0, 0.4), (3.0, 0.9), (4.0, 0.4), (5.0, 0.1)))
+    assert curve.running_best == ((1.0, 0.5), (2.0, 0.4), (5.0, 0.1))
 
 
 def test_a_task_is_tried_on_each_kind_of_tensor_before_it_is_timed(monkeypatch):
@@ -163,8 +180,8 @@ def test_numbers_that_are_not_finite(tmp_path):
 def test_it_says_when_the_data_is_compressible():
     x = np.zeros((64, 64), np.float32)
     x[3] = np.random.default_rng(0).standard_normal(64)
-    text = recommendation(compare([("", ArraySource(x))], [0.1], ["sd"]))
-    assert "below the sphere bound: the data is compressible" in text
+    (line,) = advice(compare([("", ArraySource(x))], [0.1], ["sd"]))
+    assert line.compressible and "compressible" in line.cells[4]
 
 
 @pytest.mark.parametrize("name", ["lm_up.npy", "mlp.npy"])
@@ -205,6 +222,7 @@ def test_page_and_picture(checkpoint, tmp_path):
     outline.feed(text)
     assert outline.open == [] and outline.loaded == []  # self-contained
     assert "prefers-color-scheme: dark" in text and "<svg" in text and "model.npz" in text
+    assert '<div class="advice scroll"><table>' in text and "gcodec encode" in text
     assert "#2a6fd6" not in text.partition("</style>")[2]  # colours are variables, so that they follow the scheme
     upper = tmp_path / "OTHER.PNG"
     assert call_cli("compare", checkpoint, "--methods", QUICK, "--plot", upper, "-q")[0] == 0

@@ -1,6 +1,7 @@
 """`gcodec compare`: what each method, and each known operator, would cost on a file's tensors."""
 
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,8 +38,8 @@ def compare(
     quiet: opt.QuietOpt = False,
 ) -> None:
     """Measure bits, error and speed of all methods and known operators on INPUT, beside theory."""
+    from ..comparison.advice import HEADINGS, advice, footnote
     from ..comparison.compare import ALPHAS, compare, runs
-    from ..comparison.summary import recommendation
     from ..io.skeleton import is_skeleton
     from ..request.policy import SMALL
 
@@ -61,9 +62,10 @@ def compare(
         if html_file:
             _write_page(result, html_file, input)
     text = "\n\n".join(_sections(result, input, tensors))
-    advice = recommendation(result, input)
-    found = {"input": input, **result.as_dict(), "recommendation": advice}
-    show(found, f"{text}\n\n{advice}", as_json=json, quiet=quiet)
+    lines = advice(result, input)
+    found = {"input": input, **result.as_dict(), "recommendation": [asdict(line) for line in lines]}
+    shown = table([HEADINGS, *(line.cells for line in lines)], right=(2,)) if lines else ""
+    show(found, "\n\n".join(filter(None, (text, shown, footnote(lines)))), as_json=json, quiet=quiet)
 
 
 def _check_outputs(plot: str | None, html: str | None, force: bool) -> None:

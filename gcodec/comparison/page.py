@@ -6,8 +6,9 @@ from html import escape
 from .. import __version__
 from ..theory.report import METHOD
 from . import pictures
+from .advice import HEADINGS, Advice, advice, footnote
 from .picture import rate_distortion
-from .summary import Comparison, Row, fewest, recommendation
+from .summary import Comparison, Row, fewest
 
 _CSS = """
 :root { color-scheme: light dark; --muted: #5c636d; --tint: #f4f5f7; LIGHT }
@@ -21,6 +22,7 @@ p, ul { max-width: 46rem }
 .muted, td.base { color: var(--muted) }
 .advice { background: var(--tint); border-left: 3px solid var(--series-0); padding: .75rem 1rem; margin: 1.25rem 0; max-width: none }
 .advice p { margin: .2rem 0; max-width: none }
+.advice code { font-size: .85rem }
 figure { margin: 1rem 0; overflow-x: auto }
 figure svg { width: 100%; min-width: 42rem; height: auto; display: block }
 .scroll { overflow-x: auto }
@@ -47,12 +49,11 @@ def page(comparison: Comparison, source: str) -> str:
     """The whole page. `source` names what was measured. Raises InvalidInput without matplotlib."""
     picture = pictures.svg(rate_distortion(comparison), "bits per coordinate against relative squared error")
     style = _CSS.replace("LIGHT", pictures.css(dark=False)).replace("DARK", pictures.css(dark=True))
-    advice = "".join(f"<p>{escape(line)}</p>" for line in recommendation(comparison, source).splitlines())
     parts = [
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(source)} · gcodec compare</title>',
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{style}</style>\n</head>\n<body><main>',
         f'<h1>{escape(source)}</h1>\n<p class="muted">{_summary(comparison)} · gcodec {__version__}</p>',
-        f'<div class="advice">{advice}</div>',
+        _advice(advice(comparison, source)),
         f"<figure>{picture}</figure>\n{_WORDS}",
         *(_section(comparison, alpha) for alpha in comparison.alphas),
         _left_out(comparison.left_out),
@@ -60,6 +61,21 @@ def page(comparison: Comparison, source: str) -> str:
         "</main></body>\n</html>\n",
     ]
     return "\n".join(parts)
+
+
+def _advice(lines: Sequence[Advice]) -> str:
+    """What to use, as a table."""
+    head = "".join(f'<th{_number(i == 2)} scope="col">{text}</th>' for i, text in enumerate(HEADINGS))
+    rows = []
+    for line in lines:
+        promise, use, rate, beside, notes, command = map(escape, line.cells)
+        rows.append(
+            f'<tr><td>{promise}</td><td><strong>{use}</strong></td><td class="number">{rate}</td><td>{beside}</td>'
+            f'<td class="remark">{notes}</td><td><code>{command}</code></td></tr>'
+        )
+    note = f'<p class="muted">{escape(footnote(lines))}</p>' if footnote(lines) else ""
+    table = f"<table><thead><tr>{head}</tr></thead>\n<tbody>{''.join(rows)}</tbody></table>"
+    return f'<div class="advice scroll">{table}{note}</div>'
 
 
 def _summary(comparison: Comparison) -> str:

@@ -17,7 +17,8 @@ _MOST_RATE = 10.0  # the most bits per coordinate that the picture shows
 def rate_distortion(comparison: Comparison) -> "Figure":
     """All curves: bits per coordinate to the right, relative squared error downwards.
 
-    The lower bound and the worst case of `sd` are drawn too.
+    The lower bound and the worst case of `sd` are drawn too. Known operators are drawn by their
+    running best: where one's curve turns back, it has fewer bits and a smaller error already.
     """
     fig, (axes,) = pictures.figure(1, (9, 5.4))
     floor = min(comparison.alphas) / 4
@@ -41,7 +42,7 @@ def rate_distortion(comparison: Comparison) -> "Figure":
         axes.plot(rates, errors, **styles[curve.name], ls="--" if unbiased else "-", label=label, zorder=4)
     baselines = [curve for curve in comparison.curves if curve.group != METHOD]
     for curve, marker in zip(baselines, pictures.MARKERS * (1 + len(baselines) // len(pictures.MARKERS)), strict=False):
-        rates, errors = zip(*curve.points, strict=True)
+        rates, errors = zip(*curve.running_best, strict=True)
         style: dict[str, Any] = {
             "color": pictures.BASE,
             "marker": marker,

@@ -6,15 +6,12 @@ Unbiased operators are compared at ω = α/(1−α): scaled by 1/(1+ω), they ar
 """
 
 import math
-import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..baselines import FAMILIES
-from ..theory import shannon
-from ..theory.report import BASELINE, METHOD
+from ..theory.report import METHOD
 from .measure import Measurement, Task
 
 ALL = "all tensors"
@@ -80,6 +77,18 @@ class Curve:
     kind: str
     points: tuple[tuple[float, float], ...]
 
+    @property
+    def running_best(self) -> tuple[tuple[float, float], ...]:
+        """The points that no point with fewer bits is at least as exact as.
+
+        More bits need not help: on data with a few large values, some operators become worse.
+        """
+        best: list[tuple[float, float]] = []
+        for rate, error in self.points:
+            if not best or error < best[-1][1]:
+                best.append((rate, error))
+        return tuple(best)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -129,55 +138,10 @@ def evaluated(
     return Comparison(tuple(alphas), tuple(tensors), tuple(left_out), tuple(rows), tuple(totals), curves)
 
 
-def recommendation(comparison: Comparison, input: str = "INPUT") -> str:
-    """What to use: a sentence for each α and class that was measured on all tensors.
-
-    It ends with the command for `input`.
-    """
-    sentences = [_advice(comparison, alpha, kind, input) for alpha in comparison.alphas for kind in ("alpha", "omega")]
-    return "\n".join(filter(None, sentences))
-
-
 def fewest(rows: Iterable[Row], group: str, kind: str) -> Row | None:
     """The row of fewest bits among those of a group and class that reach their α."""
     fitting = (row for row in rows if (row.group, row.kind) == (group, kind) and row.reaches)
     return min(fitting, key=lambda row: row.rate, default=None)
-
-
-def _advice(comparison: Comparison, alpha: float, kind: str, input: str) -> str:
-    totals = [row for row in comparison.totals if row.alpha == alpha]
-    best = fewest(totals, METHOD, kind)
-    if best is None:
-        return ""
-    by_tensor: dict[str, list[Row]] = defaultdict(list)
-    for row in comparison.rows:
-        if row.alpha == alpha:
-            by_tensor[row.tensor].append(row)
-    winners = [fewest(rows, METHOD, kind) for rows in by_tensor.values()]
-    winning = sorted({row.name for row in winners if row})
-    # The bound is printed in full: a rounded one would ask for something else.
-    bound = alpha if kind == "alpha" else shannon.omega_of_alpha(alpha)
-    promise = "alpha" if kind == "alpha" else "unbiased, omega"
-    text = f"{promise} {bound!r}: use {best.name}, {best.rate:.3f} bits per coordinate{_beside_known(best, totals)}"
-    if best.gap is not None and best.gap < 0:
-        text += "; that is below the sphere bound: the data is compressible"
-    method = f"--method {best.name} "
-    if len(winning) > 1:
-        method, text = "", f"{text}; tensors differ ({', '.join(winning)} win), so let auto choose"
-    return f"{text}: gcodec encode {shlex.quote(input)} {method}--{kind} {bound!r}"
-
-
-def _beside_known(best: Row, totals: Sequence[Row]) -> str:
-    """How a method compares with the best known operator of its class, if any reaches α."""
-    known = fewest(totals, BASELINE, best.kind)
-    if known is None:
-        return ""
-    compared = {row.name for row in totals}
-    every = {name for name, members in FAMILIES.items() if members[0].kind == best.kind}
-    title = "the best known operator" if every <= compared else "the best of the known operators compared"
-    if known.rate >= best.rate:
-        return f", {known.rate / best.rate:.3g} times fewer than {known.name}, {title}"
-    return f", {best.rate / known.rate:.3g} times more than {known.name}, {title}"
 
 
 def _order(row: Row) -> tuple[float, bool, bool, bool, float]:
