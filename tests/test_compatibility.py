@@ -1,7 +1,8 @@
 """Files pass between this gcodec and an earlier one, in both directions, bit for bit.
 
-The earlier one is the commit after which no payload was replaced in place. It is taken from the repository's
-history and run in a process of its own. What it wrote is also among the vectors, which decode for
+The earlier one is the commit after which no payload was replaced in place. It is taken from the
+repository's history and run in a process of its own. What it wrote is also among the vectors, which
+decode for
 ever (test_vectors.py).
 """
 

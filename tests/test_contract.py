@@ -157,11 +157,19 @@ def test_what_the_contract_gives_by_default():
     assert list(Compressor.checks(coded, None, 0)) == []
 
 
+OF_CERTAIN_METHODS = {
+    ROOT / "gcodec/experiments" / name for name in ("both_ways.py", "network.py", "paper.py", "sweep.py", "workers.py")
+}
+
+
 @pytest.mark.parametrize("room", ["pipeline", "verification", "container", "comparison", "experiments", "cli", "io"])
 def test_general_rooms_know_no_method_by_name(room):
-    """Only exact storage, which is an option of the user as well, has a name there."""
+    """Only exact storage, which is an option of the user as well, has a name there.
+
+    Some experiments are about certain methods.
+    """
     names = {entry.name for entry in registry.ENTRIES} - {registry.EXACT.name}
-    for path in sorted((ROOT / "gcodec" / room).rglob("*.py")):
+    for path in sorted({*(ROOT / "gcodec" / room).rglob("*.py")} - OF_CERTAIN_METHODS):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             assert not (isinstance(node, ast.Constant) and node.value in names), f"{path}:{node.lineno}"
             imported = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""

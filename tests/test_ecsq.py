@@ -1,4 +1,6 @@
-"""`ecsq`: rate and distortion, classes of scale, damage, worked examples. Its parts are those of test_levels.py."""
+"""`ecsq`: rate and distortion, classes of scale, damage, worked examples. Its parts are those of
+test_levels.py.
+"""
 
 import hashlib
 import math

@@ -1,4 +1,7 @@
-"""Killed commands, broken disks, and what a command opens; tests/fuzz/faults.py does it more often."""
+"""Killed commands, broken disks, and what a command opens.
+
+tests/fuzz/faults.py does it more often.
+"""
 
 import shutil
 

@@ -142,7 +142,9 @@ def test_basis_of_zeros():
 
 @given(st.lists(st.floats(0, 1e300), min_size=1, max_size=40).filter(any))
 def test_classes_of_columns(energies):
-    """Thirds of an octave of root mean squares below the loudest; the logarithm itself is no number that decoders may rely on."""
+    """Thirds of an octave of root mean squares below the loudest; the logarithm itself is no number
+    that decoders may rely on.
+    """
     classes = classes_of(np.array(energies))
     with np.errstate(divide="ignore"):
         thirds = 31 + 1.5 * np.log2(np.array(energies) / max(energies))

@@ -265,6 +265,7 @@ def test_pipes_that_are_paths(gradient, tmp_path):
 def test_text_in_any_encoding(gradient, encoding):
     for command in (("encode", gradient, "-f"), ("info", f"{gradient}.gcz"), ("verify", f"{gradient}.gcz")):
         code, out, err = shell(" ".join(map(str, [*GCODEC, *command])), env=os.environ | {"PYTHONIOENCODING": encoding})
+        err = err.replace("gcodec: compiling kernels, once\n", "")  # where they were not compiled before
         assert code == 0 and not err and out.decode(encoding), (command, err)
     assert streams.encoded("a → b ≤ 1 ×\udcff ψ", "ascii") == b"a -> b <= 1 x\xff \\u03c8"
     assert streams.encoded("a → b\udcff", "utf-8") == "a → b".encode() + b"\xff"

@@ -1,4 +1,6 @@
-"""`tcq`: rates near Shannon's bound, chunks, its decoder on hostile bytes. Its parts are those of test_levels.py."""
+"""`tcq`: rates near Shannon's bound, chunks, its decoder on hostile bytes. Its parts are those of
+test_levels.py.
+"""
 
 import math
 import os
@@ -117,7 +119,9 @@ def test_unknown_effort():
 
 
 def test_worked_example():
-    """That of the specification, and the encoder's own way, which is free to be another one, takes no more bytes."""
+    """That of the specification, and the encoder's own way, which is free to be another one, takes
+    no more bytes.
+    """
     x = np.array([[4, -3, 1], [0.5, 0, 0.1], [2, -2, 1]], np.float32)
     payload, (data,) = encode(x, 0.01)
     head, example = bytes.fromhex("86CCFFC0"), bytes.fromhex("A01FE30C404FBC010596")

@@ -131,7 +131,7 @@ def test_the_mean_of_one_block_of_sc(bound, dtype, seed):
         data = gcodec.encode(x, "sc", seed=seed, **{kind: bound})
         (tensor,) = gcodec.verify(data).tensors
         head = tensor.header.head_length  # a byte, and with a seed another one and the seed's
-        assert head == 8 if kind == "omega" else head == (4 if seed else 1)
+        assert head == 6 if kind == "omega" else head == (4 if seed else 1)
         assert tensor.upper_bound_bits == pytest.approx(31 + bits + 3 + more + 8 * (head - 1), abs=1e-6)
 
 

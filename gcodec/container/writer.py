@@ -23,8 +23,9 @@ class ContainerWriter:
     making a file of them takes, besides decoding, for each decoded byte. A record that asks for
     more than the bytes pay for gets a block of zeros before it, so that every reader accepts it.
 
-    Whatever is refused is refused before a byte of it is written, and the writer goes on. When `file` fails, or
-    the body of a record does, the container is cut: the writer then takes nothing more.
+    Whatever is refused is refused before a byte of it is written, and the writer goes on. When
+    `file` fails, or the body of a record does, the container is cut: the writer then takes nothing
+    more.
     """
 
     def __init__(self, file: BinaryIO, meta: dict[str, Any] | None = None, work: int = 0) -> None:
@@ -55,7 +56,7 @@ class ContainerWriter:
             self._entries[header.name] = start
 
     def _pay(self, header: TensorHeader, work: int) -> None:
-        """Write as many zeros as it takes for a reader to accept the next record, of a stream too."""
+        """Write the zeros that a reader needs to accept the next record, of a stream too."""
         decoded = header.spec.size * header.spec.dtype.itemsize
         self._budget.add(header, work + self._work_per_byte * decoded)
         self._budget.receive(header.body_length)

@@ -74,7 +74,7 @@ def format_of(path: Path, name: str | None = None) -> str:
 
 
 def work_per_byte(meta: dict[str, Any]) -> int:
-    """At most what writing the file of this metadata takes for a decoded byte, about nanoseconds."""
+    """About the nanoseconds that writing such a file takes for a decoded byte, at most."""
     from .filters import PER_BYTE, PER_CHANGED_BYTE
 
     packs = meta.get("deflate") is True or meta.get("format") == "h5"

@@ -54,7 +54,7 @@ class Coded:
 
     @property
     def paid_size(self) -> int:
-        """Bytes in a file of its own, with the zeros that pay for what readers need to decode it."""
+        """Bytes in a file of its own, with the zeros that pay for its decoding."""
         budget = Budget(received=self.header.body_length)
         budget.add(self.header, self.work)
         return self.size + budget.lacking

@@ -811,7 +811,9 @@ class Step:
 
 
 class Points:
-    """What all levels share: the trellis, whether the odd book has a zero, the step, and the offsets of levels."""
+    """What all levels share: the trellis, whether the odd book has a zero, the step, and the
+    offsets of levels.
+    """
 
     def __init__(self, bits: Reader) -> None:
         trellis = bits.read(2)

@@ -17,7 +17,9 @@ ONE = b"\x01"  # and of a single one
 
 
 def ecsq() -> Record:
-    """The first worked example of 05: mantissa, exponent, no offsets, mode 0; a chunk of a law and one lane without words."""
+    """The first worked example of 05: mantissa, exponent, no offsets, mode 0; a chunk of a law and
+    one lane without words.
+    """
     return record("", flat(3, -1, 0, 0.5), "ecsq", 0.1)
 
 

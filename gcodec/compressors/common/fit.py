@@ -16,6 +16,7 @@ from .levels import Coded, Labels, Points
 from .quantiser import LARGEST_LEVEL, Part, Quantiser, expected_excess
 from .scale_choice import choose_classes, exponent_of, read, sample_spans, scan
 from .scale_classes import Grid, ScaleClasses
+from .scaled import energy
 from .step_search import Spending, solve_step
 
 _TIGHT, _LOOSE = 0.005, 0.01  # of the bound may be left: by a tensor that is its own sample, by a larger one
@@ -110,7 +111,7 @@ def fit(source: Source, bound: float, states: int) -> Coder:
         bound * energies.total * values.size / grid.size
     )  # the sample's own energy would depend on a few large values
     if values.size < grid.size:
-        target = min(target, _MOST * float(np.dot(values, values)))
+        target = min(target, _MOST * energy(values.astype(np.float64)))
     finest = math.sqrt(energies.blocks.max()) * (_FINEST if states == 1 else 1 / LARGEST_LEVEL)
     step, numbers = _plain(values, max(math.sqrt(target / values.size / _NOISE), finest), target, finest)
     classes = choose_classes(energies, grid, 2 * step, spans, numbers)
