@@ -28,6 +28,18 @@ class RangeHandler(BaseHTTPRequestHandler):
     def do_GET(self):
         self.reply(body=True)
 
+    def do_POST(self):
+        """Reads what is sent before it refuses: a closed connection would hide the answer."""
+        if "Content-Length" in self.headers:
+            self.rfile.read(int(self.headers["Content-Length"]))
+        else:
+            while size := int(self.rfile.readline(), 16):
+                self.rfile.read(size + 2)
+            self.rfile.readline()
+        self.send_error(501)
+
+    do_PUT = do_POST
+
     def reply(self, body):
         data = self.files.get(self.path)
         if data is None:
