@@ -158,7 +158,7 @@ def test_what_the_contract_gives_by_default():
 
 
 OF_CERTAIN_METHODS = {
-    ROOT / "gcodec/experiments" / name for name in ("both_ways.py", "network.py", "paper.py", "sweep.py", "workers.py")
+    ROOT / f"gcodec/experiments/studies/{name}.py" for name in ("both_ways", "network", "paper", "sweep", "workers")
 }
 
 

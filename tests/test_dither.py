@@ -17,9 +17,11 @@ from gcodec.compressors.contract import TensorSpec
 from gcodec.compressors.dither.compressor import Dither, error_bound
 from gcodec.compressors.dither.path import nearest_path
 from gcodec.errors import Corrupt, InvalidInput
-from gcodec.kernels import densities, rans, rng
 from gcodec.kernels import dither as kernels
-from gcodec.kernels.trellis import TRELLISES
+from gcodec.kernels import rng
+from gcodec.kernels.entropy import rans
+from gcodec.kernels.levels import densities
+from gcodec.kernels.levels.trellis import TRELLISES
 
 NORMAL_999 = 3.291  # two-sided 99.9 % of the normal distribution
 SEEDS = 256

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gcodec.compressors.sparse_dithering.code import OVERHEAD_BITS, pack_levels, unpack_levels
 from gcodec.errors import Corrupt
-from gcodec.kernels import bits, enumerative
+from gcodec.kernels.entropy import bits, enumerative
 
 LEVELS = st.lists(st.one_of(st.just(0), st.integers(-3, 3), st.integers(-(2**40), 2**40)), min_size=1, max_size=80)
 

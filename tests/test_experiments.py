@@ -14,10 +14,11 @@ from checks import call_cli
 
 from gcodec.baselines import BASELINES
 from gcodec.compressors import registry
-from gcodec.experiments import beside_theory, methods, problems
+from gcodec.experiments import methods, problems
 from gcodec.experiments.messages import Method, Operator, Plain, coders
 from gcodec.experiments.problems import Setting, make
 from gcodec.experiments.run import Job, Threads, run
+from gcodec.experiments.studies import beside_theory
 from gcodec.theory import sparse_dithering as sd
 
 KINDS = ("ridge", "logistic")

@@ -10,7 +10,8 @@ import pytest
 from hdf5_contents import check_same, structure
 from hdf5_files import PLAIN, copy, meta_of, numbers, write_everything, write_keras, write_plain
 
-from gcodec.io import hdf5, safetensors
+from gcodec.io import hdf5
+from gcodec.io.arrays import safetensors
 from gcodec.io.skeleton import SKELETON, is_skeleton
 
 LIBVERS = ("earliest", "v110", "latest")

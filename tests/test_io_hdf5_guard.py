@@ -20,8 +20,9 @@ from hdf5_victims import unlimited_virtual
 
 from gcodec.errors import Corrupt, GcodecError, InvalidInput
 from gcodec.io import hdf5
-from gcodec.io.hdf5 import describe, guarded
+from gcodec.io.hdf5 import describe
 from gcodec.io.hdf5.dataset import Survey
+from gcodec.io.hdf5.process import guarded
 
 
 @pytest.fixture

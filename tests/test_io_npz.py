@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gcodec.errors import InvalidInput
-from gcodec.io import fortran
-from gcodec.io.fortran import FortranSource
-from gcodec.io.npz import DTYPES_MEMBER, Reader, Writer
+from gcodec.io.arrays import fortran
+from gcodec.io.arrays.fortran import FortranSource
+from gcodec.io.arrays.npz import DTYPES_MEMBER, Reader, Writer
 from gcodec.source import ArraySource
 
 CODES = ("?", "i1", "i2", "i4", "i8", "u1", "u4", "f2", "f4", "f8", "c8", "c16")

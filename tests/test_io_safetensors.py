@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gcodec.errors import Corrupt, GcodecError, InvalidInput
-from gcodec.io.safetensors import Reader, Writer
-from gcodec.io.safetensors_header import DTYPES
+from gcodec.io.arrays.safetensors import Reader, Writer
+from gcodec.io.arrays.safetensors_header import DTYPES
 
 CORPUS = Path(__file__).parent.parent / "corpora" / "lora.safetensors"
 

@@ -150,7 +150,7 @@ def test_a_salvaged_file_is_one_object(files, tmp_path):
 
 def test_warnings_are_in_the_object(files, tmp_path):
     np.save(tmp_path / "x.npy", np.zeros(4))
-    script = "import warnings, gcodec.cli.main as main, gcodec.cli.info as info\n"
+    script = "import warnings, gcodec.cli.main as main, gcodec.cli.commands.info as info\n"
     script += "true = info._read\ninfo._read = lambda file: (warnings.warn('words', stacklevel=1), true(file))[1]\nmain.main()"
     command = [sys.executable, "-c", script, "info", f"{files}/x.npy.gcz", "--json"]
     done = subprocess.run(command, capture_output=True, check=False, timeout=60)

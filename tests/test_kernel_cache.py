@@ -34,12 +34,12 @@ spherical.fill_coins(np.uint64(7), np.arange(4), out)
 print(out.tobytes().hex(), count.compiled)
 """
 MAKE_KERNELS = """
-from gcodec.kernels import _cache
-from gcodec.kernels._jit import njit
+from gcodec.kernels.compiler import cache
+from gcodec.kernels.compiler.jit import njit
 
 written = []
-write = _cache._write
-_cache._write = lambda path, data: (written.append(path), write(path, data))
+write = cache._write
+cache._write = lambda path, data: (written.append(path), write(path, data))
 
 def add(n):
     @njit
@@ -58,7 +58,7 @@ print(twice(add(1))(0), twice(add(2))(0), len(written))
 HOLD = """
 import sys, time
 from pathlib import Path
-from gcodec.kernels._lock import locked
+from gcodec.kernels.compiler.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
@@ -66,11 +66,11 @@ with locked(Path(sys.argv[1])):
 TAKE = """
 import sys, time
 from pathlib import Path
-from gcodec.kernels import _lock
-_lock.PATIENCE = float(sys.argv[2])
+from gcodec.kernels.compiler import lock
+lock.PATIENCE = float(sys.argv[2])
 start = time.monotonic()
 for name in ("one", "one", "other"):
-    with _lock.locked(Path(sys.argv[1]).with_name(name)):
+    with lock.locked(Path(sys.argv[1]).with_name(name)):
         pass
 print(time.monotonic() - start)
 """
@@ -79,16 +79,16 @@ import sys
 from pathlib import Path
 import numpy as np
 import gcodec
-from gcodec.kernels import _cache
+from gcodec.kernels.compiler import cache
 
 needed = []
-load = _cache.KernelCache.load_overload
+load = cache.KernelCache.load_overload
 
-def noted(cache, signature, context):
-    needed.append((cache._place, signature))
-    return load(cache, signature, context)
+def noted(kept, signature, context):
+    needed.append((kept._place, signature))
+    return load(kept, signature, context)
 
-_cache.KernelCache.load_overload = noted
+cache.KernelCache.load_overload = noted
 method = sys.argv[1]
 gcodec.warm_up([method])
 assert needed or method == "lossless"

@@ -14,8 +14,9 @@ from gcodec.compressors.common.levels import STATES, Coded, Labels, Points, Step
 from gcodec.compressors.common.quantiser import WORTH, Part, Quantiser, choose_widths
 from gcodec.compressors.common.scale_classes import PRODUCT, ScaleClasses
 from gcodec.compressors.contract import TensorSpec
-from gcodec.kernels import laws, level_tables, rans, tokens, trellis
-from gcodec.kernels.trellis import FIRST, RATED, TRELLISES
+from gcodec.kernels.entropy import rans, tokens
+from gcodec.kernels.levels import laws, level_tables, trellis
+from gcodec.kernels.levels.trellis import FIRST, RATED, TRELLISES
 
 LABELS = [Labels(1), *(Labels(states, zero) for states in (8, 32) for zero in (False, True))]
 NUMBERS = st.one_of(

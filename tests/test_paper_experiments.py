@@ -7,10 +7,11 @@ import pytest
 from checks import call_cli
 
 from gcodec.baselines.sparsification import TopK
-from gcodec.experiments import both_ways, catalogue, network, panels, paper, problems, sweep, workers
+from gcodec.experiments import catalogue, panels, problems
 from gcodec.experiments.descent import best, descend
 from gcodec.experiments.messages import Constants, Method, Operator, Plain
 from gcodec.experiments.problems import Logistic, Ridge, Setting, make
+from gcodec.experiments.studies import both_ways, network, paper, sweep, workers
 from gcodec.theory import sparse_dithering as sd
 
 

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from gcodec.coding.bitstring import BitReader, BitWriter
 from gcodec.coding.rans import count_codes, decode_classes, decode_lanes, encode_classes, encode_lanes, slots_of
-from gcodec.kernels import rans, rans_tables, rans_vectors
+from gcodec.kernels.entropy import rans, rans_tables, rans_vectors
 
 JUMPS = 5, 2  # of the trellis of 8 states
 NO_LAW = np.zeros(32, np.int64)

@@ -10,7 +10,7 @@ import pytest
 from checks import call_cli
 
 import gcodec
-from gcodec.cli.encode import encode as encode_command
+from gcodec.cli.commands.encode import encode as encode_command
 from gcodec.container.layout import Frame
 from gcodec.container.reader import RandomAccess
 from gcodec.errors import InvalidInput

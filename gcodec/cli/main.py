@@ -17,8 +17,9 @@ from typer.core import TyperGroup
 
 from .. import __version__
 from ..io.streams import PLAIN_LETTERS, write_text
-from ..kernels import compiling
-from . import bounds, compare, decode, encode, experiment, info, interrupt, output, verify
+from ..kernels.compiler import notice
+from . import interrupt, output
+from .commands import bounds, compare, decode, encode, experiment, info, verify
 from .failure import USAGE, Failure, failure_of
 
 COMPILING_IS_LONG = 2.0  # seconds, from which on it is said
@@ -30,7 +31,7 @@ def guarded(command: Callable[..., object]) -> Callable[..., None]:
     @wraps(command)
     def run(*args: Any, **options: Any) -> None:
         asked = options.get("json", "--json" in (args[0] if args else sys.argv))
-        compiling.call(None if options.get("quiet") or asked else _say_compiling, COMPILING_IS_LONG)
+        notice.call(None if options.get("quiet") or asked else _say_compiling, COMPILING_IS_LONG)
         with output.notes(asked):
             try:
                 command(*args, **options)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..errors import Corrupt
-from ..kernels import bits as kernels
+from ..kernels.entropy import bits as kernels
 
 
 class BitWriter:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..kernels import rans, rans_tables, rans_vectors
+from ..kernels.entropy import rans, rans_tables, rans_vectors
 from .bitstring import BitReader, BitWriter
 
 _LANE_BYTES = 1024  # coded bytes a lane: a lane costs three

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import InvalidInput
 from ..request.choice import DEFAULT_ALPHA, DEFAULT_OMEGA, choose
-from . import both_ways, network, paper, sweep, workers
 from .messages import Constants, coders
 from .problems import DATA, Problem, Setting, make
 from .run import Backend, Threads
-from .suite import Plan, curves_csv, execute, lines, plan_runs, table_csv, table_markdown
+from .studies import both_ways, network, paper, sweep, workers
+from .studies.suite import Plan, curves_csv, execute, lines, plan_runs, table_csv, table_markdown
 
 if TYPE_CHECKING:
     pass
@@ -76,7 +76,7 @@ def _descent(kind: str, asked: Asked) -> Run:
 
     def run(progress: Progress) -> Outcome:
         from . import figures
-        from .suite import by_data
+        from .studies.suite import by_data
 
         with place() as backend:
             results = execute(todo, plan.rounds, backend, progress)
@@ -89,7 +89,8 @@ def _descent(kind: str, asked: Asked) -> Run:
 
 def _theory(asked: Asked) -> Run:
     def run(progress: Progress) -> Outcome:
-        from . import beside_theory, figures
+        from . import figures
+        from .studies import beside_theory
 
         points = beside_theory.measure_all(asked.seed, progress)
         pictures = {

@@ -10,10 +10,10 @@ from ..theory import baselines as known
 from ..theory import shannon, spherical
 from ..theory import sparse_dithering as sd
 from ..theory.report import BASELINE
-from .beside_theory import Point
 from .messages import PLAIN
 from .run import TARGET
-from .suite import GOALS, Result
+from .studies.beside_theory import Point
+from .studies.suite import GOALS, Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..comparison import pictures
 from ..theory import sparse_dithering as sd
-from . import both_ways, network, sweep
-from . import paper as poster
-from . import workers as averaging
 from .descent import Curve
 from .problems import Problem, Ridge
+from .studies import both_ways, network, sweep
+from .studies import paper as poster
+from .studies import workers as averaging
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..source import Source
 
 SUFFIXES = {".npy": "npy", ".npz": "npz", ".h5": "h5", ".hdf5": "h5", ".safetensors": "safetensors"}
-MODULES = {"npy": "npy", "npz": "npz", "h5": "hdf5", "safetensors": "safetensors"}
+MODULES = {"npy": "arrays.npy", "npz": "arrays.npz", "h5": "hdf5", "safetensors": "arrays.safetensors"}
 _MAGIC = {b"\x93NUMPY": "npy", b"PK\x03\x04": "npz", b"PK\x05\x06": "npz", b"\x89HDF\r\n\x1a\n": "h5"}
 
 

@@ -10,11 +10,11 @@ import math
 
 import numpy as np
 
-from ._jit import njit
-from .rans import MAX_LANES, START, SYMBOLS, TOTAL, start_of
+from .compiler.jit import njit
+from .entropy.rans import MAX_LANES, START, SYMBOLS, TOTAL, start_of
+from .entropy.tokens import all_used, get_number
+from .levels.trellis import ADVANCE, ROWS, STRIP, SUBSETS, WIDEST, best_ends, settle_costs
 from .rng import random_at, uniform
-from .tokens import all_used, get_number
-from .trellis import ADVANCE, ROWS, STRIP, SUBSETS, WIDEST, best_ends, settle_costs
 
 DITHER_STREAM, STATE_STREAM, ROUNDING_STREAM = 0x64697468, 0x64697473, 0x64697472  # "dith", "dits", "ditr"
 PHASES = 8

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._jit import njit
+from .compiler.jit import njit
 
 # These are the bits of float32 numbers: 65504, 2^-14 and infinity.
 LARGEST = 0x477FE000

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._jit import njit
+from .compiler.jit import njit
 
 DEPENDENT = 2.0**-40  # share of a column's square that must be left after the earlier columns' part is taken out
 

@@ -14,7 +14,7 @@ The middle 85 % use a rational function of the distance from ½. The tails use a
 import numpy as np
 
 from . import rng
-from ._jit import njit
+from .compiler.jit import njit
 
 MIDDLE = 0.425
 LN2 = 0.6931471805599453

@@ -7,7 +7,7 @@ sum of up to 2²⁰ squares has passed through at most 2⁹ + 40 roundings, each
 
 import numpy as np
 
-from ._jit import njit
+from .compiler.jit import njit
 
 BLOCK = 4096
 LANES = 16

@@ -14,7 +14,7 @@ same numbers as plain Python.
 
 import numpy as np
 
-from ._jit import njit
+from .compiler.jit import njit
 
 MASK = 0xFFFF_FFFF_FFFF_FFFF
 G = 0x9E37_79B9_7F4A_7C15  # 2⁶⁴ divided by the golden ratio, made odd

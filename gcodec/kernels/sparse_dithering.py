@@ -7,7 +7,7 @@ values themselves.
 
 import numpy as np
 
-from ._jit import njit
+from .compiler.jit import njit
 from .rng import random_at, stream_key, uniform
 
 

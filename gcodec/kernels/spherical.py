@@ -7,7 +7,7 @@ k − 1 of stream k (kernels/normals.py).
 import numpy as np
 
 from . import normals, rng
-from ._jit import njit
+from .compiler.jit import njit
 
 ABREAST = 64  # how many directions are tested at a time
 CACHED = 4096  # how many floats of directions stay in the first-level cache

@@ -8,8 +8,8 @@ for a block that is split.
 
 import numpy as np
 
-from . import range_coder as rc
-from ._jit import njit
+from .compiler.jit import njit
+from .entropy import range_coder as rc
 
 MAX_CLASSES = 15
 MAX_QUOTIENT = 255  # the largest quotient of a Golomb code

@@ -17,7 +17,7 @@ import numpy as np
 import gcodec
 from gcodec.compressors import registry
 from gcodec.errors import InvalidInput
-from gcodec.io import npy
+from gcodec.io.arrays import npy
 
 ALPHAS = (0.1, 0.01)
 SYNTHETIC_ALPHAS = (0.5, 0.25, 0.1, 0.01, 1e-3, 1e-4)

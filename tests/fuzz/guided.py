@@ -18,7 +18,7 @@ import atheris  # noqa: E402
 
 import gcodec.kernels  # noqa: E402
 
-for module in pkgutil.iter_modules(gcodec.kernels.__path__, "gcodec.kernels."):
+for module in pkgutil.walk_packages(gcodec.kernels.__path__, "gcodec.kernels."):
     importlib.import_module(module.name)  # first, as what atheris has changed cannot be compiled
 with atheris.instrument_imports(include=["gcodec"]):
     from fuzz import engine, oracle

@@ -33,7 +33,7 @@ from hdf5_victims import KINDS, make_victims, state  # noqa: E402
 from fuzz.hdf5_damage import Seed  # noqa: E402
 from gcodec.errors import GcodecError  # noqa: E402
 from gcodec.io import hdf5  # noqa: E402
-from gcodec.io.hdf5 import child, guarded  # noqa: E402
+from gcodec.io.hdf5.process import child, guarded  # noqa: E402
 from gcodec.io.skeleton import SKELETON  # noqa: E402
 
 LONGEST = 10.0  # seconds of processor time that an input may take, with its children

@@ -10,10 +10,11 @@ import numpy as np
 
 from ...coding.bitstring import BitReader, BitWriter
 from ...coding.rans import count_codes, decode_lanes, encode_lanes, used
-from ...kernels import level_tables, rans, values
-from ...kernels import tokens as kernels
-from ...kernels.tokens import BIG, MAX_CLASSES, SPARE_WORDS
-from ...kernels.trellis import CENTROIDS, TRELLISES
+from ...kernels.entropy import rans
+from ...kernels.entropy import tokens as kernels
+from ...kernels.entropy.tokens import BIG, MAX_CLASSES, SPARE_WORDS
+from ...kernels.levels import level_tables, values
+from ...kernels.levels.trellis import CENTROIDS, TRELLISES
 
 STATES = tuple(TRELLISES)  # by their code in a head
 UNIT = 128  # of a step, of offsets

@@ -7,9 +7,10 @@ import numpy as np
 
 from ... import dtypes
 from ...coding.rans import used
-from ...kernels import measure, scales, tokens, trellis
-from ...kernels.tokens import DIRECT, MAX_CLASSES, MAX_WIDTH
-from ...kernels.trellis import BINS, CENTROIDS, FIRST, RATED, SUBSETS, TRELLISES
+from ...kernels.entropy import tokens
+from ...kernels.entropy.tokens import DIRECT, MAX_CLASSES, MAX_WIDTH
+from ...kernels.levels import measure, scales, trellis
+from ...kernels.levels.trellis import BINS, CENTROIDS, FIRST, RATED, SUBSETS, TRELLISES
 from .levels import UNIT, Coded, Labels, Points, Step, tables_of
 
 WORTH = 0.25  # of a bit in step²: 2·ln 2·(distortion per value, about 0.26 step²), less at low rates

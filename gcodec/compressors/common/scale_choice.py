@@ -11,9 +11,9 @@ import numpy as np
 
 from ... import dtypes
 from ...coding.rans import sequence_bits
-from ...kernels import scales as kernels
-from ...kernels.scales import BLOCK, GRADES
-from ...kernels.tokens import MAX_CLASSES
+from ...kernels.entropy.tokens import MAX_CLASSES
+from ...kernels.levels import scales as kernels
+from ...kernels.levels.scales import BLOCK, GRADES
 from ...source import Source
 from .scale_classes import BLOCKS, LARGEST_BLOCK, PRODUCT, WIDEST, Grid, ScaleClasses
 

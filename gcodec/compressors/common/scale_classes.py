@@ -13,7 +13,7 @@ import numpy as np
 
 from ...coding.bitstring import BitReader, BitWriter
 from ...coding.rans import decode_classes, encode_classes
-from ...kernels import scales as kernels
+from ...kernels.levels import scales as kernels
 from ..contract import TensorSpec
 from .matricise import matricise
 

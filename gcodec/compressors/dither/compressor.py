@@ -34,10 +34,11 @@ from ...coding.bitstring import BitReader, BitWriter
 from ...coding.rans import lanes_for
 from ...errors import InvalidInput
 from ...kernels import dither as kernels
-from ...kernels import rng, scales
-from ...kernels.rans import MAX_LANES
-from ...kernels.tokens import MAX_CLASSES
-from ...kernels.trellis import TRELLISES
+from ...kernels import rng
+from ...kernels.entropy.rans import MAX_LANES
+from ...kernels.entropy.tokens import MAX_CLASSES
+from ...kernels.levels import scales
+from ...kernels.levels.trellis import TRELLISES
 from ...source import Source
 from ..common.levels import Step
 from ..common.scale_choice import choose_classes, exponent_of, read, sample_spans, scan

@@ -1,18 +1,19 @@
 """Paths through a trellis with subtractive dither, coded by rANS lanes, given the dither and the scale classes.
 
 A class whose levels are coarse beside its scale has a table for each phase of the dither, all made from one density
-(kernels/densities.py); a class with a raw width has one table. See spec/compressors/08-dither.md.
+(kernels/levels/densities.py); a class with a raw width has one table. See spec/compressors/08-dither.md.
 """
 
 import numpy as np
 
 from ...coding.bitstring import BitReader, BitWriter
 from ...coding.rans import count_codes, encode_lanes, read_lanes, slots_of, used
-from ...kernels import densities, rans, rans_tables, tokens
 from ...kernels import dither as kernels
 from ...kernels.dither import PHASE_BITS, PHASES
-from ...kernels.tokens import LAST_SYMBOL, MAX_CLASSES, MAX_WIDTH
-from ...kernels.trellis import TRELLISES, trace
+from ...kernels.entropy import rans, rans_tables, tokens
+from ...kernels.entropy.tokens import LAST_SYMBOL, MAX_CLASSES, MAX_WIDTH
+from ...kernels.levels import densities
+from ...kernels.levels.trellis import TRELLISES, trace
 from ..common.levels import raw_bytes, raw_words
 from ..common.quantiser import choose_widths
 

@@ -7,8 +7,8 @@ import numpy as np
 from ...coding.bitstring import BitReader
 from ...coding.rans import decode_classes, encode_classes
 from ...kernels import klt as kernels
-from ...kernels.scales import fill_product
-from ...kernels.tokens import MAX_CLASSES
+from ...kernels.entropy.tokens import MAX_CLASSES
+from ...kernels.levels.scales import fill_product
 from ..common.levels import Coded, Labels, Points, decode_levels
 from ..common.matricise import matricise
 from ..contract import CHUNK

@@ -1,16 +1,16 @@
-"""The paper's code of a chunk's levels, as bytes. kernels/enumerative.py describes the code."""
+"""The paper's code of levels, as bytes. It is described in kernels/entropy/enumerative.py."""
 
 import numpy as np
 
 from ...errors import Corrupt
-from ...kernels.enumerative import MOST_VALUES, decode_levels, encode_levels, measure_levels
+from ...kernels.entropy.enumerative import MOST_VALUES, decode_levels, encode_levels, measure_levels
 
 OVERHEAD_BITS = 9.2
 """An upper bound of what the code of n ≤ 2²⁰ levels takes beyond the paper's count.
 
 The paper's count is log2 n + log2 C(n, zeros) + nonzeros + Σ|level| bits. The parts of the overhead
 are at most 1 bit for log2(n+1) − log2 n, and less than 8.2 bits for the coder (proved in
-kernels/enumerative.py), most of them for whole bytes.
+kernels/entropy/enumerative.py), most of them for whole bytes.
 """
 
 

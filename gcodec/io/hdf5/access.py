@@ -79,6 +79,6 @@ def access(file: IO[bytes], trust: bool) -> Access:
         from .library import Library
 
         return Library(file.fileno())
-    from .guarded import Guarded
+    from .process.guarded import Guarded
 
     return Guarded(file)

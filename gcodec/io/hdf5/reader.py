@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import InvalidInput
 from ...source import Source
-from ..npy import FileSource
+from ..arrays.npy import FileSource
 from ..skeleton import SKELETON, SkeletonSource, holes
 from ..streams import open_input
 from .access import access, reporting

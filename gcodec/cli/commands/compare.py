@@ -1,0 +1,130 @@
+"""`gcodec compare`: what each method, and each known operator, would cost on a file's tensors."""
+
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...errors import InvalidInput
+from .. import options as opt
+from ..files import tensor_file
+from ..output import progress_bar, show, table
+from ..targets import target
+
+if TYPE_CHECKING:
+    from ...comparison.summary import Comparison, Row
+
+
+def compare(
+    input: opt.InputArg,
+    alpha: Annotated[
+        list[float] | None, typer.Option(help="Relative squared L2 errors to compare at; default: 0.5, 0.1 and 0.01.")
+    ] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Names of methods and baselines, with commas between; default: all.")
+    ] = None,
+    small: Annotated[
+        int | None, typer.Option(min=0, help="Leave out tensors of fewer values; default: as encode.")
+    ] = None,
+    plot: Annotated[str | None, typer.Option(help="Draw bits against error into this file (.png, .svg, .pdf).")] = None,
+    html: Annotated[str | None, typer.Option(help="Write a report as one self-contained page.")] = None,
+    tensors: Annotated[bool, typer.Option("--tensors", help="Print the tables of the tensors too.")] = False,
+    dtype: opt.DtypeOpt = None,
+    threads: opt.ThreadsOpt = None,
+    force: opt.ForceOpt = False,
+    json: opt.JsonOpt = False,
+    quiet: opt.QuietOpt = False,
+) -> None:
+    """Measure bits, error and speed of all methods and known operators on INPUT, beside theory."""
+    from ...comparison.advice import HEADINGS, advice, footnote
+    from ...comparison.compare import ALPHAS, compare, runs
+    from ...io.skeleton import is_skeleton
+    from ...request.policy import SMALL
+
+    names = [name.strip() for name in methods.split(",")] if methods is not None else None
+    alphas = alpha or list(ALPHAS)
+    count = runs(names, alphas)  # refuses unknown names before anything is opened
+    _check_outputs(plot, html, force)
+    with ExitStack() as stack:
+        plot_file, html_file = (
+            stack.enter_context(target(path, force, input)) if path else None for path in (plot, html)
+        )
+        reader = stack.enter_context(tensor_file(input, dtype))
+        sources = [(name, source) for name, source in reader.tensors() if not is_skeleton(name)]
+        few = (0 if reader.meta["format"] == "npy" else SMALL) if small is None else small
+        total = sum(source.size * source.dtype.itemsize for _, source in sources if source.size >= few)
+        with progress_bar(total * count, "measuring", quiet) as progress:
+            result = compare(sources, alphas, names, small=few, threads=threads, progress=progress)
+        if plot_file:
+            _draw(result, plot_file, Path(str(plot)).suffix[1:].lower())
+        if html_file:
+            _write_page(result, html_file, input)
+    text = "\n\n".join(_sections(result, input, tensors))
+    lines = advice(result, input)
+    found = {"input": input, **result.as_dict(), "recommendation": [asdict(line) for line in lines]}
+    shown = table([HEADINGS, *(line.cells for line in lines)], right=(2,)) if lines else ""
+    show(found, "\n\n".join(filter(None, (text, shown, footnote(lines)))), as_json=json, quiet=quiet)
+
+
+def _check_outputs(plot: str | None, html: str | None, force: bool) -> None:
+    if plot is None and html is None:
+        return
+    from ...comparison.pictures import FORMATS, require
+
+    require()
+    if plot and Path(plot).suffix[1:].lower() not in FORMATS:
+        raise InvalidInput(f"--plot {plot}: the name must end in one of .{', .'.join(FORMATS)}")
+    if html and Path(html).suffix.lower() != ".html":
+        raise InvalidInput(f"--html {html}: the name must end in .html")
+    for option, path in (("--plot", plot), ("--html", html)):
+        if path and Path(path).is_file() and not force:
+            raise InvalidInput(f"{path} exists; choose another name with {option}, or overwrite it with -f")
+
+
+def _draw(result: "Comparison", path: Path, fmt: str) -> None:
+    from ...comparison.picture import rate_distortion
+    from ...comparison.pictures import save
+
+    save(rate_distortion(result), path, fmt)
+
+
+def _write_page(result: "Comparison", path: Path, source: str) -> None:
+    from ...comparison.page import page
+
+    path.write_text(page(result, source), encoding="utf-8")
+
+
+def _sections(result: "Comparison", input: str, tensors: bool) -> list[str]:
+    sections = [f"{input}: {len(result.tensors)} tensor{'s' * (len(result.tensors) != 1)}, {result.size:,} values"]
+    if result.left_out:
+        sections.append("left out:\n" + "\n".join(f"  {name}: {why}" for name, why in result.left_out))
+    for alpha in result.alphas:
+        rows = [row for row in result.totals if row.alpha == alpha]
+        sections.append(f"alpha = {alpha:g}\n{_table(rows)}")
+    for name, _, shape in result.tensors if tensors else ():
+        rows = [row for row in result.rows if row.tensor == name]
+        for alpha in result.alphas:
+            title = f"{name or 'the array'} ({'×'.join(map(str, shape))}), alpha = {alpha:g}"
+            sections.append(f"{title}\n{_table([row for row in rows if row.alpha == alpha])}")
+    return sections
+
+
+def _table(rows: "list[Row]") -> str:
+    cells = [("", "name", "bits/coord", "gap", "above cap", "error or ω", "encode MB/s", "decode MB/s", "")]
+    for row in rows:
+        cells.append(
+            (
+                row.group,
+                row.name,
+                f"{row.rate:.4f}",
+                "" if row.gap is None else f"{row.gap:+.3f}",
+                "" if row.cap_gap is None else f"{row.cap_gap:+.3f}",
+                row.error,
+                f"{row.encode_speed:.3g}",
+                "" if row.decode_speed is None else f"{row.decode_speed:.3g}",
+                row.remarks,
+            )
+        )
+    return table(cells, right=(2, 3, 4, 5, 6, 7))

@@ -1,0 +1,141 @@
+"""`gcodec encode`: a file of tensors to a container."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+from ...errors import InvalidInput
+from .. import options as opt
+from ..files import encoded_name, tensor_file
+from ..output import plural, progress_bar, show
+from ..targets import binary_target
+
+
+def encode(
+    input: opt.InputArg,
+    output: opt.OutOpt = None,
+    method: opt.MethodsOpt = None,
+    alpha: opt.AlphasOpt = None,
+    omega: opt.OmegaOpt = None,
+    lossless: opt.LosslessOpt = False,
+    exact: opt.ExactOpt = None,
+    small: opt.SmallOpt = None,
+    scope: opt.ScopeOpt = "tensor",
+    seed: opt.SeedOpt = None,
+    effort: opt.EffortOpt = "best",
+    max_draws: opt.MaxDrawsOpt = None,
+    block: opt.BlockOpt = None,
+    states: opt.StatesOpt = None,
+    dtype: opt.DtypeOpt = None,
+    nonfinite: opt.NonfiniteOpt = "refuse",
+    trust: opt.TrustOpt = False,
+    threads: opt.ThreadsOpt = None,
+    force: opt.ForceOpt = False,
+    json: opt.JsonOpt = False,
+    quiet: opt.QuietOpt = False,
+) -> None:
+    """Compress the tensors of INPUT into INPUT.gcz; the input is kept.
+
+    A single array without a bound gets alpha 0.1 (the paper's choice; omega 1/4 for unbiased
+    methods).
+    """
+    from ...container.describe import describe, original_bytes
+    from ...parallel import thread_count
+    from ...pipeline.convert import encode_tensors
+    from ...request.policy import SMALL, Policy
+    from ...request.rules import Rules
+
+    output = output or encoded_name(input)
+    methods, alphas = _rules(method, "--method"), _rules(alpha, "--alpha")
+    plain_method, plain_alpha = methods.pop("", None), alphas.pop("", None)
+    policy = Policy(
+        method=plain_method,
+        alpha=None if plain_alpha is None else _number(plain_alpha),
+        omega=omega,
+        lossless=lossless,
+        exact=exact or (),
+        methods=methods,
+        alphas={glob: _number(text) for glob, text in alphas.items()},
+        small=SMALL if small is None else small,
+        scope=cast(Any, scope),
+        effort=cast(Any, effort),
+        nonfinite=cast(Any, nonfinite),
+        seed=seed,
+        max_draws=max_draws,
+        block=block,
+        states=states,
+    )
+    with tensor_file(input, dtype, trust) as reader:
+        tensors = list(reader.tensors())
+        single = reader.meta["format"] == "npy"
+        if single:
+            policy = replace(policy, small=small or 0)
+        count = thread_count(threads)
+        rules = Rules(policy, count, must_choose=not single)
+        rules.check([name for name, _ in tensors])
+        chooser, scoped = rules.planned(tensors)
+        total = sum(source.size * source.dtype.itemsize for _, source in tensors)
+        meta = {**reader.meta, **scoped, "bytes": total, "names": [name for name, _ in tensors]}
+        with binary_target(output, force, input) as file, progress_bar(total, "encoding", quiet) as progress:
+            headers = list(encode_tensors(tensors, meta, file, chooser, count, progress, reader.check))
+    bounded = plain_alpha is not None or omega is not None or bool(alphas)
+    described = [describe(header) for header in headers]
+    lines = [_size(described, f"{input} → {output}", sum(map(original_bytes, headers)))]
+    lines += [_line(tensor) for tensor in described] if single else [_summary(described, scoped)]
+    if not bounded and any(tensor["guarantee"]["class"] != "exact" for tensor in described):
+        lines[-1] += " (the default; choose with --alpha, --omega or --lossless)"
+    result = {"input": input, "output": output, "tensors": described}
+    show(result, "\n".join(lines), as_json=json, quiet=quiet, to_stderr=output == "-")
+
+
+def _rules(values: list[str] | None, option: str) -> dict[str, str]:
+    """The values of GLOB=VALUE options by glob; a plain VALUE is under the empty glob."""
+    rules: dict[str, str] = {}
+    for text in values or ():
+        glob, rule, value = text.rpartition("=")
+        if rule and not glob:
+            raise InvalidInput(f"{option} {text}: a rule is GLOB=VALUE, and the glob is missing")
+        if glob in rules:
+            raise InvalidInput(f"{option} {text}: given twice")
+        rules[glob] = value
+    return rules
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidInput(f"--alpha {text}: not a number") from None
+
+
+def _size(tensors: list[dict[str, Any]], files: str, original: int) -> str:
+    coded = sum(tensor["bytes"] for tensor in tensors)
+    return f"{files}: {original:,} → {coded:,} bytes ({original / max(coded, 1):.1f} times fewer)"
+
+
+def _line(tensor: dict[str, Any]) -> str:
+    guarantee = tensor["guarantee"]
+    kind, bound = guarantee["class"], guarantee["bound"]
+    rate = f"{tensor['method']}, {tensor['rate']:.3f} bits per coordinate, "
+    if kind == "exact":
+        return rate + "bit for bit"
+    error, words = tensor["distortion"], "relative squared L2 error"
+    if kind == "omega":
+        error, words = tensor["expected_distortion"], "unbiased, expected relative squared L2 error"
+    return f"{rate}{words} {error:.4g} ≤ {bound:g}"
+
+
+def _summary(tensors: list[dict[str, Any]], scoped: dict[str, Any]) -> str:
+    """How many tensors went which way."""
+    from ...io.skeleton import is_skeleton
+
+    ways: dict[str, int] = {}
+    for tensor in tensors:
+        if is_skeleton(tensor["name"]):
+            continue
+        guarantee = tensor["guarantee"]
+        bound = "in the file's" if scoped else f"{guarantee['class']} ≤ {guarantee['bound']:g}"
+        way = "exact" if guarantee["class"] == "exact" else f"{tensor['method']} ({bound})"
+        ways[way] = ways.get(way, 0) + 1
+    count = plural(sum(ways.values()), "tensor") + (": " if ways else "")
+    over = f"; alpha ≤ {scoped['scope']['alpha']:g} over all floating tensors as one vector" if scoped else ""
+    return count + ", ".join(f"{count} {way}" for way, count in ways.items()) + over

@@ -1,0 +1,60 @@
+"""`gcodec info`: what a container says of itself, without decoding anything."""
+
+import os
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from .. import options as opt
+from ..files import container_file
+from ..output import plural, printable, show, table
+
+if TYPE_CHECKING:
+    from ...container.layout import FileHeader, TensorHeader
+
+WIDEST = 72  # characters of a name that are shown
+
+
+def info(file: opt.FileArg, json: opt.JsonOpt = False) -> None:
+    """List the tensors of FILE: method, guarantee, certificate, bytes."""
+    from ...container.describe import describe, original_bytes
+    from ...io.skeleton import SKELETON, is_skeleton
+
+    with container_file(file) as source:
+        version, headers, meta, length = _read(source)
+    result: dict[str, Any] = {"format": {"major": version.major, "minor": version.minor}, "bytes": length, "meta": meta}
+    result["tensors"] = [describe(header) for header in headers]
+    original = sum(map(original_bytes, headers))
+    rows: list[tuple[str, ...]] = [
+        ("name", "dtype", "shape", "method", "guarantee", "distortion", "bytes", "bits/coordinate")
+    ]
+    rows += [_row(tensor) for tensor in result["tensors"]]
+    times = f", {original / result['bytes']:.1f} times fewer than the {original:,} decoded ones" if original else ""
+    own = [header for header in headers if not is_skeleton(header.name)]
+    count = plural(len(own), "tensor")
+    head = f"{file}: gcodec format {version.major}.{version.minor}, {count}, {result['bytes']:,} bytes{times}"
+    if "scope" in meta:
+        head += f"\nalpha ≤ {meta['scope']['alpha']:g} over all floating tensors as one vector (--scope file)"
+    if len(own) < len(headers):
+        head += f"\nthe record {SKELETON} is the HDF5 file around the tensors: attributes, links, text, …"
+    show(result, f"{head}\n\n{table(rows, right=(5, 6, 7))}", as_json=json)
+
+
+def _read(file: BinaryIO) -> "tuple[FileHeader, list[TensorHeader], dict[str, Any], int]":
+    """Version, headers, metadata and length of a container; where it can seek, it skips bodies."""
+    from ...container.reader import RandomAccess, Stream
+
+    if file.seekable():
+        access = RandomAccess(file, length := file.seek(0, os.SEEK_END))
+        return access.version, [access.record(name).header for name in access.offsets], access.meta, length
+    stream = Stream(file)
+    return stream.version, [record.header for record in stream], stream.meta, stream.position
+
+
+def _row(tensor: dict[str, Any]) -> tuple[str, ...]:
+    guarantee = tensor["guarantee"]
+    promise = "exact" if guarantee["class"] == "exact" else f"{guarantee['class']} ≤ {guarantee['bound']:g}"
+    shape = "×".join(map(str, tensor["shape"])) or "scalar"
+    name = printable(tensor["name"]) or "(array)"
+    if len(name) > WIDEST:
+        name = f"{name[: WIDEST // 2 - 1]}…{name[-WIDEST // 2 :]}"
+    return (name, tensor["dtype"], shape, tensor["method"], promise, f"{tensor['distortion']:.4g}", f"{tensor['bytes']:,}",
+            f"{tensor['rate']:.4f}")  # fmt: skip

@@ -1,0 +1,66 @@
+"""`gcodec verify`: does a container keep its promises?"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import typer
+
+from .. import options as opt
+from ..files import container_file, tensor_file
+from ..output import printable, show, table
+
+if TYPE_CHECKING:
+    from ...compressors.contract import Check
+    from ...verification.report import Report, TensorReport
+
+
+def verify(
+    file: opt.FileArg,
+    against: opt.AgainstOpt = None,
+    trials: opt.TrialsOpt = 0,
+    dtype: opt.DtypeOpt = None,
+    limit: opt.LimitOpt = None,
+    threads: opt.ThreadsOpt = None,
+    json: opt.JsonOpt = False,
+    quiet: opt.QuietOpt = False,
+) -> None:
+    """Check FILE's checksums, certificates and bounds; with --against, measure its error.
+
+    Exit code 1: a promise is broken.
+    """
+    from ...verification.verify import verify as verify_container
+
+    with ExitStack() as stack:
+        source = stack.enter_context(container_file(file))
+        originals = None
+        if against is not None:
+            originals = dict(stack.enter_context(tensor_file(against, dtype)).tensors())
+        report = verify_container(source, originals, trials=trials, threads=threads, limit=limit)
+    show(report.to_json(), _text(file, report), as_json=json, quiet=quiet)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _text(file: str, report: "Report") -> str:
+    """The report as text: a table for each tensor, one for the file as a whole, and the verdict."""
+    if not report.tensors:
+        return f"{file}: intact, and holds no tensor"
+    blocks = [f"{_title(file, tensor)}\n{table(_rows(tensor.checks))}" for tensor in report.tensors]
+    if report.checks:
+        blocks.append(table(_rows(report.checks)))
+    verdict = "every promise holds" if report.ok else f"{len(report.failures)} checks FAIL"
+    return "\n\n".join([*blocks, f"{file}: {verdict}"])
+
+
+def _title(file: str, tensor: "TensorReport") -> str:
+    from ...container.describe import describe
+
+    said = describe(tensor.header)
+    shape = "×".join(map(str, said["shape"])) or "scalar"
+    name = printable(tensor.name) or file
+    return f"{name}: {said['method']}, {said['dtype']} {shape}, {said['rate']:.4f} bits per coordinate"
+
+
+def _rows(checks: "Iterable[Check]") -> Iterator[tuple[str, str, str]]:
+    return (("  ok" if check.ok else "  FAILS", check.name, check.detail) for check in checks)

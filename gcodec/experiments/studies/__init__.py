@@ -1,0 +1,1 @@
+"""A module for each experiment: what it measures, and its results as numbers."""

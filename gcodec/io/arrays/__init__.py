@@ -1,0 +1,1 @@
+"""Formats whose files hold arrays one after the other."""

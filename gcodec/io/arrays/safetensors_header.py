@@ -1,0 +1,136 @@
+"""The header of safetensors files: parsed with every check that the format asks for, and laid out
+as its library does.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from ...container import strict_json
+from ...errors import InvalidInput
+
+MAX_HEADER = 100_000_000  # bytes; the limit of the safetensors library
+MAX_NDIM = 64
+METADATA = "__metadata__"
+DTYPES = {
+    "BOOL": np.dtype(bool),
+    "U8": np.dtype(np.uint8),
+    "I8": np.dtype(np.int8),
+    "F8_E5M2": np.dtype(ml_dtypes.float8_e5m2),
+    "F8_E4M3": np.dtype(ml_dtypes.float8_e4m3fn),
+    "I16": np.dtype(np.int16),
+    "U16": np.dtype(np.uint16),
+    "F16": np.dtype(np.float16),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+    "I32": np.dtype(np.int32),
+    "U32": np.dtype(np.uint32),
+    "F32": np.dtype(np.float32),
+    "C64": np.dtype(np.complex64),
+    "F64": np.dtype(np.float64),
+    "I64": np.dtype(np.int64),
+    "U64": np.dtype(np.uint64),
+}  # in the order in which the library lays tensors out, from the last to the first
+CODES = {dtype: code for code, dtype in DTYPES.items()}
+_RANK = {code: rank for rank, code in enumerate(DTYPES)}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tensor of the header; begin and end count from the header's end."""
+
+    name: str
+    code: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+def parse_header(header: bytes, room: int, what: str) -> list[Entry]:
+    """The tensors in the order of their bytes; raises InvalidInput unless they fill `room` bytes
+    without hole or overlap.
+    """
+    try:
+        fields = strict_json.loads(header)
+        if not isinstance(fields, dict) or not header.startswith(b"{"):
+            raise ValueError("it does not begin with {")
+        _check_metadata(fields.pop(METADATA, None) or {})
+        entries = [_entry(name, value) for name, value in fields.items()]
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{what}: in the safetensors header: {error}") from None
+    entries.sort(key=lambda entry: (entry.begin, entry.end))
+    end = 0
+    for entry in entries:
+        if entry.begin != end:
+            raise InvalidInput(
+                f"{what}: tensor {entry.name!r} begins at {entry.begin}, not where the one before ends, {end}"
+            )
+        end = entry.end
+    if end != room:
+        raise InvalidInput(
+            f"{what}: the tensors end at byte {end} of {room}; the file was cut or has other data behind them"
+        )
+    return entries
+
+
+def _check_metadata(metadata: object) -> None:
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise ValueError(f"{METADATA} is not a map of strings")
+    for text in (*metadata, *metadata.values()):
+        text.encode()  # a lone surrogate is a ValueError
+
+
+def _entry(name: str, fields: Any) -> Entry:
+    name.encode()  # a lone surrogate is a ValueError
+    if not isinstance(fields, dict) or not {"dtype", "shape", "data_offsets"} <= set(fields):
+        raise ValueError(f"tensor {name!r} needs dtype, shape and data_offsets")
+    code, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
+    if not isinstance(code, str) or code not in DTYPES:
+        raise ValueError(f"tensor {name!r} has dtype {code!r}, which gcodec cannot store; it knows {', '.join(DTYPES)}")
+    if not _is_lengths(shape) or len(shape) > MAX_NDIM:
+        raise ValueError(f"tensor {name!r}: the shape is not a list of at most {MAX_NDIM} lengths")
+    if not _is_lengths(offsets) or len(offsets) != 2:
+        raise ValueError(f"tensor {name!r}: data_offsets are not two positions")
+    nbytes = DTYPES[code].itemsize
+    for n in shape:
+        nbytes *= n
+    if nbytes >= 2**63 or offsets[1] - offsets[0] != nbytes:
+        raise ValueError(f"tensor {name!r}: {code} of shape {shape} has not {offsets[1] - offsets[0]} bytes")
+    return Entry(name, code, tuple(shape), *offsets)
+
+
+def _is_lengths(value: object) -> bool:
+    return isinstance(value, list) and all(type(n) is int and 0 <= n < 2**63 for n in value)
+
+
+def metadata_of(header: bytes | None) -> dict[str, str]:
+    """The `__metadata__` of a header; nothing when the header is malformed."""
+    try:
+        fields = json.loads(header or b"{}")
+        metadata = fields.get(METADATA) or {}
+        _check_metadata(metadata)
+    except (ValueError, AttributeError, RecursionError):
+        return {}
+    return metadata
+
+
+def arrange(entries: Iterable[Entry], metadata: dict[str, str]) -> tuple[bytes, list[Entry]]:
+    """The library's layout, which keeps every tensor aligned: the header, and the entries in their
+    new order.
+    """
+    order = sorted(entries, key=lambda entry: (-_RANK[entry.code], entry.name.encode()))
+    fields: dict[str, object] = {METADATA: metadata} if metadata else {}
+    position = 0
+    for entry in order:
+        length = entry.end - entry.begin
+        fields[entry.name] = {
+            "dtype": entry.code,
+            "shape": entry.shape,
+            "data_offsets": (position, position + length),
+        }
+        position += length
+    header = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    return header + b" " * (-len(header) % 8), order

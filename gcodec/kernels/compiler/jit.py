@@ -1,0 +1,34 @@
+"""The one place where numba is configured.
+
+`njit` compiles functions that run without the global interpreter lock, so that chunks can be coded
+in threads. It never allows fastmath: a file must decode to the same bits, and its certificate be
+the same number, everywhere. Compiled code is kept on disk (see _cache.py), and is made anew when
+any source of a kernel has changed.
+NUMBA_DISABLE_JIT=1 runs the same functions as plain Python.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+from .cache import keep
+
+Result = TypeVar("Result")
+
+
+def njit(function: Callable[..., Result]) -> Callable[..., Result]:
+    """Compile `function` on its first call."""
+    return _compiled(function)
+
+
+def njit_inline(function: Callable[..., Result]) -> Callable[..., Result]:
+    """As `njit`, copied into each caller: for a few instructions of an inner loop."""
+    return _compiled(function, inline="always")
+
+
+def _compiled(function: Callable[..., Result], **options: Any) -> Callable[..., Result]:
+    kernel = numba.njit(nogil=True, **options)(function)
+    if not numba.config.DISABLE_JIT:  # else it is the function itself
+        keep(kernel)
+    return kernel

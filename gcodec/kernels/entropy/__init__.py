@@ -1,0 +1,1 @@
+"""Kernels that turn symbols and bits into bytes, and back."""

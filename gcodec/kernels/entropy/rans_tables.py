@@ -1,0 +1,200 @@
+"""Compact descriptions of static rANS tables: how they are written, read, and chosen.
+
+A table gives 12-bit frequencies to the symbols 0…31. A description is 2 bits of kind; of the kinds SINGLE, PAIRED and FULL 5 bits
+`last` follow, and weights:
+
+    SINGLE   none; `last` is the only symbol
+    PAIRED   of the entries 0…last: symbols that lie alike on both sides of zero are one entry, and have one weight
+    FULL     of the symbols 0…last
+    LAW      nothing: the frequencies follow from the sequence's law (laws.py), where it has one
+
+Which symbols are an entry depends on the pairing: by magnitude of the cell (EVEN), by magnitude of the odd level where the odd book
+has no zero (ODD), by magnitude of ⌊cell / 2⌋ in classes with a raw width (RAW). Bits are written with kernels/entropy/bits.py. See
+spec/levels.md for the normative text.
+"""
+
+import math
+
+import numpy as np
+
+from ..compiler.jit import njit
+from .bits import get_bits, get_rice, put_bits, put_rice
+from .rans import SYMBOLS, TOTAL, normalise
+from .tokens import BIG, DIRECT
+
+# Numbers of numpy's: numba compiles functions anew for every Python number that they are called with.
+SINGLE, PAIRED, FULL, LAW = np.arange(4)
+EVEN, ODD, RAW = np.arange(3)
+FIRST_EXPONENT = np.int64(12)  # that the first weight's is relative to
+MAX_EXPONENT = 13  # number of bits of a weight at most
+MAX_BITS = 1024  # no description is longer
+
+_MANTISSA = 3  # bits of a weight below its leading one
+_KIND_BITS, _LAST_BITS = np.array([2, 5])
+_WORST = 1e30
+_SHARES = 12  # a multiple of the number of symbols of every entry
+
+
+def _entries():
+    """entries[pairing, symbol]: the entry of a symbol that stands for a cell; larger cells have entries of their own."""
+    entries = np.empty((3, SYMBOLS), np.int64)
+    for symbol in range(SYMBOLS):
+        token = (symbol + 1) >> 1
+        cell = token if symbol & 1 else -token
+        alike = abs(cell), cell if cell >= 0 else -1 - cell, abs(cell >> 1)
+        entries[:, symbol] = alike if symbol < BIG else DIRECT + symbol - BIG
+    return entries
+
+
+ENTRIES = _entries()
+ENTRY_COUNT = DIRECT + SYMBOLS - BIG
+
+
+@njit
+def put_weight(out, at, f, before):
+    """Write f ≥ 0 as a float with 3 bits of mantissa, its exponent relative to the one before.
+
+    Returns (position after it, exponent, what was written: f rounded). The exponent is the number of f's bits.
+    """
+    exponent = np.int64(0)
+    while f >> exponent:
+        exponent += 1
+    cut = max(0, exponent - 1 - _MANTISSA)
+    if cut > 0:
+        f = (f + (1 << (cut - 1))) >> cut << cut
+        if f >> exponent:
+            exponent, cut = exponent + 1, cut + 1
+    change = before - exponent
+    at = put_rice(out, at, 2 * change if change >= 0 else -2 * change - 1, 1)
+    keep = max(exponent - 1 - cut, 0)
+    return put_bits(out, at, (f >> cut) & ((1 << keep) - 1), keep), exponent, f
+
+
+@njit
+def take_weight(data, at, before):
+    """The inverse of `put_weight`: (position after it, -1 when it is none, exponent, number)."""
+    change, at = get_rice(data, at, 1, 2 * MAX_EXPONENT)
+    exponent = before - ((change >> 1) ^ -(change & 1))
+    if change < 0 or exponent < 0 or exponent > MAX_EXPONENT:
+        return np.int64(-1), before, np.int64(0)
+    if exponent == 0:
+        return at, exponent, np.int64(0)
+    keep = min(_MANTISSA, exponent - 1)
+    weight = ((1 << keep) | get_bits(data, at, keep)) << (exponent - 1 - keep)
+    return at + keep, exponent, weight
+
+
+@njit
+def put_table(kind, pairing, histogram, out, at, frequencies):
+    """Write the PAIRED or FULL description of a table like `histogram`; fills the frequencies that it stands for.
+
+    Returns the position after it.
+    """
+    weights, sizes = np.zeros(SYMBOLS, np.int64), np.zeros(SYMBOLS, np.int64)
+    last = np.int64(0)
+    for symbol in range(SYMBOLS):
+        entry = symbol if kind == FULL else ENTRIES[pairing, symbol]
+        weights[entry] += histogram[symbol]
+        sizes[entry] += 1
+        if histogram[symbol] > 0:
+            last = max(last, entry)
+    for entry in range(SYMBOLS):
+        weights[entry] *= _SHARES // max(sizes[entry], 1)
+    normalise(weights.copy(), weights)
+    at = put_bits(out, at, kind << _LAST_BITS | last, _KIND_BITS + _LAST_BITS)
+    before = FIRST_EXPONENT
+    for entry in range(last + 1):
+        at, before, weights[entry] = put_weight(out, at, weights[entry], before)
+    _spread(kind, pairing, weights, frequencies)
+    return at
+
+
+@njit
+def _spread(kind, pairing, weights, frequencies):
+    """Frequencies of the symbols from the weights of their entries."""
+    weight_of = np.empty(SYMBOLS, np.int64)
+    for symbol in range(SYMBOLS):
+        weight_of[symbol] = weights[symbol if kind == FULL else ENTRIES[pairing, symbol]]
+    normalise(weight_of, frequencies)
+
+
+@njit
+def get_table(data, at, pairing, frequencies):
+    """Read a description from bits at `at`; fills int64 frequencies; returns the position after it, -1 when it is none.
+
+    Of the kind LAW `frequencies` stay what they are, and if they are all 0 it is none.
+    """
+    kind = get_bits(data, at, _KIND_BITS)  # zeros stand for what is beyond the data
+    at += _KIND_BITS
+    if kind == LAW:
+        return at if frequencies[0] > 0 and at <= 8 * data.size else np.int64(-1)
+    last = get_bits(data, at, _LAST_BITS)
+    at += _LAST_BITS
+    frequencies.fill(0)
+    if kind == SINGLE:
+        frequencies[last] = TOTAL
+        return at if at <= 8 * data.size else np.int64(-1)
+    if kind == PAIRED and last >= ENTRY_COUNT:
+        return np.int64(-1)
+    exponent = FIRST_EXPONENT
+    weights = np.zeros(SYMBOLS, np.int64)
+    for entry in range(last + 1):
+        at, exponent, weights[entry] = take_weight(data, at, exponent)
+        if at < 0:
+            return at
+    if not weights.any() or at > 8 * data.size:
+        return np.int64(-1)
+    _spread(kind, pairing, weights, frequencies)
+    return at
+
+
+@njit
+def code_length(histogram, frequencies):
+    """Σ h·log2(TOTAL / f) in bits; huge when a symbol that occurs has frequency 0."""
+    bits = 0.0
+    for s in range(SYMBOLS):
+        if histogram[s] > 0:
+            if frequencies[s] == 0:
+                return _WORST
+            bits += histogram[s] * (12 - math.log2(frequencies[s]))
+    return bits
+
+
+@njit
+def _only_symbol(histogram):
+    """The only symbol that occurs, or -1 when there are several."""
+    only = -1
+    for s in range(SYMBOLS):
+        if histogram[s] > 0:
+            if only >= 0:
+                return -1
+            only = s
+    return only
+
+
+@njit
+def choose_table(histogram, pairing, law, out, at, frequencies):
+    """Write the description that makes description and data shortest; returns the position after it.
+
+    `histogram`: int64 counts of the symbols. `law`: frequencies of the kind LAW, all 0 where there is none; counts that are all 0 need
+    one. `out`: zeros with room for MAX_BITS from bit `at` on.
+    """
+    by_law = _KIND_BITS + code_length(histogram, law) if law[0] > 0 else _WORST
+    only = _only_symbol(histogram)
+    if only >= 0 and by_law > _KIND_BITS + _LAST_BITS:
+        frequencies.fill(0)
+        frequencies[only] = TOTAL
+        return put_bits(out, at, SINGLE << _LAST_BITS | only, _KIND_BITS + _LAST_BITS)
+    paired, full = _WORST, _WORST
+    if only < 0 and histogram.any():
+        trial = np.zeros(MAX_BITS // 8, np.uint8)
+        paired = put_table(PAIRED, pairing, histogram, trial, np.int64(0), frequencies)
+        paired += code_length(histogram, frequencies)
+        trial.fill(0)
+        full = put_table(FULL, pairing, histogram, trial, np.int64(0), frequencies) + code_length(
+            histogram, frequencies
+        )
+    if by_law <= min(paired, full):
+        frequencies[:] = law
+        return put_bits(out, at, LAW, _KIND_BITS)
+    return put_table(FULL if full < paired else PAIRED, pairing, histogram, out, at, frequencies)

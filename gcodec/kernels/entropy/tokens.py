@@ -1,0 +1,231 @@
+"""Numbers as symbols and raw bits, and back: what the entropy code of levels is made of. See spec/levels.md.
+
+For a class with raw width r the cell of a number n is the number without the r bits above its lowest one:
+
+    cell = 2·⌊(n + h) / 2^(r+1)⌋ + n mod 2,  with h = 2^r, and h = 0 for r = 0
+
+so a cell always has the parity of its number, which is what a trellis goes by. A cell of magnitude below 12 is a symbol of its
+own: 0, 1, −1, 2, −2 … are symbols 0, 1, 2, 3, 4 …. The symbols 23 … 30 stand for the parities and four ranges of larger cells. Raw
+bits tell the numbers of a symbol apart: for each number first what its symbol leaves open of the cell (half of its distance from the
+range's start; beyond the last start 6 bits of length, and the bits below the leading one; then the sign), then r bits.
+
+Raw bits are kept in big-endian words of 32 bits, here as native uint32, so that one read of two words gives any 32 bits.
+Classes are uint8 below MAX_CLASSES; raw widths are int64 by class.
+"""
+
+import numpy as np
+
+from ..compiler.jit import njit
+
+MAX_CLASSES = 32
+MAX_WIDTH = 58  # raw widths are below it, and a cell's length and its raw width together are at most that
+SPARE_WORDS = 6  # that must follow the words that are read: no number has more than 5 words of raw bits
+DIRECT = 12  # cells of magnitudes below are symbols of their own
+BIG = 2 * DIRECT - 1  # the first symbol of larger ones
+LAST_SYMBOL = 30
+STARTS = np.array([12, 16, 24, 40])  # of the ranges of larger cells
+
+_EXTRA = np.array([1, 2, 3])  # raw bits, beside the sign, of all ranges but the last
+_ESCAPE = 3  # the last range
+_LENGTH_BITS = 6
+_STRIP = 256
+
+# Constants of the operands' own types: numba gives uint64 with a plain integer to floats, and unsigned indices are faster.
+_u64 = np.uint64
+_0, _1, _5, _31, _32, _63 = map(np.uint64, (0, 1, 5, 31, 32, 63))
+_LOW32 = np.uint64(0xFFFF_FFFF)
+
+
+@njit
+def add_magnitudes(numbers, classes, sums, counts):
+    """sums[class] += |number| (float64), counts[class] += 1."""
+    for i in range(numbers.size):
+        sums[classes[i]] += abs(np.float64(numbers[i]))
+        counts[classes[i]] += 1
+
+
+@njit
+def _width(m):
+    """The number of bits of m > 0."""
+    bits = 0
+    while m >> bits:
+        bits += 1
+    return bits
+
+
+@njit
+def _range_of(m):
+    """The range of a cell of magnitude m ≥ DIRECT."""
+    found = _ESCAPE
+    while STARTS[found] > m:
+        found -= 1
+    return found
+
+
+@njit
+def _big_symbol(m):
+    """The symbol of a cell of magnitude m ≥ DIRECT: token 12 + 2·⌊range / 2⌋ + parity, and one of the token's two signs."""
+    found = _range_of(m)
+    return 2 * (DIRECT + (found & 2) + (m & 1)) - 1 + (found & 1)
+
+
+@njit
+def _extra_bits(m):
+    """Raw bits that a cell of magnitude m ≥ DIRECT has, its sign among them."""
+    found = _range_of(m)
+    if found < _ESCAPE:
+        return _EXTRA[found] + 1
+    return _LENGTH_BITS + _width((m - STARTS[_ESCAPE]) // 2 + 1)
+
+
+@njit
+def tokenise(numbers, classes, widths, symbols):
+    """The symbols of numbers; returns how many raw bits they need.
+
+    In strips: first as if all cells were symbols of their own, in loops that the compiler can vectorise, then the cells where
+    that was wrong.
+    """
+    plain = not widths.any()
+    cells = np.empty(_STRIP, np.int64)
+    raw = np.int64(0)
+    for start in range(0, numbers.size, _STRIP):
+        strip, out = numbers[start : start + _STRIP], symbols[start : start + _STRIP]
+        low, high = 0, 0
+        if plain:
+            for i in range(strip.size):
+                n = np.int64(strip[i])
+                low, high = min(low, n), max(high, n)
+                out[i] = (2 * n - 1 if n > 0 else -2 * n) & 0xFF
+            if low > -DIRECT and high < DIRECT:
+                continue
+        beside = classes[start : start + _STRIP]
+        for i in range(strip.size):
+            width = widths[beside[i]]
+            half = np.int64(1) << width if width > 0 else np.int64(0)
+            n = np.int64(strip[i])
+            cells[i] = ((n + half) >> (width + 1)) << 1 | (n & 1)
+            raw += width
+        for i in range(strip.size):
+            m = abs(cells[i])
+            if m >= DIRECT:
+                raw += _extra_bits(m)
+                out[i] = _big_symbol(m)
+            else:
+                out[i] = 2 * m - 1 if cells[i] > 0 else 2 * m
+    return raw
+
+
+@njit
+def numbers_of(codes, numbers):
+    """The numbers of codes of the even book without raw bits."""
+    for i in range(codes.size):
+        symbol = np.int64(codes[i])
+        numbers[i] = (symbol + 1) >> 1 if symbol & 1 else -(symbol >> 1)
+
+
+@njit
+def _put(words, at, held, bits, value, width):
+    """Append the `width` (at most 32) low bits of value: (at, held, bits) afterwards.
+
+    held: the bits that wait for a full word, below bits that have been written; bits: how many. uint64. No branches, so
+    words[at] is written whether it is full or not.
+    """
+    held = held << width | value
+    bits += width
+    full = bits >= _32
+    bits -= _32 if full else _0
+    words[at] = (held >> bits) & _LOW32
+    return at + (_1 if full else _0), held, bits
+
+
+@njit
+def _put_long(words, at, held, bits, value, width):
+    """As `_put`, for up to 62 bits; value and width are int64."""
+    if width > 32:
+        at, held, bits = _put(words, at, held, bits, _u64(value >> 32), _u64(width - 32))
+        value, width = value & 0xFFFF_FFFF, np.int64(32)
+    return _put(words, at, held, bits, _u64(value), _u64(width))
+
+
+@njit
+def put_raw(numbers, classes, widths, words):
+    """Write the raw bits of all numbers into uint32 words, of which there is one more than they need."""
+    held, bits, at = _0, _0, _0
+    for i in range(numbers.size):
+        width, n = widths[classes[i]], np.int64(numbers[i])
+        centred = n + (np.int64(1) << width) if width > 0 else n
+        cell = (centred >> (width + 1)) << 1 | (n & 1)
+        m = abs(cell)
+        if m >= DIRECT:
+            found = _range_of(m)
+            rest = (m - STARTS[found]) >> 1
+            if found == _ESCAPE:
+                length = _width(rest + 1) - 1
+                at, held, bits = _put(words, at, held, bits, _u64(length), _u64(_LENGTH_BITS))
+                at, held, bits = _put_long(words, at, held, bits, (rest + 1) ^ (np.int64(1) << length), length)
+            else:
+                at, held, bits = _put(words, at, held, bits, _u64(rest), _u64(_EXTRA[found]))
+            at, held, bits = _put(words, at, held, bits, _u64(cell < 0), _1)
+        if width > 0:
+            low = (centred >> 1) & ((np.int64(1) << width) - 1)
+            at, held, bits = _put_long(words, at, held, bits, low, width)
+    if bits > _0:
+        words[at] = (held << (_32 - bits)) & _LOW32
+
+
+@njit
+def peek(words, at, width):
+    """The `width` (0…32, uint64) bits from bit `at` (uint64) on."""
+    pair = _u64(words[at >> _5]) << _32 | _u64(words[(at >> _5) + _1])
+    return np.int64((pair << (at & _31)) >> _1 >> (_63 - width))
+
+
+@njit
+def _get(words, at, width):
+    """(the `width` bits, at most 60, from bit `at` on, the position after them)."""
+    if width <= 32:
+        return peek(words, at, _u64(width)), at + _u64(width)
+    high = peek(words, at, _u64(width - 32))
+    at += _u64(width - 32)
+    return high << 32 | peek(words, at, _32), at + _32
+
+
+@njit
+def get_number(symbol, width, words, at, end):
+    """(number, position after its raw bits) of a symbol below 31. int64, and uint64 for positions.
+
+    `words` have `end` bits and SPARE_WORDS after them; at ≤ end. The position is beyond `end` when bits lack or the
+    number is too large.
+    """
+    token = (symbol + 1) >> 1
+    if symbol >= BIG:
+        found = (token & 2) | ((symbol & 1) ^ 1)
+        if found == _ESCAPE:
+            length, at = _get(words, at, _LENGTH_BITS)
+            if length + width > MAX_WIDTH:
+                return np.int64(0), end + _1
+            rest, at = _get(words, at, length)
+            rest = (rest | (np.int64(1) << length)) - 1
+        else:
+            rest, at = _get(words, at, _EXTRA[found])
+        cell = STARTS[found] + 2 * rest + (token & 1)
+        sign, at = _get(words, at, 1)
+        cell = -cell if sign else cell
+    else:
+        cell = token if symbol & 1 else -token
+    if width == 0:
+        return np.int64(cell), at
+    rest, at = _get(words, at, width)
+    return with_raw(cell, width, rest), at
+
+
+@njit
+def with_raw(cell, width, rest):
+    """The number of a cell with these raw bits, of which there are some."""
+    return ((cell >> 1) << (width + 1) | rest << 1 | (cell & 1)) - (np.int64(1) << width)
+
+
+@njit
+def all_used(words, at, end):
+    """Whether the bits from `at` to `end` are fewer than 8 zeros."""
+    return at <= end < at + _u64(8) and peek(words, at, end - at) == 0

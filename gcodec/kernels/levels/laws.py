@@ -1,0 +1,175 @@
+"""Tables of frequencies from a law with four small numbers, for classes that have too few values to describe tables of their own.
+
+The density of a value x, in steps, is (1 + (x/s)²/M)^−M: heavy-tailed for a small M, nearly Gaussian for a large one. Its scale s grows
+with the class, by a third of an octave each. A symbol's weight is the density's integral over the values that it stands for, by
+Simpson's rule, all in float64 in a written order; part of the format (spec/levels.md).
+"""
+
+import math
+
+import numpy as np
+
+from ..compiler.jit import njit
+from ..entropy.bits import get_bits, put_bits
+from ..entropy.rans import SYMBOLS, normalise
+from ..entropy.rans_tables import ODD, code_length
+from ..entropy.tokens import BIG, LAST_SYMBOL, STARTS
+
+FIELDS = np.array([6, 2, 2, 4])  # bits of scale, shape, peak, last token
+LOWEST = np.int64(-10)  # octave of the scale that 0 stands for
+THIRDS = np.array([1.0, 1.2599210498948732, 1.5874010519681994])  # of an octave
+SHAPES = np.array([1, 2, 3, 5])  # log2 of M
+PEAKS = np.array([1.0, 1.5, 2.0, 3.0])  # what the weight of zero is multiplied by
+END = 64  # of the last range of cells, as far as weights go
+_UNIT = 2.0**24  # sum of a table's weights before they are rounded
+
+ZERO_BOOK = 3  # the odd book that has a zero; the others are called as their pairings
+
+
+@njit
+def scale_of(scale, group):
+    """s for a scale field and a class."""
+    third = scale + group
+    return THIRDS[third % 3] * 2.0 ** (third // 3 + LOWEST)
+
+
+@njit
+def _density(x, s, shape):
+    quotient = x / s
+    base = 1.0 + quotient * quotient / (1 << shape)
+    for _ in range(shape):
+        base = base * base
+    return 1.0 / base
+
+
+@njit
+def _mass(low, high, s, shape):
+    middle = (low + high) * 0.5
+    sides = _density(low, s, shape) + _density(high, s, shape)
+    return (sides + 4.0 * _density(middle, s, shape)) * (high - low)
+
+
+@njit
+def _span(cell, width, book):
+    """(low, high): the values of a cell that is a symbol of its own."""
+    if width > 0:
+        size = float(np.int64(2) << width)
+        middle = 2 * (cell >> 1)
+        return (middle - 1) * size, (middle + 1) * size
+    if book == ODD:
+        return 2.0 * cell, 2.0 * cell + 2.0
+    if book == ZERO_BOOK:
+        if cell == 0:
+            return -0.5, 0.5
+        if cell == 1:
+            return 0.5, 2.0
+        if cell == -1:
+            return -2.0, -0.5
+        return (2.0 * cell - 2.0, 2.0 * cell) if cell > 0 else (2.0 * cell, 2.0 * cell + 2.0)
+    return 2.0 * cell - 1.0, 2.0 * cell + 1.0
+
+
+@njit
+def fill_law(law, group, width, book, frequencies):
+    """Frequencies of a class by a law: scale, shape, peak, last token (int64). book: EVEN, ODD, ZERO_BOOK, or RAW for any width > 0."""
+    s, shape = scale_of(law[0], group), SHAPES[law[1]]
+    masses = np.zeros(SYMBOLS)
+    total = 0.0
+    for symbol in range(LAST_SYMBOL + 1):
+        token = (symbol + 1) >> 1
+        if token > law[3]:
+            break
+        if symbol >= BIG:
+            found = (token & 2) | ((symbol & 1) ^ 1)
+            size = float(np.int64(2) << width)
+            end = STARTS[found + 1] if found < 3 else END
+            mass = _mass(STARTS[found] * size, end * size, s, shape)
+        else:
+            low, high = _span(token if symbol & 1 else -token, width, book)
+            mass = _mass(low, high, s, shape)
+            if width > 0:
+                mass = mass * 0.5
+            elif symbol == 0 and book != ODD:
+                mass = mass * PEAKS[law[2]]
+        masses[symbol] = mass
+        total += mass
+    weights = np.zeros(SYMBOLS, np.int64)
+    for symbol in range(min(2 * law[3], LAST_SYMBOL) + 1):
+        weights[symbol] = max(np.int64(masses[symbol] / total * _UNIT), 1)
+    normalise(weights, frequencies)
+
+
+@njit
+def put_law(law, out, at):
+    """Write a law; returns the position after it."""
+    for field in range(FIELDS.size):
+        at = put_bits(out, at, law[field], FIELDS[field])
+    return at
+
+
+@njit
+def get_law(data, at, law):
+    """Read a law; returns the position after it, which may be beyond the data."""
+    for field in range(FIELDS.size):
+        law[field] = get_bits(data, at, FIELDS[field])
+        at += FIELDS[field]
+    return at
+
+
+@njit
+def law_bits(law, histograms, groups, widths, books):
+    """Code length of these histograms (rows) by a law; of each row its class, raw width and book."""
+    frequencies = np.empty(SYMBOLS, np.int64)
+    bits = 0.0
+    for row in range(groups.size):
+        fill_law(law, groups[row], widths[row], books[row], frequencies)
+        bits += code_length(histograms[row], frequencies)
+    return bits
+
+
+@njit
+def _first_scale(histograms, groups, widths):
+    """The scale that suits the mean size of most numbers."""
+    weight, total = 0.0, 0.0
+    for row in range(groups.size):
+        size, count = 0.0, 0.0
+        for symbol in range(LAST_SYMBOL + 1):
+            size += histograms[row, symbol] * ((symbol + 1) >> 1)
+            count += histograms[row, symbol]
+        if count > 0:
+            octave = math.log2(max(size / count, 0.1)) + widths[row] + 1.5
+            total += count * (3 * (octave - LOWEST) - groups[row])
+            weight += count
+    return np.int64(min(max(total / max(weight, 1.0), 0.0), 63.0))
+
+
+@njit
+def fit_law(histograms, groups, widths, books):
+    """The law with the shortest code of these histograms, as far as a walk over its fields finds it.
+
+    A table's last token is the largest that occurs. (Then every symbol that occurs has a frequency.)
+    """
+    law = np.array([_first_scale(histograms, groups, widths), 1, 0, 0])
+    for row in range(groups.size):
+        for symbol in range(LAST_SYMBOL + 1):
+            if histograms[row, symbol] > 0:
+                law[3] = max(law[3], (symbol + 1) >> 1)
+    best = law_bits(law, histograms, groups, widths, books)
+    stride = 4
+    while stride > 0:
+        moved = False
+        for field, change in ((0, stride), (0, -stride), (1, 1), (1, -1), (2, 1), (2, -1)):
+            old = law[field]
+            law[field] = min(max(old + change, 0), (1 << FIELDS[field]) - 1)
+            bits = (
+                best
+                if law[field] == old or (field > 0 and stride > 1)
+                else law_bits(law, histograms, groups, widths, books)
+            )
+            if bits < best:
+                best, moved = bits, True
+            else:
+                law[field] = old
+        if not moved:
+            stride >>= 1
+    return law

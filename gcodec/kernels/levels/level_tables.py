@@ -1,0 +1,121 @@
+"""The tables of a chunk of levels: raw widths, and for each class a table of the even and one of the odd book. See spec/levels.md.
+
+Tables are numbered 2·class + book. A class with a raw width has one table for both books. A law comes first, for the tables that
+are not described one by one.
+"""
+
+import math
+
+import numpy as np
+
+from ..compiler.jit import njit
+from ..entropy.bits import get_rice, put_rice
+from ..entropy.rans import SYMBOLS
+from ..entropy.rans_tables import EVEN, MAX_BITS, ODD, RAW, choose_table, get_table
+from ..entropy.tokens import BIG, LAST_SYMBOL, MAX_CLASSES, MAX_WIDTH
+from .laws import ZERO_BOOK, fill_law, fit_law, get_law, put_law
+
+BOOKS = 2
+TABLES = BOOKS * MAX_CLASSES
+ROOM = TABLES * MAX_BITS  # bits that the description of all tables may need
+_MORE = np.array([0] * BIG + [2, 3] * 2 + [4, 10] * 2 + [0], np.float64)  # raw bits by symbol, of the last range about
+_FEW = 1 << 12  # values up to which a table may be that of the law: of more, a description is paid for
+
+
+@njit
+def _book_of(table, width, zero):
+    if width > 0:
+        return RAW
+    return EVEN if table % BOOKS == 0 else (ZERO_BOOK if zero else ODD)
+
+
+@njit
+def _pairing_of(book):
+    return EVEN if book == ZERO_BOOK else book
+
+
+@njit
+def _tables_of(group, width, books):
+    """The numbers of the tables that a class describes: one past the last; the first is 2·group."""
+    return BOOKS * group + (1 if width > 0 else books)
+
+
+@njit
+def _law_of(used, widths, books, zero, histograms):
+    """The law that suits the tables with few values."""
+    rows = np.empty((TABLES, 4), np.int64)  # table, class, raw width, book
+    count = 0
+    for group in used:
+        width = widths[group]
+        for table in range(BOOKS * group, _tables_of(group, width, books)):
+            size = histograms[table].sum()
+            if 0 < size < _FEW:
+                rows[count] = table, group, width, _book_of(table, width, zero)
+                count += 1
+    chosen = np.empty((count, SYMBOLS), np.int64)
+    for row in range(count):
+        chosen[row] = histograms[rows[row, 0]]
+    return fit_law(chosen, rows[:count, 1], rows[:count, 2], rows[:count, 3])
+
+
+@njit
+def put_tables(used, widths, books, zero, histograms, out, at, frequencies):
+    """Write law, raw widths and tables of the classes `used`, ascending; fills the tables' frequencies; the position after them.
+
+    books: 1 without a trellis, else 2. histograms: int64 (TABLES, SYMBOLS); those of the books of a class with a raw width are
+    put together.
+    """
+    for group in used:
+        if widths[group] > 0:
+            histograms[BOOKS * group] += histograms[BOOKS * group + 1]
+            histograms[BOOKS * group + 1] = 0
+    law = _law_of(used, widths, books, zero, histograms)
+    at = put_law(law, out, at)
+    before = np.int64(0)
+    by_law = np.empty(SYMBOLS, np.int64)
+    for group in used:
+        width = widths[group]
+        change = width - before
+        at = put_rice(out, at, 2 * change if change >= 0 else -2 * change - 1, 0)
+        before = width
+        for table in range(BOOKS * group, _tables_of(group, width, books)):
+            book = _book_of(table, width, zero)
+            fill_law(law, group, width, book, by_law)
+            at = choose_table(histograms[table], _pairing_of(book), by_law, out, at, frequencies[table])
+        if width > 0:
+            frequencies[BOOKS * group + 1] = frequencies[BOOKS * group]
+    return at
+
+
+@njit
+def get_tables(data, at, used, books, zero, widths, frequencies):
+    """The inverse of `put_tables`: fills raw widths by class and frequencies by table; the position after them, -1 when they are none."""
+    law = np.empty(4, np.int64)
+    at = get_law(data, at, law)
+    before = np.int64(0)
+    for group in used:
+        change, at = get_rice(data, at, 0, 2 * MAX_WIDTH)
+        width = before + (change >> 1 ^ -(change & 1))
+        if change < 0 or width < 0 or width >= MAX_WIDTH:
+            return np.int64(-1)
+        before = widths[group] = width
+        for table in range(BOOKS * group, _tables_of(group, width, books)):
+            book = _book_of(table, width, zero)
+            fill_law(law, group, width, book, frequencies[table])
+            at = get_table(data, at, _pairing_of(book), frequencies[table])
+            if at < 0 or frequencies[table, LAST_SYMBOL + 1 :].any():
+                return np.int64(-1)
+        if width > 0:
+            frequencies[BOOKS * group + 1] = frequencies[BOOKS * group]
+    return at
+
+
+@njit
+def expected_bits(histograms, frequencies):
+    """Code length of histograms (rows) by these tables, in bits; beside it about the raw bits of larger cells."""
+    bits = 0.0
+    for table in range(histograms.shape[0]):
+        for symbol in range(SYMBOLS):
+            if histograms[table, symbol] > 0:
+                bits += histograms[table, symbol] * (_MORE[symbol] + 12 - math.log2(frequencies[table, symbol]))
+    return bits

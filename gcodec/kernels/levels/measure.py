@@ -1,0 +1,63 @@
+"""What levels leave of values: centroids and squared errors, in strips that compilers turn into vectors."""
+
+import numpy as np
+
+from ..compiler.jit import njit
+
+STRIP = 1024  # values that are measured together
+
+
+@njit
+def _levels_of(numbers, books, zero, levels):
+    """Levels of numbers; books are bytes whose bit 5 is the book."""
+    for i in range(numbers.size):
+        n, book = np.int64(numbers[i]), np.int64(books[i]) >> 5 & 1
+        back = np.int64(n > 0) - np.int64(n < 0) if zero else -np.int64(1)
+        levels[i] = 2 * n - back * book
+
+
+@njit
+def add_excess(values, scale, numbers, codes, zero, sums, counts):
+    """Of values whose levels are ±1…±CENTROIDS: sums of |value| − |level| in steps, and counts, by |level|; all others in the last place.
+
+    A value on the other side of zero than its level has a negative |value|.
+    """
+    levels = np.empty(STRIP, np.int64)
+    last = np.int64(sums.size - 1)
+    for start in range(0, values.size, STRIP):
+        strip = values[start : start + STRIP]
+        _levels_of(numbers[start : start + STRIP], codes[start : start + STRIP], zero, levels)
+        for i in range(strip.size):
+            y, size = np.float64(strip[i] * scale), abs(levels[i])
+            place = min(size, last)
+            sums[place] += (y if levels[i] > 0 else -y) - size
+            counts[place] += 1
+
+
+@njit
+def squared_error(values, codes, by_code, numbers, zero, offsets, scales, largest):
+    """Σ(x̂ − x)² of values and their levels: by_code where no number of a strip needs raw bits, else as `value_of` has it.
+
+    numbers: empty where no code has raw bits.
+    """
+    sums, points, levels = np.zeros(STRIP), np.empty(STRIP), np.empty(STRIP, np.int64)
+    last = np.int64(offsets.size - 1)
+    for start in range(0, values.size, STRIP):
+        strip, beside = values[start : start + STRIP], codes[start : start + STRIP]
+        if numbers.size == 0:
+            for i in range(strip.size):
+                gap = np.float64(by_code[beside[i]]) - np.float64(strip[i])
+                sums[i] += gap * gap
+        else:
+            _levels_of(numbers[start : start + STRIP], beside, zero, levels)
+            for i in range(strip.size):
+                points[i] = offsets[min(abs(levels[i]), last)]
+            for i in range(strip.size):
+                size = (np.float64(abs(levels[i])) + points[i]) * scales[0] * scales[1]
+                size = size if size < largest else largest
+                gap = (size if levels[i] >= 0 else -size) - np.float64(strip[i])
+                sums[i] += gap * gap
+    total = 0.0
+    for part in sums:
+        total += part
+    return total

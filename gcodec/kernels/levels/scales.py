@@ -1,0 +1,142 @@
+"""Loops of the encoder of the entropy-coded scalar quantiser: scales, classes, quantising, measuring.
+
+A number k is quantised as sign(x)·⌊|x|/width + rounding⌋, where the rounding offset depends on the value's class. Classes are
+numbers below 32 in uint8 arrays, one a value.
+"""
+
+import numpy as np
+
+from ..compiler.jit import njit
+from ..entropy.tokens import MAX_CLASSES
+
+BLOCK = 64  # values whose energies are added up together
+GRADES = 512  # of magnitudes, for estimates: eight an octave
+
+_STRIP = 256  # values whose terms are computed together, in vectors, before they are summed
+
+
+@njit
+def _sum(terms):
+    """The sum of an array, in eight partial sums that fit vectors."""
+    a = b = c = d = e = f = g = h = 0.0
+    whole = terms.size & ~7
+    for i in range(0, whole, 8):
+        a += terms[i]
+        b += terms[i + 1]
+        c += terms[i + 2]
+        d += terms[i + 3]
+        e += terms[i + 4]
+        f += terms[i + 5]
+        g += terms[i + 6]
+        h += terms[i + 7]
+    for i in range(whole, terms.size):
+        a += terms[i]
+    return ((a + b) + (c + d)) + ((e + f) + (g + h))
+
+
+@njit
+def add_energies(values, first, width, rows, columns, blocks):
+    """Add the squares of values with flat indices first… to the energies of rows and columns, and of blocks of BLOCK.
+
+    The matrix is `width` wide; rows[0] is the row of the first value. Blocks count from the first value. Without room for
+    columns, neither they nor rows are added up.
+    """
+    buffer = np.empty(BLOCK)
+    row, column = 0, first % width
+    for start in range(0, values.size, BLOCK):
+        strip = values[start : start + BLOCK]
+        squares = buffer[: strip.size]
+        for i in range(strip.size):
+            x = np.float64(strip[i])
+            squares[i] = x * x
+        blocks[start // BLOCK] = _sum(squares)
+        done = 0 if columns.size > 0 else strip.size
+        while done < strip.size:
+            run = min(strip.size - done, width - column)
+            part = squares[done : done + run]
+            rows[row] += _sum(part)
+            below = columns[column : column + run]
+            for i in range(run):
+                below[i] += part[i]
+            done += run
+            column += run
+            if column == width:
+                row, column = row + 1, 0
+
+
+@njit
+def fill_product(first, width, rows, columns, shift, classes):
+    """classes[i] = clip(rows[r] + columns[c] − shift, 0, MAX_CLASSES − 1), r and c of flat index first + i.
+
+    rows[0] is the row of index `first`. `rows`, `columns`: int16.
+    """
+    done, row, column = 0, 0, first % width
+    while done < classes.size:
+        part = classes[done : done + width - column]
+        beside = columns[column : column + part.size]
+        base = np.int16(rows[row] - shift)
+        for i in range(part.size):
+            part[i] = min(max(base + beside[i], 0), MAX_CLASSES - 1)
+        done, row, column = done + part.size, row + 1, 0
+
+
+@njit
+def fill_blocks(blocks, size, classes):
+    """classes[i] = blocks[i // size]."""
+    for b in range(blocks.size):
+        classes[b * size : (b + 1) * size].fill(blocks[b])
+
+
+@njit
+def quantise(values, scale, classes, rounding, numbers):
+    """numbers[i] = sign(x)·⌊|x|·scale + rounding[class]⌋, into an array of integers that can hold them.
+
+    scale and rounding have the dtype of the values: float32 only where all of the result is exact.
+    """
+    offsets = np.empty(_STRIP, values.dtype)
+    for start in range(0, values.size, _STRIP):
+        strip, strip_classes = values[start : start + _STRIP], classes[start : start + _STRIP]
+        out = numbers[start : start + _STRIP]
+        for i in range(strip.size):
+            offsets[i] = rounding[strip_classes[i]]
+        for i in range(strip.size):
+            x = strip[i] * scale
+            out[i] = np.int64(x + offsets[i]) if x >= 0 else np.int64(x - offsets[i])
+
+
+@njit
+def quantise_codes(values, scale, classes, rounding, by_code, codes):
+    """(squared error, largest |number|): quantise, code and measure in one pass, for numbers below DIRECT.
+
+    codes (uint8): those of the numbers that `quantise` gives; by_code: their decoded values. All of it is void where the largest
+    number is DIRECT or more.
+    """
+    offsets, sums, peaks = np.empty(_STRIP, values.dtype), np.zeros(_STRIP), np.zeros(_STRIP, np.int32)
+    places = np.empty(_STRIP, np.uint8)
+    for start in range(0, values.size, _STRIP):
+        strip, beside = values[start : start + _STRIP], classes[start : start + _STRIP]
+        for i in range(strip.size):
+            offsets[i] = rounding[beside[i]]
+        for i in range(strip.size):
+            x = strip[i] * scale
+            n = np.int32(x + (offsets[i] if x >= 0 else -offsets[i]))
+            size = abs(n)
+            peaks[i] = max(peaks[i], size)
+            places[i] = (2 * size - np.int32(n > 0)) & 31
+        codes[start : start + _STRIP] = places[: strip.size]
+        for i in range(strip.size):
+            gap = np.float64(by_code[places[i]]) - np.float64(strip[i])
+            sums[i] += gap * gap
+    return _sum(sums), peaks.max()
+
+
+@njit
+def grade_levels(levels, classes, grades):
+    """Count levels by class and magnitude, for estimates: grades[class, g] (int64), g = |k| below 8, then 8 an octave."""
+    for i in range(levels.size):
+        m = abs(np.int64(levels[i]))
+        octave = 0
+        while m >= 16:
+            m >>= 1
+            octave += 1
+        grades[classes[i], min(8 * octave + m, GRADES - 1)] += 1

@@ -1,0 +1,275 @@
+"""Trellis-coded quantisation in lanes, all in step: the search for the levels, in loops that compilers turn into vectors.
+
+The points are the multiples j of the step. A state of even number offers the even book, the even j; one of odd number the odd book, the odd
+j or, with `zero`, the points 0, ±1, ±3, ±5…. Every state leads to two others, by which half of its book is taken (Ungerboeck's set
+partition into every fourth point). Number i belongs to lane i mod lanes, and each lane has a path of its own.
+
+From state s the branch b leads to ⌊s / 2⌋ xor (s mod 2)·odd_jump xor b·jump. The highest bit of a state tells whether the one before was odd; so
+that state's number, and all else that looking back takes, is arithmetic.
+
+Metrics are squared errors in step², plus prices of the points, where |y| is below LIMIT steps. They come from tables by class and quarter of
+a step: which point of a subset is best, where it is reconstructed, what it costs. Beyond, points that lie close together cost nearly the
+same, and the nearest is taken.
+"""
+
+import numpy as np
+
+from ..compiler.jit import njit
+
+TRELLISES = {1: (0, 0, 0), 8: (3, 5, 2), 32: (5, 18, 4)}  # states: their bits, jump of odd states, jump of branch 1
+SUBSETS = 4
+FIRST = np.array(
+    [0, 2, 1, -1], np.int64
+)  # subset → its lowest point in the direction of the value's sign; then every fourth
+RATED = 6  # points of a subset that have prices
+CENTROIDS = 4  # levels ±1…±CENTROIDS have reconstruction points of their own
+CLASSES = 32
+LIMIT = np.float32(16)  # steps
+BINS = 64  # of values below LIMIT
+WIDEST = 64  # lanes
+STRIP = 1024  # values whose metrics are computed together
+ROWS = 64  # of lanes at most, in a strip
+
+_PER_STEP = np.float32(BINS / 16)
+_NEVER = 1e30
+_0, _2, _HALF, _QUARTER, _PERIOD = map(np.float32, (0, 2, 0.5, 0.25, 4))
+_CLASS = np.int32(BINS)
+_SPAN = np.int64(CLASSES * BINS)  # places of a subset in the tables
+_PLACES = np.int32(CLASSES * BINS)
+_ONE, _FIVE = map(np.uint32, (1, 5))
+_u32, _u64 = np.uint32, np.uint64
+_WIDE, _PLANE = _u64(WIDEST), _u64(STRIP)
+
+
+@njit
+def fill_lookup(prices, points, costs, places, picks):
+    """Tables at subset·_SPAN + class·BINS + quarter of a step: the best point's price, its place (float32), and its number (uint8).
+
+    prices[class, subset, u] in step², points[subset, u]: float64.
+    """
+    for c in range(prices.shape[0]):
+        for q in range(SUBSETS):
+            for k in range(BINS):
+                size = (k + 0.5) / _PER_STEP
+                best, least = 0, _NEVER
+                for u in range(RATED):
+                    gap = size - points[q, u]
+                    cost = gap * gap + prices[c, q, u]
+                    if cost < least:
+                        best, least = u, cost
+                at = q * _SPAN + c * BINS + k
+                costs[at], places[at], picks[at] = prices[c, q, best], points[q, best], best
+
+
+@njit
+def _locate(values, scale, classes, steps, places):
+    """Values in steps, and their places in a subset's tables; returns whether any is beyond them."""
+    beyond = _0
+    for i in range(values.size):
+        y = values[i] * scale
+        size = np.float32(abs(y))
+        steps[i] = y
+        over = size >= LIMIT
+        beyond = beyond + (np.float32(1) if over else _0)
+        places[i] = np.int32(classes[i]) * _CLASS + (np.int32(0) if over else np.int32(size * _PER_STEP))
+    return beyond > _0
+
+
+@njit
+def _look(steps, places, costs, points, metrics):
+    for i in range(steps.size):
+        at = _u32(places[i])
+        gap = np.float32(abs(steps[i])) - points[at]
+        metrics[i] = gap * gap + costs[at]
+
+
+@njit
+def _nearest(steps, first, metrics):
+    """Overwrites the metrics of values beyond the tables."""
+    for i in range(steps.size):
+        size = abs(steps[i])
+        gap = size - first
+        gap = gap - _PERIOD * np.floor(gap * _QUARTER + _HALF)
+        metrics[i] = gap * gap if size >= LIMIT else metrics[i]
+
+
+@njit
+def _turn(steps, zero, one, other):
+    """In the odd book without a zero, the subsets of a negative value change places."""
+    for i in range(steps.size):
+        turned = steps[i] < _0 or zero
+        a, b = one[i], other[i]
+        one[i], other[i] = b if turned else a, a if turned else b
+
+
+@njit
+def settle_costs(costs, states, lanes):
+    """Costs relative to the least of each lane, so that they stay small."""
+    for lane in range(lanes):
+        least = costs[lane]
+        for s in range(1, states):
+            least = min(least, costs[s * WIDEST + lane])
+        for s in range(states):
+            costs[s * WIDEST + lane] -= least
+
+
+def _make_advance(states, odd_jump, jump):
+    """One row of lanes through the trellis; as many states and jumps as constants, so that the compiler knows what may overlap."""
+    apart, across, up = 2 * jump, _u64(2 * jump * WIDEST), _u64(jump * WIDEST)
+
+    @njit
+    def advance(costs, grown, metrics, first, ways, begin, lanes):
+        """New costs of all states; ways[begin + lane]: bit s is set where state s is best reached by branch 1."""
+        row = ways[begin : begin + lanes]
+        row[:] = 0
+        count = _u64(lanes)
+        for i in range(states // 2):
+            one = (i // apart) * 2 * apart + i % apart  # and one + apart: both lead to `to` and `to` + jump
+            odd = one & 1
+            to = (one >> 1) ^ (odd * odd_jump)
+            a, g, m = _u64(one * WIDEST), _u64(to * WIDEST), _u64(first + 2 * odd * STRIP)
+            bit, other_bit = _u32(to), _u32(to + jump)
+            for lane in range(count):
+                low, high = costs[a + lane], costs[a + across + lane]
+                zero, branch = metrics[m + lane], metrics[m + _PLANE + lane]
+                straight, crossed = low + zero, high + branch
+                other_straight, other_crossed = low + branch, high + zero
+                by_one, other_by_one = crossed < straight, other_straight <= other_crossed
+                grown[g + lane] = crossed if by_one else straight
+                grown[g + up + lane] = other_straight if other_by_one else other_crossed
+                row[lane] = row[lane] | _u32(by_one) << bit | _u32(other_by_one) << other_bit
+
+    return advance
+
+
+ADVANCE = {states: _make_advance(states, *TRELLISES[states][1:]) for states in (8, 32)}
+
+
+def _make_search(states):
+    advance = ADVANCE[states]
+
+    @njit
+    def search(values, scale, classes, tables, zero, ways, ends):
+        """Fill `ways` (uint32) with the decisions, and `ends` (uint32, one a lane) with the best last states, of paths from state 0.
+
+        values·scale are the values in steps: float32 if they are below 2¹⁵, else float64. tables: costs and places of `fill_lookup`.
+        """
+        costs, points = tables
+        lanes = ends.size
+        rows = min(max(STRIP // lanes, 1), ROWS)
+        steps, places = np.empty(STRIP, values.dtype), np.empty(STRIP, np.int32)
+        metrics = np.empty(SUBSETS * STRIP, np.float32)
+        cost, grown = np.full(states * WIDEST, _NEVER).astype(np.float32), np.empty(states * WIDEST, np.float32)
+        cost[:WIDEST] = 0
+        for start in range(0, values.size, rows * lanes):
+            strip = values[start : start + rows * lanes]
+            size = strip.size
+            beyond = _locate(strip, scale, classes[start : start + size], steps, places)
+            for q in range(SUBSETS):
+                plane = metrics[q * STRIP : q * STRIP + size]
+                _look(steps[:size], places[:size], costs[q * _SPAN :], points[q * _SPAN :], plane)
+                if beyond:
+                    _nearest(steps[:size], np.float32(FIRST[q]), plane)
+            _turn(steps[:size], zero, metrics[2 * STRIP : 2 * STRIP + size], metrics[3 * STRIP : 3 * STRIP + size])
+            for first in range(0, size, lanes):
+                count = min(lanes, size - first)
+                advance(cost, grown, metrics, first, ways, start + first, count)
+                if count < lanes:
+                    for s in range(states):
+                        for lane in range(count, lanes):
+                            grown[s * WIDEST + lane] = cost[s * WIDEST + lane]
+                cost, grown = grown, cost
+            settle_costs(cost, states, lanes)
+        best_ends(cost, states, ends)
+
+    return search
+
+
+@njit
+def best_ends(costs, states, ends):
+    """The state of least cost of each lane."""
+    for lane in range(ends.size):
+        best = 0
+        for s in range(1, states):
+            if costs[s * WIDEST + lane] < costs[best * WIDEST + lane]:
+                best = s
+        ends[lane] = best
+
+
+SEARCHES = {states: _make_search(states) for states in (8, 32)}
+
+
+@njit
+def trace(ways, ends, top, odd_jump, jump, slots):
+    """slots[i] = 2·book + branch of number i, along the paths that end in `ends` (which are used up).
+
+    top: bits of a state but one. Numbers are uint32.
+    """
+    lanes = ends.size
+    for row in range((ways.size - 1) // lanes * lanes, -1, -lanes):
+        here, out = ways[row : row + lanes], slots[row : row + lanes]
+        for lane in range(_u64(here.size)):
+            state = ends[lane]
+            branch = here[lane] >> state & _ONE
+            odd = state >> top
+            out[lane] = odd << _ONE | branch
+            ends[lane] = (state ^ odd * odd_jump ^ branch * jump) << _ONE | odd
+
+
+@njit
+def _subsets(steps, slots, zero, places):
+    """places: from those of classes to those in the tables, by the subsets that the slots mean."""
+    for i in range(steps.size):
+        slot = np.int32(slots[i])
+        turned = slot > 1 and (steps[i] < _0 or zero)
+        places[i] += (np.int32(5) - slot if turned else slot) * _PLACES
+
+
+@njit
+def _pick(places, picks, points):
+    for i in range(places.size):
+        points[i] = picks[_u32(places[i])]
+
+
+@njit
+def _pick_nearest(steps, places, points):
+    """Overwrites the points of values beyond the tables."""
+    for i in range(steps.size):
+        size = abs(steps[i])
+        subset = places[i] // _PLACES
+        first = np.int32(-1) if subset == 3 else (np.int32(1) if subset == 2 else np.int32(2) * subset)
+        points[i] = np.int32((size - first) * _QUARTER + _HALF) if size >= LIMIT else points[i]
+
+
+@njit
+def _levels(steps, places, zero, slots, points, numbers):
+    """points: from those within subsets to levels, positive in the direction of the value; slots become books."""
+    for i in range(steps.size):
+        subset = places[i] // _PLACES
+        first = np.int32(-1) if subset == 3 else (np.int32(1) if subset == 2 else np.int32(2) * subset)
+        level = np.int32(4) * points[i] + first
+        level = np.int32(0) if zero and level < 0 else level
+        book = np.int32(slots[i]) >> 1
+        points[i] = level
+        slots[i] = book
+        ahead = (level + (book if zero else np.int32(0))) >> 1
+        signed = -level if steps[i] < _0 else level
+        turned = (signed - book) >> 1
+        numbers[i] = turned if not zero else (-ahead if steps[i] < _0 else ahead)
+
+
+@njit
+def settle(values, scale, classes, slots, picks, zero, numbers):
+    """The numbers (int32) of the points chosen by their slots; slots become books."""
+    all_steps = np.empty(STRIP, values.dtype)
+    all_places, all_points = np.empty(STRIP, np.int32), np.empty(STRIP, np.int32)
+    for start in range(0, values.size, STRIP):
+        strip = values[start : start + STRIP]
+        steps, places, points = all_steps[: strip.size], all_places[: strip.size], all_points[: strip.size]
+        beside = slots[start : start + STRIP]
+        beyond = _locate(strip, scale, classes[start : start + STRIP], steps, places)
+        _subsets(steps, beside, zero, places)
+        _pick(places, picks, points)
+        if beyond:
+            _pick_nearest(steps, places, points)
+        _levels(steps, places, zero, beside, points, numbers[start : start + STRIP])

@@ -1,0 +1,96 @@
+"""Values of levels: from numbers and their books, or from codes and raw bits. See spec/levels.md."""
+
+import numpy as np
+
+from ..compiler.jit import njit
+from ..entropy.tokens import BIG, all_used, get_number, peek, with_raw
+
+_STRIP = 256
+_0 = np.uint64(0)
+_u64 = np.uint64
+
+
+@njit
+def values_of_numbers(numbers, books, zero, offsets, scales, largest, out):
+    """out[i] = the value of number i of its book, see `value_of`."""
+    for i in range(numbers.size):
+        out[i] = value_of(level_of(np.int64(numbers[i]), books[i], zero), offsets, scales, largest)
+
+
+@njit
+def values_of_codes(codes, by_code, out):
+    """out[i] = by_code[codes[i]]: the values when no number needs raw bits."""
+    for i in range(codes.size):
+        out[i] = by_code[codes[i]]
+
+
+@njit
+def values_with_raw(codes, classes, widths, words, end, by_code, zero, offsets, scales, largest, out):
+    """Values from codes and raw bits (see `get_number`); whether the raw bits were right.
+
+    Most symbols stand for one number: they take a short way.
+    """
+    at = _0
+    plain = not widths.any()
+    for start in range(0, codes.size, _STRIP):
+        strip, beside, values = (
+            codes[start : start + _STRIP],
+            classes[start : start + _STRIP],
+            out[start : start + _STRIP],
+        )
+        highest = 0
+        for code in strip:
+            highest = max(highest, code & 31)
+        if plain:
+            values_of_codes(strip, by_code, values)
+            if highest < BIG:
+                continue
+        for i in range(strip.size):
+            symbol, width = np.int64(strip[i]) & 31, widths[beside[i]]
+            if symbol >= BIG or width > 32:
+                number, at = get_number(symbol, width, words, at, end)
+                if at > end:
+                    return False
+            elif width > 0:
+                token = (symbol + 1) >> 1
+                cell = token if symbol & 1 else -token
+                number = with_raw(cell, width, peek(words, min(at, end), _u64(width)))
+                at += _u64(width)
+            elif plain:
+                continue
+            else:
+                values[i] = by_code[strip[i]]
+                continue
+            values[i] = value_of(level_of(number, strip[i] >> 5, zero), offsets, scales, largest)
+        if at > end:
+            return False
+    return all_used(words, at, end)
+
+
+@njit
+def fill_values(zero, offsets, scales, largest, by_code):
+    """by_code[code]: the values of codes without raw bits, 0 for the others."""
+    for code in range(by_code.size):
+        symbol = code & 31
+        token = (symbol + 1) >> 1
+        number = token if symbol & 1 else -token
+        by_code[code] = value_of(level_of(number, code >> 5, zero), offsets, scales, largest) if symbol < BIG else 0.0
+
+
+@njit
+def level_of(number, odd, zero):
+    """The level, a multiple of the step, of a number of the even or the odd book (which has a zero or not)."""
+    if odd and zero:
+        return 2 * number - np.int64(number > 0) + np.int64(number < 0)
+    return 2 * number + np.int64(odd)
+
+
+@njit
+def value_of(level, offsets, scales, largest):
+    """±min((|level| + offset)·scales[0]·scales[1], largest) in float64, in this order; offsets: of the levels 0, 1, …."""
+    size = abs(level)
+    point = np.float64(size)
+    if size < offsets.size:
+        point += offsets[size]
+    point = min(point * scales[0] * scales[1], largest)
+    return point if level >= 0 else -point
