@@ -237,15 +237,15 @@ def shell(command, **options):
 
 
 def test_pipes_that_are_paths(gradient, tmp_path):
-    tool, coded, back = " ".join(GCODEC), tmp_path / "x.gcz", tmp_path / "back.npy"
-    assert shell(f"{tool} encode {gradient} -o {coded}")[0] == 0
+    sd, tool, coded, back = "--method sd", " ".join(GCODEC), tmp_path / "x.gcz", tmp_path / "back.npy"
+    assert shell(f"{tool} encode {gradient} {sd} -o {coded}")[0] == 0
     data = coded.read_bytes()
     os.mkfifo(tmp_path / "pipe")
     for command in (
-        f"{tool} encode <(cat {gradient}) -q -o {tmp_path}/1.gcz && cat {tmp_path}/1.gcz",
-        f"cat {gradient} | {tool} encode /dev/stdin",
-        f"{tool} encode {gradient} -o /dev/stdout | cat",
-        f"{tool} encode {gradient} -q -o >(cat >{tmp_path}/2.gcz) && sleep 0.2 && cat {tmp_path}/2.gcz",
+        f"{tool} encode <(cat {gradient}) {sd} -q -o {tmp_path}/1.gcz && cat {tmp_path}/1.gcz",
+        f"cat {gradient} | {tool} encode /dev/stdin {sd}",
+        f"{tool} encode {gradient} {sd} -o /dev/stdout | cat",
+        f"{tool} encode {gradient} {sd} -q -o >(cat >{tmp_path}/2.gcz) && sleep 0.2 && cat {tmp_path}/2.gcz",
     ):
         assert shell(command)[:2] == (0, data), command
     whole = shell(f"{tool} decode {coded} -o {back} -q && cat {back}")[1]
@@ -261,9 +261,9 @@ def test_pipes_that_are_paths(gradient, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"grads.npy", "x.gcz", "back.npy", "pipe", "1.gcz", "2.gcz"}
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
 def test_text_in_any_encoding(gradient, encoding):
-    for command in (("encode", gradient, "-f"), ("info", f"{gradient}.gcz"), ("verify", f"{gradient}.gcz")):
+    for command in (("encode", gradient, "-f", "--method", "sd"), ("verify", f"{gradient}.gcz")):
         code, out, err = shell(" ".join(map(str, [*GCODEC, *command])), env=os.environ | {"PYTHONIOENCODING": encoding})
         err = err.replace("gcodec: compiling kernels, once\n", "")  # where they were not compiled before
         assert code == 0 and not err and out.decode(encoding), (command, err)
@@ -276,7 +276,9 @@ def test_file_names_that_are_no_text(tmp_path):
     with open(name, "wb") as file:
         np.save(file, np.arange(9.0))
     for options in ([], ["--json"]):
-        done = subprocess.run([*GCODEC, "encode", name, "-f", *options], capture_output=True, timeout=60, check=False)
+        done = subprocess.run(
+            [*GCODEC, "encode", name, "--lossless", "-f", *options], capture_output=True, timeout=60, check=False
+        )
         assert done.returncode == 0, done.stderr
         assert options or name in done.stdout
     done = subprocess.run([*GCODEC, "encode", name], capture_output=True, timeout=60, check=False)
