@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checks import NIGHTLY, call_cli, run_cli, wait_until_it_writes
+from checks import NIGHTLY, call_cli, run_cli, said, wait_until_it_writes
 
 import gcodec
 from gcodec.errors import GcodecError
@@ -233,7 +233,7 @@ def test_a_standard_input_that_does_not_block(large, tmp_path, command):
 
 def shell(command, **options):
     done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=120, check=False, **options)
-    return done.returncode, done.stdout, done.stderr.decode()
+    return done.returncode, done.stdout, said(done.stderr)
 
 
 def test_pipes_that_are_paths(gradient, tmp_path):

@@ -1,7 +1,7 @@
-"""Peak memory of the command on dense, sparse and row-sparse arrays: `python tests/bench/memory.py [GiB] [METHOD …]`.
+"""Peak memory of the command: `python tests/bench/memory.py [GiB] [METHOD …]`.
 
-Each command runs in a process of its own, with two threads. The methods are auto and those that it
-tries on an array of this size.
+It encodes dense, sparse and row-sparse arrays. Each command runs in a process of its own, with two
+threads. The methods are auto and those that it tries on an array of this size.
 """
 
 import os

@@ -1,11 +1,12 @@
-"""Kills commands, breaks their disks and watches what they open, many times, and counts what goes wrong.
+"""Kills commands, breaks their disks, watches what they open, and counts what goes wrong.
 
     python tests/fuzz/faults.py kills --count 100
     python tests/fuzz/faults.py disks --count 200
     python tests/fuzz/faults.py opens
 
-Prints one line of JSON for each. A failure is an output that is neither the old one nor a whole new one, a file that
-is left over, an exit code other than expected, or a file that was opened and is none of the command's.
+Prints one line of JSON for each. A failure is an output that is neither the old one nor a whole new
+one, a file that is left over, an exit code other than expected, or a file that was opened and is
+none of the command's.
 """
 
 import argparse
@@ -42,7 +43,7 @@ class Tally:
 
 @dataclass
 class Work:
-    """A command on files in a folder of their own: its arguments, its input, its output, and that output's right bytes."""
+    """A command on files in a folder of their own; `right` are the bytes that it should write."""
 
     name: str
     folder: Path
@@ -148,7 +149,7 @@ def _same(work: Work, found: bytes) -> bool:
 
 
 def disks(count: int, folder: Path, seed: int = 0, jobs: slice = slice(None)) -> Tally:
-    """Breaks the disk of the input or the output at some call: exit code 5, one line, nothing lost."""
+    """Breaks the disk of the input or the output at some call: exit code 5, and nothing is lost."""
     library = folder / "failing_disk.so"
     folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, HERE / "failing_disk.c", "-ldl"], check=True)
@@ -184,7 +185,7 @@ def disks(count: int, folder: Path, seed: int = 0, jobs: slice = slice(None)) ->
 
 
 def opens(folder: Path, kinds=KINDS) -> Tally:
-    """Watches commands on files that name others: which files do they open, and which for writing?"""
+    """Watches which files a command opens, and which for writing; its input names other files."""
     tally = Tally()
     victims = make_victims(folder / "victims")
     before = state(victims)
