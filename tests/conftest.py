@@ -2,9 +2,27 @@
 
 import os
 
+import numpy as np
+import pytest
+from checks import run_cli
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("dev", deadline=None, max_examples=30)
 settings.register_profile("ci", deadline=None, max_examples=30, derandomize=True)
 settings.register_profile("nightly", deadline=None, max_examples=2000, suppress_health_check=list(HealthCheck))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """8 MB of an array, and its container."""
+    path = tmp_path_factory.mktemp("large") / "x.npy"
+    np.save(path, np.random.default_rng(0).normal(size=1 << 20))
+    assert run_cli("encode", path, "--lossless")[0] == 0
+    return path
+
+
+@pytest.fixture
+def gradient(tmp_path):
+    np.save(tmp_path / "grads.npy", np.random.default_rng(0).normal(size=(64, 48)).astype(np.float32))
+    return tmp_path / "grads.npy"

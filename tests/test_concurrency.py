@@ -17,7 +17,7 @@ import gcodec
 from gcodec.io import hdf5
 
 ARRAYS = {f"x{i}": np.random.default_rng(i).normal(size=(60, 40 + i)).astype(np.float32) for i in range(8)}
-METHODS = ("sd", "ecsq", "tcq", "klt", "lossless", "rsd", "dither", "sc")
+METHODS = ("sd", "ecsq", "tcq", "klt", "lossless", "rsd")
 
 
 def encoded(method: str, x: np.ndarray, threads: int | None = 1) -> bytes:
@@ -26,7 +26,7 @@ def encoded(method: str, x: np.ndarray, threads: int | None = 1) -> bytes:
 
 
 def test_eight_threads_encode_and_decode_at_once():
-    jobs = [(method, x) for x in ARRAYS.values() for method in METHODS[:7]]
+    jobs = [(method, x) for x in list(ARRAYS.values())[:4] for method in METHODS]
     alone = [encoded(*job) for job in jobs]
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda job: encoded(*job, threads=None), jobs))

@@ -162,9 +162,9 @@ def test_what_a_child_costs(compressed):
 
 
 def test_damaged_files_hurt_no_parent(tmp_path):
-    tally = hdf5_mutants.run(3, range(150))
-    assert tally.inputs == 150 and not tally.failures
-    assert tally.outcomes["corrupt"] + tally.outcomes["invalid-input"] > 30 and tally.outcomes["fine"] > 30
+    tally = hdf5_mutants.run(3, range(60))
+    assert tally.inputs == 60 and not tally.failures
+    assert tally.outcomes["corrupt"] + tally.outcomes["invalid-input"] > 10 and tally.outcomes["fine"] > 10
 
 
 def test_answers_that_make_no_sense(compressed):

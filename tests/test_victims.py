@@ -13,6 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from checks import said
 from fuzz.hdf5_damage import Seed
 from hdf5_victims import KINDS, make_victims, state
 
@@ -49,7 +50,7 @@ def limited(*args, cwd):
 
     command = [sys.executable, "-m", "gcodec", *map(str, args)]
     done = subprocess.run(command, cwd=cwd, capture_output=True, preexec_fn=limit, timeout=60, check=False)
-    return done.returncode, done.stderr.decode(errors="replace")
+    return done.returncode, said(done.stderr)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

@@ -30,7 +30,7 @@ FINEST = {np.dtype(np.float64): 2.0**-100}  # bounds below are met by the tensor
 FINEST_OF_OTHERS = 2.0**-50
 LOOSEST = 2.0**64  # an omega above asks for nothing more, and would overflow in what compressors compute
 TRIES = 4  # with a tightened bound, before a tensor is stored exactly
-SPOOL = 1 << 26  # coded bytes of one tensor kept in memory before they go to a temporary file
+SPOOL = 1 << 24  # coded bytes of one tensor kept in memory before they go to a temporary file
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
-"""Kills commands, breaks their disks and watches what they open, many times, and counts what goes wrong.
+"""Kills commands, breaks their disks, watches what they open, and counts what goes wrong.
 
     python tests/fuzz/faults.py kills --count 100
     python tests/fuzz/faults.py disks --count 200
     python tests/fuzz/faults.py opens
 
-Prints one line of JSON for each. A failure is an output that is neither the old one nor a whole new one, a file that
-is left over, an exit code other than expected, or a file that was opened and is none of the command's.
+Prints one line of JSON for each. A failure is an output that is neither the old one nor a whole new
+one, a file that is left over, an exit code other than expected, or a file that was opened and is
+none of the command's.
 """
 
 import argparse
@@ -42,7 +43,7 @@ class Tally:
 
 @dataclass
 class Work:
-    """A command on files in a folder of their own: its arguments, its input, its output, and that output's right bytes."""
+    """A command on files in a folder of their own; `right` are the bytes that it should write."""
 
     name: str
     folder: Path
@@ -112,6 +113,7 @@ def _model(path: Path) -> None:
 def kills(count: int, folder: Path, seed: int = 0) -> Tally:
     """Ends commands at any time. Every second one has an output from before."""
     tally, rng, jobs = Tally(), random.Random(seed), works(folder)
+    taken = {work.name: _seconds(work) for work in jobs}
     for i in range(count):
         work = jobs[i % len(jobs)]
         old = b"the old output" if i // len(jobs) % 2 else None
@@ -119,7 +121,7 @@ def kills(count: int, folder: Path, seed: int = 0) -> Tally:
         if old:
             work.output.write_bytes(old)
         process = work.start()
-        time.sleep(rng.uniform(0.05, 1.6))
+        time.sleep(rng.uniform(0.3, 1.1) * taken[work.name])
         process.kill()
         process.communicate()
         time.sleep(0.3)  # for its child, if it has one, to notice
@@ -134,19 +136,28 @@ def kills(count: int, folder: Path, seed: int = 0) -> Tally:
     return tally
 
 
+def _seconds(work: Work) -> float:
+    """What a command takes when nobody disturbs it."""
+    start = time.monotonic()
+    process = work.start()
+    process.communicate()
+    assert process.returncode == 0
+    return time.monotonic() - start
+
+
 def _same(work: Work, found: bytes) -> bool:
     """Whether an HDF5 file is whole, whose bytes may differ in times."""
     return work.output.suffix == ".h5" and len(found) == len(work.right)
 
 
-def disks(count: int, folder: Path, seed: int = 0) -> Tally:
-    """Breaks the disk of the input or the output at some call: exit code 5, one line, nothing lost."""
+def disks(count: int, folder: Path, seed: int = 0, jobs: slice = slice(None)) -> Tally:
+    """Breaks the disk of the input or the output at some call: exit code 5, and nothing is lost."""
     library = folder / "failing_disk.so"
     folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, HERE / "failing_disk.c", "-ldl"], check=True)
-    tally, rng, jobs = Tally(), random.Random(seed), works(folder)
+    tally, rng, some = Tally(), random.Random(seed), works(folder)[jobs]
     for i in range(count):
-        work, call = jobs[i % len(jobs)], CALLS[i // len(jobs) % len(CALLS)]
+        work, call = some[i % len(some)], CALLS[i // len(some) % len(CALLS)]
         place = work.folder / ("in" if call == "read" else "out")
         work.output.write_bytes(b"the old output")
         before = {path: path.read_bytes() for path in (work.folder / "in").iterdir()}
@@ -175,14 +186,14 @@ def disks(count: int, folder: Path, seed: int = 0) -> Tally:
     return tally
 
 
-def opens(folder: Path) -> Tally:
-    """Watches commands on files that name others: which files do they open, and which for writing?"""
+def opens(folder: Path, kinds=KINDS) -> Tally:
+    """Watches which files a command opens, and which for writing; its input names other files."""
     tally = Tally()
     victims = make_victims(folder / "victims")
     before = state(victims)
     sources = [str(path) for path in sorted(victims.iterdir())]
     jobs = works(folder)
-    for kind in KINDS:
+    for kind in kinds:
         jobs += _hostile(folder / kind.__name__, kind, sources)
     for work in jobs:
         work.output.unlink(missing_ok=True)

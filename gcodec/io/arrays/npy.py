@@ -99,6 +99,8 @@ def read_header(file: BinaryIO, what: str) -> tuple[tuple[int, ...], bool, np.dt
         version = npy_format.read_magic(file)
         read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
         shape, fortran, dtype = read(file)
+    except OSError:
+        raise
     except Exception as error:  # numpy raises ValueError, but also what the header's Python literal makes it raise
         raise InvalidInput(f"{what}: not a readable .npy file ({str(error).splitlines()[0]})") from None
     if dtype.hasobject:

@@ -38,6 +38,7 @@ OPEN_MEMBERS = 4  # unpacked members that a reader keeps
 PIECE = 1 << 20
 _LOCAL_HEADER = struct.Struct("<26xHH")  # its last fields: the lengths of name and extra field
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time in a zip file, so that the same arrays give the same bytes
+_OF_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, NotImplementedError, OverflowError)
 
 
 @contextmanager
@@ -47,15 +48,7 @@ def _reporting(what: object) -> Iterator[None]:
         yield
     except InvalidInput:
         raise
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        struct.error,
-        EOFError,
-        ValueError,
-        NotImplementedError,
-        OverflowError,
-    ) as error:
+    except _OF_DAMAGE as error:
         raise InvalidInput(f"{what}: not a readable .npz file ({error})") from None
     except OSError as error:
         if error.errno != errno.EINVAL:  # a damaged directory names a place before the file's start

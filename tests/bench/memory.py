@@ -1,0 +1,72 @@
+"""Peak memory of the command: `python tests/bench/memory.py [GiB] [METHOD …]`.
+
+It encodes dense, sparse and row-sparse arrays. Each command runs in a process of its own, with two
+threads. The methods are auto and those that it tries on an array of this size.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+ROWS, WIDTH = 1 << 12, 1 << 10  # values are made in pieces of 16 MiB
+METHODS = ("auto", "sd", "ecsq", "lossless")
+
+
+def dense(rng: np.random.Generator) -> np.ndarray:
+    return rng.normal(size=(ROWS, WIDTH))
+
+
+def sparse(rng: np.random.Generator) -> np.ndarray:
+    """One value in 2¹⁴ is not zero."""
+    return dense(rng) * (rng.random((ROWS, WIDTH)) < 2**-14)
+
+
+def row_sparse(rng: np.random.Generator) -> np.ndarray:
+    """One row in 128 is not zero, as in the gradient of an embedding."""
+    return dense(rng) * (rng.random((ROWS, 1)) < 1 / 128)
+
+
+def write(path: Path, gib: float, make: Callable[[np.random.Generator], np.ndarray]) -> None:
+    pieces = int(gib * 64)
+    with open(path, "wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (pieces * ROWS, WIDTH)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for i in range(pieces):
+            make(np.random.default_rng(i)).astype(np.float32).tofile(file)
+
+
+def run(*args: object) -> tuple[float, int]:
+    """Seconds, and the peak resident memory in MB."""
+    start = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "gcodec", *map(str, args), "-f", "-q", "-T", "2"])
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0, args
+    return time.perf_counter() - start, usage.ru_maxrss // 1000
+
+
+def main() -> None:
+    gib = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
+    print("| array | method | encode MB | s | decode MB | s | bytes |\n|---|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        path, coded, back = Path(folder, "x.npy"), Path(folder, "x.gcz"), Path(folder, "back.npy")
+        for make in (dense, sparse, row_sparse):
+            write(path, gib, make)
+            for method in sys.argv[2:] or METHODS:
+                choice = ["--lossless"] if method == "lossless" else ["--method", method, "--alpha", "0.1"]
+                seconds, peak = run("encode", path, "-o", coded, *choice)
+                back_seconds, back_peak = run("decode", coded, "-o", back)
+                size = coded.stat().st_size
+                print(
+                    f"| {make.__name__} | {method} | {peak} | {seconds:.0f} | {back_peak} | {back_seconds:.0f} | {size:,} |",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
