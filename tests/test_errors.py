@@ -104,7 +104,7 @@ def test_a_fault_outside_of_the_commands_is_exit_code_70(monkeypatch, capsys):
 
 
 def test_a_compressor_that_does_not_keep_its_word_is_an_internal_error(monkeypatch):
-    from gcodec.compressors.lossless import Lossless
+    from gcodec.compressors.lossless.compressor import Lossless
 
     decoder = Lossless.decoder
 

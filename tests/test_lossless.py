@@ -5,7 +5,7 @@ import pytest
 from reference_files import reference
 
 import gcodec
-from gcodec.compressors.lossless import _decompress
+from gcodec.compressors.lossless.frames import decompress
 from gcodec.errors import Corrupt
 
 zstandard = pytest.importorskip("zstandard")
@@ -33,7 +33,7 @@ CONTENTS = {
 def test_real_frames_are_taken(level):
     for values in CONTENTS.values():
         content = values.astype(np.uint8).tobytes()
-        assert _decompress(zstandard.ZstdCompressor(level=level).compress(content), len(content)) == content
+        assert decompress(zstandard.ZstdCompressor(level=level).compress(content), len(content)) == content
 
 
 @pytest.mark.parametrize("window", range(10, 19))
@@ -42,7 +42,7 @@ def test_real_frames_of_small_windows_are_taken(window):
     for values in CONTENTS.values():
         content = values.astype(np.uint8).tobytes()
         frame = zstandard.ZstdCompressor(compression_params=parameters).compress(content)
-        assert _decompress(frame, len(content)) == content
+        assert decompress(frame, len(content)) == content
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "complex128"])
@@ -67,7 +67,7 @@ def frame(content: int, *blocks: tuple[int, int, bytes], window: int | None = No
 def judged(data: bytes, size: int) -> list[bytes | None]:
     """By gcodec and by the reference, None for a corrupt frame."""
     out: list[bytes | None] = []
-    for decode in (_decompress, lambda data, size: bytes(reference.Zstandard(data, size).content)):
+    for decode in (decompress, lambda data, size: bytes(reference.Zstandard(data, size).content)):
         try:
             out.append(decode(data, size))
         except (Corrupt, reference.FormatError):

@@ -146,7 +146,7 @@ def test_a_lying_compressor_is_found_out(monkeypatch, answer, bound):
 
 
 def test_threads_make_no_difference(monkeypatch):
-    monkeypatch.setattr("gcodec.compressors.lossless.CHUNK", 1000)
+    monkeypatch.setattr("gcodec.compressors.lossless.compressor.CHUNK", 1000)
     x = np.random.default_rng(0).normal(size=10_500).astype(np.float32)
     assert gcodec.encode(x, lossless=True, threads=1) == gcodec.encode(x, lossless=True, threads=3)
 

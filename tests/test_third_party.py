@@ -21,7 +21,7 @@ EXAMPLE = ROOT / "examples" / "third_party_compressor"
 HEAD = """
 from dataclasses import dataclass
 from gcodec.compressors.contract import Compressor, Entry
-from gcodec.compressors.lossless import Lossless
+from gcodec.compressors.lossless.compressor import Lossless
 
 """
 CLASS = """

@@ -100,16 +100,29 @@ def decode_lanes(
     return codes
 
 
+def encode_numbers(numbers: np.ndarray, histogram: np.ndarray) -> bytes:
+    """Code a sequence of numbers below 32, uint8, as they are.
+
+    histogram: how often each of the 32 occurs, int64.
+    """
+    return _Sequence.of(numbers, histogram).encode(False)
+
+
 def encode_classes(classes: np.ndarray) -> bytes:
     """Code a sequence of numbers below 32: as they are, or as differences from the one before, whichever is shorter."""
     numbers = classes.astype(np.uint8)
     changes = np.diff(numbers, prepend=np.uint8(0)) % rans.SYMBOLS
-    plain, relative = (_Sequence.of(symbols) for symbols in (numbers, changes))
+    plain, relative = _Sequence.counted(numbers), _Sequence.counted(changes)
     return relative.encode(True) if relative.bits < plain.bits else plain.encode(False)
 
 
 def decode_classes(reader: BitReader, count: int) -> np.ndarray:
     """The inverse of `encode_classes`, int16; raises Corrupt."""
+    return decode_numbers(reader, count).astype(np.int16)
+
+
+def decode_numbers(reader: BitReader, count: int) -> np.ndarray:
+    """The uint8 numbers that `encode_numbers` or `encode_classes` coded; raises Corrupt."""
     relative = reader.get(1)
     frequencies = np.zeros((1, rans.SYMBOLS), np.int64)
     at = rans_tables.get_table(reader.data, reader.at, rans_tables.EVEN, frequencies[0])
@@ -120,14 +133,14 @@ def decode_classes(reader: BitReader, count: int) -> np.ndarray:
     if relative:
         np.cumsum(numbers, dtype=np.uint8, out=numbers)
         numbers %= rans.SYMBOLS
-    return numbers.astype(np.int16)
+    return numbers
 
 
 def sequence_bits(classes: np.ndarray) -> float:
     """About how many bits `encode_classes` takes."""
     numbers = classes.astype(np.uint8)
     changes = np.diff(numbers, prepend=np.uint8(0)) % rans.SYMBOLS
-    return min(_Sequence.of(symbols).bits for symbols in (numbers, changes))
+    return min(_Sequence.counted(numbers).bits, _Sequence.counted(changes).bits)
 
 
 @dataclass(frozen=True)
@@ -140,8 +153,11 @@ class _Sequence:
     bits: float
 
     @classmethod
-    def of(cls, symbols: np.ndarray) -> "_Sequence":
-        histogram = np.bincount(symbols, minlength=rans.SYMBOLS)
+    def counted(cls, symbols: np.ndarray) -> "_Sequence":
+        return cls.of(symbols, np.bincount(symbols, minlength=rans.SYMBOLS))
+
+    @classmethod
+    def of(cls, symbols: np.ndarray, histogram: np.ndarray) -> "_Sequence":
         table, frequencies = BitWriter(rans_tables.MAX_BITS), np.zeros((1, rans.SYMBOLS), np.int64)
         table.put(0, 1)
         args = histogram, rans_tables.EVEN, _NO_LAW, table.data, table.at, frequencies[0]

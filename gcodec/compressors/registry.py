@@ -16,7 +16,9 @@ OPTIONS = ("seed", "effort")
 _HERE = "gcodec.compressors"
 
 ENTRIES = (
-    Entry(1, "lossless", f"{_HERE}.lossless:Lossless", "byte planes and zstd; bit for bit", EFFORTS),
+    Entry(
+        1, "lossless", f"{_HERE}.lossless.compressor:Lossless", "byte planes, coded as suits each; bit for bit", EFFORTS
+    ),
     Entry(
         2,
         "sd",

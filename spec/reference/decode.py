@@ -426,14 +426,32 @@ class Lossless:
         n, width, fields = count * self.dtype.parts, self.dtype.word, Reader(data)
         words = bytearray(n * width)
         for p in range(width):
-            length = fields.unsigned(4)
-            words[p::width] = Zstandard(fields.bytes(length), n).content if length else fields.bytes(n)
+            words[p::width] = self.plane(fields, n)
         fields.end()
         if self.dtype.kind in ("float", "complex"):
             letters, top = f"<{n}{'BH_I___Q'[width - 1]}", 8 * width - 1
             words = struct.pack(letters, *((word >> 1) | ((word & 1) << top) for word in struct.unpack(letters, words)))
         require(self.dtype.kind != "bool" or max(words) <= 1, "a bool that is neither 0 nor 1")
         return bytes(words)
+
+    @staticmethod
+    def plane(fields: Reader, n: int) -> bytes:
+        coding = fields.unsigned(1)
+        require(coding <= 2, "an unknown coding of a plane")
+        if coding == 0:
+            return fields.bytes(n)
+        content = fields.bytes(fields.unsigned(4))
+        return Zstandard(content, n).content if coding == 1 else plane_of_symbols(Reader(content), n)
+
+
+def plane_of_symbols(fields: Reader, n: int) -> bytes:
+    listed = [*fields.bytes(fields.unsigned(1))]
+    require(0 < len(listed) < 32 and listed == sorted({*listed}), "listed bytes that are not 1 to 31 ascending ones")
+    symbols = coded_sequence(fields, n)
+    require({*symbols} <= {*range(len(listed)), 31}, "a symbol without a byte")
+    plane = bytes(listed[s] if s < 31 else fields.unsigned(1) for s in symbols)
+    fields.end()
+    return plane
 
 
 # ---- a Zstandard frame; § of RFC 8878 ----

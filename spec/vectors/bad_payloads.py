@@ -10,6 +10,7 @@ from cases import Bad
 from gcz import Record, bits, container, f32, f64, record, u32
 from good import flat, normal
 
+from gcodec.coding.rans import encode_numbers
 from gcodec.container.fields import pack_varint
 
 
@@ -32,7 +33,18 @@ def planes(*parts: bytes) -> list[bytes]:
 
 def frame(data: bytes) -> bytes:
     """A plane as a frame of `data`."""
-    return u32(len(data)) + data
+    return b"\x01" + u32(len(data)) + data
+
+
+def listed(*values: int, rest: bytes) -> bytes:
+    """A plane as symbols of these values."""
+    data = bytes([len(values), *values]) + rest
+    return b"\x02" + u32(len(data)) + data
+
+
+def coded(*symbols: int) -> bytes:
+    """A coded sequence."""
+    return encode_numbers(np.array(symbols, np.uint8), np.bincount(symbols, minlength=32))
 
 
 def block(kind: int, size: int, data: bytes) -> bytes:
@@ -49,12 +61,12 @@ LITERALS = struct.pack("<I", 2 | 4 << 4 | 4 << 14)[:3] + b"\x81\x55" + b"\x00\x0
 LOSSLESS: tuple[Bad, ...] = (
     payload("lossless-head", "The head is not empty.", "head is not empty", BYTES, head=b"\0"),
     payload("lossless-head-of-empty", "The head is not empty, and no chunk needs it.", "head is not empty", stored(np.empty(0, np.uint8)), head=b"\0"),
-    payload("lossless-plane-cut", "The plane reaches beyond the chunk.", "cut short", BYTES, chunks=[u32(0) + b"\x07"]),
-    payload("lossless-length-cut", "The chunk ends within a length field.", "cut short", stored(np.array([1], np.uint16)), chunks=[u32(0) + b"\x01" + b"\0\0\0"]),
-    payload("lossless-plane-missing", "The chunk lacks its last plane.", "cut short", stored(np.array([1], np.uint16)), chunks=[u32(0) + b"\x01"]),
+    payload("lossless-plane-cut", "The plane reaches beyond the chunk.", "cut short", BYTES, chunks=[b"\0\x07"]),
+    payload("lossless-length-cut", "The chunk ends within a length field.", "cut short", stored(np.array([1], np.uint16)), chunks=[b"\0\x01\x01\0\0\0"]),
+    payload("lossless-plane-missing", "The chunk lacks its last plane.", "cut short", stored(np.array([1], np.uint16)), chunks=[b"\0\x01"]),
     payload("lossless-chunk-empty", "A chunk of no bytes.", "cut short", BYTES, chunks=[b""]),
-    payload("lossless-plane-left-over", "A byte follows the last plane.", "after the last plane", BYTES, chunks=[u32(0) + b"\x07\x08\x09"]),
-    payload("lossless-frame-beyond-chunk", "A frame's length reaches beyond the chunk.", "cut short", BYTES, chunks=[u32(12) + ZSTD + b"\x20\x02" + RAW]),
+    payload("lossless-plane-left-over", "A byte follows the last plane.", "after the last plane", BYTES, chunks=[b"\0\x07\x08\x09"]),
+    payload("lossless-frame-beyond-chunk", "A frame's length reaches beyond the chunk.", "cut short", BYTES, chunks=[b"\x01" + u32(12) + ZSTD + b"\x20\x02" + RAW]),
     payload("lossless-frame-not-zstd", "A frame with another magic.", "lossless: ", BYTES, chunks=[frame(b"\x29\xb5\x2f\xfd\x20\x02" + RAW)]),
     payload("lossless-frame-cut", "A frame that ends within its block.", "lossless: ", BYTES, chunks=[frame(ZSTD + b"\x20\x02" + RAW[:-1])]),
     payload("lossless-frame-without-size", "A frame that does not declare its content's size.", "wrong length", BYTES, chunks=[frame(ZSTD + b"\x00\x00" + RAW)]),
@@ -79,7 +91,19 @@ LOSSLESS: tuple[Bad, ...] = (
             stored(np.zeros(1025, np.uint8)), chunks=[frame(ZSTD + b"\x80\0" + u32(1025) + block(0, 1025, bytes(1025)))]),
     payload("lossless-frame-weights", "A Huffman code of the weights 5, 5 and 6, none of which is 1.", "decompression error", stored(np.zeros(4, np.uint8)),
             chunks=[frame(ZSTD + b"\x80\0" + u32(4) + block(2, len(LITERALS), LITERALS))]),
-    payload("lossless-bool-2", "A bool that is neither 0 nor 1.", "neither 0 nor 1", stored(np.array([True, False])), chunks=[u32(0) + b"\x01\x02"]),
+    payload("lossless-coding-3", "A plane of coding 3.", "coding 3 of a byte plane is unknown", BYTES, chunks=[b"\x03" + u32(2) + b"\x07\x08"]),
+    payload("lossless-symbols-beyond-chunk", "The length of a plane as symbols reaches beyond the chunk.", "cut short", BYTES,
+            chunks=[listed(7, 8, rest=coded(0, 1))[:-1]]),
+    payload("lossless-symbols-none-listed", "A plane as symbols that lists no value.", "1 to 31 ascending bytes", BYTES, chunks=[listed(rest=coded(31, 31) + b"\x07\x08")]),
+    payload("lossless-symbols-32-listed", "A plane as symbols that lists 32 values.", "1 to 31 ascending bytes", BYTES, chunks=[listed(*range(32), rest=coded(7, 8))]),
+    payload("lossless-symbols-not-ascending", "The values 8 and 7, in this order.", "1 to 31 ascending bytes", BYTES, chunks=[listed(8, 7, rest=coded(1, 0))]),
+    payload("lossless-symbols-twice", "The value 7 is listed twice.", "1 to 31 ascending bytes", stored(np.array([7, 7], np.uint8)), chunks=[listed(7, 7, rest=coded(0, 1))]),
+    payload("lossless-symbols-empty", "A plane as symbols of no bytes.", "1 to 31 ascending bytes", BYTES, chunks=[b"\x02" + u32(0)]),
+    payload("lossless-symbols-list-cut", "A plane as symbols that ends within its list.", "1 to 31 ascending bytes", BYTES, chunks=[b"\x02" + u32(2) + b"\x02\x07"]),
+    payload("lossless-symbols-without-value", "Symbol 1 where one value is listed.", "symbol without a value", BYTES, chunks=[listed(7, rest=coded(0, 1))]),
+    payload("lossless-symbols-apart-missing", "Two bytes of symbol 31, of which one follows.", "more or fewer bytes apart", BYTES, chunks=[listed(9, rest=coded(31, 31) + b"\x07")]),
+    payload("lossless-symbols-apart-left-over", "A byte follows, and no symbol is 31.", "more or fewer bytes apart", BYTES, chunks=[listed(7, 8, rest=coded(0, 1) + b"\x07")]),
+    payload("lossless-bool-2", "A bool that is neither 0 nor 1.", "neither 0 nor 1", stored(np.array([True, False])), chunks=[b"\0\x01\x02"]),
 )  # fmt: skip
 
 

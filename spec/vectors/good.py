@@ -173,7 +173,7 @@ def stored_as_frames() -> bytes:
     block = struct.pack("<I", 1 | 2 << 3)[:3]
     single = b"\x28\xb5\x2f\xfd" + b"\x20\x02" + block + b"\x02\x04"
     window = b"\x28\xb5\x2f\xfd" + b"\x80\x00" + u32(2) + block + b"\x01\x03"
-    return container(base.holding(chunks=[b"".join(u32(len(frame)) + frame for frame in (single, window))]))
+    return container(base.holding(chunks=[b"".join(b"\x01" + u32(len(frame)) + frame for frame in (single, window))]))
 
 
 def saturating() -> bytes:
@@ -193,6 +193,9 @@ LOSSLESS = (
     case("lossless-zstd", "A plane that Zstandard makes smaller, and planes that it does not.", normal(150), "lossless"),
     case("lossless-huffman", "Small integers whose frame has Huffman-coded literals.",
          np.random.default_rng(5).binomial(6, 0.5, 1000).astype(np.uint8), "lossless"),
+    case("lossless-symbols", "A plane of exponents as symbols.", normal(500, dtype=BF16), "lossless"),
+    case("lossless-symbols-apart", "Symbols of the 31 most frequent bytes, and the others apart.",
+         (np.random.default_rng(5).geometric(0.06, 700) * 3 % 256).astype(np.uint8), "lossless"),
     case("lossless-sequences", "A period that Zstandard codes as matches.",
          np.arange(600, dtype=np.int32) % 7 * 1000 + np.arange(600) // 50, "lossless"),
     case("lossless-chunks", "Three chunks of seven values and one of two.", normal(23, dtype="f8"), "lossless", chunk=7),

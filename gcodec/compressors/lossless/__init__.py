@@ -1,0 +1,1 @@
+"""`lossless`: byte planes, bit for bit."""

@@ -1,0 +1,74 @@
+"""`lossless`: byte planes, each coded as suits it. It is exact for every dtype.
+
+The sign of a float is first moved from the highest bit to the lowest, so that one plane has whole
+exponents. They are the only part of a gradient that has structure.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ... import dtypes
+from ...errors import Corrupt
+from ...kernels import planes as kernels
+from ...source import Source
+from ..contract import CHUNK, CodedTensor, Compressor, Decode, Guarantee, Payload, TensorSpec, UpperBound
+from .planes import decode_plane, encode_plane
+
+
+@dataclass(frozen=True)
+class Lossless(Compressor):
+    """The guarantee `exact` for every dtype, NaN payloads and signed zeros included."""
+
+    kinds = ("exact",)
+
+    @classmethod
+    def work(cls, head: bytes, spec: TensorSpec) -> int:
+        return spec.size * spec.dtype.itemsize
+
+    def encode(self, source: Source, guarantee: Guarantee) -> Payload:
+        return Payload(b"", min(CHUNK, max(source.size, 1)), lambda start, stop: _pack(source.read(start, stop)))
+
+    @classmethod
+    def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:
+        if head:
+            raise Corrupt("lossless: the head is not empty")
+        return lambda data, start, count: _unpack(data, count, spec.dtype)
+
+    @classmethod
+    def upper_bound(cls, coded: CodedTensor) -> UpperBound:
+        """Each chunk is at most its raw bytes and a byte for each of its planes."""
+        bits = 8.0 * coded.spec.dtype.itemsize * (coded.spec.size + len(coded.spans))
+        return UpperBound(bits, "the raw bytes and a byte for each plane")
+
+
+def _word(dtype: np.dtype) -> tuple[np.dtype, bool]:
+    """The unsigned integer for the bits of a number, and whether its top bit is a sign.
+
+    Each of the two parts of a complex number has such an integer.
+    """
+    width = dtype.itemsize // (2 if dtype.kind == "c" else 1)
+    return np.dtype(f"u{width}"), dtypes.is_float(dtype) or dtype.kind == "c"
+
+
+def _pack(values: np.ndarray) -> bytes:
+    word, signed = _word(values.dtype)
+    bits = np.ascontiguousarray(values).view(word)
+    planes = np.empty((word.itemsize, bits.size), np.uint8)
+    kernels.split(bits, signed, planes)
+    return b"".join(part for plane in planes for part in encode_plane(plane))
+
+
+def _unpack(data: bytes, count: int, dtype: np.dtype) -> np.ndarray:
+    word, signed = _word(dtype)
+    planes = np.empty((word.itemsize, count * dtype.itemsize // word.itemsize), np.uint8)
+    at = 0
+    for plane in planes:
+        at = decode_plane(data, at, plane)
+    if at != len(data):
+        raise Corrupt("lossless: bytes after the last plane")
+    bits = np.empty(planes.shape[1], word)
+    kernels.join(planes, signed, bits)
+    if dtype == np.bool_ and bits.max(initial=0) > 1:
+        raise Corrupt("lossless: a bool is neither 0 nor 1")
+    return bits.view(dtype)

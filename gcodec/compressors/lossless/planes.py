@@ -1,0 +1,138 @@
+"""One byte plane: the coding that suits it, and back. See spec/compressors/01-lossless.md.
+
+Most planes are noise. Most of the others, the exponents, follow one distribution without memory: a
+static entropy code makes them smaller than Zstandard does, and in a fraction of the time. Zstandard
+is for planes that repeat themselves.
+"""
+
+import numpy as np
+
+from ...coding.bitstring import BitReader
+from ...coding.rans import decode_numbers, encode_numbers, used
+from ...errors import Corrupt
+from ...kernels import planes as kernels
+from . import frames
+
+RAW, ZSTANDARD, SYMBOLS = range(3)
+ESCAPE = 31  # the symbol of all bytes that are not listed
+_LEVEL = 9
+_SMALL = 1 << 16  # planes up to this many bytes are tried with every coding
+_PIECES, _PIECE = 4, 1 << 14  # a longer plane is judged by so many pieces of so many bytes
+_WORDS = 1 << 10  # how many words of 64 bytes are looked at
+_REPEATED = 0.98  # with a smaller share of different words, the plane is taken to repeat itself
+_MIX = np.arange(1, 16, 2, dtype=np.uint64) * np.uint64(0x9E37_79B9_7F4A_7C15)  # weights of a word's parts
+_PLAIN = 0.02  # planes that need a smaller share of their bytes are left to Zstandard
+_WORTH = 0.985  # a coding is worth its time below this share of another's bytes
+
+
+def encode_plane(plane: np.ndarray) -> list[bytes]:
+    """The shortest coding of a uint8 plane, of those that may suit it, as parts to be joined."""
+    sample = _sample(plane)
+    best = [bytes([RAW]), plane.tobytes()]
+    if _PLAIN < _estimate(sample) / max(sample.size, 1) < _WORTH:
+        best = min(best, _with_length(SYMBOLS, _pack_symbols(plane)), key=_size)
+    if _may_repeat(plane, sample, _size(best)):
+        best = min(best, _with_length(ZSTANDARD, frames.compress(plane.tobytes(), _LEVEL)), key=_size)
+    return best
+
+
+def decode_plane(data: bytes, at: int, plane: np.ndarray) -> int:
+    """Fill the uint8 plane from the coding that begins at `at`, and say where it ends.
+
+    Raises Corrupt.
+    """
+    coding = data[at] if at < len(data) else RAW
+    start = at + 1 if coding == RAW else at + 5
+    stop = start + (plane.size if coding == RAW else int.from_bytes(data[at + 1 : start], "little"))
+    if stop > len(data) or start > len(data):
+        raise Corrupt("lossless: a byte plane is cut short")
+    if coding == RAW:
+        plane[:] = np.frombuffer(data[start:stop], np.uint8)
+    elif coding == ZSTANDARD:
+        plane[:] = np.frombuffer(frames.decompress(data[start:stop], plane.size), np.uint8)
+    elif coding == SYMBOLS:
+        _unpack_symbols(data[start:stop], plane)
+    else:
+        raise Corrupt(f"lossless: coding {coding} of a byte plane is unknown")
+    return stop
+
+
+def _with_length(coding: int, content: bytes) -> list[bytes]:
+    return [bytes([coding]) + len(content).to_bytes(4, "little"), content]
+
+
+def _size(parts: list[bytes]) -> int:
+    return sum(map(len, parts))
+
+
+def _sample(plane: np.ndarray) -> np.ndarray:
+    """Pieces spread evenly over a long plane; all of a small one."""
+    if plane.size <= _SMALL:
+        return plane
+    firsts = np.linspace(0, plane.size - _PIECE, _PIECES).astype(np.int64)
+    return np.concatenate([plane[first : first + _PIECE] for first in firsts])
+
+
+def _listed(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The values to list, ascending, and how often each symbol occurs, the one for all others too."""
+    table = np.zeros((4, 256), np.int64)
+    kernels.histogram(plane, table)
+    counts = table.sum(0)
+    listed = np.sort(np.argsort(-counts, kind="stable")[: min(ESCAPE, np.count_nonzero(counts))])
+    histogram = np.zeros(ESCAPE + 1, np.int64)
+    histogram[: listed.size] = counts[listed]
+    histogram[ESCAPE] = plane.size - histogram.sum()
+    return listed, histogram
+
+
+def _estimate(plane: np.ndarray) -> float:
+    """About how many bytes a plane takes as symbols."""
+    _, histogram = _listed(plane)
+    met = histogram[histogram > 0]
+    return float((met * np.log2(plane.size / met)).sum()) / 8 + float(histogram[ESCAPE])
+
+
+def _pack_symbols(plane: np.ndarray) -> bytes:
+    """The values that are listed, the coded symbols, and the bytes that are not listed."""
+    listed, histogram = _listed(plane)
+    symbol_of = np.full(256, ESCAPE, np.uint8)
+    symbol_of[listed] = np.arange(listed.size)
+    symbols = np.empty(plane.size, np.uint8)
+    kernels.translate(plane, symbol_of, symbols)
+    apart = np.empty(histogram[ESCAPE], np.uint8)
+    if apart.size:
+        kernels.take_out(plane, symbols, ESCAPE, apart)
+    return bytes([listed.size, *listed.tolist()]) + encode_numbers(symbols, histogram) + apart.tobytes()
+
+
+def _unpack_symbols(data: bytes, plane: np.ndarray) -> None:
+    count = data[0] if data else 0
+    listed = np.frombuffer(data[1 : 1 + count], np.uint8)
+    if not 0 < count <= ESCAPE or listed.size != count or (np.diff(listed.astype(np.int16)) <= 0).any():
+        raise Corrupt("lossless: the values listed for a byte plane are not 1 to 31 ascending bytes")
+    value_of = np.zeros(ESCAPE + 1, np.uint8)
+    value_of[:count] = listed
+    reader = BitReader(data[1 + count :], "lossless: symbols of a byte plane")
+    symbols = decode_numbers(reader, plane.size)
+    met = used(symbols)
+    if ((met >= count) & (met < ESCAPE)).any():
+        raise Corrupt("lossless: a byte plane has a symbol without a value")
+    kernels.translate(symbols, value_of, plane)
+    apart = reader.rest()
+    needed = kernels.put_in(apart, symbols, ESCAPE, plane) if met[-1:] == ESCAPE else 0
+    if needed != apart.size:
+        raise Corrupt("lossless: a byte plane has more or fewer bytes apart than it needs")
+
+
+def _may_repeat(plane: np.ndarray, sample: np.ndarray, size: int) -> bool:
+    """Whether Zstandard is likely to need less than `size` bytes.
+
+    The pieces of the sample tell of repetitions near each other, equal words of those far apart.
+    """
+    if sample.size == plane.size:
+        return True
+    if len(frames.compress(sample.tobytes(), 1)) < _WORTH * sample.size * size / plane.size:
+        return True
+    words = plane[: plane.size // 64 * 64].view(np.uint64).reshape(-1, 8)[:: plane.size // (64 * _WORDS)]
+    marks = (words * _MIX).sum(1)
+    return bool(np.unique(marks).size < _REPEATED * marks.size)

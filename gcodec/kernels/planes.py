@@ -1,0 +1,88 @@
+"""Byte planes of words, histograms of bytes, and bytes as symbols of a short list."""
+
+import numpy as np
+
+from .compiler.jit import njit
+
+_PIECE = 4096  # words that are put together at a time, so that they stay in the first cache
+
+
+@njit
+def split(words, turn, planes):
+    """planes[p, i] is byte p of words[i], from the least significant on.
+
+    words: unsigned integers. turn: whether each is first rotated left by one bit, so that a sign
+    moves from the highest bit to the lowest. planes: uint8, bytes of a word × words.
+    """
+    number = words.dtype.type  # all numbers have the words' dtype, so that the loops become vectors
+    one, last = number(1), number(8 * planes.shape[0] - 1)
+    turned = np.empty(min(_PIECE, words.size), words.dtype)
+    for start in range(0, words.size, _PIECE):
+        part = words[start : start + _PIECE]
+        if turn:
+            for i in range(part.size):
+                turned[i] = (part[i] << one) | (part[i] >> last)
+            part = turned[: part.size]
+        for p in range(planes.shape[0]):
+            plane, down = planes[p, start : start + _PIECE], number(8 * p)
+            for i in range(part.size):
+                plane[i] = part[i] >> down
+
+
+@njit
+def join(planes, turn, words):
+    """The inverse of `split`."""
+    number = words.dtype.type
+    one, last = number(1), number(8 * planes.shape[0] - 1)
+    for start in range(0, words.size, _PIECE):
+        part = words[start : start + _PIECE]
+        part[:] = planes[0, start : start + _PIECE]
+        for p in range(1, planes.shape[0]):
+            plane, up = planes[p, start : start + _PIECE], number(8 * p)
+            for i in range(part.size):
+                part[i] |= number(plane[i]) << up
+        if turn:
+            for i in range(part.size):
+                part[i] = (part[i] >> one) | (part[i] << last)
+
+
+@njit
+def histogram(values, counts):
+    """Add to counts (int64, 4 × 256) how often each byte occurs; rows are to be summed."""
+    whole = values.size // 4 * 4
+    for i in range(0, whole, 4):
+        counts[0, values[i]] += 1
+        counts[1, values[i + 1]] += 1
+        counts[2, values[i + 2]] += 1
+        counts[3, values[i + 3]] += 1
+    for i in range(whole, values.size):
+        counts[0, values[i]] += 1
+
+
+@njit
+def translate(values, table, out):
+    """out[i] = table[values[i]]; all uint8."""
+    for i in range(values.size):
+        out[i] = table[values[i]]
+
+
+@njit
+def take_out(values, symbols, symbol, taken):
+    """Copy to `taken`, in order, the values whose symbol is this one. It has room for all of them."""
+    count = 0
+    for i in range(values.size):
+        if symbols[i] == symbol:
+            taken[count] = values[i]
+            count += 1
+
+
+@njit
+def put_in(taken, symbols, symbol, values):
+    """The inverse of `take_out`; gives how many were needed, which may be more than there are."""
+    count = 0
+    for i in range(values.size):
+        if symbols[i] == symbol:
+            if count < taken.size:
+                values[i] = taken[count]
+            count += 1
+    return count
