@@ -18,26 +18,24 @@ from .quantiser import LARGEST_LEVEL, Part, Quantiser
 from .scale_choice import choose_classes, exponent_of, read, sample_spans, scan
 from .scale_classes import ScaleClasses, Tiling
 from .scaled import energy
-from .step_search import Spending, solve_step
+from .step_search import FLATTEST, LIMIT, STEEPEST, Spending, solve_step
 
-# How much of the bound may be left: of a tensor that is its own sample, and of a larger one.
+# How much of the bound may be left, of a tensor with up to _LARGE values and of a larger one; and
+# how often the larger one is quantised at most to come that close.
 _TIGHT, _LOOSE = 0.005, 0.01
-_AIM = 0.998  # the share of the bound that is aimed at
-# By whether there is a trellis, with which a second search takes long: the share of the bound that
-# is aimed at first, and how much of the bound the first try may leave.
-_FIRST_AIM = {False: 0.9975, True: 0.995}
-_FIRST_LEFT = {False: 0.004, True: 0.01}
-_CLOSE = 0.001  # the tolerance on a sample
+_LARGE, _FEW_TRIES = 1 << 17, 8
+_AIM = 0.996  # the share of the bound that is aimed at, on a sample
 _ROUGH = 0.03  # the tolerance while classes are chosen
 _MOST = 0.9  # the largest error of a sample, relative to its energy
 # How many rounds of learning there are at most. A round that changes error and bits by less than
 # the second number is the last one.
 _ROUNDS, _SETTLED = 3, 0.01
 _NO_ERROR = 1e-30  # stands for an error of 0, which has no logarithm
-_SAMPLE_BITS = 8.0  # bits of a value that decide the lanes of a sample: many, as it is never coded
+_STRIDE = 1.05  # between two steps that tell how the error grows with the step
+_CLASSES_MORE = 1.3  # times the estimate of what levels of classes take, it is what they do take
+_THIN = 1 << 14  # about how many values are enough to choose a step without classes
 _FEW_STATES = 8  # the states of the trellis until only prices and the step are left to be chosen
 _ZERO_RATE = 1.5  # bits of a value; below this rate, an odd book with a zero is tried as well
-_GUESSES = 3  # how often the step of a large tensor is taken from the sample
 _KEPT = 1 << 26  # values whose levels are kept from the last measurement until they are coded
 _FINEST = 2.0**-54  # the least step without a trellis, relative to the largest magnitude
 _NOISE = 1 / 3  # the mean squared error of a fine step without a trellis, in step²
@@ -119,7 +117,7 @@ def fit(source: Source, bound: float, states: int) -> Coder:
     tiling = Tiling.of(source.shape, source.size)
     scale = math.ldexp(1.0, -exponent)
     energies = scan(source, tiling, scale)
-    spans, values = _sample(source, tiling, scale)
+    spans, values = _sample(source, tiling, scale, energies.blocks)
     # The share of the bound's error that falls to the sample. It follows from the energy of the
     # tensor, as that of the sample depends on a few large values.
     target = bound * energies.total * values.size / tiling.size
@@ -127,18 +125,24 @@ def fit(source: Source, bound: float, states: int) -> Coder:
         target = min(target, _MOST * energy(values.astype(np.float64)))
     finest = math.sqrt(energies.blocks.max()) * (_FINEST if states == 1 else 1 / LARGEST_LEVEL)
     step, numbers = _plain(values, max(math.sqrt(target / values.size / _NOISE), finest), target, finest)
-    classes = choose_classes(energies, tiling, 2 * step, spans, numbers)
-    part = Part(values, classes.fill_all(spans), lanes_for(_SAMPLE_BITS * values.size))
+    classes, bits = choose_classes(energies, tiling, 2 * step, spans, numbers)
+    longest = min(tiling.chunk, tiling.size)
+    part = Part(values, classes.fill_all(spans), lanes_for(_CLASSES_MORE * bits * longest / tiling.size))
     best = _settle(part, source.dtype, step, target, states)
+    lanes = lanes_for(best.bits * longest / values.size)
+    if lanes != part.lanes:  # where values are zero for long, a path through the trellis depends on it
+        part = replace(part, lanes=lanes)
+        best = _settle(part, source.dtype, best.quantiser.step, target, states)
     coder = Coder(source, exponent, classes, best.quantiser, best.bits / values.size)
-    if values.size == tiling.size and len(spans) == 1:
-        return _solve_whole(coder, bound * energies.total, finest, _TIGHT)
-    return _correct(coder, part, target, bound * energies.total, finest)
+    slope = STEEPEST
+    if values.size < tiling.size:
+        coder, slope = _aimed(coder, part, _AIM * target, finest)
+    return _solve(coder, bound * energies.total, finest, slope)
 
 
-def _sample(source: Source, tiling: Tiling, scale: float) -> tuple[list[Span], np.ndarray]:
+def _sample(source: Source, tiling: Tiling, scale: float, blocks: np.ndarray) -> tuple[list[Span], np.ndarray]:
     """Spans and values that stand for the tensor: all of it, if the sample has only zeros."""
-    spans = sample_spans(tiling)
+    spans = sample_spans(tiling, blocks)
     values = np.concatenate([read(source, *span, scale) for span in spans])
     if not values.any():
         spans = tiling.spans()
@@ -148,10 +152,12 @@ def _sample(source: Source, tiling: Tiling, scale: float) -> tuple[list[Span], n
 
 def _plain(values: np.ndarray, step: float, target: float, finest: float) -> tuple[float, np.ndarray]:
     """(step, numbers) of a quantiser without classes or trellis with about the target as error."""
-    part = Part(values, np.zeros(values.size, np.uint8), 1)
+    some = values[:: values.size // _THIN | 1]  # an odd stride meets every column
+    part = Part(some, np.zeros(some.size, np.uint8), 1)
     quantiser = Quantiser.fresh(Labels(1), values.dtype, step)
-    quantiser = _solved(quantiser, part, target, _ROUGH, finest)
-    return quantiser.step, quantiser.find(part).numbers
+    quantiser = _solved(quantiser, part, target * some.size / values.size, _ROUGH, finest)
+    whole = Part(values, np.zeros(values.size, np.uint8), 1)
+    return quantiser.step, quantiser.find(whole).numbers
 
 
 def _settle(part: Part, dtype: np.dtype, step: float, target: float, states: int) -> Trained:
@@ -220,30 +226,31 @@ def _solved(quantiser: Quantiser, part: Part, target: float, tolerance: float, f
     return tried[solve_step(error, target, quantiser.step, tolerance) or min(tried)]
 
 
-def _correct(coder: Coder, part: Part, aim: float, target: float, finest: float) -> Coder:
-    """The coder with the step whose error on the whole tensor is the target.
+def _aimed(coder: Coder, part: Part, target: float, finest: float) -> tuple[Coder, float]:
+    """The coder with a step whose error on the sample `part` is near the target.
 
-    Each step is found on the sample `part`, with an error `aim` that what the whole tensor gave for
-    the step before has corrected. If that fails, each step is tried on the whole tensor.
+    The other result is the power of the step by which the error grows there.
     """
-    aim *= _FIRST_AIM[coder.quantiser.labels.states > 1]
-    for left in (_FIRST_LEFT[coder.quantiser.labels.states > 1], *(_LOOSE,) * (_GUESSES - 1)):
-        coder = replace(coder, quantiser=_solved(coder.quantiser, part, aim, _CLOSE, finest), kept={})
-        share = coder.measure() / target
-        if 1 - left <= share <= 1 or share == 0:  # it is 0 if all values are levels
-            return coder
-        aim *= _AIM / min(max(share, 1 / 16), 16.0)
-    return _solve_whole(coder, target, finest, _LOOSE)
+    quantiser = coder.quantiser.with_step(max(coder.quantiser.step, finest))
+    error = max(quantiser.find(part).error, _NO_ERROR)
+    wider = quantiser.with_step(_STRIDE * quantiser.step)
+    growth = max(wider.find(part).error, _NO_ERROR) / error
+    slope = min(max(math.log(growth) / math.log(wider.step / quantiser.step), FLATTEST), STEEPEST)
+    share = min(max(target / error, 1 / 16), 16.0)
+    return coder.with_step(max(quantiser.step * share ** (1 / slope), finest)), slope
 
 
-def _solve_whole(coder: Coder, target: float, finest: float, tolerance: float) -> Coder:
+def _solve(coder: Coder, target: float, finest: float, slope: float) -> Coder:
     """The coder with the step whose error on the whole tensor is the target.
 
     Each step is tried on the whole tensor. If none meets the target, the finest one is returned.
+    slope: the power of the step by which the error is likely to grow.
     """
 
     def trial(step: float) -> tuple[Coder, float]:
         tried = coder.with_step(max(step, finest))
         return tried, tried.measure()
 
-    return Spending(trial, target).search(coder.quantiser.step, tolerance)
+    large = coder.classes.tiling.size > _LARGE
+    tolerance, limit = (_LOOSE, _FEW_TRIES) if large else (_TIGHT, LIMIT)
+    return Spending(trial, target).search(coder.quantiser.step, tolerance, limit, slope)

@@ -18,7 +18,7 @@ from ...kernels.levels.scales import BLOCK, GRADES
 from ...source import Source, Span
 from .scale_classes import BLOCKS, LARGEST_BLOCK, PRODUCT, WIDEST, ScaleClasses, Tiling
 
-_SAMPLE, _PIECE = 1 << 17, 1 << 11  # values of a sample of a larger tensor, and of each of its pieces
+_SAMPLE, _PIECE = 1 << 16, 1 << 11  # values of a sample of a larger tensor, and of each of its pieces
 _EXTREME = 100  # decimal exponents beyond which squares could leave the range of float64
 _PER_OCTAVE = 3  # classes
 _LOWEST = -5 * _PER_OCTAVE  # all scales below 2⁻⁵ steps are one class
@@ -70,15 +70,21 @@ def exponent_of(source: Source) -> int:
     return min(max(math.frexp(largest)[1], -1000), 1000)
 
 
-def sample_spans(tiling: Tiling) -> list[Span]:
-    """The spans of a sample: all chunks of a small tensor, else pieces at random places.
+def sample_spans(tiling: Tiling, blocks: np.ndarray) -> list[Span]:
+    """The spans of a sample: all chunks of a small tensor, else pieces that stand for the others.
 
-    Each piece lies in one chunk and begins with a block.
+    Each piece lies in one chunk and begins with a block. blocks: the energies of all blocks. The
+    pieces are sorted by their energies and cut into groups of one size. Each group gives the piece
+    whose energy is nearest to the group's mean, so that the sample has its share of the energy.
     """
     if tiling.size <= 2 * _SAMPLE:
         return tiling.spans()
-    random = np.random.default_rng(0)
-    places = np.sort(random.choice(tiling.size // _PIECE, _SAMPLE // _PIECE, replace=False)) * _PIECE
+    pieces, count = tiling.size // _PIECE, _SAMPLE // _PIECE
+    energies = np.add.reduceat(blocks, np.arange(pieces) * blocks.size // pieces)
+    order = np.argsort(energies, kind="stable")[pieces % count :].reshape(count, -1)
+    groups = energies[order]
+    nearest = np.argmin(np.abs(groups - groups.mean(1, keepdims=True)), axis=1, keepdims=True)
+    places = np.sort(np.take_along_axis(order, nearest, axis=1)[:, 0]) * _PIECE
     spans = []
     for place in places.tolist():
         start = place - place % tiling.chunk % LARGEST_BLOCK
@@ -158,8 +164,8 @@ def _window(logarithms: np.ndarray) -> np.ndarray:
 
 def choose_classes(
     energies: Energies, tiling: Tiling, step: float, spans: Sequence[Span], levels: np.ndarray
-) -> ScaleClasses:
-    """The classes with which a quantiser of about this step needs the fewest bits.
+) -> tuple[ScaleClasses, float]:
+    """The classes with which a quantiser of about this step needs the fewest bits, and these.
 
     levels: of the values in `spans`, which stand for all.
     """
@@ -167,8 +173,15 @@ def choose_classes(
     def bits(classes: ScaleClasses) -> float:
         return estimate_bits(classes, spans, levels)
 
-    best = min(candidates(energies, tiling, step), key=bits)
-    return min([best, *neighbours(best, energies, step)], key=bits)
+    rated = [(bits(classes), classes) for classes in candidates(energies, tiling, step)]
+    best = min(rated, key=_first)
+    rated = [(bits(classes), classes) for classes in neighbours(best[1], energies, step)]
+    least, classes = min([best, *rated], key=_first)
+    return classes, least
+
+
+def _first(rated: tuple[float, ScaleClasses]) -> float:
+    return rated[0]
 
 
 def estimate_bits(classes: ScaleClasses, spans: Sequence[Span], levels: np.ndarray) -> float:

@@ -8,7 +8,8 @@ _NARROW = 1e-6  # the width, in logarithms of steps, of a bracket that is not wo
 _STRIDE = math.log(4.0)  # the longest move while only one side of the target is known
 # The error grows like a power of the step; this power is taken to lie between these two while only
 # one side of the target is known.
-_FLATTEST, _STEEPEST = 0.25, 2.0
+LIMIT = 24  # steps that are tried
+FLATTEST, STEEPEST = 0.25, 2.0
 _TINY = 1e-300  # stands for an error of 0, which has no logarithm
 
 Point = tuple[float, float]  # logarithms of a step and of its distortion
@@ -20,12 +21,15 @@ def solve_step(
     target: float,
     start: float,
     tolerance: float = 0.002,
-    limit: int = 24,
+    limit: int = LIMIT,
+    slope: float = STEEPEST,
 ) -> float:
     """A step whose distortion lies in [(1 − tolerance)·target, target]; or 0.
 
-    distortion: gives the measured error of a step. For small steps it grows like step². It may jump
-    (where values are few) and need not be monotone. start: a positive first guess. limit: how many
+    The distortion is about a power of the step; `slope` is the exponent that is expected.
+
+    distortion: gives the measured error of a step. It may jump (where values are few) and need not
+    be monotone. start: a positive first guess. limit: how many
     steps are tried at most. If none falls into the interval, the result is the tried step with the
     largest distortion not above the target. If no step met the target, which may be below what
     rounding allows, the result is 0, and the caller decides what that means.
@@ -56,7 +60,7 @@ def solve_step(
                 break
             step = math.exp(_between(below, above, aim) if repeats < 2 else (below[0] + above[0]) / 2)
         else:
-            step = math.exp(_beyond(before, point, aim))
+            step = math.exp(_beyond(before, point, aim, slope))
         before = point
     return best
 
@@ -72,9 +76,12 @@ class Spending(Generic[Trial]):
         self._finest = float("inf")
         self._results: dict[bool, Trial] = {}  # by whether the trial meets the target
 
-    def search(self, start: float, tolerance: float) -> Trial:
-        """The trial whose error spends the target; the finest one if none meets it."""
-        met = solve_step(self._error, self._target, start, tolerance)
+    def search(self, start: float, tolerance: float, limit: int = LIMIT, slope: float = STEEPEST) -> Trial:
+        """The trial whose error spends the target; the finest one if none meets it.
+
+        limit, slope: as in `solve_step`.
+        """
+        met = solve_step(self._error, self._target, start, tolerance, limit, slope)
         return self._results[met > 0]
 
     def _error(self, step: float) -> float:
@@ -91,9 +98,8 @@ def _between(below: Point, above: Point, aim: float) -> float:
     return x0 + (x1 - x0) * (aim - y0) / (y1 - y0)
 
 
-def _beyond(before: Point | None, point: Point, aim: float) -> float:
+def _beyond(before: Point | None, point: Point, aim: float, slope: float) -> float:
     x, y = point
-    slope = _STEEPEST
     if before and before[0] != x:
-        slope = min(max((y - before[1]) / (x - before[0]), _FLATTEST), _STEEPEST)
+        slope = min(max((y - before[1]) / (x - before[0]), FLATTEST), STEEPEST)
     return x + min(max((aim - y) / slope, -_STRIDE), _STRIDE)

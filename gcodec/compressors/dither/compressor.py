@@ -255,7 +255,7 @@ def _plan(source: Source, bound: float, seed: int, states: int) -> _Plan:
 
     expected = float(step) * float(step) * error / energies.total + rounding
 
-    spans = sample_spans(tiling)
+    spans = sample_spans(tiling, energies.blocks)
     values = np.concatenate([read(source, *span, unit) for span in spans])
     levels = np.empty(values.size, np.int64)
     halves = np.full(MAX_CLASSES, 0.5)
@@ -265,7 +265,7 @@ def _plan(source: Source, bound: float, seed: int, states: int) -> _Plan:
         exponent,
         Dithering(states, seed, step.times(exponent)),
         float(step),
-        choose_classes(energies, tiling, 2 * float(step), spans, levels),
+        choose_classes(energies, tiling, 2 * float(step), spans, levels)[0],
         rate,
         math.inf if _may_be_cut(energies.blocks.max(), step, exponent, source.dtype) else expected,
     )
