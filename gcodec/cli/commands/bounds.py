@@ -34,7 +34,7 @@ def bounds(dim: DimOpt, alpha: opt.AlphaOpt = None, omega: opt.OmegaOpt = None, 
 
 
 def _cells(row: "BoundsRow") -> tuple[str, ...]:
-    """A `theory.report.BoundsRow` as text; rounds are a multiple of those of plain gradient descent."""
+    """A row as text; rounds are a multiple of those of plain gradient descent."""
     bits, rate = ("", "") if row.bits is None else (f"{row.bits:,.1f}", f"{row.rate:.4f}")
     rounds = "" if row.rounds is None else f"×{row.rounds:.4g}"
     promise = f"{row.kind} {row.constant:.4g}" + ("" if row.reaches else " (misses)")
