@@ -15,17 +15,17 @@ from ..request.choice import Choice
 from ..request.rules import Chooser
 from ..source import Source
 from . import auto
-from .compress import Coded
+from .compress import CodedRecord
 from .decompress import decompress
 
 SIDE_BY_SIDE = 2 * CHUNK  # values of the largest tensors that are compressed by one thread each
-Progress = Callable[[int], object]  # is called with the bytes of the original that were just done
+ByteProgress = Callable[[int], object]  # is called with the bytes of the original that were just done
 
 
 class _Meter:
     """Calls `progress` with the bytes done of one tensor, each once, however often it is coded."""
 
-    def __init__(self, source: Source, choice: Choice, progress: Progress) -> None:
+    def __init__(self, source: Source, choice: Choice, progress: ByteProgress) -> None:
         self._left, self._width, self._progress = source.size * source.dtype.itemsize, source.dtype.itemsize, progress
         self._passes = len(auto.candidates(source, choice))
 
@@ -47,7 +47,7 @@ def encode_tensors(
     file: BinaryIO,
     chooser: Chooser,
     threads: int,
-    progress: Progress = lambda done: None,
+    progress: ByteProgress = lambda done: None,
     check: Callable[[], object] = lambda: None,
 ) -> Iterator[TensorHeader]:
     """Compress tensors into a container on `file`; yields each header once its record is written.
@@ -58,7 +58,7 @@ def encode_tensors(
     when all tensors were read, and raises an error if the container should not get its end.
     """
 
-    def work(item: tuple[str, Source]) -> Coded:
+    def work(item: tuple[str, Source]) -> CodedRecord:
         name, source = item
         choice = chooser(name, source)
         meter = _Meter(source, choice, progress)
@@ -68,7 +68,7 @@ def encode_tensors(
         return coded
 
     writer = ContainerWriter(file, meta, formats.work_per_byte(meta))
-    for coded in ordered(work, tensors, threads, Coded.close):
+    for coded in ordered(work, tensors, threads, CodedRecord.close):
         with coded:
             writer.add(coded.header, coded.pieces(), coded.work)
         file.flush()
@@ -78,7 +78,7 @@ def encode_tensors(
 
 
 def decode_tensors(
-    records: Iterable[Record], writer: formats.Writer, threads: int, budget: Budget, progress: Progress
+    records: Iterable[Record], writer: formats.Writer, threads: int, budget: Budget, progress: ByteProgress
 ) -> Iterator[TensorHeader]:
     """Decode records into a Writer of gcodec.io; yields each header once its tensor is whole."""
     for part in decompress(records, threads, budget):

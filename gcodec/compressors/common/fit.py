@@ -18,12 +18,12 @@ from .quantiser import LARGEST_LEVEL, Part, Quantiser
 from .scale_choice import choose_classes, exponent_of, read, sample_spans, scan
 from .scale_classes import ScaleClasses, Tiling
 from .scaled import energy
-from .step_search import FLATTEST, LIMIT, STEEPEST, Spending, solve_step
+from .step_search import FLATTEST, TRIES, STEEPEST, Spending, solve_step
 
 # How much of the bound may be left, of a tensor with up to _LARGE values and of a larger one; and
 # how often the larger one is quantised at most to come that close.
 _TIGHT, _LOOSE = 0.005, 0.01
-_LARGE, _FEW_TRIES = 1 << 17, 8
+_LARGE, _FEW = 1 << 17, 8
 _AIM = 0.996  # the share of the bound that is aimed at, on a sample
 _ROUGH = 0.03  # the tolerance while classes are chosen
 _MOST = 0.9  # the largest error of a sample, relative to its energy
@@ -42,7 +42,7 @@ _NOISE = 1 / 3  # the mean squared error of a fine step without a trellis, in st
 
 
 @dataclass(frozen=True)
-class Coder:
+class LevelCoder:
     """What makes the bytes of a tensor.
 
     quantiser: it is for the tensor's values times 2^-exponent. rate: about how many bits a value
@@ -56,7 +56,7 @@ class Coder:
     rate: float
     kept: dict[int, Coded] = field(default_factory=dict)
 
-    def with_step(self, step: float) -> "Coder":
+    def with_step(self, step: float) -> "LevelCoder":
         return replace(self, quantiser=self.quantiser.with_step(step), kept={})
 
     def points(self) -> Points:
@@ -107,7 +107,7 @@ class Trained:
     bits: float
 
 
-def fit(source: Source, bound: float, states: int) -> Coder:
+def fit(source: Source, bound: float, states: int) -> LevelCoder:
     """The coder whose distortion is at most `bound`, and close to it where the levels allow that.
 
     source: a tensor with a value that is not zero. states: of the trellis; 1 means no trellis. If
@@ -133,7 +133,7 @@ def fit(source: Source, bound: float, states: int) -> Coder:
     if lanes != part.lanes:  # where values are zero for long, a path through the trellis depends on it
         part = replace(part, lanes=lanes)
         best = _settle(part, source.dtype, best.quantiser.step, target, states)
-    coder = Coder(source, exponent, classes, best.quantiser, best.bits / values.size)
+    coder = LevelCoder(source, exponent, classes, best.quantiser, best.bits / values.size)
     slope = STEEPEST
     if values.size < tiling.size:
         coder, slope = _aimed(coder, part, _AIM * target, finest)
@@ -226,7 +226,7 @@ def _solved(quantiser: Quantiser, part: Part, target: float, tolerance: float, f
     return tried[solve_step(error, target, quantiser.step, tolerance) or min(tried)]
 
 
-def _aimed(coder: Coder, part: Part, target: float, finest: float) -> tuple[Coder, float]:
+def _aimed(coder: LevelCoder, part: Part, target: float, finest: float) -> tuple[LevelCoder, float]:
     """The coder with a step whose error on the sample `part` is near the target.
 
     The other result is the power of the step by which the error grows there.
@@ -240,17 +240,17 @@ def _aimed(coder: Coder, part: Part, target: float, finest: float) -> tuple[Code
     return coder.with_step(max(quantiser.step * share ** (1 / slope), finest)), slope
 
 
-def _solve(coder: Coder, target: float, finest: float, slope: float) -> Coder:
+def _solve(coder: LevelCoder, target: float, finest: float, slope: float) -> LevelCoder:
     """The coder with the step whose error on the whole tensor is the target.
 
     Each step is tried on the whole tensor. If none meets the target, the finest one is returned.
     slope: the power of the step by which the error is likely to grow.
     """
 
-    def trial(step: float) -> tuple[Coder, float]:
+    def trial(step: float) -> tuple[LevelCoder, float]:
         tried = coder.with_step(max(step, finest))
         return tried, tried.measure()
 
     large = coder.classes.tiling.size > _LARGE
-    tolerance, limit = (_LOOSE, _FEW_TRIES) if large else (_TIGHT, LIMIT)
-    return Spending(trial, target).search(coder.quantiser.step, tolerance, limit, slope)
+    tolerance, tries = (_LOOSE, _FEW) if large else (_TIGHT, TRIES)
+    return Spending(trial, target).search(coder.quantiser.step, tolerance, tries, slope)

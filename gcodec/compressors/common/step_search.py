@@ -8,11 +8,11 @@ _NARROW = 1e-6  # the width, in logarithms of steps, of a bracket that is not wo
 _STRIDE = math.log(4.0)  # the longest move while only one side of the target is known
 # The error grows like a power of the step; this power is taken to lie between these two while only
 # one side of the target is known.
-LIMIT = 24  # steps that are tried
 FLATTEST, STEEPEST = 0.25, 2.0
+TRIES = 24  # of steps, at most
 _TINY = 1e-300  # stands for an error of 0, which has no logarithm
 
-Point = tuple[float, float]  # logarithms of a step and of its distortion
+_Point = tuple[float, float]  # logarithms of a step and of its distortion
 Trial = TypeVar("Trial")
 
 
@@ -21,18 +21,17 @@ def solve_step(
     target: float,
     start: float,
     tolerance: float = 0.002,
-    limit: int = LIMIT,
+    tries: int = TRIES,
     slope: float = STEEPEST,
 ) -> float:
     """A step whose distortion lies in [(1 − tolerance)·target, target]; or 0.
 
-    The distortion is about a power of the step; `slope` is the exponent that is expected.
-
-    distortion: gives the measured error of a step. It may jump (where values are few) and need not
-    be monotone. start: a positive first guess. limit: how many
-    steps are tried at most. If none falls into the interval, the result is the tried step with the
-    largest distortion not above the target. If no step met the target, which may be below what
-    rounding allows, the result is 0, and the caller decides what that means.
+    distortion: gives the measured error of a step, about a power of it. It may jump (where values
+    are few) and need not be monotone. slope: that power, as far as it is known. start: a positive
+    first guess. tries: how many steps are tried at most. If none falls into the interval, the
+    result is the tried step with the largest distortion not above the target. If no step met the
+    target, which may be below what rounding allows, the result is 0, and the caller decides what
+    that means.
 
     The next step to try is where a line, in logarithms, meets the middle of the interval. The line
     goes through the nearest measurements on both sides of the target, or through the last two
@@ -41,10 +40,10 @@ def solve_step(
     """
     aim = math.log(target * (1 - tolerance / 2))
     best, best_distortion = 0.0, -1.0
-    ends: list[Point | None] = [None, None]  # below and above the target
+    ends: list[_Point | None] = [None, None]  # below and above the target
     step, side, repeats = start, -1, 0
-    before: Point | None = None
-    for _ in range(limit):
+    before: _Point | None = None
+    for _ in range(tries):
         measured = distortion(step)
         if best_distortion < measured <= target:
             best, best_distortion = step, measured
@@ -76,12 +75,12 @@ class Spending(Generic[Trial]):
         self._finest = float("inf")
         self._results: dict[bool, Trial] = {}  # by whether the trial meets the target
 
-    def search(self, start: float, tolerance: float, limit: int = LIMIT, slope: float = STEEPEST) -> Trial:
+    def search(self, start: float, tolerance: float, tries: int = TRIES, slope: float = STEEPEST) -> Trial:
         """The trial whose error spends the target; the finest one if none meets it.
 
-        limit, slope: as in `solve_step`.
+        tries, slope: as in `solve_step`.
         """
-        met = solve_step(self._error, self._target, start, tolerance, limit, slope)
+        met = solve_step(self._error, self._target, start, tolerance, tries, slope)
         return self._results[met > 0]
 
     def _error(self, step: float) -> float:
@@ -93,12 +92,12 @@ class Spending(Generic[Trial]):
         return error
 
 
-def _between(below: Point, above: Point, aim: float) -> float:
+def _between(below: _Point, above: _Point, aim: float) -> float:
     (x0, y0), (x1, y1) = below, above
     return x0 + (x1 - x0) * (aim - y0) / (y1 - y0)
 
 
-def _beyond(before: Point | None, point: Point, aim: float, slope: float) -> float:
+def _beyond(before: _Point | None, point: _Point, aim: float, slope: float) -> float:
     x, y = point
     if before and before[0] != x:
         slope = min(max((y - before[1]) / (x - before[0]), FLATTEST), STEEPEST)
