@@ -6,6 +6,7 @@ coded. If not, the step is corrected by what was measured.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,13 +19,12 @@ from .quantiser import LARGEST_LEVEL, Part, Quantiser
 from .scale_choice import choose_classes, exponent_of, read, sample_spans, scan
 from .scale_classes import ScaleClasses, Tiling
 from .scaled import energy
-from .step_search import FLATTEST, TRIES, STEEPEST, Spending, solve_step
+from .step_search import FLATTEST, STEEPEST, TRIES, Spending, solve_step
 
-# How much of the bound may be left, of a tensor with up to _LARGE values and of a larger one; and
-# how often the larger one is quantised at most to come that close.
-_TIGHT, _LOOSE = 0.005, 0.01
-_LARGE, _FEW = 1 << 17, 8
-_AIM = 0.996  # the share of the bound that is aimed at, on a sample
+# How much of the bound may be left: of a tensor with up to _LARGE values, and of a larger one by
+# whether there is a trellis, with which each pass takes long. A larger one has few passes.
+_LEFT = 0.005
+_LARGE, _LEFT_OF_LARGE, _FEW = 1 << 17, {False: 0.004, True: 0.01}, 8
 _ROUGH = 0.03  # the tolerance while classes are chosen
 _MOST = 0.9  # the largest error of a sample, relative to its energy
 # How many rounds of learning there are at most. A round that changes error and bits by less than
@@ -58,6 +58,15 @@ class LevelCoder:
 
     def with_step(self, step: float) -> "LevelCoder":
         return replace(self, quantiser=self.quantiser.with_step(step), kept={})
+
+    def tried_with(self, finest: float) -> Callable[[float], tuple["LevelCoder", float]]:
+        """What tries a step, or the finest one if it is finer: a coder, and its error."""
+
+        def trial(step: float) -> tuple[LevelCoder, float]:
+            tried = self.with_step(max(step, finest))
+            return tried, tried.measure()
+
+        return trial
 
     def points(self) -> Points:
         """The points that a decoder uses, for the values of the source as they are."""
@@ -134,10 +143,13 @@ def fit(source: Source, bound: float, states: int) -> LevelCoder:
         part = replace(part, lanes=lanes)
         best = _settle(part, source.dtype, best.quantiser.step, target, states)
     coder = LevelCoder(source, exponent, classes, best.quantiser, best.bits / values.size)
-    slope = STEEPEST
+    left, tries, slope = _LEFT, TRIES, STEEPEST
+    if tiling.size > _LARGE:
+        left, tries = _LEFT_OF_LARGE[states > 1], _FEW
     if values.size < tiling.size:
-        coder, slope = _aimed(coder, part, _AIM * target, finest)
-    return _solve(coder, bound * energies.total, finest, slope)
+        coder, slope = _aimed(coder, part, (1 - left / 2) * target, finest)
+    spending = Spending(coder.tried_with(finest), bound * energies.total)
+    return spending.search(coder.quantiser.step, left, tries, slope)
 
 
 def _sample(source: Source, tiling: Tiling, scale: float, blocks: np.ndarray) -> tuple[list[Span], np.ndarray]:
@@ -238,19 +250,3 @@ def _aimed(coder: LevelCoder, part: Part, target: float, finest: float) -> tuple
     slope = min(max(math.log(growth) / math.log(wider.step / quantiser.step), FLATTEST), STEEPEST)
     share = min(max(target / error, 1 / 16), 16.0)
     return coder.with_step(max(quantiser.step * share ** (1 / slope), finest)), slope
-
-
-def _solve(coder: LevelCoder, target: float, finest: float, slope: float) -> LevelCoder:
-    """The coder with the step whose error on the whole tensor is the target.
-
-    Each step is tried on the whole tensor. If none meets the target, the finest one is returned.
-    slope: the power of the step by which the error is likely to grow.
-    """
-
-    def trial(step: float) -> tuple[LevelCoder, float]:
-        tried = coder.with_step(max(step, finest))
-        return tried, tried.measure()
-
-    large = coder.classes.tiling.size > _LARGE
-    tolerance, tries = (_LOOSE, _FEW) if large else (_TIGHT, TRIES)
-    return Spending(trial, target).search(coder.quantiser.step, tolerance, tries, slope)
