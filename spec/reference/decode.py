@@ -21,7 +21,7 @@ import struct
 import sys
 import zlib
 from collections import namedtuple
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -207,8 +207,8 @@ def in_units(value: float, dtype: Dtype) -> tuple[int, int]:
 
 def to_work(value: float, work: Dtype) -> float:
     """Rounded once to the work dtype; infinite beyond its range."""
-    if not abs(value) < 2.0**128 - 2.0**103:
-        return value if work == F64 else math.copysign(math.inf, value)
+    if work is F64 or not abs(value) < 2.0**128 - 2.0**103:
+        return value if work is F64 else math.copysign(math.inf, value)
     n, exponent = in_units(value, work)
     return math.copysign(math.ldexp(n, exponent + work.smallest), value)
 
@@ -344,12 +344,12 @@ def uniform(r: int) -> float:
 
 
 # ---- Sums ----
-def dot(a: list[float], b: list[float]) -> float:
-    """Σ a·b, added one by one in order, where each product and each sum is rounded.
+def dot(a: Sequence[float], b: Sequence[float], work: Dtype = F64) -> float:
+    """Σ a·b, added one by one in order.
 
-    Python's own sum rounds in other ways.
+    Each product and each sum is rounded to the work dtype; Python's own sum rounds in other ways.
     """
-    return functools.reduce(lambda total, pair: total + pair[0] * pair[1], zip(a, b, strict=True), 0.0)
+    return functools.reduce(lambda s, p: to_work(s + to_work(p[0] * p[1], work), work), zip(a, b, strict=True), 0.0)
 
 
 # ---- Normals ----
@@ -935,9 +935,8 @@ class Law:
 
     def mass(self, low: float, high: float, s: float) -> float:
         def density(x: float) -> float:
-            return 1.0 / functools.reduce(
-                lambda d, _: d * d, range(self.shape), 1.0 + (x / s) * (x / s) / 2**self.shape
-            )
+            first = 1.0 + (x / s) * (x / s) / 2**self.shape
+            return 1.0 / functools.reduce(lambda d, _: d * d, range(self.shape), first)
 
         return ((density(low) + density(high)) + 4.0 * density((low + high) * 0.5)) * (high - low)
 
@@ -1030,10 +1029,9 @@ def read_levels(bits: Reader, classes: list[int], points: Points) -> list[int]:
         odd = lanes.paths[lane] % 2
         symbol = lanes.symbol(tables[c][1][odd], lane)
         lanes.move(lane, points, parity(symbol))
-        codes.append((symbol, odd))
+        codes.append((symbol, odd, c))
     lanes.end()
-    pairs = zip(codes, classes, strict=True)
-    levels = [points.level(read_number(bits, symbol, tables[c][0]), odd) for (symbol, odd), c in pairs]
+    levels = [points.level(read_number(bits, symbol, tables[c][0]), odd) for symbol, odd, c in codes]
     bits.end()
     return levels
 
@@ -1060,50 +1058,54 @@ class Klt:
         first_offsets, first_has_rows, self.has_rows = points.read_offsets(bits), bits.read(1), bits.read(1)
         rows, columns = matricise(record.shape)
         rows, self.columns = (rows, columns) if rows != 1 and columns <= 1 << 20 else (record.size, 1)
-        self.transposed = rows < self.columns and record.size <= 1 << 20
-        self.height, width = (self.columns, rows) if self.transposed else (rows, self.columns)
+        width, self.height = sorted((rows, self.columns))
+        self.transposed, together = rows < self.columns, rows < self.columns and record.size > 1 << 20
         rank = bits.read(12) + 1
-        paid = width * rank <= 2**21 + 2**7 * len(head) and width * rank**2 <= 2**30 + 2**13 * len(head)
-        require(paid and rank <= min(self.height, width), "a rank beyond the matrix, or what the head pays for")
+        levels = (width + self.height * together) * rank
+        paid = levels <= 2**21 + 2**7 * len(head) and width * rank**2 <= 2**30 + 2**13 * len(head)
         classes = [*itertools.accumulate((-bits.rice(0) for _ in range(rank - 1)), initial=bits.read(5))]
-        require(classes[-1] >= 0, "a class below 0")
+        require(paid and rank <= width and classes[-1] >= 0, "an unpaid rank, one too high, or a class below 0")
         bits.filling()
-        levels = self.factor(Reader(bits.rest()), width, classes, first_has_rows)
-        steps = [points.in_steps(level, first_offsets) for level in levels]
+        code = bits.bytes(bits.unsigned(4)) if together else bits.rest()
+        steps = self.factor(code, width, classes, first_has_rows, first_offsets)
         self.first_factor([steps[k::rank] for k in range(rank)])
+        self.c = self.second_factor(bits.rest(), self.height) if together else []
 
-    def factor(self, bits: Reader, height: int, columns: list[int], has_rows: int) -> list[int]:
+    def factor(
+        self, code: bytes, height: int, columns: list[int], has_rows: int, offsets: dict[int, float]
+    ) -> list[float]:
+        bits = Reader(code)
         rows = coded_sequence(bits, height) if has_rows else [31] * height
-        return read_levels(bits, [max(c + row - 31, 0) for row in rows for c in columns], self.points)
+        levels = read_levels(bits, [max(c + row - 31, 0) for row in rows for c in columns], self.points)
+        return [self.points.in_steps(level, offsets) for level in levels]
 
     def first_factor(self, f: list[list[float]]) -> None:
         """`f` has the columns of F."""
         squares = [dot(column, column) for column in f]
-        largest, threshold, self.classes = max(*squares, sys.float_info.min), 0.7937005259840998, [31] * len(f)
-        for _ in range(31):
-            self.classes = [c - (square < largest * threshold) for c, square in zip(self.classes, squares, strict=True)]
-            threshold = threshold * 0.6299605249474366
-        for k, square in enumerate(squares):
-            q = dot(f[k], f[k])
-            f[k] = [x / math.sqrt(q) if q > square * 2.0**-40 else 0.0 for x in f[k]]
-            for j in range(k + 1, len(f)):
-                d = dot(f[k], f[j])
-                f[j] = [y - x * d for x, y in zip(f[k], f[j], strict=True)]
+        largest, first, ratio = max(*squares, sys.float_info.min), 0.7937005259840998, 0.6299605249474366
+        thresholds = [*itertools.accumulate([ratio] * 30, lambda threshold, ratio: threshold * ratio, initial=first)]
+        self.classes = [31 - sum(square < largest * threshold for threshold in thresholds) for square in squares]
+        for j, square in enumerate(squares):
+            for first, last in itertools.pairwise([*range(0, j - j % 32, 32), *range(j - j % 32, j + 1)]):
+                along = [dot(column, f[j]) for column in f[first:last]]
+                rows = zip(*f[first:last], strict=True)
+                f[j] = [y - dot(row, along) for row, y in zip(rows, f[j], strict=True)]
+            q = dot(f[j], f[j])
+            f[j] = [x / math.sqrt(q) if q > square * 2.0**-40 else 0.0 for x in f[j]]
         self.v = [[to_work(x, self.work) for x in row] for row in zip(*f, strict=True)]
+
+    def second_factor(self, code: bytes, height: int) -> list[list[float]]:
+        steps = self.factor(code, height, self.classes, self.has_rows, self.points.offsets)
+        values, rank = [self.points.step.value(x, self.work) for x in steps], len(self.classes)
+        return [values[at : at + rank] for at in range(0, len(values), rank)]
 
     def decode(self, data: bytes, start: int, count: int) -> list[float]:
         require(start % self.columns == count % self.columns == 0, "a chunk that is not of whole rows")
-        height, rank, points = self.height if self.transposed else count // self.columns, len(self.classes), self.points
-        require(height * len(self.v) == count, "a transpose in more than one chunk")
-        levels = self.factor(Reader(data), height, self.classes, self.has_rows)
-        values = [points.step.value(points.in_steps(level, points.offsets), self.work) for level in levels]
-        c = [values[i * rank : (i + 1) * rank] for i in range(height)]
-        left, right = (self.v, c) if self.transposed else (c, self.v)
-        return [self.element(a, b) for a in left for b in right]
-
-    def element(self, a: list[float], b: list[float]) -> float:
-        terms = (to_work(x * y, self.work) for x, y in zip(a, b, strict=True))
-        return functools.reduce(lambda x, y: to_work(x + y, self.work), terms, 0.0)
+        first, rows = start // self.columns, count // self.columns
+        require(not data if self.c else not self.transposed or rows == len(self.v), "a chunk too much, or not empty")
+        c = self.c or self.second_factor(data, self.height if self.transposed else rows)
+        left, right = (self.v[first : first + rows], c) if self.transposed else (c, self.v)
+        return [dot(a, b, self.work) for a in left for b in right]
 
 
 # ======== compressors/08-dither.md ========
