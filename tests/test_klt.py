@@ -177,9 +177,11 @@ def test_chunks_beside_a_head_with_both_factors_are_empty():
     x = nearly_low_rank((40, 40_000), 2, 0.1)
     payload, chunks = encode(x, 0.1)
     decoder = Klt.decoder(payload.head, TensorSpec(x.dtype, x.shape))
-    assert chunks == [b"", b""] and decoder(b"", 40_000, 80_000).shape == (80_000,)
+    assert chunks == [b"", b""] and decoder(b"", 0, payload.chunk).shape == (payload.chunk,)
     with pytest.raises(Corrupt, match="not empty"):
-        decoder(b"\0", 0, 40_000)
+        decoder(b"\0", 0, payload.chunk)
+    with pytest.raises(Corrupt, match="too short"):
+        decoder(b"", 0, 40_000)
     for cut in range(0, len(payload.head), 7):
         with pytest.raises(Corrupt):
             Klt.decoder(payload.head[:cut], TensorSpec(x.dtype, x.shape))

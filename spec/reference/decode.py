@@ -1071,9 +1071,7 @@ class Klt:
         self.first_factor([steps[k::rank] for k in range(rank)])
         self.c = self.second_factor(bits.rest(), self.height) if together else []
 
-    def factor(
-        self, code: bytes, height: int, columns: list[int], has_rows: int, offsets: dict[int, float]
-    ) -> list[float]:
+    def factor(self, code: bytes, height: int, columns: list[int], has_rows: int, offsets: Any) -> list[float]:
         bits = Reader(code)
         rows = coded_sequence(bits, height) if has_rows else [31] * height
         levels = read_levels(bits, [max(c + row - 31, 0) for row in rows for c in columns], self.points)
@@ -1102,7 +1100,8 @@ class Klt:
     def decode(self, data: bytes, start: int, count: int) -> list[float]:
         require(start % self.columns == count % self.columns == 0, "a chunk that is not of whole rows")
         first, rows = start // self.columns, count // self.columns
-        require(not data if self.c else not self.transposed or rows == len(self.v), "a chunk too much, or not empty")
+        own = min((1 << 20) // self.columns, len(self.v) - first) if self.c else len(self.v)
+        require((rows == own or not self.transposed) and not (self.c and data), "a chunk too short, or not empty")
         c = self.c or self.second_factor(data, self.height if self.transposed else rows)
         left, right = (self.v[first : first + rows], c) if self.transposed else (c, self.v)
         return [dot(a, b, self.work) for a in left for b in right]

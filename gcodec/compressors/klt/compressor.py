@@ -168,6 +168,8 @@ class Klt(Compressor):
             if frame.together:
                 if data:
                     raise Corrupt("klt: a chunk that is not empty, though the head holds both factors")
+                if count != min(frame.chunk, spec.size - start):  # each reads a whole factor
+                    raise Corrupt("klt: a chunk that is too short, though the head holds both factors")
                 return product(vectors[first:last], shared)
             if not frame.transposed:
                 return product(coefficients(data, last - first), shared)
