@@ -79,6 +79,11 @@ def work_dtype(dtype: np.dtype) -> np.dtype:
     return dtype if dtype == np.float64 else np.dtype(np.float32)
 
 
+def spacing(dtype: np.dtype) -> float:
+    """The distance from 1 to the next number of a floating dtype."""
+    return float(ml_dtypes.finfo(dtype).eps)
+
+
 def widen(values: np.ndarray) -> np.ndarray:
     """The same numbers in the work dtype, exactly."""
     return values.astype(work_dtype(values.dtype), copy=False)

@@ -21,7 +21,7 @@ import gcodec
 from gcodec.compressors import registry
 
 ROOT = Path(__file__).parent.parent
-EARLIER = "fa403760443f04f4ce1f17fa8872ad0af321c782"
+EARLIER = "a25720ecf1b59cf41f3f84d91caf264791af7306"
 DECODE = """
 import sys, gcodec, numpy as np
 from pathlib import Path

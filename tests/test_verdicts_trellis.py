@@ -22,15 +22,15 @@ def test_the_work_of_a_value(method, work, chunk, chunks):
     assert (found, nbytes) == (96 * work + 2 * 384 + 131_072 * (1 + chunks), 384)
 
 
-@pytest.mark.parametrize("rank", [1, 3, 5])
-@pytest.mark.parametrize("shape", [(30, 9), (9, 40)])
+@pytest.mark.parametrize("rank", [1, 3, 5, 17])
+@pytest.mark.parametrize("shape", [(30, 19), (19, 40)])
 def test_the_work_of_klt(rank, shape):
-    """r·(2¹¹ + width·(64 + 2r) + 24·height) + (4 + ⌊r/4⌋) a value, of a matrix of rank r."""
+    """r·(2¹¹ + width·(64 + ⌊r/4⌋) + 24·height) + (4 + ⌊r/8⌋) a value, of a matrix of rank r."""
     random = np.random.default_rng(rank)
     left, right = (np.linalg.qr(random.normal(size=(n, rank)))[0] for n in shape)
     width, height, size = min(shape), max(shape), math.prod(shape)
     found, _ = work_of(gcz.record("", (left @ right.T).astype(np.float32), "klt", 1e-3))
-    own = rank * (2048 + width * (64 + 2 * rank) + 24 * height) + size * (4 + rank // 4)
+    own = rank * (2048 + width * (64 + rank // 4) + 24 * height) + size * (4 + rank // 8)
     assert found == own + 2 * 4 * size + 2 * 131_072
 
 

@@ -21,7 +21,7 @@ import struct
 import sys
 import zlib
 from collections import namedtuple
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -207,8 +207,8 @@ def in_units(value: float, dtype: Dtype) -> tuple[int, int]:
 
 def to_work(value: float, work: Dtype) -> float:
     """Rounded once to the work dtype; infinite beyond its range."""
-    if not abs(value) < 2.0**128 - 2.0**103:
-        return value if work == F64 else math.copysign(math.inf, value)
+    if work is F64 or not abs(value) < 2.0**128 - 2.0**103:
+        return value if work is F64 else math.copysign(math.inf, value)
     n, exponent = in_units(value, work)
     return math.copysign(math.ldexp(n, exponent + work.smallest), value)
 
@@ -335,8 +335,7 @@ def mix(z: int) -> int:
 
 
 def random(seed: int, stream: int, counter: int) -> int:
-    key = mix(mix(seed + GOLDEN & MASK64) + stream * GOLDEN & MASK64)
-    return mix(key + counter * GOLDEN & MASK64)
+    return mix(mix(mix(seed + GOLDEN & MASK64) + stream * GOLDEN & MASK64) + counter * GOLDEN & MASK64)
 
 
 def uniform(r: int) -> float:
@@ -344,12 +343,12 @@ def uniform(r: int) -> float:
 
 
 # ---- Sums ----
-def dot(a: list[float], b: list[float]) -> float:
-    """Σ a·b, added one by one in order, where each product and each sum is rounded.
+def dot(a: Sequence[float], b: Sequence[float], work: Dtype = F64) -> float:
+    """Σ a·b, added one by one in order.
 
-    Python's own sum rounds in other ways.
+    Each product and each sum is rounded to the work dtype; Python's own sum rounds in other ways.
     """
-    return functools.reduce(lambda total, pair: total + pair[0] * pair[1], zip(a, b, strict=True), 0.0)
+    return functools.reduce(lambda s, p: to_work(s + to_work(p[0] * p[1], work), work), zip(a, b, strict=True), 0.0)
 
 
 # ---- Normals ----
@@ -379,12 +378,9 @@ def normal(seed: int, stream: int, j: int) -> float:
 
 
 # ---- Adaptive range coder ----
-def adaptive_bits(count: int) -> list[list[int]]:
-    """Each with its probability of a 1 in 2^-22, and how often it was seen."""
-    return [[1 << 21, 0] for _ in range(count)]
-
-
 class RangeDecoder:
+    """An adaptive bit has its probability of a 1 in 2^-22, and how often it was seen."""
+
     def __init__(self, data: bytes) -> None:
         self.string = Reader(data)
         self.code, self.width = self.string.take(48), 1 << 48
@@ -412,9 +408,6 @@ class RangeDecoder:
         self.renormalise()
         return value
 
-    def end(self) -> None:
-        require(0 <= self.string.at - self.string.length <= 8 * 64, "bytes left over, or more than 64 dropped zeros")
-
 
 # ======== compressors/01-lossless.md ========
 class Lossless:
@@ -426,7 +419,7 @@ class Lossless:
         n, width, fields = count * self.dtype.parts, self.dtype.word, Reader(data)
         words = bytearray(n * width)
         for p in range(width):
-            words[p::width] = self.plane(fields, n)
+            words[p::width] = read_plane(fields, n)
         fields.end()
         if self.dtype.kind in ("float", "complex"):
             letters, top = f"<{n}{'BH_I___Q'[width - 1]}", 8 * width - 1
@@ -434,14 +427,12 @@ class Lossless:
         require(self.dtype.kind != "bool" or max(words) <= 1, "a bool that is neither 0 nor 1")
         return bytes(words)
 
-    @staticmethod
-    def plane(fields: Reader, n: int) -> bytes:
-        coding = fields.unsigned(1)
-        require(coding <= 2, "an unknown coding of a plane")
-        if coding == 0:
-            return fields.bytes(n)
-        content = fields.bytes(fields.unsigned(4))
-        return Zstandard(content, n).content if coding == 1 else plane_of_symbols(Reader(content), n)
+
+def read_plane(fields: Reader, n: int) -> bytes:
+    coding = fields.unsigned(1)
+    require(coding <= 2, "an unknown coding of a plane")
+    plane = Reader(fields.bytes(fields.unsigned(4) if coding else n))
+    return plane_of_symbols(plane, n) if coding == 2 else Zstandard(plane.rest(), n).content if coding else plane.rest()
 
 
 def plane_of_symbols(fields: Reader, n: int) -> bytes:
@@ -771,8 +762,8 @@ class Spherical:
 
     def decode_blocks(self, data: bytes, count: int) -> list[float]:
         coder, energy, values = RangeDecoder(data), 0, []
-        models = {k: [adaptive_bits(16) for _ in range(16)] for k in self.classes}
-        large, waiting = adaptive_bits(39), []  # lengths of the blocks to come, the next one last
+        models = {k: [[[1 << 21, 0] for _ in range(16)] for _ in range(16)] for k in self.classes}
+        large, waiting = [[1 << 21, 0] for _ in range(39)], []  # lengths of the blocks to come, the next one last
         while len(values) < count or waiting:
             k = waiting.pop() if waiting else self.length
             bits, level = models[k][min((energy * k >> 5).bit_length(), 15)], 0
@@ -786,8 +777,7 @@ class Spherical:
                 values += [0.0] * k
             elif k > 1:
                 m, s = self.classes[k][level - 1]
-                index = golomb(coder.equiprobable, m)
-                values += self.direction(k, index, (float(level) * self.step) * s, self.exponent)
+                values += self.direction(k, golomb(coder.equiprobable, m), float(level) * self.step * s, self.exponent)
             else:
                 if level == 16:
                     g = next((g for g in range(39) if not coder.adaptive(large[g])), 39)
@@ -796,7 +786,7 @@ class Spherical:
                 values += self.scaled([z], float(level) * self.step, self.exponent)
             seen = min(level, 32768) ** 2 * 1024 // k
             energy += (seen - energy) * k // (k + 16)
-        coder.end()
+        require(0 <= coder.string.at - coder.string.length <= 8 * 64, "bytes left over, or over 64 dropped zeros")
         return values[:count]
 
 
@@ -870,10 +860,9 @@ class Classes:
         if self.mode == 2:
             numbers = coded_sequence(bits, -(-n // self.block))
             return [numbers[i // self.block] for i in range(n)]
-        first = start // self.width
-        rows = coded_sequence(bits, (start + n - 1) // self.width - first + 1)
-        places = (divmod(i, self.width) for i in range(start, start + n))
-        return [min(max(rows[r - first] + self.columns[k] - self.offset, 0), 31) for r, k in places]
+        rows = coded_sequence(bits, (start + n - 1) // self.width - start // self.width + 1)
+        places = (divmod(i, self.width) for i in range(start % self.width, start % self.width + n))
+        return [min(max(rows[r] + self.columns[k] - self.offset, 0), 31) for r, k in places]
 
 
 # ---- §3 Symbols ----
@@ -953,9 +942,8 @@ class Law:
 
     def mass(self, low: float, high: float, s: float) -> float:
         def density(x: float) -> float:
-            return 1.0 / functools.reduce(
-                lambda d, _: d * d, range(self.shape), 1.0 + (x / s) * (x / s) / 2**self.shape
-            )
+            first = 1.0 + (x / s) * (x / s) / 2**self.shape
+            return 1.0 / functools.reduce(lambda d, _: d * d, range(self.shape), first)
 
         return ((density(low) + density(high)) + 4.0 * density((low + high) * 0.5)) * (high - low)
 
@@ -983,20 +971,15 @@ class Law:
         return normalise([max(math.trunc(mass / total * 2.0**24), 1) for mass in masses])
 
 
-def read_width(bits: Reader, before: int) -> int:
-    width = before + zigzag(bits.rice(0))
-    require(0 <= width < 58, "a raw width out of its range")
-    return width
+Tables = dict[int, tuple[int, list[list[int]]]]  # for each class its raw width, and tables by book or phase
 
 
-def read_tables(bits: Reader, classes: list[int], points: Points) -> dict[int, tuple[int, list[list[int]]]]:
-    """Raw width and tables of each class, by book."""
-    law, width, tables = Law(bits), 0, {}
+def read_tables(bits: Reader, classes: list[int], of: Callable[[int, int], list[list[int]]]) -> Tables:
+    width, tables = 0, {}
     for c in sorted(set(classes)):
-        width = read_width(bits, width)
-        books = [RAW] if width else [EVEN, ZERO_BOOK if points.zero else ODD][: min(points.states, 2)]
-        found = [frequency_table(bits, 31, book, functools.partial(law.table, c, width, book)) for book in books]
-        tables[c] = width, found if len(found) > 1 else found * 2
+        width += zigzag(bits.rice(0))
+        require(0 <= width < 58, "a raw width out of its range")
+        tables[c] = width, of(c, width)
     return tables
 
 
@@ -1041,17 +1024,22 @@ def coded_sequence(bits: Reader, count: int) -> list[int]:
 
 # ---- §6 Levels ----
 def read_levels(bits: Reader, classes: list[int], points: Points) -> list[int]:
-    tables, codes = read_tables(bits, classes, points), []
-    lanes = Lanes(bits)
+    law, codes = Law(bits), []
+
+    def books(c: int, width: int) -> list[list[int]]:
+        kinds = [RAW] if width else [EVEN, ZERO_BOOK if points.zero else ODD][: min(points.states, 2)]
+        found = [frequency_table(bits, 31, kind, functools.partial(law.table, c, width, kind)) for kind in kinds]
+        return found if len(found) > 1 else found * 2
+
+    tables, lanes = read_tables(bits, classes, books), Lanes(bits)
     for c in classes:
         lane = next(lanes.turn)
         odd = lanes.paths[lane] % 2
         symbol = lanes.symbol(tables[c][1][odd], lane)
         lanes.move(lane, points, parity(symbol))
-        codes.append((symbol, odd))
+        codes.append((symbol, odd, c))
     lanes.end()
-    pairs = zip(codes, classes, strict=True)
-    levels = [points.level(read_number(bits, symbol, tables[c][0]), odd) for (symbol, odd), c in pairs]
+    levels = [points.level(read_number(bits, symbol, tables[c][0]), odd) for symbol, odd, c in codes]
     bits.end()
     return levels
 
@@ -1078,50 +1066,53 @@ class Klt:
         first_offsets, first_has_rows, self.has_rows = points.read_offsets(bits), bits.read(1), bits.read(1)
         rows, columns = matricise(record.shape)
         rows, self.columns = (rows, columns) if rows != 1 and columns <= 1 << 20 else (record.size, 1)
-        self.transposed = rows < self.columns and record.size <= 1 << 20
-        self.height, width = (self.columns, rows) if self.transposed else (rows, self.columns)
+        width, self.height = sorted((rows, self.columns))
+        self.transposed, together = rows < self.columns, rows < self.columns and record.size > 1 << 20
         rank = bits.read(12) + 1
-        paid = width * rank <= 2**21 + 2**7 * len(head) and width * rank**2 <= 2**30 + 2**13 * len(head)
-        require(paid and rank <= min(self.height, width), "a rank beyond the matrix, or what the head pays for")
+        levels = (width + self.height * together) * rank
+        paid = levels <= 2**21 + 2**7 * len(head) and width * rank**2 <= 2**30 + 2**13 * len(head)
         classes = [*itertools.accumulate((-bits.rice(0) for _ in range(rank - 1)), initial=bits.read(5))]
-        require(classes[-1] >= 0, "a class below 0")
+        require(paid and rank <= width and classes[-1] >= 0, "an unpaid rank, one too high, or a class below 0")
         bits.filling()
-        levels = self.factor(Reader(bits.rest()), width, classes, first_has_rows)
-        steps = [points.in_steps(level, first_offsets) for level in levels]
+        code = bits.bytes(bits.unsigned(4)) if together else bits.rest()
+        steps = self.factor(code, width, classes, first_has_rows, first_offsets)
         self.first_factor([steps[k::rank] for k in range(rank)])
+        self.c = self.second_factor(bits.rest(), self.height) if together else []
 
-    def factor(self, bits: Reader, height: int, columns: list[int], has_rows: int) -> list[int]:
+    def factor(self, code: bytes, height: int, columns: list[int], has_rows: int, offsets: Any) -> list[float]:
+        bits = Reader(code)
         rows = coded_sequence(bits, height) if has_rows else [31] * height
-        return read_levels(bits, [max(c + row - 31, 0) for row in rows for c in columns], self.points)
+        levels = read_levels(bits, [max(c + row - 31, 0) for row in rows for c in columns], self.points)
+        return [self.points.in_steps(level, offsets) for level in levels]
 
     def first_factor(self, f: list[list[float]]) -> None:
         """`f` has the columns of F."""
         squares = [dot(column, column) for column in f]
-        largest, threshold, self.classes = max(*squares, sys.float_info.min), 0.7937005259840998, [31] * len(f)
-        for _ in range(31):
-            self.classes = [c - (square < largest * threshold) for c, square in zip(self.classes, squares, strict=True)]
-            threshold = threshold * 0.6299605249474366
-        for k, square in enumerate(squares):
-            q = dot(f[k], f[k])
-            f[k] = [x / math.sqrt(q) if q > square * 2.0**-40 else 0.0 for x in f[k]]
-            for j in range(k + 1, len(f)):
-                d = dot(f[k], f[j])
-                f[j] = [y - x * d for x, y in zip(f[k], f[j], strict=True)]
+        largest, first, ratio = max(*squares, sys.float_info.min), 0.7937005259840998, 0.6299605249474366
+        thresholds = [*itertools.accumulate([ratio] * 30, lambda threshold, ratio: threshold * ratio, initial=first)]
+        self.classes = [31 - sum(square < largest * threshold for threshold in thresholds) for square in squares]
+        for j, square in enumerate(squares):
+            for first, last in itertools.pairwise([*range(0, j - j % 32, 32), *range(j - j % 32, j + 1)]):
+                along = [dot(column, f[j]) for column in f[first:last]]
+                rows = zip(*f[first:last], strict=True)
+                f[j] = [y - dot(row, along) for row, y in zip(rows, f[j], strict=True)]
+            q = dot(f[j], f[j])
+            f[j] = [x / math.sqrt(q) if q > square * 2.0**-40 else 0.0 for x in f[j]]
         self.v = [[to_work(x, self.work) for x in row] for row in zip(*f, strict=True)]
+
+    def second_factor(self, code: bytes, height: int) -> list[list[float]]:
+        steps = self.factor(code, height, self.classes, self.has_rows, self.points.offsets)
+        values, rank = [self.points.step.value(x, self.work) for x in steps], len(self.classes)
+        return [values[at : at + rank] for at in range(0, len(values), rank)]
 
     def decode(self, data: bytes, start: int, count: int) -> list[float]:
         require(start % self.columns == count % self.columns == 0, "a chunk that is not of whole rows")
-        height, rank, points = self.height if self.transposed else count // self.columns, len(self.classes), self.points
-        require(height * len(self.v) == count, "a transpose in more than one chunk")
-        levels = self.factor(Reader(data), height, self.classes, self.has_rows)
-        values = [points.step.value(points.in_steps(level, points.offsets), self.work) for level in levels]
-        c = [values[i * rank : (i + 1) * rank] for i in range(height)]
-        left, right = (self.v, c) if self.transposed else (c, self.v)
-        return [self.element(a, b) for a in left for b in right]
-
-    def element(self, a: list[float], b: list[float]) -> float:
-        terms = (to_work(x * y, self.work) for x, y in zip(a, b, strict=True))
-        return functools.reduce(lambda x, y: to_work(x + y, self.work), terms, 0.0)
+        first, rows = start // self.columns, count // self.columns
+        own = min((1 << 20) // self.columns, len(self.v) - first) if self.c else len(self.v)
+        require((rows == own or not self.transposed) and not (self.c and data), "a chunk too short, or not empty")
+        c = self.c or self.second_factor(data, self.height if self.transposed else rows)
+        left, right = (self.v[first : first + rows], c) if self.transposed else (c, self.v)
+        return [dot(a, b, self.work) for a in left for b in right]
 
 
 # ======== compressors/08-dither.md ========
@@ -1142,8 +1133,7 @@ def density(bits: Reader) -> list[list[int]]:
         numbers = range(STARTS[which] + parity(symbol), STARTS[which + 1], 2)
         return max(1, sum(line(32 * n + a) + line(32 * n - a) for n in numbers))
 
-    symbols = range(min(2 * last, 30) + 1)
-    return [normalise([weight(symbol, 2 * p + 1) for symbol in symbols]) for p in range(8)]
+    return [normalise([weight(symbol, 2 * p + 1) for symbol in range(min(2 * last, 30) + 1)]) for p in range(8)]
 
 
 class Dither:
@@ -1157,12 +1147,10 @@ class Dither:
         self.step, self.classes = Step(bits), Classes(bits, record)
 
     def decode(self, data: bytes, start: int, count: int) -> list[float]:
-        bits, width, tables = Reader(data), 0, {}
-        classes, values = self.classes.of_chunk(bits, start, count), []
-        for c in sorted(set(classes)):
-            width = read_width(bits, width)
-            tables[c] = width, [frequency_table(bits, 31, RAW)] * 8 if width else density(bits)
-        lanes, symbols = Lanes(bits), []
+        bits, values, symbols = Reader(data), [], []
+        classes = self.classes.of_chunk(bits, start, count)
+        tables = read_tables(bits, classes, lambda c, w: [frequency_table(bits, 31, RAW)] * 8 if w else density(bits))
+        lanes = Lanes(bits)
         lanes.paths = [random(self.seed, 0x64697473, start + j) % self.states for j in range(len(lanes.states))]
         for i, c in enumerate(classes, start):
             lane = next(lanes.turn)
@@ -1174,8 +1162,7 @@ class Dither:
             symbols.append((symbol, phi))
         lanes.end()
         for i, ((symbol, phi), c) in enumerate(zip(symbols, classes, strict=True), start):
-            k = read_number(bits, symbol, tables[c][0]) * (-1 if phi < 0 else 1)
-            y = phi + 2 * k
+            y = phi + 2 * read_number(bits, symbol, tables[c][0]) * (-1 if phi < 0 else 1)
             v = self.step.size(abs(y), self.work)
             if self.work == F32:
                 v = round_randomly(v, random(self.seed, 0x64697472, i))

@@ -147,7 +147,10 @@ def transposed() -> Record:
 
 
 def unpaid(rank: int, width: int) -> Record:
-    """A matrix of `rank` rows whose first factor, of full rank, is a code of a few bytes."""
+    """A matrix of `rank` rows and `width` columns.
+
+    Its factors, of full rank, are a code of a few bytes.
+    """
     chunk = 2**20 // width * width
     chunks = -(-rank * width // chunk)
     head = bits(f"{FRONT} {rank - 1:012b} 10101" + "1" * (rank - 1)) + CODE
@@ -155,24 +158,41 @@ def unpaid(rank: int, width: int) -> Record:
     return base.but(dims=pack_varint(rank) + pack_varint(width), chunk=pack_varint(chunk))
 
 
+def large(length: int | None = None, cut: int = 0, chunk: bytes = b"") -> Record:
+    """A transpose of more than 2²⁰ values, whose head holds both factors.
+
+    length: another one of its first factor. cut: bytes that its head lacks. chunk: its first one.
+    """
+    array = np.zeros((2, 2**19 + 1), np.float32)
+    array[:, 0] = 1, 2
+    base = record("", array, "klt", 0.01)
+    front, rest = base.head[:6], base.head[10:]
+    length = int.from_bytes(base.head[6:10], "little") if length is None else length
+    head = front + u32(length) + rest[: len(rest) - cut]
+    return base.holding(head, [chunk, *base.chunks[1:]])
+
+
 klt_bad = partial(payload, base=klt)
-FRONT, CODE = "10 1 001110101001 100000000000 0 0 0 0 ", bytes.fromhex("8D1BE200FC140A")
+FRONT, CODE = "10 0 001110101001 100000000000 0 0 0 0 ", bytes.fromhex("8D1BE200FC140A")
 KLT = (
     klt_bad("klt-head-empty", "A head of no bytes.", "klt head", head=b""),
     klt_bad("klt-head-cut", "The head ends within the rank.", "klt head", head=bits(FRONT)),
     klt_bad("klt-head-filling", "The last filling bit before the first factor is 1.", "padding", head=bits(FRONT + "000000000001 10101 1 0000001") + CODE),
     klt_bad("klt-trellis-3", "Trellis 3.", "trellis 3", head=bits(FRONT.replace("10", "11", 1) + "000000000000 10101") + CODE),
-    klt_bad("klt-exponent-1101", "A step of exponent 1101.", "out of range", head=bits("10 1 001110101001 110001001101 0 0 0 0 000000000000 10101") + CODE),
+    klt_bad("klt-exponent-1101", "A step of exponent 1101.", "out of range", head=bits("10 0 001110101001 110001001101 0 0 0 0 000000000000 10101") + CODE),
     klt_bad("klt-rank-4", "A rank above the width.", "rank 4", head=bits(FRONT + "000000000011 10101 111") + CODE),
     klt_bad("klt-class-below-0", "A class below 0.", "klt head", head=bits(FRONT + "000000000001 00001 001") + CODE),
-    klt_bad("klt-first-factor-cut", "The first factor ends within its state.", "klt factor", head=klt().head[:-1]),
-    klt_bad("klt-first-factor-long", "A byte follows the first factor.", "klt factor", head=klt().head + b"\0"),
-    klt_bad("klt-first-factor-rows", "Numbers of rows that are not there.", "klt factor", head=bits(FRONT[:-4] + "1 0 000000000000 10101")),
+    klt_bad("klt-first-factor-cut", "The first factor ends within its state.", "klt first factor", head=klt().head[:-1]),
+    klt_bad("klt-first-factor-long", "A byte follows the first factor.", "klt first factor", head=klt().head + b"\0"),
+    klt_bad("klt-first-factor-rows", "Numbers of rows that are not there.", "klt first factor", head=bits(FRONT[:-4] + "1 0 000000000000 10101")),
     klt_bad("klt-chunk-long", "A byte follows the second factor.", "klt chunk", chunks=[klt().chunks[0] + b"\0"]),
-    payload("klt-levels-unpaid", "A first factor of 17000 rows and 250 columns in some 40 bytes.", "17000 x 250", partial(unpaid, 250, 17000)),
-    payload("klt-products-unpaid", "A first factor of 3000 rows and 700 columns in some 100 bytes.", "3000 x 700", partial(unpaid, 700, 3000)),
+    payload("klt-levels-unpaid", "Both factors of a wide matrix, 17250 rows and 250 columns, in some 40 bytes.", "rank 250 and width 250", partial(unpaid, 250, 17000)),
+    payload("klt-products-unpaid", "A first factor of 1025 rows and columns in some 140 bytes.", "rank 1025 and width 1025", partial(unpaid, 1025, 1025)),
     payload("klt-chunk-of-part-of-a-row", "A chunk that is not of whole rows.", "whole rows", two_chunks),
-    payload("klt-transpose-in-two-chunks", "A transpose in two chunks.", "whole rows", transposed),
+    payload("klt-transpose-in-two-chunks", "A transpose in two chunks.", "more than one chunk", transposed),
+    payload("klt-together-chunk", "A chunk with a byte, though the head of a large transpose holds both factors.", "not empty", partial(large, chunk=b"\0")),
+    payload("klt-together-first-factor-long", "A first factor longer than the head of a large transpose.", "klt head", partial(large, length=2**32 - 1)),
+    payload("klt-together-second-factor-cut", "The second factor of a large transpose ends within its state.", "klt second factor", partial(large, cut=1)),
 )  # fmt: skip
 
 

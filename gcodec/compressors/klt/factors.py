@@ -1,4 +1,7 @@
-"""The two factors of `klt`: their shapes, how their levels are coded, and their product. See spec/compressors/07-klt.md."""
+"""The two factors of `klt`: their shapes, how their levels are coded, and their product.
+
+See spec/compressors/07-klt.md.
+"""
 
 from dataclasses import dataclass
 
@@ -6,7 +9,7 @@ import numpy as np
 
 from ...coding.bitstring import BitReader
 from ...coding.rans import decode_classes, encode_classes
-from ...kernels import klt as kernels
+from ...kernels import products as kernels
 from ...kernels.entropy.tokens import MAX_CLASSES
 from ...kernels.levels.scales import fill_product
 from ..common.levels import Coded, Labels, Points, decode_levels
@@ -23,9 +26,10 @@ _THIRD, _SIXTH = (
 
 @dataclass(frozen=True)
 class Frame:
-    """A tensor as the matrix X or, if `transposed`, its transpose: height × width ≈ coefficients · vectorsᵀ.
+    """A tensor as the matrix X, height × width with height ≥ width.
 
-    A plain tensor, or one with rows too long for a chunk, is a matrix of one column.
+    X is the tensor's matrix or its transpose, and X ≈ C · Vᵀ. A plain tensor, or one with rows too
+    long for a chunk, is a matrix of one column.
     """
 
     rows: int
@@ -40,21 +44,25 @@ class Frame:
 
     @property
     def transposed(self) -> bool:
-        """The longer side is the height, as far as it is not cut into chunks."""
-        return self.rows < self.columns and self.rows * self.columns <= CHUNK
+        return self.rows < self.columns
+
+    @property
+    def together(self) -> bool:
+        """Whether every chunk needs all of C: the head then holds C, and chunks are empty."""
+        return self.transposed and self.rows * self.columns > CHUNK
 
     @property
     def height(self) -> int:
-        return self.columns if self.transposed else self.rows
+        return max(self.rows, self.columns)
 
     @property
     def width(self) -> int:
-        return self.rows if self.transposed else self.columns
+        return min(self.rows, self.columns)
 
     @property
     def most(self) -> int:
         """The largest rank."""
-        return min(self.width, self.height, MAX_RANK)
+        return min(self.width, MAX_RANK)
 
     @property
     def chunk(self) -> int:
@@ -62,32 +70,34 @@ class Frame:
         return CHUNK // self.columns * self.columns
 
     def chunks(self) -> list[tuple[int, int]]:
-        """(start, stop) of every chunk of the tensor's values."""
-        size = self.rows * self.columns
-        return [(start, min(start + self.chunk, size)) for start in range(0, size, self.chunk)]
+        """The first and the last row, exclusive, of the tensor's matrix in each chunk."""
+        step = self.chunk // self.columns
+        return [(first, min(first + step, self.rows)) for first in range(0, self.rows, step)]
 
-    def of_values(self, values: np.ndarray) -> np.ndarray:
-        """Flat values of whole rows as rows of the matrix X or, of a transposed one, of its transpose."""
-        matrix = values.reshape(-1, self.columns)
-        return matrix.T if self.transposed else matrix
+    def cuts(self) -> list[int]:
+        """The rows that the parts of C begin with, each coded by itself, and the height."""
+        firsts = [0] if self.transposed else [first for first, _ in self.chunks()]
+        return [*firsts, self.height]
 
-    def span(self, start: int, stop: int) -> tuple[int, int]:
-        """The rows of the second factor that the tensor's values start…stop-1, a chunk, need."""
-        return (0, self.height) if self.transposed else (start // self.columns, stop // self.columns)
 
-    def product(self, coefficients: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-        """coefficients · vectorsᵀ as flat values of the tensor, in the dtype of the coefficients; within its finite numbers."""
-        vectors = vectors.astype(coefficients.dtype, copy=False)
-        left, right = (vectors, coefficients) if self.transposed else (coefficients, vectors)
-        out = np.empty((left.shape[0], right.shape[0]), coefficients.dtype)
-        kernels.multiply(left, np.ascontiguousarray(right.T), out)
-        largest = np.finfo(out.dtype).max
-        return np.clip(out, -largest, largest, out=out).reshape(-1)
+def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """left · right as flat values in C order, in the dtype of both, within its finite numbers.
+
+    left: rows × rank, right: rank × columns, both in C order.
+    """
+    out = np.empty((left.shape[0], right.shape[1]), left.dtype)
+    kernels.multiply(left, False, right, out)
+    largest = np.finfo(out.dtype).max
+    return np.clip(out, -largest, largest, out=out).reshape(-1)
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The scale classes of a factor's columns, int16; has_rows: whether rows have numbers too, which belong to the code."""
+    """How a factor's levels are classed.
+
+    classes: the scale classes of its columns, int16. has_rows: whether its rows have numbers, too,
+    which then belong to the code.
+    """
 
     classes: np.ndarray
     has_rows: bool
@@ -105,13 +115,19 @@ class Columns:
         return (b"" if rows is None else encode_classes(rows)) + coded.encode(classes, labels, lanes)
 
     def decode(self, reader: BitReader, height: int, points: Points, work: np.dtype) -> np.ndarray:
-        """Work values, height × columns, of levels coded by `encode`, which must end the reader's data; raises Corrupt."""
+        """Work values, height × columns, of levels coded by `encode`.
+
+        They must end the reader's data. Raises Corrupt.
+        """
         rows = decode_classes(reader, height) if self.has_rows else None
         return decode_levels(reader, self.fill(height, rows), points, work).reshape(height, -1)
 
 
 def classes_of(energies: np.ndarray) -> np.ndarray:
-    """int16 classes of columns with these energies (float64): 31 for the loudest, one less for each third of an octave below it."""
+    """int16 classes of columns with these energies (float64).
+
+    The loudest has 31, and the others have one less for each third of an octave below it.
+    """
     largest = max(float(energies.max()), np.finfo(np.float64).tiny)
     classes = np.full(energies.size, TOP, np.int16)
     threshold = _SIXTH
@@ -123,7 +139,10 @@ def classes_of(energies: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Basis:
-    """A decoded first factor. vectors: float64 width × rank, orthonormal; classes: of the second factor's columns."""
+    """A decoded first factor.
+
+    vectors: float64 width × rank, orthonormal. classes: those of the second factor's columns.
+    """
 
     vectors: np.ndarray
     classes: np.ndarray

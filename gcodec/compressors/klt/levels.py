@@ -1,4 +1,7 @@
-"""A factor of `klt` on the encoder's side: its columns' classes, its rows' numbers, and its levels, in parts of whole rows."""
+"""A factor of `klt` on the encoder's side.
+
+It has classes of columns, numbers of rows, and levels, in parts of whole rows.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +21,10 @@ _LOWEST = 5 * _PER_OCTAVE  # scales below 2⁻⁵ of two steps are one class
 
 @dataclass(frozen=True)
 class Factor:
-    """The levels of a factor, found by a quantiser. rows: the numbers of all rows (int16), None where they have none.
+    """The levels of a factor, found by a quantiser.
 
-    parts, found: one of each chunk.
+    rows: the numbers of all rows (int16), None where they have none. parts, found: one for each
+    part that is coded by itself.
     """
 
     columns: Columns
@@ -33,8 +37,11 @@ class Factor:
     def of(
         cls, values: np.ndarray, classes: np.ndarray, quantiser: Quantiser, coarse: int, cuts: Sequence[int]
     ) -> "Factor":
-        """Of a matrix of values; coarse: see `row_numbers`, 0 for no numbers of rows; cuts: the rows that parts begin with, and
-        the number of rows."""
+        """The levels of a matrix of values.
+
+        coarse: see `row_numbers`, 0 for no numbers of rows. cuts: the rows that parts begin with,
+        and the number of rows.
+        """
         columns = Columns(classes, coarse > 0)
         rows = row_numbers(values, quantiser.step, coarse) if coarse else None
         parts = []
@@ -77,7 +84,10 @@ class Factor:
         return side + sum(self.quantiser.bits(part, found) for part, found in parts)
 
     def best_rows(self) -> int:
-        """How coarse numbers of rows should be for these levels to take the fewest bits; 0: there should be none. Of the first part."""
+        """How coarse numbers of rows should be for the first part's levels to take the fewest bits.
+
+        0: there should be none.
+        """
         part, found = self.parts[0], self.found[0]
         matrix = part.values.reshape(-1, self.columns.classes.size)
 
@@ -92,15 +102,21 @@ class Factor:
 
 
 def column_classes(deviations: np.ndarray, step: float) -> np.ndarray:
-    """int16 classes of columns with these root mean squares, in decreasing order: the lowest is a 32nd of two steps."""
+    """int16 classes of columns with these root mean squares, which decrease.
+
+    The lowest class is that of a 32nd of two steps.
+    """
     thirds = np.rint(_PER_OCTAVE * np.log2(np.maximum(deviations, 1e-300) / (2 * step))).astype(np.int64)
     top = min(int(thirds[0]) + _LOWEST, TOP)
     return np.minimum.accumulate(np.clip(thirds - thirds[0] + max(top, 0), 0, TOP)).astype(np.int16)
 
 
 def row_numbers(matrix: np.ndarray, step: float, coarse: int) -> np.ndarray:
-    """int16 numbers of rows: 31 for the loudest beside what its columns let expect, one less for each third of an octave; rounded
-    to every `coarse`th number."""
+    """int16 numbers of rows, rounded to every `coarse`th number.
+
+    A row is as loud as its values are beside what their columns let expect. The loudest has 31, and
+    the others have one less for each third of an octave below it.
+    """
     sizes = np.abs(matrix) / (2 * step)
     expected = sizes.mean(0, dtype=np.float64)
     shares = 1 / (1 + expected)

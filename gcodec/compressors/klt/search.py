@@ -1,7 +1,9 @@
 """How the encoder of `klt` chooses: the subspace, the rank, and the step that spends the bound.
 
-The distortion of an attempt needs no decoded tensor: with orthonormal V̂ it is ‖X‖² − ‖C‖² + ‖C − Ĉ‖². Only at the end is
-what the decoder gives measured, for its roundings.
+Rank and step are planned from the spectrum. Prices and centroids are learned on rows of the exact
+factors, without any product. Then few attempts follow. The distortion of an attempt needs no
+decoded tensor: with orthonormal V̂ it is ‖X‖² − ‖C‖² + ‖C − Ĉ‖². Only where roundings may matter
+is what the decoder gives measured.
 """
 
 import math
@@ -10,44 +12,56 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ... import dtypes
+from ...errors import InvalidInput
 from ...source import ArraySource
 from ..common.levels import Labels, Points, Step
 from ..common.quantiser import LARGEST_LEVEL, Quantiser
 from ..common.scaled import Scaled, energy
 from ..common.step_search import Spending
 from ..contract import TooFine
-from .factors import Basis, Frame
+from .factors import Basis, Frame, classes_of, product
 from .levels import Factor, column_classes
-from .spectrum import Spectrum, spectrum_of
+from .matrix import Matrix
+from .spectrum import Spectrum, sketch_of, spectrum_of
 
-_THOROUGH = 1 << 20  # values up to which several ranks are tried
-_STRIDE, _MOVES = 0.08, 4  # between the ranks tried, as a share of the rank; how many in one direction
-_TOLERANCE, _ROOM = 0.002, 1e-4  # of the distortion; of the bound, left for roundings that were not foreseen
-_ROUNDS = 3  # of settling prices and step at a rank
-_ZERO_RATE = 1.5  # bits a level; below it, an odd book with a zero is tried as well
-_CHECKS = 3  # of what the decoder gives, each followed by a smaller target
-_FEW_STATES, _STATES = 8, 32  # of the trellis, while settings are chosen, and of the thorough choice at last
-_FINE = 1e-5  # bounds below it need float64 where float32 would do
+_TOLERANCE = 0.004  # share of the target by which a distortion may stay below it
+_ROOM = 1e-4  # share of the bound that is left for roundings that were not foreseen
+_ROUNDS = 3  # how often prices and step are settled
+_STRIDE, _STRIDES = 0.08, 3  # share of the planned rank between tried ones; number of higher ones
+_LEVELS = 1 << 17  # about how many of a factor's levels settings are learned from
+_ZERO_RATE = 2.5  # bits a level; below it, an odd book with a zero is tried as well
+_CHECKS = 3  # how often what the decoder gives is measured, each followed by a smaller target
+_FEW_STATES, _STATES = 8, 32  # states while settings are chosen; states of the thorough choice
+_THOROUGH = 1 << 20  # levels up to which there are so many states at last
+_WIDE = 512  # widths above it take long where the rank is not low
+_DEAREST = 1.25  # times the bits of Gaussian values: the most that may be expected of a wide matrix,
+_ALLOWANCE = 0.1  # with these bits a value
+_HIGHEST = 1 << 11  # the rank above which few factors are long enough for a decoder to trust them
+_ROUNDING = 2.0**-3  # energy of a dtype's roundings beside its values', times the square of its spacing at 1
 
 
 @dataclass(frozen=True)
-class Matrix:
-    """What all attempts share. values: height × width; target: the squared error allowed."""
+class Task:
+    """What all attempts share. target: the squared error allowed, of the scaled tensor."""
 
-    scaled: Scaled
-    frame: Frame
-    values: np.ndarray
+    matrix: Matrix
     spectrum: Spectrum
     target: float
 
     def room(self, rank: int) -> float:
-        """The part of the target that quantisation may take at a rank; hardly anything where the rank is too low."""
+        """The part of the target that quantisation may take at a rank.
+
+        It is next to nothing where the rank is too low.
+        """
         return max(self.target - self.spectrum.tail(rank), self.target * 2.0**-40)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How the two factors are quantised. rows: how coarse the numbers of their rows are, 0 where they have none."""
+    """How the two factors are quantised.
+
+    rows: how coarse the numbers of their rows are, 0 where they have none.
+    """
 
     rank: int
     step: float
@@ -58,12 +72,20 @@ class Settings:
     def with_states(self, states: int) -> "Settings":
         return replace(self, first=self.first.with_states(states), second=self.second.with_states(states))
 
+    def with_step(self, step: float) -> "Settings":
+        """With a step that levels can be found for."""
+        size = float(Step.below(max(step, 1 / LARGEST_LEVEL)))
+        return replace(self, step=size, first=self.first.with_step(size), second=self.second.with_step(size))
+
 
 @dataclass(frozen=True)
 class Attempt:
-    """Both factors coded with a step (of the scaled tensor). error: ‖x̂ − x‖² of the scaled tensor."""
+    """Both factors coded with a step, that of the scaled tensor.
 
-    matrix: Matrix
+    error: ‖x̂ − x‖² of the scaled tensor.
+    """
+
+    task: Task
     settings: Settings
     first: Factor
     basis: Basis
@@ -71,131 +93,197 @@ class Attempt:
     error: float
 
     @classmethod
-    def make(cls, matrix: Matrix, settings: Settings) -> "Attempt":
-        frame, rank, spectrum = matrix.frame, settings.rank, matrix.spectrum
-        size = float(Step.below(max(settings.step, 1 / LARGEST_LEVEL)))
-        deviations = spectrum.values[:rank] / math.sqrt(frame.width)
-        values = (spectrum.vectors[:, :rank] * spectrum.values[:rank]).astype(matrix.values.dtype)
-        classes = column_classes(deviations, size)
-        first = Factor.of(values, classes, settings.first.with_step(size), settings.rows[0], (0, frame.width))
+    def make(cls, task: Task, settings: Settings) -> "Attempt":
+        matrix, spectrum, rank = task.matrix, task.spectrum, settings.rank
+        values = (spectrum.vectors[:, :rank] * spectrum.values[:rank]).astype(matrix.dtype)
+        classes = column_classes(_deviations(spectrum, rank), settings.step)
+        first = Factor.of(values, classes, settings.first, settings.rows[0], (0, matrix.frame.width))
         basis = Basis.of(first.in_steps())
-        values = matrix.values @ basis.vectors.astype(matrix.values.dtype)
-        cuts = [*(frame.span(start, stop)[0] for start, stop in frame.chunks()), frame.height]
-        second = Factor.of(values, basis.classes, settings.second.with_step(size), settings.rows[1], cuts)
+        values = matrix.times(basis.vectors.astype(matrix.dtype))
+        second = Factor.of(values, basis.classes, settings.second, settings.rows[1], matrix.frame.cuts())
         error = spectrum.total - energy(values.reshape(-1).astype(np.float64)) + second.error
-        return cls(matrix, replace(settings, step=size), first, basis, second, error)
+        return cls(task, settings, first, basis, second, error)
 
     def points(self) -> Points:
         """The decoder's side of the second factor, for the tensor as it is."""
         points = self.second.quantiser.points
-        return replace(points, step=points.step.times(self.matrix.scaled.exponent))
+        return replace(points, step=points.step.times(self.task.matrix.scaled.exponent))
 
     def code(self, start: int, stop: int) -> bytes:
         """The bytes of a chunk of the tensor."""
-        return self.second.encode(start // self.matrix.frame.chunk)
-
-    def trained(self) -> tuple[Settings, float]:
-        """Settings whose prices and centroids suit these levels, and about how many bits they take at the target.
-
-        The settings' step is the one at which the target is expected.
-        """
-        settings, count = self.settings, self.first.size + self.second.size
-        room = self.matrix.room(settings.rank)
-        excess = max(self.error - self.matrix.target + room, room * 2.0**-20) / room
-        bits = self.first.bits() + self.second.bits()
-        bits += 0.5 * math.log2(excess) * min(bits, count)
-        step = settings.step / math.sqrt(min(max(excess, 0.25), 4.0))
-        return replace(settings, step=step, first=self.first.learned(), second=self.second.learned()), bits
-
-    def with_rows(self) -> Settings:
-        """The settings, with numbers of rows where they save bits."""
-        return replace(self.settings, rows=(self.first.best_rows(), self.second.best_rows()))
+        return self.second.encode(start // self.task.matrix.frame.chunk)
 
     def measure(self) -> float:
         """‖x̂ − x‖² of the scaled tensor as it is decoded and rounded to its dtype."""
-        scaled, frame = self.matrix.scaled, self.matrix.frame
-        work = dtypes.work_dtype(scaled.source.dtype)
+        matrix, rank = self.task.matrix, self.settings.rank
+        scaled, frame = matrix.scaled, matrix.frame
+        dtype = scaled.source.dtype
+        work, points = dtypes.work_dtype(dtype), self.points()
+        parts = [points.values(found.numbers, found.books, work).reshape(-1, rank) for found in self.second.found]
+        left, right = np.concatenate(parts), self.basis.vectors.astype(work)
+        if frame.transposed:
+            left, right = right, left
+        right = np.ascontiguousarray(right.T)
         errors = []
-        for (start, stop), found in zip(frame.chunks(), self.second.found, strict=True):
-            first, last = frame.span(start, stop)
-            coefficients = self.points().values(found.numbers, found.books, work).reshape(last - first, -1)
-            decoded = dtypes.narrow(frame.product(coefficients, self.basis.vectors), scaled.source.dtype)
-            back = Scaled(ArraySource(decoded), scaled.exponent)
-            errors.append(energy(back.read(0, stop - start) - scaled.read(start, stop)))
+        for first, last in frame.chunks():
+            decoded = ArraySource(dtypes.narrow(product(left[first:last], right), dtype))
+            values = scaled.read(first * frame.columns, last * frame.columns)
+            errors.append(energy(Scaled(decoded, scaled.exponent).read(0, values.size) - values))
         return math.fsum(errors)
 
 
 def fit(scaled: Scaled, frame: Frame, bound: float, thorough: bool) -> Attempt:
-    """The attempt whose distortion is at most `bound`, close to it, with the fewest bits among the ranks tried."""
-    exact = scaled.source.dtype == np.float64 or bound < _FINE
-    values = np.empty(scaled.size, np.float64 if exact else np.float32)
-    total = 0.0
-    for start, piece in scaled.pieces():
-        values[start : start + piece.size] = piece
-        total += energy(piece)
-    values = frame.of_values(values)
-    matrix = Matrix(scaled, frame, values, spectrum_of(values, total, bound * total), bound * total)
-    settings = _choose(matrix, thorough and scaled.size <= _THOROUGH)
+    """The attempt whose distortion is at most `bound` and close to it, with about the fewest bits.
+
+    Raises InvalidInput for a wide matrix whose rank is not low, and TooFine.
+    """
+    matrix = Matrix.of(scaled, frame, bound)
+    total = math.fsum(energy(values) for _, values in scaled.pieces())
+    sketch = sketch_of(matrix, total)
+    if frame.width > _WIDE:
+        _refuse_high_ranks(sketch, frame, bound)
+    spectrum = spectrum_of(matrix, sketch, bound * total)
+    task = Task(matrix, spectrum, bound * total * (1 - _ROOM))
+    settings = _choose(task, thorough)
     for _ in range(_CHECKS):
-        attempt = _solve(matrix, settings)
-        error = attempt.measure()
-        if matrix.spectrum.values[0] > LARGEST_LEVEL / 4 * attempt.settings.step:
+        attempt = _solve(task, settings)
+        if spectrum.values[0] > LARGEST_LEVEL / 4 * attempt.settings.step:
             raise TooFine
+        if _is_rounded_finely(scaled.source.dtype, bound):
+            break
+        error = attempt.measure()
         if error <= bound * total:
             break
-        matrix = replace(matrix, target=matrix.target * (bound * total / error) * (1 - _ROOM))
+        settings = attempt.settings
+        task = replace(task, target=task.target * (bound * total / error) * (1 - _ROOM))
     return attempt
 
 
-def _solve(matrix: Matrix, settings: Settings) -> Attempt:
+def _refuse_high_ranks(sketch: Spectrum, frame: Frame, bound: float) -> None:
+    """Raise InvalidInput if far more bits are expected than those of `tcq`.
+
+    `tcq` takes hardly more bits than Gaussian values need.
+    """
+    expected, target = sketch.extended(), bound * sketch.total
+    gaussian = max(-0.5 * math.log2(bound), 0.0)
+    dearest = (_DEAREST * gaussian + _ALLOWANCE) * frame.width * frame.height
+    if expected.plan(target)[0] > _HIGHEST or expected.bits(target) > dearest:
+        raise InvalidInput(
+            f"klt: the rank of a matrix of {frame.rows} x {frame.columns} is not low enough; use tcq or auto"
+        )
+
+
+def _is_rounded_finely(dtype: np.dtype, bound: float) -> bool:
+    """Whether roundings to a dtype, and in float32 products, are far below what _ROOM leaves."""
+    spacing = float(dtypes.spacing(dtype))
+    return spacing * spacing * _ROUNDING < 0.1 * _ROOM * bound and bound > 1e-4
+
+
+def _solve(task: Task, settings: Settings) -> Attempt:
     """The attempt with the step that spends the target."""
-    room, tail = matrix.room(settings.rank), matrix.spectrum.tail(settings.rank)
+    room, tail = task.room(settings.rank), task.spectrum.tail(settings.rank)
 
     def trial(step: float) -> tuple[Attempt, float]:
-        attempt = Attempt.make(matrix, replace(settings, step=step))
+        attempt = Attempt.make(task, settings.with_step(step))
         return attempt, max(attempt.error - tail, 0.0) / room
 
-    tolerance = min(_TOLERANCE * matrix.target / room, 0.5)
-    return Spending(trial, 1.0).search(max(settings.step, 1 / LARGEST_LEVEL), tolerance)
+    tolerance = min(_TOLERANCE * task.target / room, 0.5)
+    return Spending(trial, 1.0).search(settings.with_step(settings.step).step, tolerance)
 
 
-def _choose(matrix: Matrix, thorough: bool) -> Settings:
+def _choose(task: Task, thorough: bool) -> Settings:
     """Rank, labels, prices and centroids."""
-    rank, step = matrix.spectrum.plan(matrix.target)
-    best = _train(matrix, _fresh(matrix, rank, step, False))
-    rows = Attempt.make(matrix, best[0]).with_rows()
+    rank, step = task.spectrum.plan(task.target)
+    ranks = _ranks(rank, task.spectrum.values.size)
+    school = School.of(task, ranks[-1])
+    fresh = Quantiser.fresh(Labels(_FEW_STATES, False), task.matrix.dtype, step)
+    best = school.train(Settings(rank, step, fresh, fresh), _ROUNDS)
+    for higher in ranks[1:]:
+        found = school.train(replace(best[0], rank=higher), 1)
+        if found[1] >= best[1]:
+            break
+        best = found
+    rows = school.with_rows(best[0])
     if any(rows.rows):
-        best = min(best, _train(matrix, rows), key=_bits_of)
-    count = rank * (matrix.frame.height + matrix.frame.width)
-    if thorough or best[1] < _ZERO_RATE * count:
-        with_zero = replace(_fresh(matrix, rank, best[0].step, True), rows=best[0].rows)
-        best = min(best, _train(matrix, with_zero), key=_bits_of)
-    if not thorough:
-        return best[0]
-    for direction in (1, -1):
-        stride = direction * max(round(_STRIDE * rank), 1)
-        for _ in range(_MOVES):
-            other = best[0].rank + stride
-            if not 0 < other <= matrix.spectrum.values.size or matrix.spectrum.tail(other) >= matrix.target:
-                break
-            found = _train(matrix, replace(best[0], rank=other))
-            if found[1] >= best[1]:
-                break
-            best = found
-    return _train(matrix, best[0].with_states(_STATES), 1)[0]
+        best = min(best, school.train(rows, 1), key=_bits_of)
+    if best[1] < _ZERO_RATE * school.size(best[0].rank):
+        fresh = Quantiser.fresh(Labels(_FEW_STATES, True), task.matrix.dtype, best[0].step)
+        with_zero = replace(best[0], first=fresh, second=fresh)
+        best = min(best, school.train(with_zero, _ROUNDS), key=_bits_of)
+    if thorough and best[0].rank * (task.matrix.frame.height + task.matrix.frame.width) <= _THOROUGH:
+        best = school.train(best[0].with_states(_STATES), 1)
+    return best[0]
+
+
+def _ranks(rank: int, most: int) -> list[int]:
+    """The ranks to try, increasing.
+
+    The first one is as planned, which is rather too low than too high.
+    """
+    strides = range(_STRIDES + 1)
+    return sorted({min(rank + round(i * _STRIDE * rank), most) for i in strides})
 
 
 def _bits_of(trained: tuple[Settings, float]) -> float:
     return trained[1]
 
 
-def _fresh(matrix: Matrix, rank: int, step: float, zero: bool) -> Settings:
-    quantiser = Quantiser.fresh(Labels(_FEW_STATES, zero), matrix.values.dtype, step)
-    return Settings(rank, step, quantiser, quantiser)
+def _deviations(spectrum: Spectrum, rank: int) -> np.ndarray:
+    """Root mean squares of the first factor's columns."""
+    return np.asarray(spectrum.values[:rank] / math.sqrt(spectrum.width))
 
 
-def _train(matrix: Matrix, settings: Settings, rounds: int = _ROUNDS) -> tuple[Settings, float]:
-    """Settings that suit a rank, and about how many bits they take."""
-    for _ in range(rounds):
-        settings, bits = Attempt.make(matrix, settings).trained()
-    return settings, bits
+@dataclass(frozen=True)
+class School:
+    """Rows of the exact factors, V·diag(σ) and X·V, that settings are learned from.
+
+    The factors have the columns of the highest rank that is tried. shares: of all rows.
+    """
+
+    task: Task
+    factors: tuple[np.ndarray, np.ndarray]
+    shares: tuple[float, float]
+
+    @classmethod
+    def of(cls, task: Task, rank: int) -> "School":
+        matrix, spectrum = task.matrix, task.spectrum
+        vectors = spectrum.vectors[:, :rank]
+        whole = (vectors * spectrum.values[:rank]).astype(matrix.dtype), matrix.times(vectors.astype(matrix.dtype))
+        some = [factor[:: max(factor.size // _LEVELS, 1)] for factor in whole]
+        shares = len(some[0]) / len(whole[0]), len(some[1]) / len(whole[1])
+        return cls(task, (some[0], some[1]), shares)
+
+    def size(self, rank: int) -> float:
+        """Levels of both whole factors."""
+        return rank * sum(len(factor) / share for factor, share in zip(self.factors, self.shares, strict=True))
+
+    def factorise(self, settings: Settings) -> tuple[Factor, Factor]:
+        """The rows' levels."""
+        spectrum, rank = self.task.spectrum, settings.rank
+        one, other = (factor[:, :rank] for factor in self.factors)
+        classes = column_classes(_deviations(spectrum, rank), settings.step)
+        first = Factor.of(one, classes, settings.first, settings.rows[0], (0, len(one)))
+        classes = classes_of(spectrum.values[:rank] ** 2)
+        return first, Factor.of(other, classes, settings.second, settings.rows[1], (0, len(other)))
+
+    def train(self, settings: Settings, rounds: int) -> tuple[Settings, float]:
+        """Settings that suit these rows, and about how many bits the whole factors take with them.
+
+        The settings' step is the one at which the target is expected.
+        """
+        room = self.task.room(settings.rank)
+        for _ in range(rounds):
+            settings = settings.with_step(settings.step)
+            factors = self.factorise(settings)
+            error = sum(factor.error / share for factor, share in zip(factors, self.shares, strict=True))
+            bits = sum(factor.bits() / share for factor, share in zip(factors, self.shares, strict=True))
+            excess = max(error / room, 2.0**-20)
+            bits += 0.5 * math.log2(excess) * min(bits, self.size(settings.rank))
+            step = settings.step / math.sqrt(min(max(excess, 0.25), 4.0))
+            settings = replace(settings, step=step, first=factors[0].learned(), second=factors[1].learned())
+        return settings, bits
+
+    def with_rows(self, settings: Settings) -> Settings:
+        """The settings, with numbers of rows where they save bits."""
+        first, second = self.factorise(settings.with_step(settings.step))
+        return replace(settings, rows=(first.best_rows(), second.best_rows()))

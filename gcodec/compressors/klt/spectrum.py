@@ -1,22 +1,31 @@
-"""The leading singular values and right vectors of a matrix, for the encoder of `klt`."""
+"""The leading singular values and right vectors of a matrix, and the rank that a bound needs."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...errors import InvalidInput
 from .factors import MAX_RANK
+from .matrix import Matrix
 
-_SIDE = 512  # up to this length of the shorter side, all singular vectors are computed; above, that takes long and gains nothing
-_FIRST, _OVERSAMPLE = 96, 8  # vectors that a random subspace begins with; those of them that are not relied on
+_SMALL = 256  # up to this width, all vectors are computed
+_SKETCH = 64  # vectors of the first look
+_MARGIN, _OVERSAMPLE = 1.15, 8  # a subspace is this much wider than the rank that it must give well
+_RELIABLE = 0.55  # share of a subspace's values; the later ones are too small
+_SHARE, _FULL = 0.45, 2048  # above this share of the width, up to this width, all vectors are computed
+_TWICE = 1024  # from this width on, one power iteration more: spectra are flatter there
 _NOISE = 0.265  # squared error of a coded value in step²
 _OVERHEAD = 1.28  # bits·2·ln 2 per coded value, beside those that its variance asks for
+_BITS = 0.075  # per coded value, beside ½·log2(variance/error)
 
 
 @dataclass(frozen=True)
 class Spectrum:
-    """values: the singular values σ, not increasing; vectors: width × count, orthonormal columns; total: ‖X‖²."""
+    """The leading part of a singular value decomposition.
+
+    values: σ, not increasing. vectors: width × count, with orthonormal columns. total: ‖X‖².
+    height: of X.
+    """
 
     values: np.ndarray
     vectors: np.ndarray
@@ -28,11 +37,14 @@ class Spectrum:
         return self.vectors.shape[0]
 
     def tail(self, rank: int) -> float:
-        """The squared error of the best approximation of a rank, as far as the subspace is the best."""
+        """The squared error of the best approximation of a rank, if the subspace is the best."""
         return max(self.total - float(np.sum(self.values[:rank] ** 2)), 0.0)
 
     def plan(self, target: float) -> tuple[int, float]:
-        """(rank, step) at which the squared error is about the target and each component is worth its bits."""
+        """(rank, step) at which each component is worth its bits.
+
+        The squared error is then about the target.
+        """
         low, high = math.sqrt(self.total) * 2.0**-40, math.sqrt(self.total)
         for _ in range(60):
             step = math.sqrt(low * high)
@@ -41,8 +53,41 @@ class Spectrum:
             low, high = (step, high) if error < target else (low, step)
         return max(self._rank(low), 1), low
 
+    def bits(self, target: float) -> float:
+        """About the bits of both factors at the planned rank and step."""
+        rank, step = self.plan(target)
+        squares = self.values[:rank] ** 2
+        bits = 0.0
+        for side in (self.height, self.width):
+            ratios = squares / (side * _NOISE * step * step)
+            bits += side * float(np.sum(np.maximum(0.5 * np.log2(np.maximum(ratios, 1.0)), 0.0) + _BITS))
+        return bits
+
+    def extended(self) -> "Spectrum":
+        """With guesses of all values beyond the first ones, which are reliable.
+
+        The squares go on as a geometric sequence that begins where the reliable ones end and has
+        the energy that is left. On gradients this is far closer than a power law.
+        """
+        most = min(self.width, self.height)
+        known = max(int(self.values.size * _RELIABLE), 1)
+        left, last = self.tail(known), float(self.values[known - 1]) ** 2
+        if self.values.size >= most or left <= 0 or last <= 0:
+            return self
+        numbers = np.arange(1, most - known + 1)
+        slow, fast = 0.0, 64.0
+        for _ in range(40):
+            decay = (slow + fast) / 2
+            slow, fast = (decay, fast) if last * np.exp(-decay * numbers).sum() > left else (slow, decay)
+        shape = np.exp(-slow * numbers)
+        squares = min(last, left / float(shape.sum())) * shape
+        return replace(self, values=np.concatenate([self.values[:known], np.sqrt(squares)]))
+
     def _rank(self, step: float) -> int:
-        """Components k, from the first on, with σ_k²/θ above what their coding costs; θ = (2·step)²/12."""
+        """The number of components k with σ_k²/θ above what their coding costs.
+
+        θ = (2·step)²/12.
+        """
         theta = step * step / 3
         squares = np.maximum(self.values**2 / theta, 1e-300)
         cost = np.full(squares.shape, (self.height + self.width) * _OVERHEAD)
@@ -52,43 +97,56 @@ class Spectrum:
         return int(np.argmin(worth)) if not worth.all() else worth.size
 
 
-def spectrum_of(matrix: np.ndarray, total: float, target: float) -> Spectrum:
-    """All of the spectrum, or as much as the rank that suits the squared error `target` needs and some more.
+def sketch_of(matrix: Matrix, total: float) -> Spectrum:
+    """A first look at the spectrum; its values are a little too small."""
+    if matrix.frame.width <= _SMALL:
+        return _full(matrix, total)
+    start = np.random.default_rng(0).standard_normal((matrix.frame.width, _SKETCH))
+    return _leading(matrix, total, start, 1)
 
-    Raises InvalidInput for a large matrix that needs more than a third of its rank.
+
+def spectrum_of(matrix: Matrix, sketch: Spectrum, target: float) -> Spectrum:
+    """As much of the spectrum as suits the squared error `target`, and some more.
+
+    sketch: what `sketch_of` gave. Randomised subspace iteration (Halko, Martinsson, Tropp 2011),
+    or all vectors where that is cheaper.
     """
-    short = min(matrix.shape)
-    count = _FIRST
-    while short > _SIDE and 2 * count <= short:
-        found = _random_subspace(matrix, total, count)
-        if found.tail(count) < target and found.plan(target)[0] * 1.2 + _OVERSAMPLE < count:
+    width, found = matrix.frame.width, sketch
+    most = min(width, MAX_RANK)
+    if found.values.size == width:
+        return found
+    random = np.random.default_rng(1)
+    while True:
+        rank = found.extended().plan(target)[0]
+        count = min(int(rank * _MARGIN) + _OVERSAMPLE, most)
+        if count > _SHARE * width and width <= _FULL:
+            return _full(matrix, sketch.total)
+        more = max(count - found.values.size, 0)
+        start = np.concatenate([found.vectors[:, :count], random.standard_normal((width, more))], axis=1)
+        found = _leading(matrix, sketch.total, start, 2 if width >= _TWICE else 1)
+        if count == most or found.plan(target)[0] + _OVERSAMPLE <= count:
             return found
-        if 2 * (found.tail(count) - target) > (short / 3 - count) * found.values[-1] ** 2 > 0:
-            break  # if the next components have half of this one's energy on average, too many are needed
-        count *= 2
-    if short > _SIDE:
-        raise InvalidInput(
-            f"klt: a matrix of {matrix.shape[0]} x {matrix.shape[1]} whose rank is not low; use tcq or auto"
-        )
-    return _full(matrix, total)
 
 
-def _full(matrix: np.ndarray, total: float) -> Spectrum:
-    height, width = matrix.shape
-    if width <= height:
-        return _sorted(*np.linalg.eigh((matrix.T @ matrix).astype(np.float64)), total, height)
-    squares, left = np.linalg.eigh((matrix @ matrix.T).astype(np.float64))
-    scales = np.sqrt(np.maximum(squares, squares[-1] * 2.0**-80))
-    return _sorted(squares, (matrix.T @ left.astype(matrix.dtype)) / scales, total, height)
+def _leading(matrix: Matrix, total: float, start: np.ndarray, rounds: int) -> Spectrum:
+    """The singular vectors within the span of (XᵀX)^rounds · start.
+
+    The last product serves twice: it gives the values by Rayleigh and Ritz, and turns the vectors
+    once more.
+    """
+    basis, _ = np.linalg.qr(start.astype(matrix.dtype))
+    for _ in range(rounds):
+        basis, _ = np.linalg.qr(matrix.square_times(basis))
+    image = matrix.square_times(basis)
+    squares, rotation = np.linalg.eigh((basis.T @ image).astype(np.float64))
+    turned = image.astype(np.float64) @ rotation[:, ::-1]
+    vectors, upper = np.linalg.qr(turned)
+    vectors *= np.where(np.diag(upper) < 0, -1.0, 1.0)
+    return _sorted(squares, vectors[:, ::-1], total, matrix.frame.height)
 
 
-def _random_subspace(matrix: np.ndarray, total: float, count: int) -> Spectrum:
-    """Randomised subspace iteration with one power iteration (Halko, Martinsson, Tropp 2011)."""
-    start = np.random.default_rng(0).standard_normal((matrix.shape[1], count)).astype(matrix.dtype)
-    right, _ = np.linalg.qr(matrix.T @ (matrix @ start))
-    image = matrix @ right
-    squares, rotation = np.linalg.eigh((image.T @ image).astype(np.float64))
-    return _sorted(squares, right.astype(np.float64) @ rotation, total, matrix.shape[0])
+def _full(matrix: Matrix, total: float) -> Spectrum:
+    return _sorted(*np.linalg.eigh(matrix.square()), total, matrix.frame.height)
 
 
 def _sorted(squares: np.ndarray, vectors: np.ndarray, total: float, height: int) -> Spectrum:

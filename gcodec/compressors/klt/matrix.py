@@ -1,0 +1,78 @@
+"""The matrix that `klt` codes, read block by block, and its products with narrow matrices.
+
+Products use numpy's BLAS: they belong to the encoder, whose choices need not be the same
+everywhere.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...dtypes import widen
+from ..common.scaled import Scaled, power_of_two
+from .factors import Frame
+
+_BLOCK = 1 << 20  # values that are read at a time, in whole rows
+_FINE = 1e-5  # bounds below it need float64 where float32 would do
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """X, height × width with height ≥ width.
+
+    It is the tensor's matrix T, or Tᵀ where the frame is transposed. Values are multiplied by
+    2^−scaled.exponent. dtype: that of all products, float32 or float64.
+    """
+
+    scaled: Scaled
+    frame: Frame
+    dtype: np.dtype
+
+    @classmethod
+    def of(cls, scaled: Scaled, frame: Frame, bound: float) -> "Matrix":
+        wide = scaled.source.dtype == np.float64 or bound < _FINE
+        return cls(scaled, frame, np.dtype(np.float64 if wide else np.float32))
+
+    def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Rows of T, some at a time: which, and their values."""
+        columns = self.frame.columns
+        height = max(_BLOCK // columns, 1)
+        first, second = power_of_two(-self.scaled.exponent).astype(self.dtype)
+        for start in range(0, self.frame.rows, height):
+            stop = min(start + height, self.frame.rows)
+            values = widen(self.scaled.source.read(start * columns, stop * columns))
+            block = values.astype(self.dtype, copy=False) * first
+            block *= second
+            yield slice(start, stop), block.reshape(stop - start, columns)
+
+    def times(self, right: np.ndarray) -> np.ndarray:
+        """X · right, height × count."""
+        return self._columns(right) if self.frame.transposed else self._rows(right)
+
+    def square_times(self, right: np.ndarray) -> np.ndarray:
+        """Xᵀ · X · right, width × count; T is read once where it is X, twice where it is Xᵀ."""
+        if self.frame.transposed:
+            return self._rows(self._columns(right))
+        return self._sum(right.shape[1], lambda rows, block: block.T @ (block @ right))
+
+    def square(self) -> np.ndarray:
+        """Xᵀ · X in float64."""
+        if not self.frame.transposed:
+            return self._sum(self.frame.width, lambda rows, block: block.T @ block).astype(np.float64)
+        whole = np.concatenate([block for _, block in self.blocks()])
+        return (whole @ whole.T).astype(np.float64)
+
+    def _rows(self, right: np.ndarray) -> np.ndarray:
+        """T · right."""
+        return np.concatenate([block @ right for _, block in self.blocks()])
+
+    def _columns(self, right: np.ndarray) -> np.ndarray:
+        """Tᵀ · right."""
+        return self._sum(right.shape[1], lambda rows, block: block.T @ right[rows])
+
+    def _sum(self, count: int, product: Callable[[slice, np.ndarray], np.ndarray]) -> np.ndarray:
+        total = np.zeros((self.frame.columns, count), self.dtype)
+        for rows, block in self.blocks():
+            total += product(rows, block)
+        return total

@@ -1,0 +1,253 @@
+"""Products of matrices whose sums run in a fixed order, so that they are the same on every machine.
+
+Each element is a sum over k that starts from 0 and adds one rounded product at a time, in the
+order of k, in the dtype of the result. No term is fused and no sum is split, so the order in
+which *elements* are computed changes nothing. `multiply` therefore works on tiles of 6 rows and two
+vectors of columns, whose sums stay in registers. `_multiply_plainly` is the same in four lines; it
+runs where kernels are not compiled.
+
+Compilers do not keep such tiles in registers by themselves, so the tile is written in the
+compiler's own language, with generic operations that are right on any processor.
+"""
+
+import numba
+import numpy as np
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .compiler.jit import njit
+
+# The rows of tiles. Six of them, with two vectors each, and the vectors of the operands take most
+# registers that processors have.
+_MANY, _FEW, _ONE = np.uint64(6), np.uint64(2), np.uint64(1)
+_STRIP = 1200  # rows whose last columns wait beside the result
+COLUMNS = 32  # columns that are made orthonormal together
+DEPENDENT = 2.0**-40  # share of a column's square that must be left after the earlier columns' part is taken out
+_PLAIN = bool(numba.config.DISABLE_JIT)
+_BLOCK = 256  # terms that a panel of the right matrix holds, so that it stays in the first cache
+
+
+def _vector_bytes() -> int:
+    """The width of the processor's vectors; a wrong guess costs speed alone."""
+    if numba.config.CPU_NAME or numba.config.CPU_FEATURES:
+        return 16
+    try:
+        features = binding.get_host_cpu_features()
+    except RuntimeError:  # unknown on this platform
+        return 16
+    return 64 if features.get("avx512f") else 32 if features.get("avx") else 16
+
+
+_BYTES = _vector_bytes()
+
+
+def _tile(rows):
+    """An intrinsic that adds to a tile of so many rows the products of `count` terms."""
+
+    @intrinsic
+    def add_products(typingctx, left, row_stride, term_stride, panel, count, out, out_stride, like):
+        """left, panel, out: addresses. Strides are in bytes. like: an array of the dtype of all.
+
+        left and its two strides say where the number of each row and term is. The panel has two
+        vectors for each term. The tile at out has two vectors for each row, out_stride apart.
+        """
+        element = ir.FloatType() if like.dtype == types.float32 else ir.DoubleType()
+        size = like.dtype.bitwidth // 8
+        vector = ir.VectorType(element, _BYTES // size)
+
+        def code(context, b, signature, args):
+            left, row_stride, term_stride, panel, count, out, out_stride, _ = args
+            long = ir.IntType(64)
+
+            def place(base, *offsets):
+                for offset in offsets:
+                    base = b.add(base, offset)
+                return base
+
+            def at(address, kind):
+                return b.inttoptr(address, kind.as_pointer())
+
+            firsts = [b.add(out, b.mul(out_stride, long(r))) for r in range(rows)]
+            lefts = [b.add(left, b.mul(row_stride, long(r))) for r in range(rows)]
+            sums = [[cgutils.alloca_once(b, vector) for _ in range(2)] for _ in range(rows)]
+            for r in range(rows):
+                for half in range(2):
+                    source = at(place(firsts[r], long(half * _BYTES)), vector)
+                    b.store(b.load(source, align=size), sums[r][half])
+            with cgutils.for_range(b, count) as loop:
+                start = place(panel, b.mul(loop.index, long(2 * _BYTES)))
+                halves = [b.load(at(place(start, long(h * _BYTES)), vector), align=size) for h in range(2)]
+                skip = b.mul(loop.index, term_stride)
+                for r in range(rows):
+                    number = b.load(at(place(lefts[r], skip), element), align=size)
+                    undefined = ir.Constant(vector, ir.Undefined)
+                    lane = b.insert_element(undefined, number, ir.IntType(32)(0))
+                    zeros = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
+                    spread = b.shuffle_vector(lane, undefined, zeros)
+                    for half in range(2):
+                        product = b.fmul(spread, halves[half])
+                        b.store(b.fadd(b.load(sums[r][half]), product), sums[r][half])
+            for r in range(rows):
+                for half in range(2):
+                    b.store(b.load(sums[r][half]), at(place(firsts[r], long(half * _BYTES)), vector), align=size)
+            return context.get_dummy_value()
+
+        return types.void(*[types.uint64] * 7, like), code
+
+    return add_products
+
+
+_add_many_rows, _add_few_rows, _add_row = _tile(int(_MANY)), _tile(int(_FEW)), _tile(int(_ONE))
+
+
+@njit
+def _pack(right, first, last, column, panel):
+    """Terms first…last-1 of a panel of columns, from `column` on; zeros beyond the last column."""
+    width = min(panel.shape[1], right.shape[1] - column)
+    for k in range(first, last):
+        for j in range(width):
+            panel[k - first, j] = right[k, column + j]
+        for j in range(width, panel.shape[1]):
+            panel[k - first, j] = 0.0
+
+
+@njit
+def _add_strip(left, row_stride, term_stride, terms, panel, out, out_stride, rows):
+    """Add `terms` products to each number of `rows` rows of two vectors, some rows at a time.
+
+    All but the panel are uint64. left, out: addresses.
+    """
+    packed, i = np.uint64(panel.ctypes.data), np.uint64(0)
+    while i < rows:
+        place, result = left + i * row_stride, out + i * out_stride
+        if i + _MANY <= rows:
+            _add_many_rows(place, row_stride, term_stride, packed, terms, result, out_stride, panel)
+            i += _MANY
+        elif i + _FEW <= rows:
+            _add_few_rows(place, row_stride, term_stride, packed, terms, result, out_stride, panel)
+            i += _FEW
+        else:
+            _add_row(place, row_stride, term_stride, packed, terms, result, out_stride, panel)
+            i += _ONE
+
+
+@njit
+def _multiply_in_tiles(left, turned, right, out):
+    """`multiply`, 6 rows and two vectors of columns at a time."""
+    (rows, columns), terms, size = out.shape, right.shape[0], out.itemsize
+    wide = 2 * _BYTES // size
+    panel = np.empty((_BLOCK, wide), out.dtype)
+    edge = np.empty((min(rows, _STRIP), wide), out.dtype)  # the last columns, where two vectors have no place
+    out[:] = 0.0
+    row_stride = np.uint64(left.strides[1] if turned else left.strides[0])
+    term_stride = np.uint64(left.strides[0] if turned else left.strides[1])
+    for top in range(0, rows, _STRIP):
+        height = min(_STRIP, rows - top)
+        source = np.uint64(left.ctypes.data) + np.uint64(top) * row_stride
+        for column in range(0, columns, wide):
+            whole = column + wide <= columns
+            target = np.uint64(out.ctypes.data + (top * columns + column) * size if whole else edge.ctypes.data)
+            stride = np.uint64(columns * size if whole else wide * size)
+            if not whole:
+                edge[:] = 0.0
+            for first in range(0, terms, _BLOCK):
+                count = min(_BLOCK, terms - first)
+                _pack(right, first, first + count, column, panel)
+                start = source + np.uint64(first) * term_stride
+                _add_strip(start, row_stride, term_stride, np.uint64(count), panel, target, stride, np.uint64(height))
+            if not whole:
+                for i in range(height):
+                    for j in range(columns - column):
+                        out[top + i, column + j] = edge[i, j]
+
+
+@njit
+def _multiply_plainly(left, turned, right, out):
+    """`multiply`, term by term."""
+    out[:] = 0.0
+    for i in range(out.shape[0]):
+        for k in range(right.shape[0]):
+            number = left[k, i] if turned else left[i, k]
+            for j in range(out.shape[1]):
+                out[i, j] += number * right[k, j]
+
+
+@njit
+def multiply(left, turned, right, out):
+    """out[i, j] = Σ_k left[i, k]·right[k, j], or Σ_k left[k, i]·right[k, j] if `turned`.
+
+    left, right, out: 2-D, in C order, all of one dtype, float32 or float64. See the module's text
+    for the order of the sums.
+    """
+    if _PLAIN:
+        _multiply_plainly(left, turned, right, out)
+    else:
+        _multiply_in_tiles(left, turned, right, out)
+
+
+@njit
+def squares(matrix):
+    """Σ_i matrix[i, k]² for each column k, summed in the order of i."""
+    total = np.zeros(matrix.shape[1])
+    for i in range(matrix.shape[0]):
+        for k in range(matrix.shape[1]):
+            total[k] += matrix[i, k] * matrix[i, k]
+    return total
+
+
+@njit
+def _orthonormalise_block(block, least):
+    """Modified Gram–Schmidt on the columns of a block, in place; sums run in the order of the rows.
+
+    Column by column: it is divided by its norm, then each later column of the block loses its part
+    along it. A column k whose square is not above least[k] becomes zero.
+    """
+    rows, columns = block.shape
+    along = np.empty(columns)
+    for k in range(columns):
+        square = 0.0
+        for i in range(rows):
+            square += block[i, k] * block[i, k]
+        norm = np.sqrt(square)
+        for i in range(rows):
+            block[i, k] = block[i, k] / norm if square > least[k] else 0.0
+        along[:] = 0.0
+        for i in range(rows):
+            for j in range(k + 1, columns):
+                along[j] += block[i, k] * block[i, j]
+        for i in range(rows):
+            for j in range(k + 1, columns):
+                block[i, j] -= block[i, k] * along[j]
+
+
+@njit
+def orthonormalise(matrix):
+    """Orthonormal columns of a float64 matrix, in place; gives `matrix`.
+
+    The columns are taken in blocks of COLUMNS. A block F loses its part along each earlier block Q,
+    one after the other: D = Qᵀ·F, F = F − Q·D, with products as `multiply` has them. Then its
+    columns are made orthonormal. A column of which less than DEPENDENT of its first square is left
+    becomes zero.
+    """
+    rows, columns = matrix.shape
+    wide = min(columns, COLUMNS)
+    count = (columns + wide - 1) // wide
+    least = np.zeros(count * wide)
+    least[:columns] = squares(matrix) * DEPENDENT
+    blocks = np.zeros((count, rows, wide))
+    along, part = np.empty((wide, wide)), np.empty((rows, wide))
+    for own in range(count):
+        first, last = own * wide, min((own + 1) * wide, columns)
+        block = blocks[own]
+        block[:, : last - first] = matrix[:, first:last]
+        for earlier in range(own):
+            multiply(blocks[earlier], True, block, along)
+            multiply(blocks[earlier], False, along, part)
+            for i in range(rows):
+                for j in range(wide):
+                    block[i, j] -= part[i, j]
+        _orthonormalise_block(block, least[first : first + wide])
+        matrix[:, first:last] = block[:, : last - first]
+    return matrix
