@@ -4,6 +4,8 @@ from typing import Protocol
 
 import numpy as np
 
+Span = tuple[int, int]  # (start, stop): the values with flat indices start…stop-1
+
 
 class Source(Protocol):
     """What compressors read: the dtype (in native byte order), the shape, and `read(start, stop)`.
@@ -42,6 +44,6 @@ class ArraySource:
         return self._flat[start:stop]
 
 
-def spans(size: int, chunk: int) -> list[tuple[int, int]]:
+def spans(size: int, chunk: int) -> list[Span]:
     """The span (start, stop) of every chunk, for a tensor of `size` values in chunks of `chunk`."""
     return [(start, min(start + chunk, size)) for start in range(0, size, chunk)]

@@ -1,1 +1,1 @@
-"""Entropy codes over arrays of levels."""
+"""Entropy codes over arrays of levels, and bit strings."""

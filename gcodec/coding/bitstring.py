@@ -1,4 +1,4 @@
-"""Bit strings in front of coded symbols: the small fields of heads and chunks."""
+"""Bit strings: the small fields of heads and chunks, which come before coded symbols."""
 
 import numpy as np
 
@@ -7,27 +7,30 @@ from ..kernels.entropy import bits as kernels
 
 
 class BitWriter:
-    """Appends fields, most significant bit first; `room`: how many bits it can hold."""
+    """Appends fields, each with its most significant bit first. room: how many bits it can hold."""
 
     def __init__(self, room: int) -> None:
         self.data = np.zeros(room // 8 + 16, np.uint8)
         self.at = 0
 
     def put(self, value: int, width: int) -> None:
-        """The `width` (0…62) low bits of value ≥ 0."""
+        """Append the `width` (0…62) low bits of value ≥ 0."""
         self.at = kernels.put_bits(self.data, self.at, value, width)
 
     def rice(self, value: int, low: int) -> None:
-        """A Rice code: value >> low zeros, a one, the `low` low bits."""
+        """Append a Rice code: (value >> low) zeros, a one, and the `low` low bits of value."""
         self.at = kernels.put_rice(self.data, self.at, value, low)
 
     def to_bytes(self) -> bytes:
-        """All bits, padded with zeros to whole bytes."""
+        """All bits, filled up with zeros to whole bytes."""
         return self.data[: -(-self.at // 8)].tobytes()
 
 
 class BitReader:
-    """Takes fields off the front of `data`, and whole bytes after them; raises Corrupt, naming `what`."""
+    """Reads fields, and the whole bytes after them, from the front of `data`.
+
+    what: the name of the data in errors. Every method raises Corrupt where the data is damaged.
+    """
 
     def __init__(self, data: bytes, what: str) -> None:
         self.data = np.frombuffer(data, np.uint8)
@@ -35,11 +38,13 @@ class BitReader:
         self.what = what
 
     def get(self, width: int) -> int:
+        """A field of `width` bits."""
         value = kernels.get_bits(self.data, self.at, width)
         self.advance(self.at + width)
         return int(value)
 
     def rice(self, low: int, most: int) -> int:
+        """The value, at most `most`, of a Rice code with the parameter `low`."""
         value, at = kernels.get_rice(self.data, self.at, low, most)
         if value < 0:
             raise self.corrupt("a number is out of its range")
@@ -47,7 +52,7 @@ class BitReader:
         return int(value)
 
     def advance(self, at: int) -> None:
-        """Move on to bit `at`."""
+        """Move on to the bit with the number `at`."""
         if at > 8 * self.data.size:
             raise self.corrupt("ends within a field")
         self.at = at
@@ -55,10 +60,10 @@ class BitReader:
     def align(self) -> None:
         """Move on to the next whole byte; the bits before it must be zeros."""
         if self.get(-self.at % 8):
-            raise self.corrupt("padding that is not zero")
+            raise self.corrupt("the bits that fill up a byte are not zeros")
 
     def take(self, count: int) -> np.ndarray:
-        """`count` whole bytes, from a whole byte on."""
+        """The next `count` bytes. The reader must stand at the start of a byte."""
         first = self.at // 8
         if count > self.data.size - first:
             raise self.corrupt("ends within the coded symbols")
@@ -70,10 +75,11 @@ class BitReader:
         return self.take(self.data.size - self.at // 8)
 
     def end(self) -> None:
-        """Nothing may be left but padding."""
+        """Nothing may be left except the zeros that fill up the last byte."""
         self.align()
         if self.at != 8 * self.data.size:
             raise self.corrupt("bytes are left over")
 
     def corrupt(self, why: str) -> Corrupt:
+        """The error, to be raised, that says what is wrong with the data."""
         return Corrupt(f"{self.what}: {why}")

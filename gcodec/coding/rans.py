@@ -1,6 +1,7 @@
-"""Codes with static tables in interleaved rANS lanes, and sequences of small numbers; see spec/levels.md.
+"""Codes with static tables in interleaved rANS lanes, and sequences of small numbers.
 
-Fields in a bit string (the tables, the number of lanes and of words) come before whole bytes (states, words).
+The fields of a bit string (tables, the numbers of lanes and of words) come first, and whole bytes
+(states, words) follow them. See spec/levels.md §5.
 """
 
 from dataclasses import dataclass
@@ -10,33 +11,36 @@ import numpy as np
 from ..kernels.entropy import rans, rans_tables, rans_vectors
 from .bitstring import BitReader, BitWriter
 
-_LANE_BYTES = 1024  # coded bytes a lane: a lane costs three
-_LANE_BITS = 24
+_LANE_BYTES = 1024  # coded bytes for each lane
+_LANE_BITS = 24  # about what a lane costs
 _LANES_BITS, _STATE_BITS, _WORDS_BITS = 3, 2, 5
-_NO_LAW = np.zeros(rans.SYMBOLS, np.int64)
+NO_LAW = np.zeros(rans.SYMBOLS, np.int64)  # for tables that follow from no law
 
 
 def lanes_for(bits: float) -> int:
-    """How many lanes suit a code of about so many bits."""
+    """How many lanes suit a code of about this many bits: a power of two."""
     return 1 << min(max(int(bits / 8 / _LANE_BYTES).bit_length() - 1, 0), rans.MAX_LANES.bit_length() - 1)
 
 
 def count_codes(codes: np.ndarray, classes: np.ndarray, book_bits: int, tables: int) -> np.ndarray:
-    """Histograms of the symbols of each of so many tables: int64 (tables, SYMBOLS)."""
+    """How often each symbol occurs: int64, by table (class and book) and symbol.
+
+    codes, classes: uint8, for each value. book_bits: how many bits of a table's number are the book.
+    """
     histograms = np.zeros(tables * rans.SYMBOLS, np.int64)
     rans.count_codes(codes, classes, book_bits, histograms)
     return histograms.reshape(tables, rans.SYMBOLS)
 
 
 def used(classes: np.ndarray) -> np.ndarray:
-    """The numbers that occur, ascending."""
+    """The classes that occur, in ascending order."""
     marks = np.zeros(256, np.uint8)
     rans.mark_used(classes, marks)
     return np.flatnonzero(marks)
 
 
 def slots_of(frequencies: np.ndarray) -> np.ndarray:
-    """The decoding tables for frequencies by table and symbol."""
+    """The decoding tables for frequencies by table and symbol; see `kernels.fill_slots`."""
     slots = np.empty(frequencies.shape[0] * rans.TOTAL, np.uint32)
     rans.fill_slots(frequencies, slots)
     return slots
@@ -45,7 +49,11 @@ def slots_of(frequencies: np.ndarray) -> np.ndarray:
 def encode_lanes(
     writer: BitWriter, codes: np.ndarray, classes: np.ndarray, book_bits: int, frequencies: np.ndarray, lanes: int
 ) -> bytes:
-    """Numbers of lanes and words go to `writer`; states and words are returned. Arrays are uint8, but the frequencies."""
+    """Code each value's symbol with the table of its class and book.
+
+    codes, classes: uint8, for each value. frequencies: int64, by table and symbol. The numbers of
+    lanes and of words go to `writer`; the bytes of states and words are returned.
+    """
     ranges, reciprocals = np.zeros(frequencies.size, np.uint32), np.zeros(frequencies.size, np.uint64)
     rans.fill_codes(frequencies, ranges, reciprocals)
     states, words = np.empty(lanes, np.uint64), np.empty(rans_vectors.SPARE + codes.size + 1, np.uint16)
@@ -68,7 +76,7 @@ def encode_lanes(
 
 
 def read_lanes(reader: BitReader) -> tuple[np.ndarray, np.ndarray]:
-    """(uint32 states, uint16 words followed by MAX_LANES spare ones); raises Corrupt."""
+    """(states, uint32; words, uint16, with MAX_LANES spare ones after them); raises Corrupt."""
     lanes = 1 << reader.get(_LANES_BITS)
     if lanes > rans.MAX_LANES:
         raise reader.corrupt("too many lanes")
@@ -87,9 +95,10 @@ def read_lanes(reader: BitReader) -> tuple[np.ndarray, np.ndarray]:
 def decode_lanes(
     reader: BitReader, classes: np.ndarray, frequencies: np.ndarray, jumps: tuple[int, int] = (0, 0)
 ) -> np.ndarray:
-    """uint8 codes of values with these classes, in lanes that `encode_lanes` wrote; raises Corrupt.
+    """The codes, uint8, that `encode_lanes` wrote for values of these classes; raises Corrupt.
 
-    frequencies: by table, numbered 2·class + book. jumps: those of the trellis that all lanes go through from state 0.
+    frequencies: int64, by table (2·class + book) and symbol. jumps: those of the trellis that each
+    lane goes through from state 0.
     """
     states, words = read_lanes(reader)
     codes, paths = np.empty(classes.size, np.uint8), np.zeros(states.size, np.uint32)
@@ -101,15 +110,17 @@ def decode_lanes(
 
 
 def encode_classes(classes: np.ndarray) -> bytes:
-    """Code a sequence of numbers below 32: as they are, or as differences from the one before, whichever is shorter."""
-    numbers = classes.astype(np.uint8)
-    changes = np.diff(numbers, prepend=np.uint8(0)) % rans.SYMBOLS
-    plain, relative = (_Sequence.of(symbols) for symbols in (numbers, changes))
+    """A coded sequence of numbers below 32 (spec/levels.md §5).
+
+    The numbers are coded as they are, or as differences modulo 32 from the number before, whichever
+    is shorter.
+    """
+    plain, relative = _sequences(classes)
     return relative.encode(True) if relative.bits < plain.bits else plain.encode(False)
 
 
 def decode_classes(reader: BitReader, count: int) -> np.ndarray:
-    """The inverse of `encode_classes`, int16; raises Corrupt."""
+    """The `count` numbers, int16, of a coded sequence that `encode_classes` wrote; raises Corrupt."""
     relative = reader.get(1)
     frequencies = np.zeros((1, rans.SYMBOLS), np.int64)
     at = rans_tables.get_table(reader.data, reader.at, rans_tables.EVEN, frequencies[0])
@@ -125,14 +136,19 @@ def decode_classes(reader: BitReader, count: int) -> np.ndarray:
 
 def sequence_bits(classes: np.ndarray) -> float:
     """About how many bits `encode_classes` takes."""
+    return min(sequence.bits for sequence in _sequences(classes))
+
+
+def _sequences(classes: np.ndarray) -> tuple["_Sequence", "_Sequence"]:
+    """The numbers as they are, and as differences modulo 32."""
     numbers = classes.astype(np.uint8)
     changes = np.diff(numbers, prepend=np.uint8(0)) % rans.SYMBOLS
-    return min(_Sequence.of(symbols).bits for symbols in (numbers, changes))
+    return _Sequence.of(numbers), _Sequence.of(changes)
 
 
 @dataclass(frozen=True)
 class _Sequence:
-    """Symbols with a table; bits: what both take, about."""
+    """Symbols with a table. bits: about what both take."""
 
     symbols: np.ndarray
     table: BitWriter
@@ -144,12 +160,13 @@ class _Sequence:
         histogram = np.bincount(symbols, minlength=rans.SYMBOLS)
         table, frequencies = BitWriter(rans_tables.MAX_BITS), np.zeros((1, rans.SYMBOLS), np.int64)
         table.put(0, 1)
-        args = histogram, rans_tables.EVEN, _NO_LAW, table.data, table.at, frequencies[0]
+        args = histogram, rans_tables.EVEN, NO_LAW, table.data, table.at, frequencies[0]
         table.at = rans_tables.choose_table(*args)
         bits = table.at + rans_tables.code_length(histogram, frequencies[0])
         return cls(symbols, table, frequencies, bits + _LANE_BITS * lanes_for(bits))
 
     def encode(self, relative: bool) -> bytes:
+        """The bytes of the sequence. relative: whether the symbols are differences."""
         writer = self.table
         writer.data[0] |= 0x80 if relative else 0
         no_classes = np.zeros(self.symbols.size, np.uint8)

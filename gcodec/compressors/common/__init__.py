@@ -1,1 +1,1 @@
-"""What several compressors share: levels, classes of scale, trellises, the search for a step."""
+"""What several compressors share: levels, scale classes, quantisers and the search for a step."""

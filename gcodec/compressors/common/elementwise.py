@@ -1,4 +1,4 @@
-"""The decoder of tensors whose values are levels, one each: `ecsq` and `tcq`."""
+"""The decoder of methods that code each value as a level: `ecsq` and `tcq`."""
 
 import numpy as np
 
@@ -10,7 +10,10 @@ from .scale_classes import ScaleClasses
 
 
 def decoder_of(name: str, head: bytes, spec: TensorSpec, states: tuple[int, ...]) -> Decode:
-    """A decoder of the chunks by a head whose trellis has one of these numbers of states; raises Corrupt."""
+    """The decoder of the chunks that belong to a head. name: of the method, for errors.
+
+    Raises Corrupt if the head is damaged or its trellis has a number of states not in `states`.
+    """
     reader = BitReader(head, f"{name} head")
     points = Points.unpack(reader)
     if points.labels.states not in states:

@@ -1,6 +1,6 @@
-"""Levels, the multiples of a step that a trellis allows, as bytes and as values again: what all methods with a step send.
+"""Levels: the multiples of a step that a trellis allows, as bytes and as values again.
 
-See spec/levels.md.
+All methods with a step send their values as levels. See spec/levels.md.
 """
 
 import math
@@ -16,9 +16,9 @@ from ...kernels.entropy.tokens import BIG, MAX_CLASSES, SPARE_WORDS
 from ...kernels.levels import level_tables, values
 from ...kernels.levels.trellis import CENTROIDS, TRELLISES
 
-STATES = tuple(TRELLISES)  # by their code in a head
-UNIT = 128  # of a step, of offsets
-_MANTISSA, _EXPONENT, _BIAS = 12, 12, 2048  # fields of a step
+STATES = tuple(TRELLISES)  # numbers of states of trellises, by their code in a head
+OFFSETS_PER_STEP = 128  # centroid offsets are multiples of 1/128 of a step
+_MANTISSA_BITS, _EXPONENT_BITS, _BIAS = 12, 12, 2048  # fields of a step
 _LARGEST_EXPONENT = 1100
 _TRELLIS_BITS = 2
 _CODES = 64
@@ -33,29 +33,29 @@ class Step:
 
     @classmethod
     def below(cls, value: float) -> "Step":
-        """The largest one not above a positive value."""
+        """The largest step that is not above a positive value."""
         fraction, exponent = math.frexp(value)
-        return cls(int(math.ldexp(fraction, _MANTISSA + 1)) - (1 << _MANTISSA), exponent - 1)
+        return cls(int(math.ldexp(fraction, _MANTISSA_BITS + 1)) - (1 << _MANTISSA_BITS), exponent - 1)
 
     def times(self, exponent: int) -> "Step":
         """This step times 2^exponent."""
         return Step(self.mantissa, self.exponent + exponent)
 
     def __float__(self) -> float:
-        return math.ldexp((1 << _MANTISSA) + self.mantissa, self.exponent - _MANTISSA)
+        return math.ldexp((1 << _MANTISSA_BITS) + self.mantissa, self.exponent - _MANTISSA_BITS)
 
     def factors(self) -> np.ndarray:
-        """(step, unit), both normal float64, whose product is the step."""
+        """Two normal float64 numbers whose product is the step."""
         near = min(max(self.exponent, -1000), 1000)
         return np.array([float(Step(self.mantissa, near)), math.ldexp(1.0, self.exponent - near)])
 
     def pack(self, writer: BitWriter) -> None:
-        writer.put(self.mantissa, _MANTISSA)
-        writer.put(self.exponent + _BIAS, _EXPONENT)
+        writer.put(self.mantissa, _MANTISSA_BITS)
+        writer.put(self.exponent + _BIAS, _EXPONENT_BITS)
 
     @classmethod
     def unpack(cls, reader: BitReader) -> "Step":
-        step = cls(reader.get(_MANTISSA), reader.get(_EXPONENT) - _BIAS)
+        step = cls(reader.get(_MANTISSA_BITS), reader.get(_EXPONENT_BITS) - _BIAS)
         if abs(step.exponent) > _LARGEST_EXPONENT:
             raise reader.corrupt(f"a step of about 2^{step.exponent} is out of range")
         return step
@@ -63,7 +63,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Labels:
-    """Which levels there are. states: of the trellis; with 1 all levels are even. zero: whether the odd book has a zero."""
+    """Which levels there are.
+
+    states: of the trellis; with 1 all levels are even. zero: whether the odd book has a zero.
+    """
 
     states: int
     zero: bool = False
@@ -91,7 +94,10 @@ class Labels:
 
 @dataclass(frozen=True)
 class Points:
-    """Where levels are reconstructed. offsets: of the levels ±1 … ±4, in 1/UNIT of the step, away from zero."""
+    """Where levels are reconstructed.
+
+    offsets: the centroid offsets of the levels ±1 … ±4, in 1/128 of the step, away from zero.
+    """
 
     labels: Labels
     step: Step
@@ -126,29 +132,29 @@ class Points:
 
     @property
     def in_steps(self) -> np.ndarray:
-        """float64 offsets from level 0 on; the last one is that of all larger levels."""
-        return np.array((0, *self.offsets, 0), np.float64) / UNIT
+        """The centroid offsets, float64 and in steps, of levels 0 … 4 and of all larger levels."""
+        return np.array((0, *self.offsets, 0), np.float64) / OFFSETS_PER_STEP
 
     def table(self, work: np.dtype) -> np.ndarray:
-        """The values of codes without raw bits."""
+        """The values by code, in the work dtype, of the codes that have no raw bits."""
         by_code = np.empty(_CODES, work)
         values.fill_values(self.labels.zero, *self.constants(work), by_code)
         return by_code
 
     def values(self, numbers: np.ndarray, books: np.ndarray | None, work: np.dtype) -> np.ndarray:
-        """Work values of numbers and their books (None: all even)."""
+        """The work values of numbers in their books. books: None if all are even."""
         out = np.empty(numbers.size, work)
         books = np.zeros(numbers.size, np.uint8) if books is None else books
         values.values_of_numbers(numbers, books, self.labels.zero, *self.constants(work), out)
         return out
 
     def constants(self, work: np.dtype) -> tuple[np.ndarray, np.ndarray, float]:
-        """(offsets in steps, step and unit, largest value): what kernels compute values with."""
+        """(offsets in steps, factors of the step, largest value): what values follow from."""
         return self.in_steps, self.step.factors(), float(np.finfo(work).max)
 
 
 def _count(labels: Labels) -> int:
-    """Offsets that are sent: without a trellis those of the even levels alone."""
+    """How many centroid offsets are sent: without a trellis only those of the even levels."""
     return CENTROIDS // 2 if labels.states == 1 else CENTROIDS
 
 
@@ -158,7 +164,10 @@ def _first(labels: Labels) -> int:
 
 @dataclass(frozen=True)
 class Coded:
-    """The levels of a chunk before they are coded: codes (uint8: symbol + 32·book), and the raw bits of all their numbers."""
+    """The levels of a chunk, ready for the entropy coder.
+
+    codes: uint8, symbol + 32·book. raw: the raw bits of all numbers. widths: raw widths by class.
+    """
 
     codes: np.ndarray
     raw: bytes
@@ -166,7 +175,10 @@ class Coded:
 
     @classmethod
     def of(cls, numbers: np.ndarray, books: np.ndarray | None, classes: np.ndarray, widths: np.ndarray) -> "Coded":
-        """Of the numbers of levels within their books (0 or 1; None: all 0). widths: raw widths by class, int64."""
+        """The coded form of numbers in their books.
+
+        books: uint8, 0 (even) or 1 (odd); None if all are even. widths: raw widths by class, int64.
+        """
         symbols = np.empty(numbers.size, np.uint8)
         bits = kernels.tokenise(numbers, classes, widths, symbols)
         if books is not None:
@@ -174,11 +186,11 @@ class Coded:
         return cls(symbols, raw_bytes(numbers, classes, widths, bits), widths)
 
     def histograms(self, classes: np.ndarray) -> np.ndarray:
-        """Counts by table and symbol."""
+        """How often each symbol occurs, by table and symbol."""
         return count_codes(self.codes, classes, rans.BOOK_BITS, level_tables.TABLES)
 
     def encode(self, classes: np.ndarray, labels: Labels, lanes: int) -> bytes:
-        """The bytes of the levels, through so many lanes as the paths were found for."""
+        """The bytes of the levels. lanes: the number for which the trellis paths were found."""
         writer = BitWriter(level_tables.ROOM)
         histograms = self.histograms(classes)
         frequencies = np.zeros_like(histograms)
@@ -191,7 +203,10 @@ class Coded:
 def tables_of(
     histograms: np.ndarray, groups: np.ndarray, widths: np.ndarray, labels: Labels
 ) -> tuple[np.ndarray, float]:
-    """(frequencies by table, bits that tables and symbols take) of levels with these histograms, which are used up."""
+    """(frequencies by table, bits of the tables and of all levels) for these histograms.
+
+    histograms: counts by table and symbol, which are overwritten. groups: the classes that occur.
+    """
     writer = BitWriter(level_tables.ROOM)
     frequencies = np.zeros_like(histograms)
     bits = level_tables.put_tables(groups, widths, labels.books, labels.zero, histograms, writer.data, 0, frequencies)
@@ -200,7 +215,7 @@ def tables_of(
 
 
 def decode_levels(reader: BitReader, classes: np.ndarray, points: Points, work: np.dtype) -> np.ndarray:
-    """The work values of levels coded by `Coded.encode`, which must end the chunk; raises Corrupt."""
+    """The work values of levels that `Coded.encode` coded, up to the chunk's end; raises Corrupt."""
     labels = points.labels
     widths = np.zeros(MAX_CLASSES, np.int64)
     frequencies = np.zeros((level_tables.TABLES, rans.SYMBOLS), np.int64)
@@ -222,7 +237,7 @@ def decode_levels(reader: BitReader, classes: np.ndarray, points: Points, work: 
 
 
 def raw_bytes(numbers: np.ndarray, classes: np.ndarray, widths: np.ndarray, bits: int) -> bytes:
-    """The raw bits of numbers, of which `tokenise` found so many."""
+    """The raw bits of numbers. bits: how many there are, as `tokenise` counts them."""
     words = np.zeros(-(-bits // 32) + 1, np.uint32)
     if bits:
         kernels.put_raw(numbers, classes, widths, words)
@@ -230,7 +245,7 @@ def raw_bytes(numbers: np.ndarray, classes: np.ndarray, widths: np.ndarray, bits
 
 
 def raw_words(reader: BitReader) -> tuple[np.ndarray, np.uint64]:
-    """The rest of the reader's bytes as words with spare ones after them, and the number of bits."""
+    """(words, bits): the rest of the bytes as words, spare words after them, and their bits."""
     rest = reader.rest()
     padded = np.zeros(4 * (-(-rest.size // 4) + SPARE_WORDS), np.uint8)
     padded[: rest.size] = rest

@@ -1,4 +1,4 @@
-"""From values to levels: with a trellis by a search for the cheapest path, without one by thresholds."""
+"""From values to levels: by a search for the cheapest path through a trellis, or by thresholds."""
 
 import math
 from dataclasses import dataclass, replace
@@ -11,27 +11,33 @@ from ...kernels.entropy import tokens
 from ...kernels.entropy.tokens import DIRECT, MAX_CLASSES, MAX_WIDTH
 from ...kernels.levels import measure, scales, trellis
 from ...kernels.levels.trellis import BINS, CENTROIDS, FIRST, RATED, SUBSETS, TRELLISES
-from .levels import UNIT, Coded, Labels, Points, Step, tables_of
+from .levels import OFFSETS_PER_STEP, Coded, Labels, Points, Step, tables_of
 
-WORTH = 0.25  # of a bit in step²: 2·ln 2·(distortion per value, about 0.26 step²), less at low rates
-_THRESHOLD = 0.1  # the same for thresholds, in widths²: ln 2 / 6 = 0.116 for one, less as those of a class are tied
-_THRESHOLD_PLAIN = 0.06  # the same without scale classes
-_PRIOR = 16  # counts of a law without a dead zone, for classes that are rare
-_RARE = 16  # a level met less often keeps no centroid of its own
-_FEW = {False: 300, True: 1000}  # values up to which centroids are not worth their bytes, by whether there is a trellis
-_UNSEEN = 2.0  # values by the law of all classes that prices add to what was met
-_NARROW_CELLS = 0.385  # a class's cells are at most this fraction of its mean magnitude wide
-_EXACT = 2.0**15  # steps up to which float32 tells values apart well enough for a search
-_SMALL_SCALES = 2.0**100  # and their inverses: scales that float32 can hold
-_STRIDE, _LONG = 7, 1 << 14  # raw widths are chosen by every so many numbers, where there are more than that
-LARGEST_LEVEL = 2.0**28  # finer steps are refused by the search
+# What a bit is worth, in step²: 2·ln 2·(mean squared error, about 0.26), and less at low rates.
+WORTH = 0.25
+# What a bit is worth where thresholds decide, in (cell width)²: ln 2 / 6 = 0.116 for one threshold,
+# and less as all thresholds of a class move together. The second number is for one class alone.
+_THRESHOLD, _THRESHOLD_PLAIN = 0.1, 0.06
+_PRIOR = 16  # counts of a law without a dead zone that are added to those of a class
+_RARE = 16  # a level that occurs less often has no centroid of its own
+# Up to so many values centroids are not worth their bytes, by whether there is a trellis.
+_FEW = {False: 300, True: 1000}
+_UNSEEN = 2.0  # values by the law of all classes that prices add to the values of a class
+_NARROW_CELLS = 0.385  # the widest cell of a class, relative to its mean magnitude
+_EXACT = 2.0**15  # up to so many steps float32 tells values apart well enough for a search
+_SMALL_SCALES = 2.0**100  # float32 can hold scales from 1 / this to this
+_STRIDE, _LONG = 7, 1 << 14  # where there are more numbers, every seventh decides the raw widths
+LARGEST_LEVEL = 2.0**28  # the search refuses finer steps
 
 _NO_NUMBERS = np.empty(0, np.int32)
 
 
 @dataclass(frozen=True)
 class Part:
-    """Values of a tensor that are quantised together: work values, their classes (uint8), and how many lanes they have."""
+    """Values of a tensor that are quantised together.
+
+    values: in the work dtype. classes: of the values, uint8. lanes: how many lanes they have.
+    """
 
     values: np.ndarray
     classes: np.ndarray
@@ -40,7 +46,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Found:
-    """The levels of a part: numbers, books (None: all even), and codes; error: squared, as they are decoded."""
+    """The levels of a part, as numbers in books and ready for the entropy coder.
+
+    books: None if all are even. error: ‖x̂ − x‖² of the values that they decode to.
+    """
 
     numbers: np.ndarray
     books: np.ndarray | None
@@ -50,9 +59,10 @@ class Found:
 
 @dataclass(frozen=True)
 class Quantiser:
-    """Everything that makes levels of values. dtype: that of the tensor, to which decoded values are rounded.
+    """Turns values into levels.
 
-    widths: raw widths by class. prices: in bits by class, subset and point, with a trellis; rounding offsets by class without.
+    dtype: of the tensor, to which decoded values are rounded. widths: raw widths by class. prices:
+    with a trellis, bits by class, subset and point; without one, rounding offsets by class.
     """
 
     points: Points
@@ -62,7 +72,7 @@ class Quantiser:
 
     @classmethod
     def fresh(cls, labels: Labels, dtype: np.dtype, step: float) -> "Quantiser":
-        """Without prices, dead zones and centroids."""
+        """A quantiser that has no prices, dead zones or centroids yet."""
         shape = (MAX_CLASSES,) if labels.states == 1 else (MAX_CLASSES, SUBSETS, RATED)
         prices = np.full(shape, 0.5 - _THRESHOLD_PLAIN if labels.states == 1 else 0.0)
         return cls(Points(labels, Step.below(step)), dtype, np.zeros(MAX_CLASSES, np.int64), prices)
@@ -77,18 +87,18 @@ class Quantiser:
 
     @property
     def has_prices(self) -> bool:
-        """Whether it knows what levels cost; thresholds need not."""
+        """Whether it knows what levels cost. Without a trellis it always has rounding offsets."""
         return bool(self.prices.any())
 
     def with_step(self, step: float) -> "Quantiser":
         return replace(self, points=replace(self.points, step=Step.below(step)))
 
     def with_states(self, states: int) -> "Quantiser":
-        """The same through another trellis."""
+        """The same quantiser with another trellis."""
         return replace(self, points=replace(self.points, labels=replace(self.labels, states=states)))
 
     def find(self, part: Part) -> Found:
-        """The levels of a part."""
+        """The levels of a part, their codes and their error."""
         if self.labels.states == 1 and (found := self._by_thresholds_at_once(part)):
             return found
         numbers, books = self._by_thresholds(part) if self.labels.states == 1 else self._by_search(part)
@@ -96,7 +106,7 @@ class Quantiser:
         return Found(numbers, books, coded, self._error(part, numbers, books, coded))
 
     def _by_thresholds_at_once(self, part: Part) -> Found | None:
-        """The same in one pass, where no number has raw bits."""
+        """The levels by thresholds, coded and measured in one pass; None if any needs raw bits."""
         scale = 0.5 / self.step
         values, peak = _fitting(part.values, scale)
         if self.widths.any() or peak > DIRECT:
@@ -142,17 +152,18 @@ class Quantiser:
             gaps = rounded.astype(np.float64) - part.values
             return float(np.dot(gaps, gaps))
         numbers = numbers if coded.raw else _NO_NUMBERS
-        return measure.squared_error(part.values, coded.codes, by_code, numbers, self.labels.zero, *constants)
+        error = measure.squared_error(part.values, coded.codes, by_code, numbers, self.labels.zero, *constants)
+        return float(error)
 
     def _decoded(self, work: np.dtype) -> np.ndarray:
-        """The decoded values of codes without raw bits, rounded to the tensor's dtype."""
+        """The decoded values by code, rounded to the tensor's dtype, of codes without raw bits."""
         by_code = self.points.table(work)
         if dtypes.work_dtype(self.dtype) != self.dtype:
             by_code = dtypes.widen(dtypes.narrow(by_code, self.dtype)).astype(work)
         return by_code
 
     def learned(self, part: Part, found: Found) -> "Quantiser":
-        """With the centroids, raw widths, and prices or dead zones that these levels ask for."""
+        """The quantiser with the centroids, raw widths, prices or dead zones of these levels."""
         offsets = self._centroids(part, found)
         widths = choose_widths(found.numbers, part.classes)
         coded = found.coded
@@ -166,13 +177,13 @@ class Quantiser:
         return replace(self, points=replace(self.points, offsets=offsets), widths=widths, prices=prices)
 
     def centred(self, part: Part, found: Found) -> tuple["Quantiser", float]:
-        """With the centroids of these levels, and the error that the levels have then."""
+        """The quantiser with the centroids of these levels, and the error that they then have."""
         points = replace(self.points, offsets=self._centroids(part, found))
         quantiser = replace(self, points=points)
         return quantiser, quantiser._error(part, found.numbers, found.books, found.coded)
 
     def guessed(self, part: Part) -> "Quantiser":
-        """With the prices of the numbers that values would have in each of the books if the nearest points were taken."""
+        """The quantiser with the prices of the levels of each book that are nearest to the values."""
         values, _ = _fitting(part.values, 0.5 / self.step)
         scaled = values * values.dtype.type(0.5 / self.step)
         numbers = np.rint(scaled).astype(np.int64)
@@ -184,7 +195,7 @@ class Quantiser:
         return replace(self, widths=widths, prices=prices_of(smooth(histograms), widths, self.labels))
 
     def bits(self, part: Part, found: Found) -> float:
-        """About how many bits the levels of the part take, with their tables."""
+        """About how many bits the levels of the part and their tables take."""
         histograms = found.coded.histograms(part.classes)
         bits = tables_of(histograms, used(part.classes), self.widths, self.labels)[1]
         return bits + 24 * part.lanes
@@ -197,11 +208,11 @@ class Quantiser:
         scale = values.dtype.type(1 / self.step)
         measure.add_excess(values, scale, found.numbers, found.coded.codes, self.labels.zero, sums, counts)
         means = np.where(counts >= _RARE, sums / np.maximum(counts, 1), 0.0)
-        return tuple(np.clip(np.rint(UNIT * means), -127, 127).astype(int).tolist())[1:-1]
+        return tuple(np.clip(np.rint(OFFSETS_PER_STEP * means), -127, 127).astype(int).tolist())[1:-1]
 
 
 def _fitting(values: np.ndarray, scale: float) -> tuple[np.ndarray, float]:
-    """The values in a dtype that tells them apart after they are scaled, and the largest of them then."""
+    """(values in a dtype that tells them apart when they are scaled, the largest |value|·scale)."""
     peak = float(max(values.max(), -values.min())) * scale
     if values.dtype == np.float32 and (peak >= _EXACT or not 1 / _SMALL_SCALES < scale < _SMALL_SCALES):
         values = values.astype(np.float64)
@@ -209,28 +220,32 @@ def _fitting(values: np.ndarray, scale: float) -> tuple[np.ndarray, float]:
 
 
 def choose_widths(numbers: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """For each class the largest raw width whose cells are narrow beside its mean magnitude."""
+    """The largest raw width of each class whose cells are narrow for its mean magnitude."""
     sums, counts = np.zeros(MAX_CLASSES), np.zeros(MAX_CLASSES, np.int64)
     stride = _STRIDE if numbers.size > _LONG else 1
     tokens.add_magnitudes(numbers[::stride], classes[::stride], sums, counts)
     widest = np.maximum(_NARROW_CELLS * sums / np.maximum(counts, 1), 1.0)
-    widths = np.minimum(np.log2(widest).astype(np.int64), MAX_WIDTH - 8)
-    for c in range(1, MAX_CLASSES):  # a class that was not met is like the one before it
+    widths: np.ndarray = np.minimum(np.log2(widest).astype(np.int64), MAX_WIDTH - 8)
+    for c in range(1, MAX_CLASSES):  # a class without values gets the width of the class before it
         widths[c] = widths[c] if counts[c] else widths[c - 1]
     return widths
 
 
 def smooth(histograms: np.ndarray) -> np.ndarray:
-    """Relative frequencies for prices: what was not met is not impossible."""
+    """The relative frequencies that prices follow from. No symbol has the frequency 0."""
     books = histograms.reshape(MAX_CLASSES, 2, -1)
     law = books.sum(0, keepdims=True) + 1.0
     law = law / law.sum(2, keepdims=True)
     found = books + law * _UNSEEN
-    return (found / found.sum(2, keepdims=True)).reshape(histograms.shape)
+    shares: np.ndarray = (found / found.sum(2, keepdims=True)).reshape(histograms.shape)
+    return shares
 
 
 def prices_of(shares: np.ndarray, widths: np.ndarray, labels: Labels) -> np.ndarray:
-    """Bits of each point by class, subset and number; of both signs of a value in the mean. Shares: of symbols by table."""
+    """The bits of each point by class, subset and number, as the mean over both signs of a value.
+
+    shares: the relative frequencies of symbols by table.
+    """
     even, odd = shares[::2], shares[1::2]
     bits = np.zeros((MAX_CLASSES, SUBSETS, RATED))
     lengths = _lengths(even, _ABOVE, _ABOVE + _ABOVE % 2)
@@ -246,29 +261,31 @@ def prices_of(shares: np.ndarray, widths: np.ndarray, labels: Labels) -> np.ndar
     return bits
 
 
-_ABOVE = np.maximum(2 * np.arange(2 * RATED) - 1, 0)  # symbols of the numbers 0, 1, 2…; the negative ones follow each
+# The symbols of the numbers 0, 1, 2 …; the symbol of −n follows that of n.
+_ABOVE = np.maximum(2 * np.arange(2 * RATED) - 1, 0)
 
 
 def _lengths(shares: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Bits of symbols that lie alike on both sides of zero."""
-    return -np.log2((shares[:, one] + shares[:, other]) / 2)
+    """The bits of two symbols that lie at the same distance on both sides of zero."""
+    bits: np.ndarray = -np.log2((shares[:, one] + shares[:, other]) / 2)
+    return bits
 
 
 def _dead_zones(histograms: np.ndarray) -> np.ndarray:
-    """Rounding offsets by class: thresholds are moved outwards as far as the bits that they save are worth.
+    """Rounding offsets by class: thresholds move outwards as far as the saved bits are worth.
 
-    Between numbers k and k + 1 the best threshold lies worth·width·Δ/2 above the middle, Δ the difference of their code
-    lengths; one offset serves all numbers of a class, that of 0 and 1.
+    The best threshold between the numbers k and k + 1 lies worth·width·Δ/2 above the middle, where
+    Δ is the difference of their code lengths. All numbers of a class use the offset of 0 and 1.
     """
     worth = _THRESHOLD if np.count_nonzero(histograms.any(1)) > 1 else _THRESHOLD_PLAIN
-    lengths = np.log2(
-        (2 * histograms[:, 0] + _PRIOR) / (histograms[:, 1] + histograms[:, 2] + _PRIOR)
-    )  # a 1 has two signs
-    return 0.5 - np.clip(worth / 2 * lengths, 0.0, 0.45)
+    zeros, ones = histograms[:, 0], histograms[:, 1] + histograms[:, 2]  # a 1 has two signs
+    lengths = np.log2((2 * zeros + _PRIOR) / (ones + _PRIOR))
+    offsets: np.ndarray = 0.5 - np.clip(worth / 2 * lengths, 0.0, 0.45)
+    return offsets
 
 
 def _places(zero: bool, offsets: np.ndarray) -> np.ndarray:
-    """places[subset, u]: where the subset's point is reconstructed, in steps."""
+    """Where point number u of a subset is reconstructed, in steps, as places[subset, u]."""
     points = FIRST[:, None] + 4.0 * np.arange(RATED)
     sizes = np.minimum(np.abs(points).astype(np.int64), offsets.size - 1)
     points += np.sign(points) * offsets[sizes]
@@ -278,5 +295,8 @@ def _places(zero: bool, offsets: np.ndarray) -> np.ndarray:
 
 
 def expected_excess(share: float, bits: float, count: int) -> float:
-    """About the bits that it takes to bring an error that is so much of its target down to it."""
+    """About how many more bits an error of share·target takes to come down to the target.
+
+    bits: what the values take now. count: how many values there are.
+    """
     return 0.5 * math.log2(share) * min(bits, count)

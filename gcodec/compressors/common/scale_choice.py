@@ -1,6 +1,7 @@
-"""How encoders choose scale classes: energies of rows, columns and blocks, and estimates of what each mode would cost.
+"""How encoders choose scale classes: by estimates of what each mode would cost.
 
-A class is the logarithm of a root mean square, a third of an octave each.
+The estimates follow from the energies of rows, columns and blocks. A class is the logarithm of a
+root mean square, and two neighbouring classes are a third of an octave apart.
 """
 
 import math
@@ -14,22 +15,25 @@ from ...coding.rans import sequence_bits
 from ...kernels.entropy.tokens import MAX_CLASSES
 from ...kernels.levels import scales as kernels
 from ...kernels.levels.scales import BLOCK, GRADES
-from ...source import Source
-from .scale_classes import BLOCKS, LARGEST_BLOCK, PRODUCT, WIDEST, Grid, ScaleClasses
+from ...source import Source, Span
+from .scale_classes import BLOCKS, LARGEST_BLOCK, PRODUCT, WIDEST, ScaleClasses, Tiling
 
-_SAMPLE, _PIECE = 1 << 17, 1 << 11  # values that stand for a larger tensor, values of each piece of them
+_SAMPLE, _PIECE = 1 << 17, 1 << 11  # values of a sample of a larger tensor, and of each of its pieces
 _EXTREME = 100  # decimal exponents beyond which squares could leave the range of float64
-_PER_OCTAVE = 3
-_LOWEST = -5 * _PER_OCTAVE  # scales below 2⁻⁵ steps are one class
-_NOTHING = -10_000  # the logarithm of zero
-_COARSE = (2, 3, 5)  # thirds of an octave, of coarser classes
-_SHORT = 64  # rows up to which coarser classes may be worth it where others are not
-_TABLE_BITS, _ENTRY_BITS = 12, 3.5  # what tables cost about, for estimates
+_PER_OCTAVE = 3  # classes
+_LOWEST = -5 * _PER_OCTAVE  # all scales below 2⁻⁵ steps are one class
+_NOTHING = -10_000  # stands for the logarithm of zero
+_COARSE = (2, 3, 5)  # distances of coarser classes, in thirds of an octave
+_SHORT = 64  # up to this length of rows, coarser classes may be worth it where others are not
+_TABLE_BITS, _ENTRY_BITS = 12, 3.5  # about what a table and each of its entries cost
 
 
 @dataclass(frozen=True)
 class Energies:
-    """Sums of squares: by row and by column (of a matrix with several rows), by block, and of all values."""
+    """Sums of squares of rows, columns, blocks of 64 values, and of the whole tensor.
+
+    columns: empty if the matrix has only one row.
+    """
 
     rows: np.ndarray
     columns: np.ndarray
@@ -37,78 +41,81 @@ class Energies:
     total: float
 
 
-def scan(source: Source, grid: Grid, unit: float) -> Energies:
-    """Energies of source·unit."""
-    rows = np.zeros(-(-grid.size // grid.width))
-    columns = np.zeros(grid.width if rows.size > 1 else 0)
-    blocks = np.zeros(grid.blocks(grid.size - 1, grid.size, BLOCK).stop)
-    for start, stop in grid.spans():
-        values = read(source, start, stop, unit)
-        of_blocks = blocks[grid.blocks(start, stop, BLOCK)]
-        kernels.add_energies(values, start, grid.width, rows[grid.rows(start, stop)], columns, of_blocks)
+def scan(source: Source, tiling: Tiling, scale: float) -> Energies:
+    """The energies of the values of a source, multiplied by `scale`."""
+    rows = np.zeros(-(-tiling.size // tiling.width))
+    columns = np.zeros(tiling.width if rows.size > 1 else 0)
+    blocks = np.zeros(tiling.blocks(tiling.size - 1, tiling.size, BLOCK).stop)
+    for start, stop in tiling.spans():
+        values = read(source, start, stop, scale)
+        of_blocks = blocks[tiling.blocks(start, stop, BLOCK)]
+        kernels.add_energies(values, start, tiling.width, rows[tiling.rows(start, stop)], columns, of_blocks)
     return Energies(rows, columns, blocks, math.fsum(blocks))
 
 
-def read(source: Source, start: int, stop: int, unit: float) -> np.ndarray:
-    """Work values times a power of two."""
+def read(source: Source, start: int, stop: int, scale: float) -> np.ndarray:
+    """The values start…stop-1 in the work dtype, multiplied by `scale`, a power of two."""
     values = dtypes.widen(source.read(start, stop))
-    return values if unit == 1.0 else values * unit
+    return values if scale == 1.0 else values * scale
 
 
 def exponent_of(source: Source) -> int:
-    """Of the power of two that a float64 tensor with extreme values is divided by; else 0."""
+    """The exponent of the power of two by which extreme float64 values are divided; else 0."""
     if source.dtype != np.float64:
         return 0
-    grid = Grid.of(source.shape, source.size)
-    largest = max(float(np.abs(source.read(*span)).max()) for span in grid.spans())
+    tiling = Tiling.of(source.shape, source.size)
+    largest = max(float(np.abs(source.read(*span)).max()) for span in tiling.spans())
     if abs(math.log10(largest)) < _EXTREME:
         return 0
     return min(max(math.frexp(largest)[1], -1000), 1000)
 
 
-def sample_spans(grid: Grid) -> list[tuple[int, int]]:
-    """Pieces spread over the tensor at random places, each within a chunk and from a block's start on; or all chunks."""
-    if grid.size <= 2 * _SAMPLE:
-        return list(grid.spans())
+def sample_spans(tiling: Tiling) -> list[Span]:
+    """The spans of a sample: all chunks of a small tensor, else pieces at random places.
+
+    Each piece lies in one chunk and begins with a block.
+    """
+    if tiling.size <= 2 * _SAMPLE:
+        return tiling.spans()
     random = np.random.default_rng(0)
-    places = np.sort(random.choice(grid.size // _PIECE, _SAMPLE // _PIECE, replace=False)) * _PIECE
+    places = np.sort(random.choice(tiling.size // _PIECE, _SAMPLE // _PIECE, replace=False)) * _PIECE
     spans = []
     for place in places.tolist():
-        start = place - place % grid.chunk % LARGEST_BLOCK
-        chunk_end = min(start - start % grid.chunk + grid.chunk, grid.size)
+        start = place - place % tiling.chunk % LARGEST_BLOCK
+        chunk_end = min(start - start % tiling.chunk + tiling.chunk, tiling.size)
         spans.append((start, min(start + _PIECE, chunk_end)))
     return spans
 
 
-def candidates(energies: Energies, grid: Grid, step: float) -> Iterator[ScaleClasses]:
-    """Classes of every mode that makes sense for this tensor, for a quantiser with about this step."""
-    yield ScaleClasses(grid)
-    mean = energies.total / grid.size
+def candidates(energies: Energies, tiling: Tiling, step: float) -> Iterator[ScaleClasses]:
+    """The classes of every mode that may suit this tensor, for a quantiser with about this step."""
+    yield ScaleClasses(tiling)
+    mean = energies.total / tiling.size
     height = energies.rows.size
-    for size in (4 * BLOCK, BLOCK) if grid.size > 4 * BLOCK else ():
-        if not (height > 1 and grid.width == size):
-            yield _of_blocks(energies, grid, step, size)
-    if height == 1 or grid.width > WIDEST:
+    for size in (4 * BLOCK, BLOCK) if tiling.size > 4 * BLOCK else ():
+        if not (height > 1 and tiling.width == size):
+            yield _of_blocks(energies, tiling, step, size)
+    if height == 1 or tiling.width > WIDEST:
         return
-    rows = _logarithms(energies.rows / grid.width, step * step)
+    rows = _logarithms(energies.rows / tiling.width, step * step)
     columns = _logarithms(energies.columns / height, mean)
     alone = _window(_logarithms(energies.columns / height, step * step))
-    yield ScaleClasses(grid, PRODUCT, rows=_window(rows), columns=np.zeros(grid.width, np.int16))
-    yield ScaleClasses(grid, PRODUCT, rows=np.zeros(height, np.int16), columns=alone)
+    yield ScaleClasses(tiling, PRODUCT, rows=_window(rows), columns=np.zeros(tiling.width, np.int16))
+    yield ScaleClasses(tiling, PRODUCT, rows=np.zeros(height, np.int16), columns=alone)
     top = int(rows.max() + columns.max())
     range_ = min(max(top - _LOWEST, 0), MAX_CLASSES - 1)
     rows = np.maximum(rows - rows.max() + range_, 0).astype(np.int16)
     columns = np.maximum(columns - columns.max() + range_, 0).astype(np.int16)
-    yield ScaleClasses(grid, PRODUCT, rows=rows, columns=columns, offset=range_)
-    if grid.width <= _SHORT:
-        yield ScaleClasses(grid, PRODUCT, rows=_rounded(rows, _COARSE[-1]), columns=columns, offset=range_)
+    yield ScaleClasses(tiling, PRODUCT, rows=rows, columns=columns, offset=range_)
+    if tiling.width <= _SHORT:
+        yield ScaleClasses(tiling, PRODUCT, rows=_rounded(rows, _COARSE[-1]), columns=columns, offset=range_)
 
 
 def neighbours(classes: ScaleClasses, energies: Energies, step: float) -> Iterator[ScaleClasses]:
-    """The same mode with coarser classes of rows or blocks, which take fewer bits themselves, and with other blocks."""
+    """The same mode with coarser classes, which take fewer bits themselves, or larger blocks."""
     sizes = [classes]
     if classes.mode == BLOCKS:
-        sizes = [_of_blocks(energies, classes.grid, step, size) for size in (classes.block, 2 * classes.block)]
+        sizes = [_of_blocks(energies, classes.tiling, step, size) for size in (classes.block, 2 * classes.block)]
         yield sizes[1]
     for coarse in _COARSE:
         for same in sizes:
@@ -119,46 +126,56 @@ def neighbours(classes: ScaleClasses, energies: Energies, step: float) -> Iterat
 
 
 def _rounded(numbers: np.ndarray, coarse: int) -> np.ndarray:
-    """Numbers rounded to every so manyth below the highest."""
+    """Numbers, each rounded to the highest one less a multiple of `coarse`, but not below 0."""
     top = numbers.max()
-    return np.maximum(top - (top - numbers + coarse // 2) // coarse * coarse, 0)
+    rounded: np.ndarray = np.maximum(top - (top - numbers + coarse // 2) // coarse * coarse, 0)
+    return rounded
 
 
-def _of_blocks(energies: Energies, grid: Grid, step: float, size: int) -> ScaleClasses:
-    spans = [grid.blocks(start, stop, BLOCK) for start, stop in grid.spans()]
+def _of_blocks(energies: Energies, tiling: Tiling, step: float, size: int) -> ScaleClasses:
+    spans = [tiling.blocks(start, stop, BLOCK) for start, stop in tiling.spans()]
     starts = np.concatenate([np.arange(span.start, span.stop, size // BLOCK) for span in spans])
     ends = np.append(starts[1:], energies.blocks.size)
-    counts = np.minimum(ends - starts, size // BLOCK) * BLOCK  # the last ones of chunks may be shorter
+    counts = np.minimum(ends - starts, size // BLOCK) * BLOCK  # the last block of a chunk may be shorter
     blocks = np.add.reduceat(energies.blocks, starts) / counts
-    return ScaleClasses(grid, BLOCKS, blocks=_window(_logarithms(blocks, step * step)), block=size)
+    return ScaleClasses(tiling, BLOCKS, blocks=_window(_logarithms(blocks, step * step)), block=size)
 
 
-def _logarithms(energies: np.ndarray, unit: float) -> np.ndarray:
-    """Root mean squares in classes above √unit."""
+def _logarithms(energies: np.ndarray, reference: float) -> np.ndarray:
+    """How many classes the root of each mean energy lies above the root of the reference, int64."""
     with np.errstate(divide="ignore"):
-        return np.maximum(np.rint(_PER_OCTAVE / 2 * np.log2(energies / unit)), _NOTHING).astype(np.int64)
+        exact = _PER_OCTAVE / 2 * np.log2(energies / reference)
+    logarithms: np.ndarray = np.maximum(np.rint(exact), _NOTHING).astype(np.int64)
+    return logarithms
 
 
 def _window(logarithms: np.ndarray) -> np.ndarray:
-    """The highest class that occurs, and as many below it as there are, down to the lowest scale of interest."""
+    """Class numbers, int16: 0 is the lowest class that matters, or the one 31 below the highest."""
     lowest = max(int(logarithms.max()) - MAX_CLASSES + 1, _LOWEST)
-    return np.clip(logarithms - lowest, 0, MAX_CLASSES - 1).astype(np.int16)
+    classes: np.ndarray = np.clip(logarithms - lowest, 0, MAX_CLASSES - 1).astype(np.int16)
+    return classes
 
 
 def choose_classes(
-    energies: Energies, grid: Grid, step: float, spans: Sequence[tuple[int, int]], levels: np.ndarray
+    energies: Energies, tiling: Tiling, step: float, spans: Sequence[Span], levels: np.ndarray
 ) -> ScaleClasses:
-    """The classes with which a quantiser of about this step needs the fewest bits; levels: of the values in `spans`."""
+    """The classes with which a quantiser of about this step needs the fewest bits.
+
+    levels: of the values in `spans`, which stand for all.
+    """
 
     def bits(classes: ScaleClasses) -> float:
         return estimate_bits(classes, spans, levels)
 
-    best = min(candidates(energies, grid, step), key=bits)
+    best = min(candidates(energies, tiling, step), key=bits)
     return min([best, *neighbours(best, energies, step)], key=bits)
 
 
-def estimate_bits(classes: ScaleClasses, spans: Sequence[tuple[int, int]], levels: np.ndarray) -> float:
-    """About how many bits more or less the tensor needs with these classes; levels: of the values in spans."""
+def estimate_bits(classes: ScaleClasses, spans: Sequence[Span], levels: np.ndarray) -> float:
+    """What the tensor costs with these classes, in bits that can be compared with other classes.
+
+    levels: of the values in `spans`, which stand for all.
+    """
     grades = np.zeros((MAX_CLASSES, GRADES), np.int64)
     kernels.grade_levels(levels, classes.fill_all(spans), grades)
     sizes = grades.sum(1, keepdims=True)
@@ -166,7 +183,7 @@ def estimate_bits(classes: ScaleClasses, spans: Sequence[tuple[int, int]], level
         bits = np.nansum(grades * np.log2(sizes / grades))
     entries = np.count_nonzero(grades, axis=1)
     tables = np.sum(_TABLE_BITS + _ENTRY_BITS * np.minimum(entries, 16), where=entries > 1)
-    parts = math.ceil(classes.grid.size / classes.grid.chunk)
+    chunks = math.ceil(classes.tiling.size / classes.tiling.chunk)
     own = classes.rows if classes.rows is not None else classes.blocks
     side = sum(sequence_bits(numbers) for numbers in (own, classes.columns) if numbers is not None)
-    return bits * classes.grid.size / sizes.sum() + tables * parts + side
+    return float(bits * classes.tiling.size / sizes.sum() + tables * chunks + side)

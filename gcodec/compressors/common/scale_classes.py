@@ -1,12 +1,16 @@
-"""Classes of values by local scale, sent to the decoder ahead of the levels (spec/levels.md).
+"""Scale classes: values of about the same size share a table (spec/levels.md §2).
 
-The tensor is seen as a matrix (matricise.py). A class is a number below 32: none (always 0), of row and column together
-(clip(row + column − offset, 0, 31), where one of the two may be constant), or of each block of 64 to 512 values. Numbers of
-columns belong to the tensor's head, those of rows and blocks to each chunk. A decoder knows nothing else about classes.
-The encoder chooses in scale_choice.py.
+The decoder knows the classes before it reads levels. A class is a number below 32. There are three
+modes. In mode none it is always 0. In mode product it follows from the numbers of the value's row
+and column in the tensor seen as a matrix (matricise.py): clip(row + column − offset, 0, 31), where
+all rows or all columns may have the same number. In mode blocks each block of 64 to 512 values has
+a class.
+
+The numbers of columns are in the head of the tensor, and those of rows and blocks in each chunk.
+The encoder chooses them in scale_choice.py.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,39 +18,47 @@ import numpy as np
 from ...coding.bitstring import BitReader, BitWriter
 from ...coding.rans import decode_classes, encode_classes
 from ...kernels.levels import scales as kernels
+from ...source import Span, spans
 from ..contract import TensorSpec
 from .matricise import matricise
 
 CHUNK = 1 << 19
 MODE_BITS, OFFSET_BITS, BLOCK_BITS = 2, 5, 2
 SMALLEST_BLOCK, LARGEST_BLOCK = 64, 512
-WIDEST = 1 << 20  # columns that have classes
+WIDEST = 1 << 20  # the most columns that may have classes
 NONE, PRODUCT, BLOCKS = range(3)
 
 
 @dataclass(frozen=True)
-class Grid:
-    """How a tensor is cut: `size` values, `width` columns, chunks of `chunk` values (whole rows where rows are short)."""
+class Tiling:
+    """How a tensor is seen as a matrix and cut into chunks.
+
+    size: how many values there are. width: the columns of the matrix. chunk: values of a chunk,
+    which is whole rows where rows are short. The last chunk may be shorter.
+    """
 
     size: int
     width: int
     chunk: int
 
     @classmethod
-    def of(cls, shape: tuple[int, ...], size: int) -> "Grid":
+    def of(cls, shape: tuple[int, ...], size: int) -> "Tiling":
         _, width = matricise(shape)
         return cls(size, width, min(size, CHUNK // width * width or CHUNK))
 
-    def spans(self) -> Iterator[tuple[int, int]]:
-        for start in range(0, self.size, self.chunk):
-            yield start, min(start + self.chunk, self.size)
+    def spans(self) -> list[Span]:
+        """The span of every chunk."""
+        return spans(self.size, self.chunk)
 
     def rows(self, start: int, stop: int) -> slice:
-        """Rows that have values with flat indices start…stop-1."""
+        """The rows that have values with flat indices start…stop-1."""
         return slice(start // self.width, (stop - 1) // self.width + 1)
 
     def blocks(self, start: int, stop: int, size: int) -> slice:
-        """Numbers, over the tensor, of the blocks of start…stop-1 in one chunk; the last block of a chunk may be short."""
+        """The blocks of start…stop-1, which lie in one chunk, numbered over the whole tensor.
+
+        The last block of each chunk may be shorter than `size`.
+        """
         chunk, at = divmod(start, self.chunk)
         first = chunk * -(-self.chunk // size) + at // size
         return slice(first, first + -(-(stop - start + at % size) // size))
@@ -54,9 +66,13 @@ class Grid:
 
 @dataclass(frozen=True)
 class ScaleClasses:
-    """The class of every value; arrays that the mode has no use for are None. Numbers are int16, below 32."""
+    """The class of every value.
 
-    grid: Grid
+    rows, columns, blocks: the numbers that the classes follow from, int16 and below 32; None if the
+    mode does not use them. offset: the class offset of mode product. block: values of a block.
+    """
+
+    tiling: Tiling
     mode: int = NONE
     rows: np.ndarray | None = None
     columns: np.ndarray | None = None
@@ -65,18 +81,18 @@ class ScaleClasses:
     block: int = SMALLEST_BLOCK
 
     def fill(self, start: int, stop: int) -> np.ndarray:
-        """uint8 classes of start…stop-1, a range within one chunk that begins at a block's first value."""
+        """The classes, uint8, of start…stop-1: a part of one chunk that begins with a block."""
         own = self._own(start, stop)
         return _fill(self, start, stop - start, own)
 
-    def fill_all(self, spans: Sequence[tuple[int, int]]) -> np.ndarray:
-        """Classes of several such ranges, one after the other."""
+    def fill_all(self, spans: Sequence[Span]) -> np.ndarray:
+        """The classes of several such spans, one after the other."""
         if self.mode == NONE:
             return np.zeros(sum(stop - start for start, stop in spans), np.uint8)
         return np.concatenate([self.fill(*span) for span in spans])
 
     def pack_head(self, writer: BitWriter) -> bytes:
-        """Mode and offset, or the size of blocks, go to `writer`; the rest is returned."""
+        """Put the mode and its parameters into `writer`; return the coded numbers of columns."""
         writer.put(self.mode, MODE_BITS)
         if self.mode == PRODUCT:
             writer.put(self.offset, OFFSET_BITS)
@@ -85,47 +101,53 @@ class ScaleClasses:
         return b"" if self.columns is None else encode_classes(self.columns)
 
     def pack_chunk(self, start: int, stop: int) -> bytes:
-        """The classes that belong to the chunk start…stop-1."""
+        """The coded numbers of rows or blocks of the chunk start…stop-1."""
         own = self._own(start, stop)
         return b"" if own is None else encode_classes(own)
 
     @classmethod
     def unpack_head(cls, reader: BitReader, spec: TensorSpec) -> "ScaleClasses":
-        """Reads mode and offset or size of blocks; `unpack_columns` must follow when the reader is at the first byte after the fields."""
+        """Read the mode and its parameters; raises Corrupt.
+
+        `unpack_columns` must follow, once the reader is at the first byte after these fields.
+        """
         mode = reader.get(MODE_BITS)
         if mode > BLOCKS:
             raise reader.corrupt(f"mode {mode} of scale classes is not defined")
-        grid = Grid.of(spec.shape, spec.size)
-        if mode == PRODUCT and grid.width > WIDEST:
-            raise reader.corrupt(f"classes of {grid.width} columns")
+        tiling = Tiling.of(spec.shape, spec.size)
+        if mode == PRODUCT and tiling.width > WIDEST:
+            raise reader.corrupt(f"{tiling.width} columns are too many to have classes")
         offset = reader.get(OFFSET_BITS) if mode == PRODUCT else 0
-        return cls(grid, mode, offset=offset, block=SMALLEST_BLOCK << (reader.get(BLOCK_BITS) if mode == BLOCKS else 0))
+        doublings = reader.get(BLOCK_BITS) if mode == BLOCKS else 0
+        return cls(tiling, mode, offset=offset, block=SMALLEST_BLOCK << doublings)
 
     def unpack_columns(self, reader: BitReader) -> "ScaleClasses":
+        """These classes with the numbers of columns, where the mode has them; raises Corrupt."""
         if self.mode != PRODUCT:
             return self
-        return replace(self, columns=decode_classes(reader, self.grid.width))
+        return replace(self, columns=decode_classes(reader, self.tiling.width))
 
     def unpack_chunk(self, reader: BitReader, start: int, count: int) -> np.ndarray:
-        """The inverse of `pack_chunk` and `fill`: uint8 classes of the chunk's values."""
+        """The classes, uint8, of the values of a chunk that `pack_chunk` wrote; raises Corrupt."""
         own = None
         if self.mode == PRODUCT:
-            rows = self.grid.rows(start, start + count)
+            rows = self.tiling.rows(start, start + count)
             own = decode_classes(reader, rows.stop - rows.start)
         elif self.mode == BLOCKS:
             own = decode_classes(reader, -(-count // self.block))
         return _fill(self, start, count, own)
 
     def _own(self, start: int, stop: int) -> np.ndarray | None:
+        """The numbers of rows or blocks of the values start…stop-1."""
         if self.rows is not None:
-            return self.rows[self.grid.rows(start, stop)]
-        return None if self.blocks is None else self.blocks[self.grid.blocks(start, stop, self.block)]
+            return self.rows[self.tiling.rows(start, stop)]
+        return None if self.blocks is None else self.blocks[self.tiling.blocks(start, stop, self.block)]
 
 
 def _fill(shared: ScaleClasses, start: int, count: int, own: np.ndarray | None) -> np.ndarray:
     classes = np.zeros(count, np.uint8)
     if shared.mode == PRODUCT:
-        kernels.fill_product(start, shared.grid.width, own, shared.columns, shared.offset, classes)
+        kernels.fill_product(start, shared.tiling.width, own, shared.columns, shared.offset, classes)
     elif shared.mode == BLOCKS:
         kernels.fill_blocks(own, shared.block, classes)
     return classes

@@ -1,4 +1,4 @@
-"""A tensor as float64 values near 1, so that no square of them over- or underflows."""
+"""A tensor as float64 values near 1, so that their squares neither overflow nor underflow."""
 
 import math
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...dtypes import narrow, widen
-from ...source import Source
+from ...source import Source, spans
 from ..contract import CHUNK, TensorSpec
 
 
@@ -18,7 +18,7 @@ def power_of_two(exponent: int) -> np.ndarray:
 
 
 def energy(values: np.ndarray) -> float:
-    """‖values‖², summed in the same way whatever the number of threads."""
+    """‖values‖², summed in an order that does not depend on the number of threads."""
     return float(np.einsum("i,i->", values, values))
 
 
@@ -31,8 +31,8 @@ class Scaled:
 
     @staticmethod
     def of(source: Source) -> "Scaled":
-        """Of a tensor with a non-zero value."""
-        largest = max(float(np.abs(widen(source.read(*span))).max()) for span in _spans(source.size))
+        """The scaled form of a tensor that has a value other than zero."""
+        largest = max(float(np.abs(widen(source.read(*span))).max()) for span in spans(source.size, CHUNK))
         return Scaled(source, math.frexp(largest)[1])
 
     @property
@@ -44,24 +44,21 @@ class Scaled:
         return TensorSpec(self.source.dtype, self.source.shape)
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """float64 values; exact but for those that become subnormal."""
+        """The values start…stop-1 as float64: exact, except for values that become subnormal."""
         return self._scale(self.source.read(start, stop))
 
     def pieces(self) -> Iterator[tuple[int, np.ndarray]]:
         """(flat index, values) of consecutive pieces of at most CHUNK values."""
-        for start, stop in _spans(self.size):
+        for start, stop in spans(self.size, CHUNK):
             yield start, self.read(start, stop)
 
     def error(self, decoded: np.ndarray) -> float:
-        """‖x̂ − x‖²/‖x‖² of the whole tensor for decoded work values, rounded to its dtype first."""
+        """‖x̂ − x‖²/‖x‖² of the whole tensor, with x̂ the work values rounded to its dtype."""
         rounded = self._scale(narrow(decoded, self.source.dtype))
         values = self.read(0, self.size)
         return energy(rounded - values) / energy(values)
 
     def _scale(self, values: np.ndarray) -> np.ndarray:
         first, second = power_of_two(-self.exponent)
-        return widen(values).astype(np.float64) * first * second
-
-
-def _spans(size: int) -> list[tuple[int, int]]:
-    return [(start, min(start + CHUNK, size)) for start in range(0, size, CHUNK)]
+        scaled: np.ndarray = widen(values).astype(np.float64) * first * second
+        return scaled

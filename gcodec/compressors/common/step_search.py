@@ -1,12 +1,14 @@
-"""Closed-loop search for the quantiser step that spends the whole of a bound on distortion."""
+"""The search, by trial and measurement, for the step that spends the whole of a bound."""
 
 import math
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-_NARROW = 1e-6  # log width of a bracket that is not worth dividing again
-_STRIDE = math.log(4.0)  # the longest move until both sides of the target are known
-_FLATTEST, _STEEPEST = 0.25, 2.0  # of the error as a power of the step, while only one side is known
+_NARROW = 1e-6  # the width, in logarithms of steps, of a bracket that is not worth dividing again
+_STRIDE = math.log(4.0)  # the longest move while only one side of the target is known
+# The error grows like a power of the step; this power is taken to lie between these two while only
+# one side of the target is known.
+_FLATTEST, _STEEPEST = 0.25, 2.0
 _TINY = 1e-300  # stands for an error of 0, which has no logarithm
 
 Point = tuple[float, float]  # logarithms of a step and of its distortion
@@ -20,16 +22,18 @@ def solve_step(
     tolerance: float = 0.002,
     limit: int = 24,
 ) -> float:
-    """A step whose distortion lies in [(1 − tolerance)·target, target]; 0 when no step met the target.
+    """A step whose distortion lies in [(1 − tolerance)·target, target]; or 0.
 
-    `distortion` maps a step to the measured relative squared error. At small steps it grows like step²; it may jump
-    (few distinct values) and need not be exactly monotone. `start` is a positive first guess. At most `limit` steps
-    are tried; when none falls in the interval, the tried step with the largest distortion not above the
-    target is returned. What a result of 0 means (a target below what rounding allows) is for the caller to decide.
+    distortion: gives the measured error of a step. For small steps it grows like step². It may jump
+    (where values are few) and need not be monotone. start: a positive first guess. limit: how many
+    steps are tried at most. If none falls into the interval, the result is the tried step with the
+    largest distortion not above the target. If no step met the target, which may be below what
+    rounding allows, the result is 0, and the caller decides what that means.
 
-    The next try is where a line, in logarithms, meets the middle of the interval: the line through the nearest
-    measurements on both sides of the target, or through the last two on the only side that is known. When one side
-    has not moved twice in a row the bracket is halved, which bounds the number of tries for functions with jumps.
+    The next step to try is where a line, in logarithms, meets the middle of the interval. The line
+    goes through the nearest measurements on both sides of the target, or through the last two
+    measurements if only one side is known. If one side has not moved twice in a row, the bracket is
+    halved. So the number of tries stays small for functions that jump.
     """
     aim = math.log(target * (1 - tolerance / 2))
     best, best_distortion = 0.0, -1.0
@@ -58,18 +62,18 @@ def solve_step(
 
 
 class Spending(Generic[Trial]):
-    """A closed loop over steps; of all trials only the two that may be its result are kept."""
+    """A search over steps that keeps only the two trials of which one will be its result."""
 
     def __init__(self, trial: Callable[[float], tuple[Trial, float]], target: float) -> None:
-        """trial: step → what was tried, and its error."""
+        """trial: gives, for a step, what was tried and its error. target: the error to be spent."""
         self._trial = trial
         self._target = target
         self._most = -1.0  # the largest error within the target
         self._finest = float("inf")
-        self._results: dict[bool, Trial] = {}  # by whether the target is met
+        self._results: dict[bool, Trial] = {}  # by whether the trial meets the target
 
     def search(self, start: float, tolerance: float) -> Trial:
-        """The trial whose error spends the target; the finest one where none meets it."""
+        """The trial whose error spends the target; the finest one if none meets it."""
         met = solve_step(self._error, self._target, start, tolerance)
         return self._results[met > 0]
 

@@ -42,7 +42,7 @@ from ...kernels.levels.trellis import TRELLISES
 from ...source import Source
 from ..common.levels import Step
 from ..common.scale_choice import choose_classes, exponent_of, read, sample_spans, scan
-from ..common.scale_classes import Grid, ScaleClasses
+from ..common.scale_classes import ScaleClasses, Tiling
 from ..contract import Compressor, Decode, Guarantee, Payload, TensorSpec
 from .path import decode_path, encode_path, nearest_path
 
@@ -115,7 +115,7 @@ class Dither(Compressor):
                 f"dither is unbiased for float32 and float64 only, as rounding to {source.dtype} would add a bias; use rsd"
             )
         plan = _plan(source, guarantee.bound, self.seed % 2**64, self._choose_states(source, guarantee.bound))
-        return Payload(plan.head(), plan.grid.chunk, plan.code, plan.expected)
+        return Payload(plan.head(), plan.tiling.chunk, plan.code, plan.expected)
 
     def _choose_states(self, source: Source, bound: float) -> int:
         """The number of states with the shortest code of the middle chunk, for another seed than the one that is sent."""
@@ -123,9 +123,9 @@ class Dither(Compressor):
         if len(choices) == 1:
             return choices[0]
         plans = [_plan(source, bound, _PROBE_SEED, states) for states in choices]
-        grid = plans[0].grid
-        middle = source.size // 2 // grid.chunk * grid.chunk
-        span = middle, min(middle + grid.chunk, source.size)
+        tiling = plans[0].tiling
+        middle = source.size // 2 // tiling.chunk * tiling.chunk
+        span = middle, min(middle + tiling.chunk, source.size)
         return min(plans, key=lambda plan: len(plan.code(*span))).dithering.states
 
     def _choices(self) -> tuple[int, ...]:
@@ -216,8 +216,8 @@ class _Plan:
     expected: float
 
     @property
-    def grid(self) -> Grid:
-        return self.classes.grid
+    def tiling(self) -> Tiling:
+        return self.classes.tiling
 
     def head(self) -> bytes:
         writer = BitWriter(_HEAD_ROOM)
@@ -240,22 +240,22 @@ class _Plan:
 def _plan(source: Source, bound: float, seed: int, states: int) -> _Plan:
     exponent = exponent_of(source)
     unit = math.ldexp(1.0, -exponent)
-    grid = Grid.of(source.shape, source.size)
-    energies = scan(source, grid, unit)
+    tiling = Tiling.of(source.shape, source.size)
+    energies = scan(source, tiling, unit)
     rate = math.log2(1 + 1 / bound) / 2
     error = math.fsum(
-        error_bound(stop - start, lanes_for(rate * (stop - start)), states) for start, stop in grid.spans()
+        error_bound(stop - start, lanes_for(rate * (stop - start)), states) for start, stop in tiling.spans()
     )
     rounding = 0.0
     if source.dtype == np.float32:
-        rounding = _ROUNDING * (1 + bound) + grid.size * _QUANTUM**2 / 4 / energies.total
+        rounding = _ROUNDING * (1 + bound) + tiling.size * _QUANTUM**2 / 4 / energies.total
     finest = _FINEST * math.sqrt(energies.blocks.max())
     share = max(bound - rounding, 0.0) * (1 - 2.0**-40)  # room for the rounding of these sums
     step = Step.below(max(math.sqrt(share) * math.sqrt(energies.total / error), finest))
 
     expected = float(step) * float(step) * error / energies.total + rounding
 
-    spans = sample_spans(grid)
+    spans = sample_spans(tiling)
     values = np.concatenate([read(source, *span, unit) for span in spans])
     levels = np.empty(values.size, np.int64)
     halves = np.full(MAX_CLASSES, 0.5)
@@ -265,7 +265,7 @@ def _plan(source: Source, bound: float, seed: int, states: int) -> _Plan:
         exponent,
         Dithering(states, seed, step.times(exponent)),
         float(step),
-        choose_classes(energies, grid, 2 * float(step), spans, levels),
+        choose_classes(energies, tiling, 2 * float(step), spans, levels),
         rate,
         math.inf if _may_be_cut(energies.blocks.max(), step, exponent, source.dtype) else expected,
     )

@@ -1,1 +1,1 @@
-"""`ecsq`: a uniform quantiser, classes of scale and rANS; the fast one."""
+"""`ecsq`: a uniform quantiser, scale classes and rANS. The fast method."""

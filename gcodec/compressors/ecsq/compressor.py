@@ -1,7 +1,8 @@
-"""`ecsq`: an entropy-coded uniform scalar quantiser, the fast compressor with a sure bound.
+"""`ecsq`: an entropy-coded uniform scalar quantiser, the fast method with a guaranteed bound.
 
-The coder of levels (spec/levels.md) without a trellis: all levels are even. Thresholds have a dead zone for each class of local scale,
-and the smallest levels are reconstructed at their centroids. See spec/compressors/05-ecsq.md.
+It is the coder of levels (spec/levels.md) without a trellis: all levels are even. The thresholds
+have a dead zone for each scale class, and the smallest levels are reconstructed at their centroids.
+See spec/compressors/05-ecsq.md.
 """
 
 from dataclasses import dataclass
@@ -14,14 +15,17 @@ from ..contract import Compressor, Decode, Guarantee, Payload, TensorSpec
 
 @dataclass(frozen=True)
 class Ecsq(Compressor):
-    """‖x̂ − x‖² ≤ α‖x‖², with the measured distortion close below α where the levels are not too few for that."""
+    """‖x̂ − x‖² ≤ α‖x‖².
+
+    The measured distortion is close below α, unless the levels are too few for that.
+    """
 
     kinds = ("alpha",)
     work_per_value = 16
 
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
         coder = fit(source, guarantee.bound, states=1)
-        return Payload(coder.head(), coder.classes.grid.chunk, coder.code)
+        return Payload(coder.head(), coder.classes.tiling.chunk, coder.code)
 
     @classmethod
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:

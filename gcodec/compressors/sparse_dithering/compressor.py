@@ -264,7 +264,7 @@ def _pack_scale(scale: float, bound: float, down: bool = False) -> bytes:
 def _unpack_scale(head: bytes) -> float:
     if len(head) not in (4, 8):
         raise Corrupt(f"sparse dithering: a head of {len(head)} bytes")
-    scale = struct.unpack("<f" if len(head) == 4 else "<d", head)[0]
+    scale: float = struct.unpack("<f" if len(head) == 4 else "<d", head)[0]
     if not 0 < abs(scale) < math.inf or (len(head) == 4 and abs(scale) < NORMAL32[0]):
         raise Corrupt("sparse dithering: the scale is not a finite number other than zero")
     return scale

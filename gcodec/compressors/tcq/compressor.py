@@ -1,7 +1,8 @@
-"""`tcq`: trellis-coded quantisation, the smallest elementwise code with a sure bound.
+"""`tcq`: trellis-coded quantisation, the smallest code of single values with a guaranteed bound.
 
-The coder of levels (spec/levels.md) with a trellis of 8 or 32 states: it lets each value use half of the multiples of the step, and the
-encoder finds the path of least error + rate (Viterbi). See spec/compressors/06-tcq.md.
+It is the coder of levels (spec/levels.md) with a trellis of 8 or 32 states. The trellis lets each
+value use half of the multiples of the step, and the encoder finds the path of least error + rate
+with the Viterbi algorithm. See spec/compressors/06-tcq.md.
 """
 
 from dataclasses import dataclass
@@ -12,14 +13,15 @@ from ..common.elementwise import decoder_of
 from ..common.fit import fit
 from ..contract import Compressor, Decode, Guarantee, Payload, TensorSpec
 
-STATES = {"best": 32, "fast": 8}  # of the trellis, by effort
+STATES_BY_EFFORT = {"best": 32, "fast": 8}  # states of the trellis
 
 
 @dataclass(frozen=True)
 class Tcq(Compressor):
-    """‖x̂ − x‖² ≤ α‖x‖², with the measured distortion close below α where the levels are not too few for that.
+    """‖x̂ − x‖² ≤ α‖x‖².
 
-    effort: "best" uses more trellis states, which takes longer; "fast" does not.
+    The measured distortion is close below α, unless the levels are too few for that. effort: "best"
+    uses 32 trellis states and takes longer; "fast" uses 8.
     """
 
     effort: str = "best"
@@ -27,11 +29,11 @@ class Tcq(Compressor):
     work_per_value = 16
 
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
-        if self.effort not in STATES:
+        if self.effort not in STATES_BY_EFFORT:
             raise InvalidInput(f'effort must be "best" or "fast", not {self.effort!r}')
-        coder = fit(source, guarantee.bound, STATES[self.effort])
-        return Payload(coder.head(), coder.classes.grid.chunk, coder.code)
+        coder = fit(source, guarantee.bound, STATES_BY_EFFORT[self.effort])
+        return Payload(coder.head(), coder.classes.tiling.chunk, coder.code)
 
     @classmethod
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:
-        return decoder_of("tcq", head, spec, tuple(STATES.values()))
+        return decoder_of("tcq", head, spec, tuple(STATES_BY_EFFORT.values()))
