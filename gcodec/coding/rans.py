@@ -25,7 +25,8 @@ def lanes_for(bits: float) -> int:
 def count_codes(codes: np.ndarray, classes: np.ndarray, book_bits: int, tables: int) -> np.ndarray:
     """How often each symbol occurs: int64, by table (class and book) and symbol.
 
-    codes, classes: uint8, for each value. book_bits: how many bits of a table's number are the book.
+    codes, classes: uint8, for each value. book_bits: the bits of a table's number that are its
+    book. tables: how many there are.
     """
     histograms = np.zeros(tables * rans.SYMBOLS, np.int64)
     rans.count_codes(codes, classes, book_bits, histograms)
@@ -120,7 +121,7 @@ def encode_classes(classes: np.ndarray) -> bytes:
 
 
 def decode_classes(reader: BitReader, count: int) -> np.ndarray:
-    """The `count` numbers, int16, of a coded sequence that `encode_classes` wrote; raises Corrupt."""
+    """The numbers, int16, of a sequence that `encode_classes` wrote; raises Corrupt."""
     relative = reader.get(1)
     frequencies = np.zeros((1, rans.SYMBOLS), np.int64)
     at = rans_tables.get_table(reader.data, reader.at, rans_tables.EVEN, frequencies[0])

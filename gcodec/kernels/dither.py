@@ -1,9 +1,10 @@
-"""Loops of subtractive dither: the nearest path through a trellis, the numbers that are coded, and their decoding.
+"""Loops of subtractive dither: the nearest path through a trellis, its coded numbers, and decoding.
 
-Values are in steps. A trellis state of even number offers the even integers, one of odd number the odd ones; which of two states
-follows depends on bit 1 of the integer. With dither u and level j the decoded value is j + u. Given the
-state, j + u is known up to an even number: j + u = φ + 2n with φ in [−1, 1). Its sign is folded: the phase is ⌊8|φ|⌋, and
-what is coded is n, or −n when φ < 0, so that equal phases mean equal places of the points beside zero.
+Values are in steps. A trellis state with an even number offers the even integers, and one with an
+odd number offers the odd ones. Bit 1 of the integer decides which of two states follows. With
+dither u and level j the decoded value is j + u. Given the state, j + u is known up to an even
+number: j + u = φ + 2n with φ in [−1, 1). The phase is ⌊8|φ|⌋. What is coded is n, or −n if φ < 0,
+so that equal phases mean points at equal distances from zero.
 """
 
 import math
@@ -19,12 +20,12 @@ from .rng import random_at, uniform
 DITHER_STREAM, STATE_STREAM, ROUNDING_STREAM = 0x64697468, 0x64697473, 0x64697472  # "dith", "dits", "ditr"
 PHASES = 8
 PHASE_BITS = 3
-PERIOD = 4.0
-RESIDUES = np.array([0.0, 2.0, 1.0, 3.0])  # modulo 4 of the levels of a slot, 2·book + branch
+PERIOD = 4.0  # the levels that a state offers repeat after 4
+RESIDUES = np.array([0.0, 2.0, 1.0, 3.0])  # level mod 4, by slot: 2·book + branch
 
-_FRACTION = 29  # bits of a float64's mantissa that a float32 has not
+_FRACTION = 29  # bits of the mantissa of a float64 that a float32 does not have
 _SMALLEST_NORMAL = 2.0**-126
-_QUANTUM = 2.0**-149  # of subnormal float32
+_QUANTUM = 2.0**-149  # the distance of neighbouring subnormal float32 numbers
 _SYMBOL, _SLOT, _LOWEST = map(np.uint64, (SYMBOLS - 1, TOTAL - 1, START))
 _5, _12, _16, _17 = map(np.uint64, (5, 12, 16, 17))
 
@@ -41,8 +42,11 @@ def _make_search(states):
 
     @njit
     def search(targets, firsts, ways, ends):
-        """Fill `ways` (uint32) with the decisions, and `ends` (uint32, one a lane) with the last states, of the paths from the states
-        `firsts` that are nearest to the targets. Metrics are float64, so that equal ones stay equal to 2⁻⁵²."""
+        """Fill in the decisions and the last states of the paths that are nearest to the targets.
+
+        firsts: the first state of each lane. ways: uint32, for each target. ends: uint32, for each
+        lane. Metrics are float64, so that rounding changes them by no more than about 2⁻⁵².
+        """
         lanes = ends.size
         rows = min(max(STRIP // lanes, 1), ROWS)
         metrics = np.empty(SUBSETS * STRIP)
@@ -80,7 +84,10 @@ SEARCHES = {states: _make_search(states) for states in ADVANCE}
 
 @njit
 def fill_levels(targets, slots, levels):
-    """The nearest levels (int64) of the residues that the slots of a path stand for; slots become books."""
+    """Fill in the nearest levels, int64, with the residues that the slots of a path stand for.
+
+    Slots become books.
+    """
     for i in range(targets.size):
         residue = RESIDUES[slots[i]]
         levels[i] = np.int64(residue) + 4 * np.int64(math.floor((targets[i] - residue) * 0.25 + 0.5))
@@ -89,14 +96,17 @@ def fill_levels(targets, slots, levels):
 
 @njit
 def nearest_even(targets, levels):
-    """The path without a trellis."""
+    """Fill in the nearest even levels: the path if there is no trellis."""
     for i in range(targets.size):
         levels[i] = 2 * np.int64(math.floor(targets[i] * 0.5 + 0.5))
 
 
 @njit
 def _fold(state, dither):
-    """(φ, m): level + dither = φ + 2n for level = state's parity + 2(n + m), φ in [−1, 1). Exact."""
+    """(φ, m), exactly: level + dither = φ + 2n if the level is (state mod 2) + 2(n + m).
+
+    φ is in [−1, 1).
+    """
     place = dither + (state & 1)
     m = math.floor((place + 1.0) * 0.5)
     return place - 2.0 * m, np.int64(m)
@@ -104,7 +114,7 @@ def _fold(state, dither):
 
 @njit
 def fold_levels(levels, dither, books, numbers, phases):
-    """What is coded of levels on a path through these books: numbers (int64) and phases (uint8)."""
+    """Fill in numbers, int64, and phases, uint8, of the levels of a path through these books."""
     for i in range(levels.size):
         book = np.int64(books[i])
         phi, m = _fold(book, dither[i])
@@ -115,7 +125,10 @@ def fold_levels(levels, dither, books, numbers, phases):
 
 @njit
 def count_places(numbers, phases, classes, counts):
-    """counts[class, ⌊4·|decoded value|⌋] += 1; the last column takes all that lie beyond. Values as if mid-phase."""
+    """counts[class, ⌊4·|decoded value|⌋] += 1, as if each value lay in the middle of its phase.
+
+    The last column counts all values beyond it as well.
+    """
     most = counts.shape[1] - 1
     for i in range(numbers.size):
         n = min(max(numbers[i], -most), most)
@@ -125,11 +138,13 @@ def count_places(numbers, phases, classes, counts):
 
 @njit
 def decode_values(lanes, words, classes, widths, slots, raw, end, jumps, values):
-    """Decode symbols, from them numbers and levels: values (the dither) += levels.
+    """Decode levels and add them to the dither in `values`; returns whether all data is valid.
 
-    Returns whether bits, words and final states are right. lanes: rANS states (uint64) and trellis states (int64) of the lanes.
-    Tables: class·PHASES + phase for classes without a raw width, else class·PHASES. `words`: uint16, followed by MAX_LANES spare
-    places; raw, end: see `get_number`. jumps: those of odd states and of branch 1.
+    lanes: the rANS states, uint64, and the trellis states, int64, of the lanes. words: uint16, with
+    MAX_LANES spare places after them. slots: the decoding tables; the table of a value is
+    class·PHASES + phase, or class·PHASES if the class has a raw width. raw, end: see `get_number`.
+    jumps: those of odd states and of branch 1. Bits, words and last states must be what an encoder
+    leaves.
     """
     states, paths = lanes
     at, raw_at = np.uint64(0), np.uint64(0)
@@ -164,7 +179,7 @@ def decode_values(lanes, words, classes, widths, slots, raw, end, jumps, values)
 
 @njit
 def scale_values(values, step, unit, largest):
-    """values = ±min(|values|·step·unit, largest), float64, in this order."""
+    """values = ±min(|values|·step·unit, largest), in float64 and in this order."""
     for i in range(values.size):
         value = values[i]
         size = min(abs(value) * step * unit, largest)
@@ -173,10 +188,11 @@ def scale_values(values, step, unit, largest):
 
 @njit
 def round_randomly(values, patterns, key, start):
-    """Round float64 values to float32 numbers, up or down with the probabilities that keep the expectation.
+    """Round float64 values to float32 numbers, up or down, so that the expectation is the value.
 
-    `patterns`: the same memory as uint64. A normal value's magnitude is cut to the bits that float32 has, after a random number
-    below 2²⁹ was added to its pattern; a smaller one becomes ⌊|value|/2⁻¹⁴⁹ + r⌋·2⁻¹⁴⁹ with r uniform in [0, 1).
+    patterns: the same memory as uint64. For a normal value, a random number below 2²⁹ is added to
+    its pattern, and the bits that float32 does not have become 0. A smaller value becomes
+    ±⌊|value|/2⁻¹⁴⁹ + r⌋·2⁻¹⁴⁹ with r uniform in [0, 1).
     """
     low = np.uint64((1 << _FRACTION) - 1)
     for i in range(values.size):

@@ -215,7 +215,7 @@ def tables_of(
 
 
 def decode_levels(reader: BitReader, classes: np.ndarray, points: Points, work: np.dtype) -> np.ndarray:
-    """The work values of levels that `Coded.encode` coded, up to the chunk's end; raises Corrupt."""
+    """The work values of levels that `Coded.encode` coded, the last of a chunk; raises Corrupt."""
     labels = points.labels
     widths = np.zeros(MAX_CLASSES, np.int64)
     frequencies = np.zeros((level_tables.TABLES, rans.SYMBOLS), np.int64)

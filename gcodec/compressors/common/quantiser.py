@@ -183,7 +183,7 @@ class Quantiser:
         return quantiser, quantiser._error(part, found.numbers, found.books, found.coded)
 
     def guessed(self, part: Part) -> "Quantiser":
-        """The quantiser with the prices of the levels of each book that are nearest to the values."""
+        """The quantiser with the prices that follow from the nearest levels of each book."""
         values, _ = _fitting(part.values, 0.5 / self.step)
         scaled = values * values.dtype.type(0.5 / self.step)
         numbers = np.rint(scaled).astype(np.int64)

@@ -2,7 +2,7 @@
 
 Numba's own cache compares a kernel's own file with what it compiled, so it does not see a change in
 another kernel that this one calls. Ours keeps all files in a folder that belongs to one state of
-all sources (see _folder.py). A file holds numba's pickled result, after the SHA-256 digest of it; a
+all sources (see folder.py). A file holds numba's pickled result, after the SHA-256 digest of it; a
 file that is damaged counts as missing.
 
 Processes that need the same kernel at the same time compile it once: the first one locks it, and
@@ -56,7 +56,7 @@ class KernelCache:
         code = function.__code__
         self._name = f"{Path(code.co_filename).stem}.{function.__name__}"
         self._place = f"{function.__module__}.{function.__qualname__}:{code.co_firstlineno}"
-        cells = function.__closure__ or ()  # of a kernel that a function makes
+        cells = function.__closure__ or ()  # a kernel that a function makes may have them
         self._identity = (self._place, *(_identity(cell.cell_contents) for cell in cells))
 
     def path(self, signature: Any, codegen: Any) -> Path | None:

@@ -1,4 +1,4 @@
-"""Where compiled kernels are kept: a folder for each state of the sources and of what compiles them.
+"""Where compiled kernels are kept: a folder for each state of the sources and of the compiler.
 
 The folder's name is a digest of all sources of kernels and of the versions of numba, LLVM, numpy
 and Python. It lies in the first of these places that can be written to:
@@ -34,7 +34,7 @@ from llvmlite import binding
 
 KEPT = 8
 KERNELS = __package__.rpartition(".")[0]
-HEX_DIGITS = 16  # of a digest, in the folder's name
+HEX_DIGITS = 16  # hexadecimal digits of the digest in a folder's name
 
 
 @cache
@@ -106,7 +106,7 @@ def _user_cache() -> Path | None:
 
 
 def _is_private(place: Path) -> bool:
-    """Whether this is a folder that this user owns and nobody else may write to; it is made first."""
+    """Make a folder, if it is missing; whether it is this user's and safe from all others."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.mkdir(mode=0o700, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Says that kernels are being compiled, to whoever asked. It imports no numba, so asking is free."""
+"""Says to whoever asked that kernels are being compiled. It does not import numba itself."""
 
 import threading
 import time

@@ -1,10 +1,12 @@
-"""Adaptive range coder of bits and plain numbers: integers only, 48-bit interval, 16-bit renormalisation.
+"""Adaptive range coder of bits and plain numbers, with integers only.
 
-Adaptive bits are an int64 array. Each holds (p << 10) | n: p the probability of a 1 in 2^-22, n how often the bit was seen,
-at most 1023. A bit moves p by 1/(n + 1.5) of the way: fast at first, then towards the mean of its past.
+Its interval has 48 bits and is widened by 16 bits at a time. Adaptive bits are an int64 array. Each
+element is (p << 10) | n, where p is the probability of a 1, in 2^-22, and n says how often the bit
+was seen, at most 1023. A bit moves p by 1/(n + 1.5) of the way: fast at first, and then towards the
+mean of its past.
 
-A coder's state travels through these functions as plain integers, so that it stays in registers. All values are
-non-negative and below 2^63: the same in compiled and in plain Python.
+The state of a coder goes through these functions as plain integers, so that it stays in registers.
+All values are non-negative and below 2^63, so compiled and plain Python give the same.
 """
 
 import numpy as np
@@ -14,14 +16,16 @@ from ..compiler.jit import njit
 P_BITS = 22
 COUNT_BITS = 10
 COUNT_MASK = (1 << COUNT_BITS) - 1
-P_LOW = 1 << 7  # p stays in [P_LOW, P_HIGH]: no bit costs more than 15 bits
+P_LOW = 1 << 7  # p stays in [P_LOW, P_HIGH], so no bit costs more than 15 bits
 P_HIGH = (1 << P_BITS) - P_LOW
 WIDTH_BITS = 48
 WIDTH_MAX = 1 << WIDTH_BITS
-WIDTH_MIN = 1 << 32  # below it, 16 bits are shifted out
+WIDTH_MIN = 1 << 32  # a narrower interval moves 16 bits to the output
 LOW_MASK = (1 << 32) - 1
 FLUSH_BYTES = WIDTH_BITS // 8  # the most bytes that `flush` appends
-DROPPED = 64  # zero bytes at the end of a code that are not written: what follows from no bytes must not be long
+# How many zero bytes at the end of a code are not written. There is a limit, so that a few bytes
+# cannot stand for a long code.
+DROPPED = 64
 RATE = np.array([(1 << 17) // (2 * n + 3) for n in range(COUNT_MASK + 1)], dtype=np.int64)  # 2^16 / (n + 1.5)
 
 
@@ -56,7 +60,7 @@ def carry(out, low, pos):
 
 @njit
 def encode_bit(out, low, width, pos, model, slot, bit):
-    """Code one bit with the adaptive bit model[slot]; gives the new (low, width, pos)."""
+    """Code one bit with the adaptive bit model[slot]; returns the new (low, width, pos)."""
     state = model[slot]
     bound = (width >> 16) * (state >> (COUNT_BITS + P_BITS - 16))
     if bit:
@@ -74,7 +78,7 @@ def encode_bit(out, low, width, pos, model, slot, bit):
 
 @njit
 def encode_bits(out, low, width, pos, value, count):
-    """Code `count` ≤ 16 equiprobable bits; gives the new (low, width, pos)."""
+    """Code `count` ≤ 16 bits that are equally likely; returns the new (low, width, pos)."""
     width >>= count
     low += value * width
     if low >= WIDTH_MAX:
@@ -86,7 +90,7 @@ def encode_bits(out, low, width, pos, value, count):
 
 @njit
 def encode_sign(out, low, width, pos, bit):
-    """Code one equiprobable bit; gives the new (low, width, pos)."""
+    """Code one bit with the probability ½; returns the new (low, width, pos)."""
     width >>= 1
     if bit:
         low += width
@@ -99,7 +103,10 @@ def encode_sign(out, low, width, pos, bit):
 
 @njit
 def flush(out, low, width, pos):
-    """End the code: the shortest number in the interval, without up to DROPPED trailing zero bytes. Gives the length."""
+    """End the code with the shortest number in the interval; returns the length of the code.
+
+    Up to DROPPED zero bytes at its end are left out.
+    """
     for shift in range(WIDTH_BITS, -1, -1):
         value = ((low + (1 << shift) - 1) >> shift) << shift
         if value < low + width:
@@ -117,7 +124,7 @@ def flush(out, low, width, pos):
 
 @njit
 def take(data, code, pos):
-    """Append the next 16 bits to `code`; the data is followed by endless zeros."""
+    """Append the next 16 bits to `code`. Endless zeros follow the data."""
     high = data[pos] if pos < data.size else 0
     low = data[pos + 1] if pos + 1 < data.size else 0
     return (code << 16) | (np.int64(high) << 8) | np.int64(low)
@@ -134,13 +141,13 @@ def start(data):
 
 @njit
 def is_whole(data, pos):
-    """Whether the decoder took as many bytes as an encoder wrote, or dropped at the end."""
+    """Whether the decoder took as many bytes as an encoder wrote or left out at the end."""
     return data.size <= pos <= data.size + DROPPED
 
 
 @njit
 def decode_bit(data, code, width, pos, model, slot):
-    """Mirror of `encode_bit`: gives (bit, code, width, pos)."""
+    """The inverse of `encode_bit`: returns (bit, code, width, pos)."""
     state = model[slot]
     bound = (width >> 16) * (state >> (COUNT_BITS + P_BITS - 16))
     bit = code < bound
@@ -159,7 +166,10 @@ def decode_bit(data, code, width, pos, model, slot):
 
 @njit
 def decode_bits(data, code, width, pos, count):
-    """Mirror of `encode_bits`: gives (value, code, width, pos). Of damaged data the value still has `count` bits."""
+    """The inverse of `encode_bits`: returns (value, code, width, pos).
+
+    The value has `count` bits, even if the data is damaged.
+    """
     width >>= count
     value = min(code // width, (1 << count) - 1)
     code = min(code - value * width, width - 1)
@@ -172,7 +182,7 @@ def decode_bits(data, code, width, pos, count):
 
 @njit
 def decode_sign(data, code, width, pos):
-    """Mirror of `encode_sign`: gives (bit, code, width, pos)."""
+    """The inverse of `encode_sign`: returns (bit, code, width, pos)."""
     width >>= 1
     bit = np.int64(code >= width)
     code = min(code - width * bit, width - 1)

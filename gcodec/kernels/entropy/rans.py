@@ -1,17 +1,21 @@
 """Interleaved range asymmetric numeral systems (rANS) with static tables of 12 bits.
 
-Source: J. Duda, "Asymmetric numeral systems", arXiv 1311.2540; interleaving: F. Giesen, arXiv 1402.3392. Value number i
-belongs to lane i mod lanes. A lane is a state in [2¹⁶, 2³²); decoding a symbol of frequency f and first slot c takes
+Sources: J. Duda, "Asymmetric numeral systems", arXiv 1311.2540; for interleaving, F. Giesen, arXiv
+1402.3392. Value number i belongs to lane i mod lanes. A lane is a state in [2¹⁶, 2³²). Decoding a
+symbol of frequency f and first slot c takes
 
-    slot = state mod 2¹²,  state = f·⌊state / 2¹²⌋ + slot − c,  and, when state < 2¹⁶,  state = state·2¹⁶ + next word.
+    slot = state mod 2¹²,  state = f·⌊state / 2¹²⌋ + slot − c,
+    and, if state < 2¹⁶,  state = state·2¹⁶ + next word.
 
-The words of all lanes are one sequence in the order of decoding, so lanes may be decoded side by side. Encoding is
-the inverse, from the last value to the first, and begins with all states 2¹⁶: where decoding must end. A single lane begins
-with 1 instead, and reads no word when none is left.
+The words of all lanes are one sequence in the order of decoding, so lanes may be decoded side by
+side. Encoding is the inverse, from the last value to the first. It begins with all states 2¹⁶,
+which is where decoding must end. A single lane begins with 1 instead, and reads no word when none
+is left.
 
-A *code* is a symbol and the *book* that its table belongs to: symbol + 32·book. Tables are numbered by class and book. In most
-sequences the book is the parity of a trellis state that each lane has beside its own: state s becomes
-⌊s / 2⌋ xor (s mod 2)·odd_jump xor b·jump, b being the parity of the cell (tokens.py). Both jumps are 0 where there is no trellis.
+A *code* is a symbol and the *book* that its table belongs to: symbol + 32·book. Tables are numbered
+by class and book. In most sequences the book is the parity of a trellis state that each lane has
+beside its own: state s becomes ⌊s / 2⌋ xor (s mod 2)·odd_jump xor b·jump, where b is the parity of
+the cell (tokens.py). Both jumps are 0 if there is no trellis.
 """
 
 import numpy as np
@@ -19,18 +23,19 @@ import numpy as np
 from ..compiler.jit import njit
 
 TABLE_BITS = 12
-TOTAL = 1 << TABLE_BITS  # sum of a table's frequencies
+TOTAL = 1 << TABLE_BITS  # the sum of a table's frequencies
 SYMBOLS = 32  # size of the alphabet
 MAX_LANES = 64
-START = 1 << 16  # state before encoding and after decoding, of several lanes
-BOOK_BITS = 1  # of a table's number, where books are parities
+START = 1 << 16  # the state of each of several lanes before encoding and after decoding
+BOOK_BITS = 1  # bits of a table's number that are its book, where books are parities
 
 OK, EXHAUSTED, UNFINISHED = 0, 1, 2
 
 _RECIPROCAL = 1 << 44
 _STRIP = 64  # tables that are looked at together
 
-# Constants of the operands' own types: numba gives uint64 with a plain integer to floats, and unsigned indices are faster.
+# Constants have the types of their operands: with a plain integer numba would turn uint64 into
+# float64. Unsigned indices are faster.
 _u64 = np.uint64
 _12, _16, _20, _44 = map(np.uint64, (12, 16, 20, 44))
 _WORD, _TOTAL = np.uint64(0xFFFF), np.uint64(TOTAL)
@@ -40,8 +45,10 @@ _SYMBOL, _SLOT, _LOWEST, _S16_LOW, _ONE = map(np.uint32, (SYMBOLS - 1, TOTAL - 1
 
 @njit
 def count_codes(codes, classes, book_bits, histograms):
-    """histograms[32·(class << book_bits) + code] += 1 (int64), by way of four counters, as equal neighbours would wait for each
-    other."""
+    """histograms[32·(class << book_bits) + code] += 1 (int64) for each value.
+
+    It counts in four parts, as equal neighbours would wait for each other in one.
+    """
     shift = np.uint32(5 + book_bits)
     parts = np.zeros((4, histograms.size), np.uint32)
     a, b, c, d = parts[0], parts[1], parts[2], parts[3]
@@ -73,10 +80,12 @@ def mark_used(tables, used):
 
 @njit
 def normalise(weights, frequencies):
-    """Frequencies with sum TOTAL, proportional to non-negative int64 weights (< 2⁴⁸, not all 0); part of the format.
+    """Frequencies with the sum TOTAL that are proportional to weights; a part of the format.
 
-    f = max(1, ⌊(w·TOTAL + ⌊S/2⌋) / S⌋) for w > 0 with S the sum of the weights, else 0. What the sum lacks is added to
-    the largest frequency (the first of equals); what it has too much is taken, one at a time, from the largest.
+    weights: int64, from 0 to 2⁴⁸, not all 0. With S their sum, f = max(1, ⌊(w·TOTAL + ⌊S/2⌋) / S⌋)
+    for w > 0, and f = 0 for w = 0. If the sum of all f is too small, the difference is added to the
+    largest f, the first of equals. If it is too large, 1 is taken from the largest f, until it
+    fits.
     """
     total = 0
     for w in weights:
@@ -97,9 +106,10 @@ def normalise(weights, frequencies):
 
 @njit
 def fill_slots(frequencies, slots):
-    """Decoding tables: slots[c·TOTAL + slot] = symbol | (slot − first slot) << 5 | frequency << 17, uint32.
+    """Fill the decoding tables: symbol | (slot − first slot) << 5 | frequency << 17, uint32.
 
-    `frequencies`: int64 (tables, SYMBOLS), every row with sum TOTAL, or 0 for a table that is not used.
+    They stand at c·TOTAL + slot. frequencies: int64 (tables, SYMBOLS); each row has the sum TOTAL,
+    or 0 for a table that is not used.
     """
     for c in range(frequencies.shape[0]):
         at = c * TOTAL
@@ -112,7 +122,10 @@ def fill_slots(frequencies, slots):
 
 @njit
 def fill_codes(frequencies, ranges, reciprocals):
-    """Encoding tables at c·SYMBOLS + s: ranges = f << 16 | first slot (uint32), reciprocals = ⌈2⁴⁴/f⌉ (uint64)."""
+    """Fill the encoding tables, at c·SYMBOLS + s for the symbol s of table c.
+
+    ranges: f << 16 | first slot, uint32. reciprocals: ⌈2⁴⁴/f⌉, uint64.
+    """
     at = 0
     for c in range(frequencies.shape[0]):
         first = 0
@@ -126,20 +139,22 @@ def fill_codes(frequencies, ranges, reciprocals):
 
 @njit
 def start_of(lanes):
-    """The state of each of so many lanes before encoding and after decoding."""
+    """The state of each lane before encoding and after decoding. lanes: how many there are."""
     return START if lanes > 1 else 1
 
 
 @njit
 def encode(codes, classes, book_bits, begin, ranges, reciprocals, states, words):
-    """Encode codes[i] of class classes[i] (uint8 arrays) for i ≥ begin; returns where the output begins in `words`.
+    """Encode the codes from number `begin` on; returns where the output begins in `words`.
 
-    `begin`: of a row of lanes. `states`: uint64, one a lane (a power of two, at most MAX_LANES), set here and left as the decoder
-    begins. `words`: uint16 with one place more than there are symbols; filled from its end. Every symbol must have a
-    positive frequency.
+    codes, classes: uint8, for each value. begin: the start of a row of lanes. states: uint64, for
+    each lane (a power of two, at most MAX_LANES); set here, and left as the decoder needs them.
+    words: uint16, filled from the end, with one place more than there are symbols. Every symbol
+    that occurs must have a positive frequency.
 
-    ⌊state / f⌋ is state·⌈2⁴⁴/f⌉ >> 44, exact and below 2⁶⁴ since state < f·2²⁰ and f ≤ 2¹². Each row of lanes is taken in
-    three passes without branches that depend on the data; only the one that emits words is serial.
+    ⌊state / f⌋ is state·⌈2⁴⁴/f⌉ >> 44, which is exact and below 2⁶⁴, as state < f·2²⁰ and f ≤ 2¹².
+    Each row of lanes is taken in three passes without branches that depend on the data. Only the
+    pass that writes words is serial.
     """
     states.fill(start_of(states.size))
     shift = _u64(5 + book_bits)
@@ -170,13 +185,15 @@ def encode(codes, classes, book_bits, begin, ranges, reciprocals, states, words)
 
 @njit
 def decode(states, words, paths, odd_jump, jump, classes, slots, codes, begin, at):
-    """Decode the codes from number `begin` (of a row of lanes) and word `at` on; the inverse of `encode`.
+    """Decode the codes from number `begin` and word `at` on: the inverse of `encode`.
 
-    `states`: uint32, one a lane (a power of two, at most MAX_LANES), each at least START, or 1 of a single lane. `words`: uint16, followed by
-    MAX_LANES spare places. `paths`: uint32, each lane's trellis state; its jumps are uint32. `classes`: uint8. Returns EXHAUSTED when the words do
-    not suffice, UNFINISHED when they or the states are not used up (so that damage goes unnoticed once in 2¹⁶ a lane), else OK.
+    begin: the start of a row of lanes. states: uint32, for each lane (a power of two, at most
+    MAX_LANES), each at least `start_of(lanes)`. words: uint16, with MAX_LANES spare places after
+    them. paths: uint32, the trellis state of each lane. odd_jump, jump: uint32. classes: uint8.
 
-    Each row of lanes is taken in two passes, both free of branches that depend on the data.
+    Returns EXHAUSTED if there are too few words, UNFINISHED if words are left or a state is not
+    what it was before encoding, else OK. So damage goes unnoticed once in 2¹⁶ cases for each lane.
+    Each row of lanes is taken in two passes without branches that depend on the data.
     """
     available = _u64(words.size - MAX_LANES)
     at = _u64(at)

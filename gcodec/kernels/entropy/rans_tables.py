@@ -1,16 +1,16 @@
-"""Compact descriptions of static rANS tables: how they are written, read, and chosen.
+"""Compact descriptions of static rANS tables: how they are written, read and chosen.
 
-A table gives 12-bit frequencies to the symbols 0…31. A description is 2 bits of kind; of the kinds SINGLE, PAIRED and FULL 5 bits
-`last` follow, and weights:
+A table gives frequencies of 12 bits to the symbols 0…31. A description begins with 2 bits of kind:
 
-    SINGLE   none; `last` is the only symbol
-    PAIRED   of the entries 0…last: symbols that lie alike on both sides of zero are one entry, and have one weight
-    FULL     of the symbols 0…last
-    LAW      nothing: the frequencies follow from the sequence's law (laws.py), where it has one
+    SINGLE   5 bits `last`, the only symbol
+    PAIRED   5 bits `last` and the weights of the entries 0…last; symbols that lie alike on both
+             sides of zero are one entry and have one weight
+    FULL     5 bits `last` and the weights of the symbols 0…last
+    LAW      nothing: the frequencies follow from the sequence's law (laws.py), if it has one
 
-Which symbols are an entry depends on the pairing: by magnitude of the cell (EVEN), by magnitude of the odd level where the odd book
-has no zero (ODD), by magnitude of ⌊cell / 2⌋ in classes with a raw width (RAW). Bits are written with kernels/entropy/bits.py. See
-spec/levels.md for the normative text.
+The pairing says which symbols are one entry. They have the same magnitude of the cell (EVEN), of
+the odd level where the odd book has no zero (ODD), or of ⌊cell / 2⌋ in classes with a raw width
+(RAW). See spec/levels.md §4 for the normative text.
 """
 
 import math
@@ -22,21 +22,21 @@ from .bits import get_bits, get_rice, put_bits, put_rice
 from .rans import SYMBOLS, TOTAL, normalise
 from .tokens import BIG, DIRECT
 
-# Numbers of numpy's: numba compiles functions anew for every Python number that they are called with.
+# They are numpy's integers, as numba compiles a function anew for every Python integer in a call.
 SINGLE, PAIRED, FULL, LAW = np.arange(4)
 EVEN, ODD, RAW = np.arange(3)
-FIRST_EXPONENT = np.int64(12)  # that the first weight's is relative to
-MAX_EXPONENT = 13  # number of bits of a weight at most
+FIRST_EXPONENT = np.int64(12)  # the exponent that the one of the first weight is relative to
+MAX_EXPONENT = 13  # the most bits of a weight
 MAX_BITS = 1024  # no description is longer
 
 _MANTISSA = 3  # bits of a weight below its leading one
 _KIND_BITS, _LAST_BITS = np.array([2, 5])
 _WORST = 1e30
-_SHARES = 12  # a multiple of the number of symbols of every entry
+_SHARES = 12  # a multiple of the number of symbols of each entry
 
 
 def _entries():
-    """entries[pairing, symbol]: the entry of a symbol that stands for a cell; larger cells have entries of their own."""
+    """The entry of each symbol, by pairing and symbol. Symbols of large cells are not paired."""
     entries = np.empty((3, SYMBOLS), np.int64)
     for symbol in range(SYMBOLS):
         token = (symbol + 1) >> 1
@@ -52,9 +52,10 @@ ENTRY_COUNT = DIRECT + SYMBOLS - BIG
 
 @njit
 def put_weight(out, at, f, before):
-    """Write f ≥ 0 as a float with 3 bits of mantissa, its exponent relative to the one before.
+    """Write f ≥ 0 as a float with 3 bits of mantissa and an exponent relative to the one before.
 
-    Returns (position after it, exponent, what was written: f rounded). The exponent is the number of f's bits.
+    Returns (position after it, exponent, f as it was rounded). The exponent is the number of bits
+    of the rounded f.
     """
     exponent = np.int64(0)
     while f >> exponent:
@@ -72,7 +73,7 @@ def put_weight(out, at, f, before):
 
 @njit
 def take_weight(data, at, before):
-    """The inverse of `put_weight`: (position after it, -1 when it is none, exponent, number)."""
+    """The inverse of `put_weight`: (position after it, or -1 if it is not valid; exponent; f)."""
     change, at = get_rice(data, at, 1, 2 * MAX_EXPONENT)
     exponent = before - ((change >> 1) ^ -(change & 1))
     if change < 0 or exponent < 0 or exponent > MAX_EXPONENT:
@@ -86,9 +87,9 @@ def take_weight(data, at, before):
 
 @njit
 def put_table(kind, pairing, histogram, out, at, frequencies):
-    """Write the PAIRED or FULL description of a table like `histogram`; fills the frequencies that it stands for.
+    """Write a PAIRED or FULL description of a table that suits the counts in `histogram`.
 
-    Returns the position after it.
+    Fills in the frequencies that it stands for, and returns the position after it.
     """
     weights, sizes = np.zeros(SYMBOLS, np.int64), np.zeros(SYMBOLS, np.int64)
     last = np.int64(0)
@@ -111,7 +112,7 @@ def put_table(kind, pairing, histogram, out, at, frequencies):
 
 @njit
 def _spread(kind, pairing, weights, frequencies):
-    """Frequencies of the symbols from the weights of their entries."""
+    """Fill in the frequencies of symbols that follow from the weights of their entries."""
     weight_of = np.empty(SYMBOLS, np.int64)
     for symbol in range(SYMBOLS):
         weight_of[symbol] = weights[symbol if kind == FULL else ENTRIES[pairing, symbol]]
@@ -120,11 +121,12 @@ def _spread(kind, pairing, weights, frequencies):
 
 @njit
 def get_table(data, at, pairing, frequencies):
-    """Read a description from bits at `at`; fills int64 frequencies; returns the position after it, -1 when it is none.
+    """Read the description that begins at bit `at`, and fill in the frequencies, int64.
 
-    Of the kind LAW `frequencies` stay what they are, and if they are all 0 it is none.
+    Returns the position after it, or -1 if it is not valid. Before, `frequencies` are those of the
+    law, and the kind LAW leaves them as they are. If they are all 0, this kind is not valid.
     """
-    kind = get_bits(data, at, _KIND_BITS)  # zeros stand for what is beyond the data
+    kind = get_bits(data, at, _KIND_BITS)  # it reads zeros beyond the data
     at += _KIND_BITS
     if kind == LAW:
         return at if frequencies[0] > 0 and at <= 8 * data.size else np.int64(-1)
@@ -150,7 +152,7 @@ def get_table(data, at, pairing, frequencies):
 
 @njit
 def code_length(histogram, frequencies):
-    """Σ h·log2(TOTAL / f) in bits; huge when a symbol that occurs has frequency 0."""
+    """Σ h·log2(TOTAL / f), in bits. It is huge if a symbol that occurs has the frequency 0."""
     bits = 0.0
     for s in range(SYMBOLS):
         if histogram[s] > 0:
@@ -162,7 +164,7 @@ def code_length(histogram, frequencies):
 
 @njit
 def _only_symbol(histogram):
-    """The only symbol that occurs, or -1 when there are several."""
+    """The only symbol that occurs, or -1 if there are several or none."""
     only = -1
     for s in range(SYMBOLS):
         if histogram[s] > 0:
@@ -174,10 +176,11 @@ def _only_symbol(histogram):
 
 @njit
 def choose_table(histogram, pairing, law, out, at, frequencies):
-    """Write the description that makes description and data shortest; returns the position after it.
+    """Write the description for which description and data are shortest; the position after it.
 
-    `histogram`: int64 counts of the symbols. `law`: frequencies of the kind LAW, all 0 where there is none; counts that are all 0 need
-    one. `out`: zeros with room for MAX_BITS from bit `at` on.
+    histogram: int64 counts of the symbols. law: the frequencies of the kind LAW, or zeros if there
+    is no law; counts that are all 0 need a law. out: zeros, with room for MAX_BITS from bit `at`
+    on. frequencies: filled in.
     """
     by_law = _KIND_BITS + code_length(histogram, law) if law[0] > 0 else _WORST
     only = _only_symbol(histogram)

@@ -1,9 +1,11 @@
-"""Rows of 16, 32 or 64 rANS lanes in vectors of 16: the same bytes as rans.py, two to three times as fast where there is AVX-512.
+"""Rows of 16, 32 or 64 rANS lanes in vectors of 16 lanes.
 
-Compilers do not vectorise the loops of rans.py, so here the steps of 16 lanes are written in the compiler's own language. They
-use generic operations of LLVM only, which are right on any processor, but slow on one that cannot gather and expand.
+The bytes are those of rans.py. It is two to three times as fast on a processor with AVX-512.
 
-Addresses are computed here without numba's knowledge of dtypes: all arrays must be contiguous and of the dtypes named.
+Compilers do not turn the loops of rans.py into vectors, so the steps of 16 lanes are written here
+in the compiler's own language. They use only generic operations of LLVM, which are right on any
+processor but slow on one that cannot gather and expand. Addresses are computed without numba's
+knowledge of dtypes. So all arrays must be contiguous and have the dtypes that are named here.
 """
 
 import numba
@@ -17,7 +19,7 @@ from ..compiler.jit import njit
 from .rans import BOOK_BITS, MAX_LANES, SYMBOLS, TABLE_BITS, TOTAL
 
 _WIDTH = 16
-SPARE = _WIDTH  # words
+SPARE = _WIDTH  # words in front of the output that may be overwritten
 _COMPILERS = range(20, 23)  # versions of LLVM
 _FEATURES = ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vbmi2")
 _BIT, _BYTE, _HALF, _WORD, _LONG = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
@@ -25,7 +27,10 @@ _0, _1, _4 = map(np.uint64, (0, 1, 4))
 
 
 def _supported() -> bool:
-    """Whether these kernels compile to what they were made for: for this very processor, by an LLVM that has the operations."""
+    """Whether these kernels are fast here.
+
+    They are compiled for this very processor, by an LLVM that has the operations.
+    """
     elsewhere = numba.config.DISABLE_JIT or numba.config.CPU_NAME or numba.config.CPU_FEATURES
     if elsewhere or binding.llvm_version_info[0] not in _COMPILERS:
         return False
@@ -40,7 +45,7 @@ SUPPORTED = _supported()
 
 
 def takes(lanes: int) -> bool:
-    """Whether rows of so many lanes are for these kernels."""
+    """Whether these kernels should code rows of this many lanes."""
     return SUPPORTED and lanes >= _WIDTH
 
 
@@ -72,7 +77,7 @@ def _call(builder, name, result, *args):
 
 
 def _gather(builder, base, indices):
-    """uint32 numbers at these places of the table at address `base`."""
+    """The uint32 numbers at these places of the table at the address `base`."""
     none = ir.Constant(_vector(_LONG), ir.Undefined)
     start = builder.shuffle_vector(builder.insert_element(none, base, _WORD(0)), none, _all(_WORD, 0))
     places = builder.add(start, builder.shl(builder.zext(indices, _vector(_LONG)), _all(_LONG, 2)))
@@ -104,7 +109,10 @@ def _where(builder, bit, value):
 
 @intrinsic
 def _decode_step(typingctx, states, paths, odd_jump, jump, classes, slots, codes, words):
-    """Decode a code in each of 16 lanes; jumps are uint32, the others addresses; returns how many words were read."""
+    """Decode a code in each of 16 lanes; returns how many words were read.
+
+    The jumps are uint32, and all other arguments are addresses.
+    """
 
     def code(context, b, signature, args):
         states, paths, odd_jump, jump, classes, slots, codes, words = args
@@ -135,10 +143,11 @@ def _decode_step(typingctx, states, paths, odd_jump, jump, classes, slots, codes
 
 @intrinsic
 def _encode_step(typingctx, states, classes, shift, codes, ranges, end):
-    """Encode a code in each of 16 lanes, its words just before address `end`; returns how many words that are.
+    """Encode a code in each of 16 lanes; returns how many words were written before `end`.
 
-    `shift` is uint32, the others are addresses. 16 words before `end` are overwritten, of which only the last count. (A masked
-    store would be slower by far.) ⌊state / f⌋ < 2²⁰ comes from a float32 quotient, which is off by less than one; the remainder tells.
+    `shift` is uint32, and all other arguments are addresses. 16 words before `end` are overwritten,
+    of which only the last ones are valid. (A masked store would be much slower.) ⌊state / f⌋ < 2²⁰
+    comes from a float32 quotient that is off by less than one, which the remainder corrects.
     """
 
     def code(context, b, signature, args):
@@ -170,10 +179,11 @@ def _encode_step(typingctx, states, classes, shift, codes, ranges, end):
 
 @njit
 def decode_rows(states, words, paths, odd_jump, jump, classes, slots, codes):
-    """Decode whole rows of lanes: (how many codes, how many words). Arguments are those of rans.decode.
+    """Decode whole rows of lanes: returns (how many codes, how many words).
 
-    uint32 states, of which there are 16, 32 or 64, and paths; uint16 words, uint8 classes and codes, uint32 slots. Stops
-    when the words do not suffice; rans.decode must finish the work.
+    The arguments are those of rans.decode. There are 16, 32 or 64 states and paths, uint32; words
+    are uint16, classes and codes uint8, slots uint32. It stops if there are too few words, and
+    rans.decode must finish the work.
     """
     at, available = _0, np.uint64(words.size - MAX_LANES)
     done, row = _0, np.uint64(states.size)
@@ -197,10 +207,11 @@ def decode_rows(states, words, paths, odd_jump, jump, classes, slots, codes):
 
 @njit
 def encode_rows(codes, classes, book_bits, ranges, states, words, at):
-    """Encode whole rows of lanes from the last to the first; returns where the output begins in `words`.
+    """Encode whole rows of lanes, from the last to the first; returns where the output begins.
 
-    `at`: where it began before. uint8 codes and classes, uint32 ranges and states (16, 32 or 64), uint16 words, with SPARE more
-    places in front than rans.encode asks for. All else is as there.
+    at: where it began before. Codes and classes are uint8, ranges and the 16, 32 or 64 states
+    uint32, and words uint16. `words` has SPARE more places in front than rans.encode needs. All
+    else is as there.
     """
     at = np.uint64(at)
     row, width = np.uint64(codes.size), np.uint64(states.size)

@@ -1,16 +1,19 @@
-"""Numbers as symbols and raw bits, and back: what the entropy code of levels is made of. See spec/levels.md.
+"""Numbers as symbols and raw bits, and back: what the entropy code of levels is made of.
 
-For a class with raw width r the cell of a number n is the number without the r bits above its lowest one:
+For a class with raw width r the cell of a number n is the number without the r bits above its
+lowest one:
 
     cell = 2·⌊(n + h) / 2^(r+1)⌋ + n mod 2,  with h = 2^r, and h = 0 for r = 0
 
-so a cell always has the parity of its number, which is what a trellis goes by. A cell of magnitude below 12 is a symbol of its
-own: 0, 1, −1, 2, −2 … are symbols 0, 1, 2, 3, 4 …. The symbols 23 … 30 stand for the parities and four ranges of larger cells. Raw
-bits tell the numbers of a symbol apart: for each number first what its symbol leaves open of the cell (half of its distance from the
-range's start; beyond the last start 6 bits of length, and the bits below the leading one; then the sign), then r bits.
+So a cell has the parity of its number, which a trellis needs. A cell of magnitude below 12 has a
+symbol of its own: 0, 1, −1, 2, −2 … are the symbols 0, 1, 2, 3, 4 …. The symbols 23 … 30 stand for
+the two parities and four ranges of larger cells. Raw bits tell the numbers of a symbol apart. For
+each number they first say what its symbol leaves open of the cell: half of its distance from the
+start of the range (in the last range 6 bits of length and the bits below the leading one), and then
+the sign. The r bits of the number follow. See spec/levels.md §3.
 
-Raw bits are kept in big-endian words of 32 bits, here as native uint32, so that one read of two words gives any 32 bits.
-Classes are uint8 below MAX_CLASSES; raw widths are int64 by class.
+Raw bits are kept in big-endian words of 32 bits, here as native uint32, so that one read of two
+words gives any 32 bits. Classes are uint8 below MAX_CLASSES. Raw widths are int64, by class.
 """
 
 import numpy as np
@@ -18,19 +21,21 @@ import numpy as np
 from ..compiler.jit import njit
 
 MAX_CLASSES = 32
-MAX_WIDTH = 58  # raw widths are below it, and a cell's length and its raw width together are at most that
-SPARE_WORDS = 6  # that must follow the words that are read: no number has more than 5 words of raw bits
-DIRECT = 12  # cells of magnitudes below are symbols of their own
-BIG = 2 * DIRECT - 1  # the first symbol of larger ones
+# Raw widths are below it, and the length of a cell and its raw width together are at most this.
+MAX_WIDTH = 58
+SPARE_WORDS = 6  # words that must follow those that are read: a number has at most 5 of raw bits
+DIRECT = 12  # cells of smaller magnitudes have symbols of their own
+BIG = 2 * DIRECT - 1  # the first symbol of larger cells
 LAST_SYMBOL = 30
-STARTS = np.array([12, 16, 24, 40])  # of the ranges of larger cells
+STARTS = np.array([12, 16, 24, 40])  # where the ranges of larger cells begin
 
-_EXTRA = np.array([1, 2, 3])  # raw bits, beside the sign, of all ranges but the last
+_EXTRA = np.array([1, 2, 3])  # raw bits, without the sign, of cells of the ranges before the last
 _ESCAPE = 3  # the last range
 _LENGTH_BITS = 6
 _STRIP = 256
 
-# Constants of the operands' own types: numba gives uint64 with a plain integer to floats, and unsigned indices are faster.
+# Constants have the types of their operands: with a plain integer numba would turn uint64 into
+# float64. Unsigned indices are faster.
 _u64 = np.uint64
 _0, _1, _5, _31, _32, _63 = map(np.uint64, (0, 1, 5, 31, 32, 63))
 _LOW32 = np.uint64(0xFFFF_FFFF)
@@ -64,14 +69,17 @@ def _range_of(m):
 
 @njit
 def _big_symbol(m):
-    """The symbol of a cell of magnitude m ≥ DIRECT: token 12 + 2·⌊range / 2⌋ + parity, and one of the token's two signs."""
+    """The symbol of a cell of magnitude m ≥ DIRECT.
+
+    Its token is 12 + 2·⌊range / 2⌋ + parity. The two signs of a token stand for its two ranges.
+    """
     found = _range_of(m)
     return 2 * (DIRECT + (found & 2) + (m & 1)) - 1 + (found & 1)
 
 
 @njit
 def _extra_bits(m):
-    """Raw bits that a cell of magnitude m ≥ DIRECT has, its sign among them."""
+    """How many raw bits a cell of magnitude m ≥ DIRECT has, its sign included."""
     found = _range_of(m)
     if found < _ESCAPE:
         return _EXTRA[found] + 1
@@ -80,10 +88,10 @@ def _extra_bits(m):
 
 @njit
 def tokenise(numbers, classes, widths, symbols):
-    """The symbols of numbers; returns how many raw bits they need.
+    """Fill in the symbols of numbers; returns how many raw bits they need.
 
-    In strips: first as if all cells were symbols of their own, in loops that the compiler can vectorise, then the cells where
-    that was wrong.
+    It works in strips: first as if each cell had a symbol of its own, in loops that the compiler
+    can turn into vectors, and then on the cells for which that was wrong.
     """
     plain = not widths.any()
     cells = np.empty(_STRIP, np.int64)
@@ -117,7 +125,7 @@ def tokenise(numbers, classes, widths, symbols):
 
 @njit
 def numbers_of(codes, numbers):
-    """The numbers of codes of the even book without raw bits."""
+    """Fill in the numbers of codes of the even book that have no raw bits."""
     for i in range(codes.size):
         symbol = np.int64(codes[i])
         numbers[i] = (symbol + 1) >> 1 if symbol & 1 else -(symbol >> 1)
@@ -125,10 +133,10 @@ def numbers_of(codes, numbers):
 
 @njit
 def _put(words, at, held, bits, value, width):
-    """Append the `width` (at most 32) low bits of value: (at, held, bits) afterwards.
+    """Append the `width` (at most 32) low bits of `value`; returns the new (at, held, bits).
 
-    held: the bits that wait for a full word, below bits that have been written; bits: how many. uint64. No branches, so
-    words[at] is written whether it is full or not.
+    held: the bits that wait for a full word, with bits above them that have been written. bits: how
+    many wait. All are uint64. There are no branches: words[at] is written even if it is not full.
     """
     held = held << width | value
     bits += width
@@ -140,7 +148,7 @@ def _put(words, at, held, bits, value, width):
 
 @njit
 def _put_long(words, at, held, bits, value, width):
-    """As `_put`, for up to 62 bits; value and width are int64."""
+    """Like `_put`, for up to 62 bits. value, width: int64."""
     if width > 32:
         at, held, bits = _put(words, at, held, bits, _u64(value >> 32), _u64(width - 32))
         value, width = value & 0xFFFF_FFFF, np.int64(32)
@@ -149,7 +157,7 @@ def _put_long(words, at, held, bits, value, width):
 
 @njit
 def put_raw(numbers, classes, widths, words):
-    """Write the raw bits of all numbers into uint32 words, of which there is one more than they need."""
+    """Write the raw bits of all numbers. words: uint32, one more than the bits need."""
     held, bits, at = _0, _0, _0
     for i in range(numbers.size):
         width, n = widths[classes[i]], np.int64(numbers[i])
@@ -175,14 +183,14 @@ def put_raw(numbers, classes, widths, words):
 
 @njit
 def peek(words, at, width):
-    """The `width` (0…32, uint64) bits from bit `at` (uint64) on."""
+    """The `width` (0…32) bits from bit `at` on. at, width: uint64."""
     pair = _u64(words[at >> _5]) << _32 | _u64(words[(at >> _5) + _1])
     return np.int64((pair << (at & _31)) >> _1 >> (_63 - width))
 
 
 @njit
 def _get(words, at, width):
-    """(the `width` bits, at most 60, from bit `at` on, the position after them)."""
+    """(the `width` bits, at most 60, from bit `at` on; the position after them)."""
     if width <= 32:
         return peek(words, at, _u64(width)), at + _u64(width)
     high = peek(words, at, _u64(width - 32))
@@ -192,10 +200,10 @@ def _get(words, at, width):
 
 @njit
 def get_number(symbol, width, words, at, end):
-    """(number, position after its raw bits) of a symbol below 31. int64, and uint64 for positions.
+    """(number, position after its raw bits) of a symbol below 31.
 
-    `words` have `end` bits and SPARE_WORDS after them; at ≤ end. The position is beyond `end` when bits lack or the
-    number is too large.
+    The number is int64, and positions are uint64. words: `end` bits, with SPARE_WORDS words after
+    them. at ≤ end. The position is beyond `end` if bits are missing or the number is too large.
     """
     token = (symbol + 1) >> 1
     if symbol >= BIG:
@@ -221,7 +229,7 @@ def get_number(symbol, width, words, at, end):
 
 @njit
 def with_raw(cell, width, rest):
-    """The number of a cell with these raw bits, of which there are some."""
+    """The number of a cell. width: the raw width, above 0. rest: the raw bits."""
     return ((cell >> 1) << (width + 1) | rest << 1 | (cell & 1)) - (np.int64(1) << width)
 
 

@@ -1,8 +1,9 @@
-"""Tables of frequencies from a law with four small numbers, for classes that have too few values to describe tables of their own.
+"""Tables of frequencies from a law: four small numbers serve all classes with few values.
 
-The density of a value x, in steps, is (1 + (x/s)²/M)^−M: heavy-tailed for a small M, nearly Gaussian for a large one. Its scale s grows
-with the class, by a third of an octave each. A symbol's weight is the density's integral over the values that it stands for, by
-Simpson's rule, all in float64 in a written order; part of the format (spec/levels.md).
+The density of a value x, in steps, is (1 + (x/s)²/M)^−M: heavy-tailed for a small M, and nearly
+Gaussian for a large M. Its scale s grows by a third of an octave from class to class. The weight of
+a symbol is the integral of the density over the values that it stands for, by Simpson's rule. All
+of it is float64 in a written order, as it is a part of the format (spec/levels.md §4).
 """
 
 import math
@@ -15,20 +16,20 @@ from ..entropy.rans import SYMBOLS, normalise
 from ..entropy.rans_tables import ODD, code_length
 from ..entropy.tokens import BIG, LAST_SYMBOL, STARTS
 
-FIELDS = np.array([6, 2, 2, 4])  # bits of scale, shape, peak, last token
-LOWEST = np.int64(-10)  # octave of the scale that 0 stands for
-THIRDS = np.array([1.0, 1.2599210498948732, 1.5874010519681994])  # of an octave
+FIELDS = np.array([6, 2, 2, 4])  # bits of the fields scale, shape, peak and last token
+LOWEST = np.int64(-10)  # the octave that a scale of 0 stands for
+THIRDS = np.array([1.0, 1.2599210498948732, 1.5874010519681994])  # 2^0, 2^(1/3), 2^(2/3)
 SHAPES = np.array([1, 2, 3, 5])  # log2 of M
-PEAKS = np.array([1.0, 1.5, 2.0, 3.0])  # what the weight of zero is multiplied by
-END = 64  # of the last range of cells, as far as weights go
-_UNIT = 2.0**24  # sum of a table's weights before they are rounded
+PEAKS = np.array([1.0, 1.5, 2.0, 3.0])  # factors of the weight of zero
+END = 64  # where the last range of cells is taken to end
+_WEIGHTS = 2.0**24  # the sum of the weights of a table before they are rounded
 
-ZERO_BOOK = 3  # the odd book that has a zero; the others are called as their pairings
+ZERO_BOOK = 3  # the odd book that has a zero; the other books have the numbers of their pairings
 
 
 @njit
 def scale_of(scale, group):
-    """s for a scale field and a class."""
+    """The scale s of a class. scale: the law's field. group: the class."""
     third = scale + group
     return THIRDS[third % 3] * 2.0 ** (third // 3 + LOWEST)
 
@@ -51,7 +52,7 @@ def _mass(low, high, s, shape):
 
 @njit
 def _span(cell, width, book):
-    """(low, high): the values of a cell that is a symbol of its own."""
+    """(low, high): between which values a cell lies that has a symbol of its own."""
     if width > 0:
         size = float(np.int64(2) << width)
         middle = 2 * (cell >> 1)
@@ -71,7 +72,11 @@ def _span(cell, width, book):
 
 @njit
 def fill_law(law, group, width, book, frequencies):
-    """Frequencies of a class by a law: scale, shape, peak, last token (int64). book: EVEN, ODD, ZERO_BOOK, or RAW for any width > 0."""
+    """Fill in the frequencies of a class that follow from a law.
+
+    law: int64, the fields scale, shape, peak and last token. group: the class. width: its raw
+    width. book: EVEN, ODD or ZERO_BOOK, or RAW where the width is not 0.
+    """
     s, shape = scale_of(law[0], group), SHAPES[law[1]]
     masses = np.zeros(SYMBOLS)
     total = 0.0
@@ -95,7 +100,7 @@ def fill_law(law, group, width, book, frequencies):
         total += mass
     weights = np.zeros(SYMBOLS, np.int64)
     for symbol in range(min(2 * law[3], LAST_SYMBOL) + 1):
-        weights[symbol] = max(np.int64(masses[symbol] / total * _UNIT), 1)
+        weights[symbol] = max(np.int64(masses[symbol] / total * _WEIGHTS), 1)
     normalise(weights, frequencies)
 
 
@@ -118,7 +123,10 @@ def get_law(data, at, law):
 
 @njit
 def law_bits(law, histograms, groups, widths, books):
-    """Code length of these histograms (rows) by a law; of each row its class, raw width and book."""
+    """The code length, in bits, of histograms (rows) by a law.
+
+    groups, widths, books: the class, the raw width and the book of each row.
+    """
     frequencies = np.empty(SYMBOLS, np.int64)
     bits = 0.0
     for row in range(groups.size):
@@ -129,7 +137,7 @@ def law_bits(law, histograms, groups, widths, books):
 
 @njit
 def _first_scale(histograms, groups, widths):
-    """The scale that suits the mean size of most numbers."""
+    """The scale field that suits the mean magnitude of the numbers."""
     weight, total = 0.0, 0.0
     for row in range(groups.size):
         size, count = 0.0, 0.0
@@ -145,9 +153,9 @@ def _first_scale(histograms, groups, widths):
 
 @njit
 def fit_law(histograms, groups, widths, books):
-    """The law with the shortest code of these histograms, as far as a walk over its fields finds it.
+    """The law with the shortest code of these histograms that a walk over its fields finds.
 
-    A table's last token is the largest that occurs. (Then every symbol that occurs has a frequency.)
+    The last token is the largest that occurs, so that every symbol that occurs has a frequency.
     """
     law = np.array([_first_scale(histograms, groups, widths), 1, 0, 0])
     for row in range(groups.size):

@@ -1,7 +1,7 @@
-"""The tables of a chunk of levels: raw widths, and for each class a table of the even and one of the odd book. See spec/levels.md.
+"""The tables of a chunk of levels: for each class a raw width and the tables of its books.
 
-Tables are numbered 2·class + book. A class with a raw width has one table for both books. A law comes first, for the tables that
-are not described one by one.
+Tables are numbered 2·class + book. A class with a raw width has one table for both books. The
+tables that are not described one by one follow from a law, which comes first (spec/levels.md §4).
 """
 
 import math
@@ -17,9 +17,10 @@ from .laws import ZERO_BOOK, fill_law, fit_law, get_law, put_law
 
 BOOKS = 2
 TABLES = BOOKS * MAX_CLASSES
-ROOM = TABLES * MAX_BITS  # bits that the description of all tables may need
-_MORE = np.array([0] * BIG + [2, 3] * 2 + [4, 10] * 2 + [0], np.float64)  # raw bits by symbol, of the last range about
-_FEW = 1 << 12  # values up to which a table may be that of the law: of more, a description is paid for
+ROOM = TABLES * MAX_BITS  # the most bits that the description of all tables takes
+# The raw bits of each symbol: those of the last range are an estimate.
+_RAW_BITS = np.array([0] * BIG + [2, 3] * 2 + [4, 10] * 2 + [0], np.float64)
+_FEW = 1 << 12  # the law is fitted to tables of fewer values; larger ones can pay for a description
 
 
 @njit
@@ -36,13 +37,13 @@ def _pairing_of(book):
 
 @njit
 def _tables_of(group, width, books):
-    """The numbers of the tables that a class describes: one past the last; the first is 2·group."""
+    """The number after that of the last table of a class. The first table is 2·group."""
     return BOOKS * group + (1 if width > 0 else books)
 
 
 @njit
 def _law_of(used, widths, books, zero, histograms):
-    """The law that suits the tables with few values."""
+    """The law that suits the tables of few values."""
     rows = np.empty((TABLES, 4), np.int64)  # table, class, raw width, book
     count = 0
     for group in used:
@@ -60,10 +61,11 @@ def _law_of(used, widths, books, zero, histograms):
 
 @njit
 def put_tables(used, widths, books, zero, histograms, out, at, frequencies):
-    """Write law, raw widths and tables of the classes `used`, ascending; fills the tables' frequencies; the position after them.
+    """Write the law, raw widths and tables of the classes `used`; returns the position after them.
 
-    books: 1 without a trellis, else 2. histograms: int64 (TABLES, SYMBOLS); those of the books of a class with a raw width are
-    put together.
+    used: ascending. books: 1 without a trellis, else 2. zero: whether the odd book has a zero.
+    histograms: int64 (TABLES, SYMBOLS); the two of a class with a raw width are added up.
+    frequencies: filled in.
     """
     for group in used:
         if widths[group] > 0:
@@ -89,7 +91,10 @@ def put_tables(used, widths, books, zero, histograms, out, at, frequencies):
 
 @njit
 def get_tables(data, at, used, books, zero, widths, frequencies):
-    """The inverse of `put_tables`: fills raw widths by class and frequencies by table; the position after them, -1 when they are none."""
+    """Read what `put_tables` wrote: fills in raw widths by class and frequencies by table.
+
+    Returns the position after them, or -1 if they are not valid.
+    """
     law = np.empty(4, np.int64)
     at = get_law(data, at, law)
     before = np.int64(0)
@@ -112,10 +117,10 @@ def get_tables(data, at, used, books, zero, widths, frequencies):
 
 @njit
 def expected_bits(histograms, frequencies):
-    """Code length of histograms (rows) by these tables, in bits; beside it about the raw bits of larger cells."""
+    """The code length of histograms (rows) by these tables, with the raw bits of cells."""
     bits = 0.0
     for table in range(histograms.shape[0]):
         for symbol in range(SYMBOLS):
             if histograms[table, symbol] > 0:
-                bits += histograms[table, symbol] * (_MORE[symbol] + 12 - math.log2(frequencies[table, symbol]))
+                bits += histograms[table, symbol] * (_RAW_BITS[symbol] + 12 - math.log2(frequencies[table, symbol]))
     return bits

@@ -1,4 +1,4 @@
-"""What levels leave of values: centroids and squared errors, in strips that compilers turn into vectors."""
+"""Centroids and squared errors of levels, in strips that compilers turn into vectors."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ STRIP = 1024  # values that are measured together
 
 @njit
 def _levels_of(numbers, books, zero, levels):
-    """Levels of numbers; books are bytes whose bit 5 is the book."""
+    """Fill in the levels of numbers. books: codes, uint8, whose bit 5 is the book."""
     for i in range(numbers.size):
         n, book = np.int64(numbers[i]), np.int64(books[i]) >> 5 & 1
         back = np.int64(n > 0) - np.int64(n < 0) if zero else -np.int64(1)
@@ -18,9 +18,10 @@ def _levels_of(numbers, books, zero, levels):
 
 @njit
 def add_excess(values, scale, numbers, codes, zero, sums, counts):
-    """Of values whose levels are ±1…±CENTROIDS: sums of |value| − |level| in steps, and counts, by |level|; all others in the last place.
+    """Add |value| − |level|, in steps, to the sum of each |level|, and 1 to its count.
 
-    A value on the other side of zero than its level has a negative |value|.
+    All levels beyond ±CENTROIDS share the last place. A value on the other side of zero than its
+    level counts with a negative |value|.
     """
     levels = np.empty(STRIP, np.int64)
     last = np.int64(sums.size - 1)
@@ -36,9 +37,10 @@ def add_excess(values, scale, numbers, codes, zero, sums, counts):
 
 @njit
 def squared_error(values, codes, by_code, numbers, zero, offsets, scales, largest):
-    """Σ(x̂ − x)² of values and their levels: by_code where no number of a strip needs raw bits, else as `value_of` has it.
+    """Σ(x̂ − x)² of values x and what their levels decode to.
 
-    numbers: empty where no code has raw bits.
+    numbers: empty if no code has raw bits. Then by_code[code] is the decoded value. If not, the
+    decoded values follow from the numbers, as in `value_of`.
     """
     sums, points, levels = np.zeros(STRIP), np.empty(STRIP), np.empty(STRIP, np.int64)
     last = np.int64(offsets.size - 1)

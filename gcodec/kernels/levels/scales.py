@@ -1,7 +1,7 @@
-"""Loops of the encoder of the entropy-coded scalar quantiser: scales, classes, quantising, measuring.
+"""Loops of the encoder that has no trellis: energies, scale classes, thresholds.
 
-A number k is quantised as sign(x)·⌊|x|/width + rounding⌋, where the rounding offset depends on the value's class. Classes are
-numbers below 32 in uint8 arrays, one a value.
+A value x becomes the number sign(x)·⌊|x|·scale + rounding⌋, where the rounding offset depends on
+the class of the value. Classes are numbers below 32, uint8, one for each value.
 """
 
 import numpy as np
@@ -10,14 +10,14 @@ from ..compiler.jit import njit
 from ..entropy.tokens import MAX_CLASSES
 
 BLOCK = 64  # values whose energies are added up together
-GRADES = 512  # of magnitudes, for estimates: eight an octave
+GRADES = 512  # groups of magnitudes, for estimates: eight in each octave
 
-_STRIP = 256  # values whose terms are computed together, in vectors, before they are summed
+_STRIP = 256  # values that are worked on together, in vectors
 
 
 @njit
 def _sum(terms):
-    """The sum of an array, in eight partial sums that fit vectors."""
+    """The sum of an array by way of eight partial sums, which fit vectors."""
     a = b = c = d = e = f = g = h = 0.0
     whole = terms.size & ~7
     for i in range(0, whole, 8):
@@ -36,10 +36,10 @@ def _sum(terms):
 
 @njit
 def add_energies(values, first, width, rows, columns, blocks):
-    """Add the squares of values with flat indices first… to the energies of rows and columns, and of blocks of BLOCK.
+    """Add the squares of values to the energies of their rows, columns and blocks of BLOCK values.
 
-    The matrix is `width` wide; rows[0] is the row of the first value. Blocks count from the first value. Without room for
-    columns, neither they nor rows are added up.
+    first: the flat index of the first value. width: of the matrix. rows[0] is the row of the first
+    value, and blocks[0] begins with it. If `columns` is empty, rows are not added up either.
     """
     buffer = np.empty(BLOCK)
     row, column = 0, first % width
@@ -65,16 +65,17 @@ def add_energies(values, first, width, rows, columns, blocks):
 
 
 @njit
-def fill_product(first, width, rows, columns, shift, classes):
-    """classes[i] = clip(rows[r] + columns[c] − shift, 0, MAX_CLASSES − 1), r and c of flat index first + i.
+def fill_product(first, width, rows, columns, offset, classes):
+    """classes[i] = clip(rows[r] + columns[c] − offset, 0, MAX_CLASSES − 1).
 
-    rows[0] is the row of index `first`. `rows`, `columns`: int16.
+    r and c are the row and the column of the flat index first + i; rows[0] is the row of the index
+    `first`. rows, columns: int16.
     """
     done, row, column = 0, 0, first % width
     while done < classes.size:
         part = classes[done : done + width - column]
         beside = columns[column : column + part.size]
-        base = np.int16(rows[row] - shift)
+        base = np.int16(rows[row] - offset)
         for i in range(part.size):
             part[i] = min(max(base + beside[i], 0), MAX_CLASSES - 1)
         done, row, column = done + part.size, row + 1, 0
@@ -89,9 +90,10 @@ def fill_blocks(blocks, size, classes):
 
 @njit
 def quantise(values, scale, classes, rounding, numbers):
-    """numbers[i] = sign(x)·⌊|x|·scale + rounding[class]⌋, into an array of integers that can hold them.
+    """numbers[i] = sign(x)·⌊|x|·scale + rounding[class]⌋ for x = values[i].
 
-    scale and rounding have the dtype of the values: float32 only where all of the result is exact.
+    numbers: of a dtype that can hold them. scale, rounding: in the dtype of the values, which is
+    float32 only where all results are exact.
     """
     offsets = np.empty(_STRIP, values.dtype)
     for start in range(0, values.size, _STRIP):
@@ -106,10 +108,10 @@ def quantise(values, scale, classes, rounding, numbers):
 
 @njit
 def quantise_codes(values, scale, classes, rounding, by_code, codes):
-    """(squared error, largest |number|): quantise, code and measure in one pass, for numbers below DIRECT.
+    """Quantise, code and measure in one pass: (squared error, largest |number|).
 
-    codes (uint8): those of the numbers that `quantise` gives; by_code: their decoded values. All of it is void where the largest
-    number is DIRECT or more.
+    codes: filled in, uint8, with the codes of the numbers that `quantise` gives. by_code: the
+    decoded value of each code. If the largest |number| is not below DIRECT, nothing of it is valid.
     """
     offsets, sums, peaks = np.empty(_STRIP, values.dtype), np.zeros(_STRIP), np.zeros(_STRIP, np.int32)
     places = np.empty(_STRIP, np.uint8)
@@ -132,7 +134,10 @@ def quantise_codes(values, scale, classes, rounding, by_code, codes):
 
 @njit
 def grade_levels(levels, classes, grades):
-    """Count levels by class and magnitude, for estimates: grades[class, g] (int64), g = |k| below 8, then 8 an octave."""
+    """Count levels by class and by the grade of their magnitude, in grades[class, grade].
+
+    Magnitudes below 16 have grades of their own. From there on each octave has 8 grades.
+    """
     for i in range(levels.size):
         m = abs(np.int64(levels[i]))
         octave = 0

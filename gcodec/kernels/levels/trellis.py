@@ -1,40 +1,44 @@
-"""Trellis-coded quantisation in lanes, all in step: the search for the levels, in loops that compilers turn into vectors.
+"""Trellis-coded quantisation: the search for levels, in loops that compilers turn into vectors.
 
-The points are the multiples j of the step. A state of even number offers the even book, the even j; one of odd number the odd book, the odd
-j or, with `zero`, the points 0, ±1, ±3, ±5…. Every state leads to two others, by which half of its book is taken (Ungerboeck's set
-partition into every fourth point). Number i belongs to lane i mod lanes, and each lane has a path of its own.
+The points are the multiples j of the step. A state with an even number offers the even book, the
+even j. A state with an odd number offers the odd book: the odd j or, with `zero`, the points 0, ±1,
+±3, ±5 …. Every state leads to two others, and which one depends on the half of its book that a
+point belongs to. So there are four subsets of every fourth point (Ungerboeck's set partition).
+Value number i belongs to lane i mod lanes. Each lane has a path of its own, and all lanes go in
+step.
 
-From state s the branch b leads to ⌊s / 2⌋ xor (s mod 2)·odd_jump xor b·jump. The highest bit of a state tells whether the one before was odd; so
-that state's number, and all else that looking back takes, is arithmetic.
+From state s the branch b leads to ⌊s / 2⌋ xor (s mod 2)·odd_jump xor b·jump. The highest bit of a
+state tells whether the state before it was odd. So looking back is arithmetic.
 
-Metrics are squared errors in step², plus prices of the points, where |y| is below LIMIT steps. They come from tables by class and quarter of
-a step: which point of a subset is best, where it is reconstructed, what it costs. Beyond, points that lie close together cost nearly the
-same, and the nearest is taken.
+Metrics are squared errors in step². Where |y| is below LIMIT steps, the prices of the points are
+added, and tables by class and quarter of a step say which point of a subset is best, where it is
+reconstructed and what it costs. Beyond, points that lie close together cost nearly the same, and
+the nearest one is taken.
 """
 
 import numpy as np
 
 from ..compiler.jit import njit
 
-TRELLISES = {1: (0, 0, 0), 8: (3, 5, 2), 32: (5, 18, 4)}  # states: their bits, jump of odd states, jump of branch 1
+# Number of states: (bits of a state, jump of odd states, jump of branch 1).
+TRELLISES = {1: (0, 0, 0), 8: (3, 5, 2), 32: (5, 18, 4)}
 SUBSETS = 4
-FIRST = np.array(
-    [0, 2, 1, -1], np.int64
-)  # subset → its lowest point in the direction of the value's sign; then every fourth
+# The first point of each subset, in the direction of the value's sign. Every fourth one follows.
+FIRST = np.array([0, 2, 1, -1], np.int64)
 RATED = 6  # points of a subset that have prices
-CENTROIDS = 4  # levels ±1…±CENTROIDS have reconstruction points of their own
+CENTROIDS = 4  # the levels ±1 … ±4 have centroid offsets
 CLASSES = 32
 LIMIT = np.float32(16)  # steps
-BINS = 64  # of values below LIMIT
-WIDEST = 64  # lanes
+BINS = 64  # bins of the values below LIMIT: a quarter of a step each
+WIDEST = 64  # the most lanes
 STRIP = 1024  # values whose metrics are computed together
-ROWS = 64  # of lanes at most, in a strip
+ROWS = 64  # the most rows of lanes in a strip
 
 _PER_STEP = np.float32(BINS / 16)
 _NEVER = 1e30
 _0, _2, _HALF, _QUARTER, _PERIOD = map(np.float32, (0, 2, 0.5, 0.25, 4))
 _CLASS = np.int32(BINS)
-_SPAN = np.int64(CLASSES * BINS)  # places of a subset in the tables
+_SPAN = np.int64(CLASSES * BINS)  # places that a subset has in the tables
 _PLACES = np.int32(CLASSES * BINS)
 _ONE, _FIVE = map(np.uint32, (1, 5))
 _u32, _u64 = np.uint32, np.uint64
@@ -43,9 +47,11 @@ _WIDE, _PLANE = _u64(WIDEST), _u64(STRIP)
 
 @njit
 def fill_lookup(prices, points, costs, places, picks):
-    """Tables at subset·_SPAN + class·BINS + quarter of a step: the best point's price, its place (float32), and its number (uint8).
+    """Fill tables with the best point of each subset, class and quarter of a step.
 
-    prices[class, subset, u] in step², points[subset, u]: float64.
+    At subset·_SPAN + class·BINS + quarter stand its price (costs, float32), its place (places,
+    float32) and its number (picks, uint8). prices[class, subset, u]: float64, in step².
+    points[subset, u]: float64, in steps.
     """
     for c in range(prices.shape[0]):
         for q in range(SUBSETS):
@@ -63,7 +69,7 @@ def fill_lookup(prices, points, costs, places, picks):
 
 @njit
 def _locate(values, scale, classes, steps, places):
-    """Values in steps, and their places in a subset's tables; returns whether any is beyond them."""
+    """Fill in values in steps and places in a subset's tables; whether any is beyond LIMIT."""
     beyond = _0
     for i in range(values.size):
         y = values[i] * scale
@@ -77,6 +83,7 @@ def _locate(values, scale, classes, steps, places):
 
 @njit
 def _look(steps, places, costs, points, metrics):
+    """Fill in the metrics of the values in one subset, by its tables."""
     for i in range(steps.size):
         at = _u32(places[i])
         gap = np.float32(abs(steps[i])) - points[at]
@@ -85,7 +92,7 @@ def _look(steps, places, costs, points, metrics):
 
 @njit
 def _nearest(steps, first, metrics):
-    """Overwrites the metrics of values beyond the tables."""
+    """Overwrite the metrics of values beyond LIMIT. first: the first point of the subset."""
     for i in range(steps.size):
         size = abs(steps[i])
         gap = size - first
@@ -95,7 +102,7 @@ def _nearest(steps, first, metrics):
 
 @njit
 def _turn(steps, zero, one, other):
-    """In the odd book without a zero, the subsets of a negative value change places."""
+    """Exchange the metrics of the two odd subsets where the value is negative, or if `zero`."""
     for i in range(steps.size):
         turned = steps[i] < _0 or zero
         a, b = one[i], other[i]
@@ -104,7 +111,7 @@ def _turn(steps, zero, one, other):
 
 @njit
 def settle_costs(costs, states, lanes):
-    """Costs relative to the least of each lane, so that they stay small."""
+    """Make costs relative to the least cost of each lane, so that they stay small."""
     for lane in range(lanes):
         least = costs[lane]
         for s in range(1, states):
@@ -114,17 +121,24 @@ def settle_costs(costs, states, lanes):
 
 
 def _make_advance(states, odd_jump, jump):
-    """One row of lanes through the trellis; as many states and jumps as constants, so that the compiler knows what may overlap."""
+    """A kernel that takes one row of lanes through a trellis.
+
+    The numbers of states and the jumps are constants in it, so that the compiler knows which parts
+    of the arrays may overlap.
+    """
     apart, across, up = 2 * jump, _u64(2 * jump * WIDEST), _u64(jump * WIDEST)
 
     @njit
     def advance(costs, grown, metrics, first, ways, begin, lanes):
-        """New costs of all states; ways[begin + lane]: bit s is set where state s is best reached by branch 1."""
+        """Fill `grown` with the new costs of all states, and `ways` with the decisions.
+
+        Bit s of ways[begin + lane] is set if branch 1 is the best way to state s.
+        """
         row = ways[begin : begin + lanes]
         row[:] = 0
         count = _u64(lanes)
         for i in range(states // 2):
-            one = (i // apart) * 2 * apart + i % apart  # and one + apart: both lead to `to` and `to` + jump
+            one = (i // apart) * 2 * apart + i % apart  # it and one + apart lead to `to` and `to` + jump
             odd = one & 1
             to = (one >> 1) ^ (odd * odd_jump)
             a, g, m = _u64(one * WIDEST), _u64(to * WIDEST), _u64(first + 2 * odd * STRIP)
@@ -150,9 +164,10 @@ def _make_search(states):
 
     @njit
     def search(values, scale, classes, tables, zero, ways, ends):
-        """Fill `ways` (uint32) with the decisions, and `ends` (uint32, one a lane) with the best last states, of paths from state 0.
+        """Fill in the decisions and the best last states of the paths that begin in state 0.
 
-        values·scale are the values in steps: float32 if they are below 2¹⁵, else float64. tables: costs and places of `fill_lookup`.
+        values·scale: the values in steps, float32 if all are below 2¹⁵, else float64. tables: costs
+        and places of `fill_lookup`. ways: uint32, for each value. ends: uint32, for each lane.
         """
         costs, points = tables
         lanes = ends.size
@@ -187,7 +202,7 @@ def _make_search(states):
 
 @njit
 def best_ends(costs, states, ends):
-    """The state of least cost of each lane."""
+    """Fill in the state of least cost of each lane."""
     for lane in range(ends.size):
         best = 0
         for s in range(1, states):
@@ -201,9 +216,9 @@ SEARCHES = {states: _make_search(states) for states in (8, 32)}
 
 @njit
 def trace(ways, ends, top, odd_jump, jump, slots):
-    """slots[i] = 2·book + branch of number i, along the paths that end in `ends` (which are used up).
+    """slots[i] = 2·book + branch of value i, along the paths that end in `ends`.
 
-    top: bits of a state but one. Numbers are uint32.
+    ends: overwritten. top: the number of the highest bit of a state. All numbers are uint32.
     """
     lanes = ends.size
     for row in range((ways.size - 1) // lanes * lanes, -1, -lanes):
@@ -218,7 +233,7 @@ def trace(ways, ends, top, odd_jump, jump, slots):
 
 @njit
 def _subsets(steps, slots, zero, places):
-    """places: from those of classes to those in the tables, by the subsets that the slots mean."""
+    """Move places to the tables of the subset that each slot stands for."""
     for i in range(steps.size):
         slot = np.int32(slots[i])
         turned = slot > 1 and (steps[i] < _0 or zero)
@@ -227,13 +242,14 @@ def _subsets(steps, slots, zero, places):
 
 @njit
 def _pick(places, picks, points):
+    """Fill in the number, within its subset, of the best point of each value."""
     for i in range(places.size):
         points[i] = picks[_u32(places[i])]
 
 
 @njit
 def _pick_nearest(steps, places, points):
-    """Overwrites the points of values beyond the tables."""
+    """Overwrite the point numbers of values beyond LIMIT."""
     for i in range(steps.size):
         size = abs(steps[i])
         subset = places[i] // _PLACES
@@ -243,7 +259,10 @@ def _pick_nearest(steps, places, points):
 
 @njit
 def _levels(steps, places, zero, slots, points, numbers):
-    """points: from those within subsets to levels, positive in the direction of the value; slots become books."""
+    """Turn point numbers into levels, positive in the direction of the value, and slots into books.
+
+    numbers: filled in with the numbers of these levels in their books.
+    """
     for i in range(steps.size):
         subset = places[i] // _PLACES
         first = np.int32(-1) if subset == 3 else (np.int32(1) if subset == 2 else np.int32(2) * subset)
@@ -260,7 +279,7 @@ def _levels(steps, places, zero, slots, points, numbers):
 
 @njit
 def settle(values, scale, classes, slots, picks, zero, numbers):
-    """The numbers (int32) of the points chosen by their slots; slots become books."""
+    """Fill in the numbers, int32, of the points that the slots stand for. Slots become books."""
     all_steps = np.empty(STRIP, values.dtype)
     all_places, all_points = np.empty(STRIP, np.int32), np.empty(STRIP, np.int32)
     for start in range(0, values.size, STRIP):

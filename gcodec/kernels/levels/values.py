@@ -1,4 +1,4 @@
-"""Values of levels: from numbers and their books, or from codes and raw bits. See spec/levels.md."""
+"""Values of levels, from numbers and their books or from codes and raw bits. See spec/levels.md."""
 
 import numpy as np
 
@@ -12,23 +12,23 @@ _u64 = np.uint64
 
 @njit
 def values_of_numbers(numbers, books, zero, offsets, scales, largest, out):
-    """out[i] = the value of number i of its book, see `value_of`."""
+    """out[i] = the value of the number i of its book; see `value_of`."""
     for i in range(numbers.size):
         out[i] = value_of(level_of(np.int64(numbers[i]), books[i], zero), offsets, scales, largest)
 
 
 @njit
 def values_of_codes(codes, by_code, out):
-    """out[i] = by_code[codes[i]]: the values when no number needs raw bits."""
+    """out[i] = by_code[codes[i]]: the values if no number needs raw bits."""
     for i in range(codes.size):
         out[i] = by_code[codes[i]]
 
 
 @njit
 def values_with_raw(codes, classes, widths, words, end, by_code, zero, offsets, scales, largest, out):
-    """Values from codes and raw bits (see `get_number`); whether the raw bits were right.
+    """Fill in values from codes and raw bits; returns whether the raw bits are valid.
 
-    Most symbols stand for one number: they take a short way.
+    words, end: see `get_number`. Most symbols stand for one number and take a short way.
     """
     at = _0
     plain = not widths.any()
@@ -69,7 +69,7 @@ def values_with_raw(codes, classes, widths, words, end, by_code, zero, offsets, 
 
 @njit
 def fill_values(zero, offsets, scales, largest, by_code):
-    """by_code[code]: the values of codes without raw bits, 0 for the others."""
+    """by_code[code] = the value of a code that has no raw bits, and 0 for all other codes."""
     for code in range(by_code.size):
         symbol = code & 31
         token = (symbol + 1) >> 1
@@ -79,7 +79,7 @@ def fill_values(zero, offsets, scales, largest, by_code):
 
 @njit
 def level_of(number, odd, zero):
-    """The level, a multiple of the step, of a number of the even or the odd book (which has a zero or not)."""
+    """The level of a number. odd: whether its book is the odd book, which may have a `zero`."""
     if odd and zero:
         return 2 * number - np.int64(number > 0) + np.int64(number < 0)
     return 2 * number + np.int64(odd)
@@ -87,7 +87,10 @@ def level_of(number, odd, zero):
 
 @njit
 def value_of(level, offsets, scales, largest):
-    """±min((|level| + offset)·scales[0]·scales[1], largest) in float64, in this order; offsets: of the levels 0, 1, …."""
+    """±min((|level| + offset)·scales[0]·scales[1], largest), in float64 and in this order.
+
+    offsets: the centroid offsets of the levels 0, 1, 2 …, in steps.
+    """
     size = abs(level)
     point = np.float64(size)
     if size < offsets.size:
