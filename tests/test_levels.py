@@ -1,4 +1,4 @@
-"""The coder of levels: symbols and raw bits, laws and tables, classes, and the search through trellises in lanes."""
+"""The coder of levels: symbols, raw bits, laws, tables, classes, and the search in a trellis."""
 
 import itertools
 import math
@@ -95,7 +95,10 @@ def test_levels_of_any_size(pairs, labels, lanes):
     st.lists(st.integers(0, 45), min_size=32, max_size=32),
 )
 def test_raw_bits(pairs, widths):
-    """Symbols and raw bits for any raw widths, read one by one; a symbol tells the number's parity; compiled and plain Python agree."""
+    """Numbers come back from symbols and raw bits, whatever the raw widths.
+
+    A symbol tells the parity of its number. Compiled and plain Python agree.
+    """
     numbers = np.array([n for n, _ in pairs])
     classes, widths = np.array([c for _, c in pairs], np.uint8), np.array(widths)
     symbols, plain_symbols = np.empty(numbers.size, np.uint8), np.empty(numbers.size, np.uint8)
@@ -118,7 +121,7 @@ LAWS = st.tuples(st.integers(0, 63), st.integers(0, 3), st.integers(0, 3), st.in
 
 @given(LAWS, st.integers(0, 31), st.integers(0, 57), st.sampled_from([0, 1, laws.ZERO_BOOK]))
 def test_laws(law, group, width, book):
-    """Every symbol up to the last token has a frequency, symmetric ones the same; plain Python agrees."""
+    """Each symbol up to the last token has a frequency, about the same on both sides of zero."""
     frequencies, plain = np.empty(32, np.int64), np.empty(32, np.int64)
     args = np.array(law), group, width, book if width == 0 else 2
     laws.fill_law(*args, frequencies)
@@ -127,7 +130,8 @@ def test_laws(law, group, width, book):
     last = min(2 * law[3], tokens.LAST_SYMBOL)
     assert (frequencies[: last + 1] > 0).all() and not frequencies[last + 1 :].any()
     if width == 0 and book != 1:
-        # what rounding lacks or has too much goes to the largest frequency, so a pair may differ by that
+        # The largest frequency takes up what rounding leaves, so the two of a pair may differ by
+        # that.
         assert (np.abs(frequencies[1:22:2] - frequencies[2:23:2]) <= 40).all()
 
 
@@ -169,7 +173,7 @@ def test_tables(data, books, zero):
 
 
 def test_product_that_leaves_the_classes():
-    """Rows, columns and offset are independent fields: their sum is cut to the classes that there are."""
+    """Rows, columns and offset are independent fields, so a class is clipped to the range 0…31."""
     spec = TensorSpec(np.dtype(np.float32), (2, 3))
     writer = BitWriter(1 << 12)
     writer.put(PRODUCT, 2)
@@ -183,7 +187,7 @@ def test_product_that_leaves_the_classes():
 
 
 def _subset(level: int, odd: int, zero: bool) -> tuple[int, int]:
-    """Where the price of a level stands: (subset, number of the point in it), seen from the side of the level's sign."""
+    """(subset, point) where the price of a level stands, in the direction of the level's sign."""
     size = abs(level)
     if odd == 0:
         return size // 2 % 2, size // 4
@@ -193,7 +197,7 @@ def _subset(level: int, odd: int, zero: bool) -> tuple[int, int]:
 
 
 def _cost(values: list[float], numbers: tuple[int, ...], labels: Labels, prices: np.ndarray) -> float:
-    """Error + rate of a path."""
+    """The error + rate of a path."""
     books = books_of(list(numbers), labels, 1).tolist()
     levels = [level_of(n, book, labels.zero) for n, book in zip(numbers, books, strict=True)]
     return sum(
@@ -204,7 +208,10 @@ def _cost(values: list[float], numbers: tuple[int, ...], labels: Labels, prices:
 
 @pytest.mark.parametrize("labels", [labels for labels in LABELS if labels.states > 1], ids=str)
 def test_search_finds_the_best_path(labels):
-    """Against all paths near the values, in one lane; the best point of a subset is that of a quarter of a step."""
+    """No path near the values costs less, in one lane.
+
+    The values lie in the middle of a quarter of a step, for which the tables are exact.
+    """
     rng = np.random.default_rng(6)
     prices = np.broadcast_to(2.0 * np.arange(RATED), (32, 4, RATED)) + 0.7 * np.abs(FIRST)[:, None]
     step = float(Step.below(1.0))
@@ -221,7 +228,7 @@ def test_search_finds_the_best_path(labels):
 @pytest.mark.parametrize("states", [8, 32])
 @pytest.mark.parametrize(("size", "lanes"), [(700, 64), (129, 64), (63, 64), (50, 4), (1, 2)])
 def test_lanes_are_searched_one_by_one(states, size, lanes):
-    """Each lane's numbers are those that it would have alone, and their books those of the decoder."""
+    """Each lane has the numbers that it would have alone, in the books that a decoder finds."""
     rng = np.random.default_rng(size)
     values, classes = rng.standard_t(2, size=size).astype(np.float32) * 9, rng.integers(0, 3, size).astype(np.uint8)
     quantiser = Quantiser.fresh(Labels(states), np.dtype(np.float32), 1.0)

@@ -10,7 +10,7 @@ from gcodec.coding.bitstring import BitReader, BitWriter
 from gcodec.coding.rans import count_codes, decode_classes, decode_lanes, encode_classes, encode_lanes, slots_of
 from gcodec.kernels.entropy import rans, rans_tables, rans_vectors
 
-JUMPS = 5, 2  # of the trellis of 8 states
+JUMPS = 5, 2  # the jumps of the trellis of 8 states
 NO_LAW = np.zeros(32, np.int64)
 HISTOGRAMS = st.lists(st.integers(0, 2**20), min_size=32, max_size=32).filter(any)
 
@@ -58,7 +58,7 @@ def test_normalise(weights):
 
 
 def coded_lanes(rng: np.random.Generator, size: int, decay: float, lanes: int) -> tuple:
-    """Codes on paths of a trellis of 8 states in lanes: (their bytes with the fields before, codes, classes, frequencies)."""
+    """(bytes, codes, classes, frequencies) of codes on paths through a trellis of 8 states."""
     symbols = np.minimum(rng.geometric(decay, size), 31).astype(np.uint8) - np.uint8(1)
     classes, paths, codes = rng.integers(0, 32, size).astype(np.uint8), [0] * lanes, []
     for i, symbol in enumerate(symbols.tolist()):
@@ -111,7 +111,10 @@ def test_vectors_do_what_the_plain_loops_do(monkeypatch, size, lanes, decay):
 
 @pytest.mark.parametrize("size", [1, 5, 40, 3000])
 def test_a_single_lane_wastes_little(size):
-    """It begins with the state 1, and has as many bytes as it needs: at most 12 bits for the first symbol, and then 4 each."""
+    """A single lane begins with state 1 and takes only the bytes that it needs.
+
+    The first symbol takes at most 12 bits, and the other symbols take 4 bits each.
+    """
     symbols = np.random.default_rng(size).integers(0, 16, size).astype(np.uint8)
     frequencies = np.zeros((64, 32), np.int64)
     frequencies[0, :16] = 256
