@@ -4,18 +4,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from itertools import cycle
 from pathlib import Path
 
-import numpy as np
 import pytest
-
-import gcodec
-from gcodec.compressors import registry
+from programs import SOURCES, run, start
 
 FILL_COINS = """
-import numpy as np
 import numpy as np
 from numba.core import event
 from gcodec.kernels import spherical
@@ -74,56 +69,6 @@ for name in ("one", "one", "other"):
         pass
 print(time.monotonic() - start)
 """
-LEFT_BY_WARM_UP = """
-import sys
-from pathlib import Path
-import numpy as np
-import gcodec
-from gcodec.kernels.compiler import cache
-
-needed = []
-load = cache.KernelCache.load_overload
-
-def noted(kept, signature, context):
-    needed.append((kept._place, signature))
-    return load(kept, signature, context)
-
-cache.KernelCache.load_overload = noted
-method = sys.argv[1]
-gcodec.warm_up([method])
-assert needed or method == "lossless"
-needed.clear()
-for path in sorted(Path(sys.argv[2]).glob("*.npy")):
-    x = np.load(path)
-    for bounds in ({"alpha": 0.3}, {"alpha": 0.01}, {"omega": 0.5}, {"lossless": True}):
-        if x.dtype.kind != "f" or "omega" in bounds and x.dtype == np.float16:
-            continue
-        try:
-            data = gcodec.encode(x if method != "sc" else x.reshape(-1)[:20_000], method, **bounds)
-        except gcodec.errors.InvalidInput:  # not a bound of this method
-            continue
-        gcodec.decode(data)
-print(*needed, sep="\\n", end="")
-"""
-SOURCES = Path(gcodec.__file__).parent
-
-
-def start(code: str, *arguments: object, package: Path = SOURCES, **environment: str) -> subprocess.Popen:
-    """Run code by itself, with the gcodec in the folder `package`."""
-    known = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
-    known |= {"PYTHONPATH": str(package.parent), "PYTHONWARNINGS": "default::RuntimeWarning"} | environment
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(
-        command, cwd=package.parent, env=known, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def run(code: str, *arguments: object, package: Path = SOURCES, **environment: str) -> tuple[list[str], str]:
-    """The words that the code prints, and what it says on stderr."""
-    process = start(code, *arguments, package=package, **environment)
-    out, err = process.communicate()
-    assert process.returncode == 0, err
-    return out.split(), err
 
 
 @pytest.fixture
@@ -274,36 +219,3 @@ def test_states_that_were_not_used_for_long_are_deleted(tmp_path):
     run(FILL_COINS, XDG_CACHE_HOME=str(tmp_path))
     assert [old.exists() for old in olds] == 5 * [False] + 7 * [True]  # with the new one, 8
     assert all(other.exists() for other in others)
-
-
-@pytest.mark.parametrize("method", [entry.name for entry in registry.ENTRIES])
-def test_after_warm_up_nothing_is_left_to_compile(method):
-    """Real tensors, at bounds that `warm_up` does not use, need no more kernels."""
-    assert run(LEFT_BY_WARM_UP, method, SOURCES.parent / "corpora")[0] == []
-
-
-def test_warm_up_refuses_what_is_unknown():
-    with pytest.raises(gcodec.errors.InvalidInput, match="method 'zip' is unknown"):
-        gcodec.warm_up(["zip"])
-    with pytest.raises(gcodec.errors.InvalidInput, match="dtype 'float80' is unknown"):
-        gcodec.warm_up(["sd"], ["float80"])
-
-
-COMMAND = """
-import sys
-from gcodec.cli import main
-main.COMPILING_IS_LONG = float(sys.argv.pop(1))
-main.main()
-"""
-
-
-def test_the_command_says_that_it_compiles(tmp_path):
-    arguments = ["bounds", "--dim", 10, "--alpha", 0.1]
-    assert run(COMMAND, 0, *arguments, XDG_CACHE_HOME=str(tmp_path))[1] == ""  # it needs no kernels
-    (tmp_path / "x.gcz").write_bytes(gcodec.encode(np.eye(9), "sd"))
-    arguments = ["decode", tmp_path / "x.gcz", "-f", "-o", tmp_path / "x.npy"]
-    said = [
-        run(COMMAND, seconds, *arguments, *quiet, XDG_CACHE_HOME=str(tmp_path / cache))[1]
-        for seconds, quiet, cache in [(0.05, [], "a"), (0.05, [], "a"), (0.05, ["-q"], "b"), (600, [], "c")]
-    ]
-    assert said == ["gcodec: compiling kernels, once\n", "", "", ""]

@@ -1,4 +1,4 @@
-"""`sd` and `rsd`: the bounds on error and on length for hostile tensors, and the statistics."""
+"""`sd` and `rsd`: the bounds on error and on length for hostile tensors."""
 
 import math
 import os
@@ -12,28 +12,15 @@ from checks import distortion
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sparse_dithering_coding import NORMAL_999, decode, encode, payload_bits
 
-from gcodec import dtypes
-from gcodec.compressors.contract import Guarantee, Payload, TensorSpec
+from gcodec.compressors.contract import Payload, TensorSpec
 from gcodec.compressors.sparse_dithering import compressor as sd
 from gcodec.compressors.sparse_dithering.compressor import RandomSparseDithering, SparseDithering
 from gcodec.errors import Corrupt
-from gcodec.kernels import rng as counter_rng
-from gcodec.source import ArraySource, spans
+from gcodec.source import spans
 
 FLOATS = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
-NORMAL_999 = 3.291  # two-sided 99.9 % of the normal distribution
-
-
-def encode(compressor, x: np.ndarray, bound: float) -> tuple[Payload, list[bytes]]:
-    payload = compressor.encode(ArraySource(x), Guarantee(compressor.kinds[0], bound))
-    return payload, [payload.code(start, stop) for start, stop in spans(x.size, payload.chunk)]
-
-
-def decode(x: np.ndarray, payload: Payload, chunks: list[bytes]) -> np.ndarray:
-    decoder = SparseDithering.decoder(payload.head, TensorSpec(x.dtype, x.shape))
-    parts = [decoder(data, a, b - a) for data, (a, b) in zip(chunks, spans(x.size, payload.chunk), strict=True)]
-    return dtypes.narrow(np.concatenate(parts), x.dtype).reshape(x.shape)
 
 
 def paper_length(x: np.ndarray, payload: Payload, chunks: list[bytes]) -> float:
@@ -41,10 +28,6 @@ def paper_length(x: np.ndarray, payload: Payload, chunks: list[bytes]) -> float:
         sd.chunk_counts(data, a, b - a) for data, (a, b) in zip(chunks, spans(x.size, payload.chunk), strict=True)
     ]
     return sd.paper_bits(x.size, sum(c.zeros for c in counts), sum(c.level_sum for c in counts))
-
-
-def payload_bits(payload: Payload, chunks: list[bytes]) -> int:
-    return 8 * (len(payload.head) + sum(map(len, chunks)))
 
 
 def worst_length(d: int, nu: float) -> float:
@@ -184,75 +167,6 @@ def test_extremes(compressor, bound):
                 assert distortion(x, y) <= bound * 1.01
 
 
-def gradients() -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(11)
-    rows = np.exp(rng.normal(size=(40, 1))) * rng.standard_t(4, size=(40, 50))
-    return {"normal": rng.normal(size=2000), "rows of different scale": rows.reshape(-1)}
-
-
-@pytest.mark.parametrize("dtype", FLOATS, ids=lambda d: np.dtype(d).name)
-@pytest.mark.parametrize("omega", [0.25, 1.0, 4.0])
-@pytest.mark.parametrize("name", gradients())
-def test_unbiased_with_bounded_variance(name, omega, dtype):
-    """Over 256 seeds, the means' χ² and the mean error are within 99.9 %.
-
-    The χ² has its exact variance. Bits and error are below the paper's expectations.
-    """
-    x = gradients()[name].astype(dtype)
-    wide, seeds = x.astype(np.float64), 256
-    norm2 = float((wide**2).sum())
-    errors, bits = np.zeros((seeds, x.size)), np.zeros(seeds)
-    for seed in range(seeds):
-        payload, chunks = encode(RandomSparseDithering(seed), x, omega)
-        errors[seed] = decode(x, payload, chunks).astype(np.float64) - wide
-        bits[seed] = payload_bits(payload, chunks)
-    assert payload.expected <= omega
-
-    squares = (errors**2).sum(axis=1) / norm2
-    allowance = NORMAL_999 * squares.std(ddof=1) / math.sqrt(seeds)
-    assert abs(squares.mean() - payload.expected) <= allowance
-    assert squares.mean() <= omega + allowance
-
-    low, high, probability = exact_distribution(x, payload)
-    variance = probability * (1 - probability) * (high - low) ** 2
-    drawn = variance > 0
-    assert np.array_equal(errors[:, ~drawn], np.zeros((seeds, int((~drawn).sum()))))
-    assert variance.sum() / norm2 == pytest.approx(payload.expected, rel=1e-9)
-    z2 = errors[:, drawn].mean(axis=0) ** 2 * seeds / variance[drawn]
-    fourth = 1 / (probability * (1 - probability))[drawn] - 3  # kurtosis of a two-point distribution
-    spread = math.sqrt(float((2 + (fourth - 3) / seeds).sum()))
-    assert abs(float(z2.sum()) - z2.size) <= NORMAL_999 * spread
-
-    assert bits.mean() <= 30 + math.log2(x.size) + (math.log2(3) + 1 / (2 * math.sqrt(omega))) * x.size
-
-
-def exact_distribution(x: np.ndarray, payload: Payload) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The two decoded magnitudes around each |x|, and the probability of the upper one.
-
-    They are found by a search among all levels.
-    """
-    work = dtypes.work_dtype(x.dtype)
-    scale = abs(float(np.frombuffer(payload.head, "<f4" if len(payload.head) == 4 else "<f8")[0]))
-    magnitude = np.abs(x.astype(np.float64))
-    levels = np.arange(int(magnitude.max() / scale) + 3) * scale
-    decoded = dtypes.narrow(levels.astype(work), x.dtype).astype(np.float64)
-    upper = np.searchsorted(decoded, magnitude, side="right")
-    low, high = decoded[upper - 1], decoded[upper]
-    return low, high, (magnitude - low) / (high - low)
-
-
-def test_random_levels_do_not_depend_on_chunks_or_order():
-    x = np.random.default_rng(4).normal(size=5000).astype(np.float32)
-    payload = RandomSparseDithering(-3).encode(ArraySource(x), Guarantee("omega", 1.0))
-    again = RandomSparseDithering(2**64 - 3).encode(ArraySource(x), Guarantee("omega", 1.0))
-    decoder = RandomSparseDithering.decoder(payload.head, TensorSpec(x.dtype, x.shape))
-    whole = decoder(again.code(0, 5000), 0, 5000)
-    parts = [decoder(payload.code(a, b), a, b - a) for a, b in ((3000, 5000), (0, 3000))]
-    assert np.array_equal(whole, np.concatenate(parts[::-1]))
-    other = RandomSparseDithering(1).encode(ArraySource(x), Guarantee("omega", 1.0))
-    assert payload.code(0, 5000) != other.code(0, 5000)
-
-
 @pytest.mark.parametrize(
     "head",
     [b"", b"\0" * 4, b"\0" * 3, b"\0" * 8, b"\1\0\0\x80", b"\1\0\0\0", b"\0\0\x80\x7f", b"\xff" * 8, b"\0" * 9],
@@ -299,27 +213,6 @@ def test_the_sign_of_the_scale_is_a_level_s():
     x[-3:] = -1.0, 1.0, -1.0  # the first chunk has no level at all
     payload, chunks = encode(SparseDithering(), x, 0.1)
     assert np.array_equal(np.sign(decode(x, payload, chunks)), x)
-
-
-def test_random_numbers():
-    """The table of the specification, and the array form."""
-    table = {(0, 0, 0): 0x33FE8BD4F9C57863, (0, 0, 1): 0x568A9B0B1A2C05EC, (1, 2, 3): 0x76E36D629CAE6121}
-    table[2**64 - 1, 0, 2**40] = 0x9E23D5065C80E73A
-    for (seed, stream, counter), expected in table.items():
-        assert int(counter_rng.random_u64(np.uint64(seed), stream, counter)) == expected
-    out = np.zeros(1000, np.uint64)
-    counter_rng.fill_u64(np.uint64(1), 2, 3, out)
-    assert int(out[0]) == table[1, 2, 3] and np.unique(out).size == 1000
-    assert int(out[-1]) == int(counter_rng.random_u64(np.uint64(1), 2, 1002))
-
-
-def test_random_numbers_look_random():
-    out = np.zeros(1 << 16, np.uint64)
-    for seed, stream in ((0, 0), (0, 1), (1, 0)):
-        counter_rng.fill_u64(np.uint64(seed), stream, 0, out)
-        ones = np.unpackbits(out.view(np.uint8).reshape(-1, 8), axis=1, bitorder="little").mean(axis=0)
-        assert np.abs(ones - 0.5).max() < 5 * 0.5 / 256
-        assert abs(np.corrcoef(out[:-1] / 2.0**64, out[1:] / 2.0**64)[0, 1]) < 5 / 256
 
 
 SAME_BYTES = """

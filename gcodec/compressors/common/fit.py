@@ -14,7 +14,7 @@ from ...coding.bitstring import BitWriter
 from ...coding.rans import lanes_for
 from ...source import Source, Span
 from .levels import Coded, Labels, Points
-from .quantiser import LARGEST_LEVEL, Part, Quantiser, expected_excess
+from .quantiser import LARGEST_LEVEL, Part, Quantiser
 from .scale_choice import choose_classes, exponent_of, read, sample_spans, scan
 from .scale_classes import ScaleClasses, Tiling
 from .scaled import energy
@@ -173,12 +173,20 @@ def _train(part: Part, quantiser: Quantiser, target: float, rounds: int = _ROUND
         found = quantiser.find(part)
         share = max(found.error / target, _NO_ERROR)
         bits = quantiser.bits(part, found)
-        bits += expected_excess(share, bits, part.values.size)
+        bits += _expected_excess(share, bits, part.values.size)
         quantiser = quantiser.learned(part, found).with_step(quantiser.step * min(max(share**-0.5, 0.5), 2.0))
         if abs(share - 1) < _SETTLED and abs(bits - before) < _SETTLED * bits:
             break
         before = bits
     return Trained(quantiser, bits)
+
+
+def _expected_excess(share: float, bits: float, count: int) -> float:
+    """About how many more bits an error of share·target takes to come down to the target.
+
+    bits: what the values take now. count: how many values there are.
+    """
+    return 0.5 * math.log2(share) * min(bits, count)
 
 
 def _train_thresholds(part: Part, quantiser: Quantiser, target: float) -> Trained:

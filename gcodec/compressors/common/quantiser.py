@@ -1,6 +1,5 @@
 """From values to levels: by a search for the cheapest path through a trellis, or by thresholds."""
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -292,11 +291,3 @@ def _places(zero: bool, offsets: np.ndarray) -> np.ndarray:
     if zero:
         points[3, 0] = 0.0
     return points
-
-
-def expected_excess(share: float, bits: float, count: int) -> float:
-    """About how many more bits an error of share·target takes to come down to the target.
-
-    bits: what the values take now. count: how many values there are.
-    """
-    return 0.5 * math.log2(share) * min(bits, count)
