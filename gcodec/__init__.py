@@ -15,17 +15,45 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import errors
     from .api import Archive, Policy, Writer, decode, encode, load, open, save
+    from .compressors.contract import Check, Guarantee, TensorSpec
+    from .container.layout import TensorHeader
+    from .container.reader import Record
     from .pipeline.warm_up import warm_up
+    from .verification.report import Report, TensorReport
     from .verification.verify import verify
 
 __version__ = "0.1.0"  # the one place where it stands: pyproject.toml reads it here
 if os.name != "posix":
     raise ImportError("gcodec runs on Linux and macOS only, as it reads files by os.pread; on Windows, run it in WSL")
-__all__ = ["Archive", "Policy", "Writer", "decode", "encode", "errors", "load", "open", "save", "verify", "warm_up"]
-_HOMES = dict.fromkeys(("Archive", "Policy", "Writer", "decode", "encode", "load", "open", "save"), "api") | {
-    "verify": "verification.verify",
-    "warm_up": "pipeline.warm_up",
+_HOMES = {  # the public names, by the module that has them
+    "api": ("Archive", "Policy", "Writer", "decode", "encode", "load", "open", "save"),
+    "compressors.contract": ("Check", "Guarantee", "TensorSpec"),
+    "container.layout": ("TensorHeader",),
+    "container.reader": ("Record",),
+    "pipeline.warm_up": ("warm_up",),
+    "verification.report": ("Report", "TensorReport"),
+    "verification.verify": ("verify",),
 }
+__all__ = [  # the functions, and the types of what they take and return
+    "Archive",
+    "Check",
+    "Guarantee",
+    "Policy",
+    "Record",
+    "Report",
+    "TensorHeader",
+    "TensorReport",
+    "TensorSpec",
+    "Writer",
+    "decode",
+    "encode",
+    "errors",
+    "load",
+    "open",
+    "save",
+    "verify",
+    "warm_up",
+]
 
 if not TYPE_CHECKING:  # a type checker would take every name for one of ours
 
@@ -33,9 +61,10 @@ if not TYPE_CHECKING:  # a type checker would take every name for one of ours
         """A public name, from its module on first use: `gcodec --help` starts without numpy."""
         if name == "errors":
             return import_module(".errors", __name__)
-        if name not in _HOMES:
-            raise AttributeError(f"module 'gcodec' has no attribute {name!r}")
-        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        for home, names in _HOMES.items():
+            if name in names:
+                return getattr(import_module(f".{home}", __name__), name)
+        raise AttributeError(f"module 'gcodec' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
