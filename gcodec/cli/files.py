@@ -23,9 +23,9 @@ from ..errors import (
 )
 from ..io import formats, remote, streams
 from ..io.atomic import scratch
+from ..source import PIECE
 
 SUFFIX = ".gcz"
-PIECE = 1 << 20
 
 
 class TensorFile:

@@ -10,8 +10,7 @@ from typing import BinaryIO, cast
 from ..errors import InvalidInput
 from ..io import remote, streams
 from ..io.atomic import replacing, scratch
-
-PIECE = 1 << 20
+from ..source import PIECE
 
 
 @contextmanager

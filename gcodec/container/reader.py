@@ -9,11 +9,11 @@ from typing import IO, Any, BinaryIO
 
 from ..compressors.contract import CodedTensor, Payload
 from ..errors import Corrupt, InternalError, Truncated, UnsupportedFeature
+from ..source import PIECE
 from .layout import MAGIC, FileHeader, Footer, Frame, Index, TensorHeader, checked, unpack_meta
 from .spool import Spool
 
 Fetch = Callable[[int, int], bytes]  # (offset in the body, length) → bytes
-_PIECE = 1 << 20
 _SPOOL = 1 << 26  # the bytes of a record that are kept in memory; a longer one goes to a temporary file
 
 
@@ -125,7 +125,7 @@ class Stream:
 
     def _skip_to(self, position: int) -> None:
         while self._at < position:
-            self._read(min(_PIECE, position - self._at))
+            self._read(min(PIECE, position - self._at))
 
 
 def whole(records: Iterable[Record]) -> Iterator[Record]:
@@ -258,11 +258,11 @@ def _complete_header(data: bytes) -> bytes:
 
 def _read_up_to(file: BinaryIO, n: int) -> bytes:
     """n bytes, or fewer at the end of the file. It takes memory only for the bytes that come."""
-    data = file.read(min(n, _PIECE))
+    data = file.read(min(n, PIECE))
     if len(data) == n or not data:
         return data
     parts, got = [data], len(data)
     while got < n and parts[-1]:
-        parts.append(file.read(min(n - got, _PIECE)))
+        parts.append(file.read(min(n - got, PIECE)))
         got += len(parts[-1])
     return b"".join(parts)

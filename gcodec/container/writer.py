@@ -9,10 +9,10 @@ from io import RawIOBase
 from typing import Any, BinaryIO
 
 from ..errors import Closed, FormatError, InvalidInput
+from ..source import PIECE
 from .budget import Budget
 from .layout import MAX_HEADER, MAX_TEXT, FileHeader, Footer, Index, TensorHeader, pack_block, pack_json, unpack_meta
 
-_PIECE = 1 << 20
 _CLOSED = "the container was closed; nothing can be added to it"
 
 
@@ -63,8 +63,8 @@ class ContainerWriter:
         lacking = self._budget.lacking
         if lacking:
             self._write(pack_block(b"fill", b"", lacking))
-            for at in range(0, lacking, _PIECE):
-                self._write(bytes(min(_PIECE, lacking - at)))
+            for at in range(0, lacking, PIECE):
+                self._write(bytes(min(PIECE, lacking - at)))
             self._budget.receive(lacking)
 
     def check_new(self, name: str) -> None:

@@ -13,7 +13,7 @@ from ..errors import InvalidInput
 from ..request.choice import DEFAULT_ALPHA, DEFAULT_OMEGA, choose
 from .messages import Constants, coders
 from .problems import DATA, Problem, Setting, make
-from .run import Backend, Threads
+from .run import Backend, Progress, Threads
 from .studies import both_ways, network, paper, sweep, workers
 from .studies.suite import Plan, curves_csv, execute, lines, plan_runs, table_csv, table_markdown
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     pass
 
 Value = TypeVar("Value")
-Progress = Callable[[int, int], None]
 File = "str | Callable[[], Figure]"  # a text, or a function that draws a picture
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..theory import shannon
 from .messages import Coder
 from .problems import Problem
 
@@ -33,7 +34,7 @@ class Curve:
 
     @property
     def slow_down(self) -> float:
-        return slow_down(self.coder.kind, self.constant)
+        return shannon.slow_down(self.coder.kind, self.constant)
 
     def round_at(self, goal: float) -> int | None:
         """The first round after which the distance was at most `goal`. None if there was none."""
@@ -43,11 +44,6 @@ class Curve:
         """The bits that were sent until then."""
         reached = self.round_at(goal)
         return None if reached is None else self.bits[reached]
-
-
-def slow_down(kind: str, constant: float) -> float:
-    """1/(1 − α), 1 + ω, or 1 for an exact message."""
-    return 1 / (1 - constant) if kind == "alpha" else 1 + constant
 
 
 def descend(problem: Problem, coder: Coder, label: str, *, rounds: int, goal: float, seed: int = 0) -> Curve:

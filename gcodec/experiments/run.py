@@ -18,6 +18,7 @@ from .methods import Scheme
 from .problems import Problem, Setting
 
 TARGET = 1e-9  # the gap at which a run is over
+Progress = Callable[[int, int], None]  # is called with how much is done, and how much there is
 
 # An Exchange takes x and the number of the round, and gives the workers' messages in order.
 Exchange = Callable[[np.ndarray, int], list[Message]]

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 
 from ..container.spool import in_temporary_folder
 from ..errors import GcodecError, InvalidInput
+from ..source import PIECE
 
 BLOCK = 1 << 16  # read ahead: small, so that one tensor of a remote file costs little more than its bytes
 
@@ -55,7 +56,7 @@ def exists(url: str) -> bool:
 def download(url: str, path: Path) -> None:
     """Copy a remote file to a temporary one."""
     with open_url(url) as source, in_temporary_folder(), open(path, "wb") as target:
-        shutil.copyfileobj(source, target, 1 << 20)
+        shutil.copyfileobj(source, target, PIECE)
 
 
 def upload(path: Path, url: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from .compiler.jit import njit
 from .entropy.rans import MAX_LANES, START, SYMBOLS, TOTAL, start_of
 from .entropy.tokens import all_used, get_number
-from .levels.trellis import ADVANCE, ROWS, STRIP, SUBSETS, WIDEST, best_ends, settle_costs
+from .levels.trellis import ADVANCE, ROWS, STRIP, SUBSETS, best_ends, settle_costs
 from .rng import random_at, uniform
 
 DITHER_STREAM, STATE_STREAM, ROUNDING_STREAM = 0x64697468, 0x64697473, 0x64697472  # "dith", "dits", "ditr"
@@ -50,9 +50,9 @@ def _make_search(states):
         lanes = ends.size
         rows = min(max(STRIP // lanes, 1), ROWS)
         metrics = np.empty(SUBSETS * STRIP)
-        costs, grown = np.full(states * WIDEST, 1e30), np.empty(states * WIDEST)
+        costs, grown = np.full(states * MAX_LANES, 1e30), np.empty(states * MAX_LANES)
         for lane in range(lanes):
-            costs[np.int64(firsts[lane]) * WIDEST + lane] = 0.0
+            costs[np.int64(firsts[lane]) * MAX_LANES + lane] = 0.0
         for start in range(0, targets.size, rows * lanes):
             strip = targets[start : start + rows * lanes]
             for slot in range(SUBSETS):
@@ -62,7 +62,7 @@ def _make_search(states):
                 advance(costs, grown, metrics, first, ways, start + first, count)
                 for s in range(states):
                     for lane in range(count, lanes):
-                        grown[s * WIDEST + lane] = costs[s * WIDEST + lane]
+                        grown[s * MAX_LANES + lane] = costs[s * MAX_LANES + lane]
                 costs, grown = grown, costs
             settle_costs(costs, states, lanes)
         best_ends(costs, states, ends)

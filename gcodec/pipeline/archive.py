@@ -13,7 +13,7 @@ from ..container.layout import TensorHeader
 from ..container.reader import RandomAccess, Record
 from ..errors import Closed, InvalidInput, MissingTensor
 from ..parallel import thread_count
-from .decompress import Part, decompress, decompress_range
+from .decompress import Piece, decompress, decompress_range
 
 _SHOWN = 8  # names that an error lists
 
@@ -111,7 +111,7 @@ def read_tensor(record: Record, threads: int | None = None, budget: Budget | Non
     return _joined(parts, 0, spec.size, spec.dtype).reshape(spec.shape)
 
 
-def _joined(parts: Iterator[Part], start: int, stop: int, dtype: np.dtype) -> np.ndarray:
+def _joined(parts: Iterator[Piece], start: int, stop: int, dtype: np.dtype) -> np.ndarray:
     """The values from flat index `start` to `stop`.
 
     Memory is taken once the first part is there: what does not decode takes none.

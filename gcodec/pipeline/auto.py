@@ -10,14 +10,14 @@ from ..dtypes import is_float
 from ..errors import InvalidInput, NonFinite
 from ..request.choice import Choice
 from ..source import Source
-from .compress import Coded
+from .compress import CodedRecord
 from .compress import compress as compress_by
 
 LARGE = 1 << 26  # values; above, only methods are tried whose memory does not grow with the tensor
 PROBE_SEED = 0x6763_6F64_6563  # seed of the codes by which an unbiased method is chosen
 
 
-def compress(name: str, source: Source, choice: Choice) -> Coded:
+def compress(name: str, source: Source, choice: Choice) -> CodedRecord:
     """Compress with the chosen method; for "auto", with the candidate that needs the fewest bytes.
 
     Among unbiased methods the choice is made with another seed. For the length of a random code
@@ -56,12 +56,12 @@ def _fits(entry: Entry, source: Source) -> bool:
     return not entry.whole or source.size <= LARGE
 
 
-def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str]) -> Coded:
+def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str]) -> CodedRecord:
     """The smallest of what the methods give, with what readers want to be paid.
 
     A method that refuses the tensor is left out.
     """
-    best: Coded | None = None
+    best: CodedRecord | None = None
     for method in methods:
         try:
             coded = _by(name, source, choice, method)
@@ -84,11 +84,11 @@ def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str])
     return best
 
 
-def _rank(coded: Coded) -> int:
+def _rank(coded: CodedRecord) -> int:
     return coded.paid_size
 
 
-def _by(name: str, source: Source, choice: Choice, method: str) -> Coded:
+def _by(name: str, source: Source, choice: Choice, method: str) -> CodedRecord:
     """The tensor compressed by one method, with those of the options that it has."""
     known = registry.option_names(method)
     options = {key: value for key, value in choice.options.items() if key in known}

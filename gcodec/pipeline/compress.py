@@ -22,7 +22,7 @@ from ..dtypes import as_bytes
 from ..errors import InternalError, InvalidInput
 from ..parallel import ordered
 from ..request.choice import Choice
-from ..source import Source, spans
+from ..source import PIECE, Source, spans
 from .decompress import compressor_of
 from .seeds import record_seed
 
@@ -34,7 +34,7 @@ SPOOL = 1 << 24  # coded bytes of one tensor kept in memory before they go to a 
 
 
 @dataclass(frozen=True)
-class Coded:
+class CodedRecord:
     """A compressed tensor: its header, and its body in a temporary file, which `close` removes."""
 
     header: TensorHeader
@@ -44,7 +44,7 @@ class Coded:
     def pieces(self) -> Iterator[bytes]:
         """The body in pieces of at most 1 MiB."""
         self.body.seek(0)
-        while piece := self.body.read(1 << 20):
+        while piece := self.body.read(PIECE):
             yield piece
 
     @property
@@ -62,7 +62,7 @@ class Coded:
     def close(self) -> None:
         self.body.close()
 
-    def __enter__(self) -> "Coded":
+    def __enter__(self) -> "CodedRecord":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -70,7 +70,7 @@ class Coded:
 
 
 @ieee.arithmetic()
-def compress(name: str, source: Source, choice: Choice) -> Coded:
+def compress(name: str, source: Source, choice: Choice) -> CodedRecord:
     """Compress one tensor so that the guarantee holds for the bytes that come back.
 
     A tensor is stored exactly, and the header then says `exact`, when it is empty, zero throughout,
@@ -121,7 +121,7 @@ def _options(name: str, choice: Choice) -> dict[str, Any]:
     return choice.options if seed is None else choice.options | {"seed": int(seed) % 2**64}
 
 
-def _exact(name: str, source: Source, choice: Choice) -> Coded:
+def _exact(name: str, source: Source, choice: Choice) -> CodedRecord:
     """Store bit for bit, by the method asked for if it is exact, else by one for every tensor."""
     if choice.guarantee.kind != "exact" or source.size == 0:
         choice = replace(choice, method=registry.EXACT.name, guarantee=Guarantee("exact"), options={})
@@ -129,7 +129,7 @@ def _exact(name: str, source: Source, choice: Choice) -> Coded:
     return _code(name, source, choice, payload, Scan(1.0, 1.0))
 
 
-def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Scan) -> Coded:
+def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Scan) -> CodedRecord:
     """Code every chunk, decode it again and measure."""
     entry = registry.by_name(choice.method)
     cls = entry.load()
@@ -153,7 +153,7 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
         )
         if compressor_of(header) is not cls:
             raise InternalError(f"{name or 'the array'}: no reader would take what {entry.name} made of it")
-        return Coded(header, body, cls.work(payload.head, spec))
+        return CodedRecord(header, body, cls.work(payload.head, spec))
     except BaseException:
         body.close()
         raise

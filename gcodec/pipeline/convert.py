@@ -15,7 +15,7 @@ from ..request.choice import Choice
 from ..request.rules import Chooser
 from ..source import Source
 from . import auto
-from .compress import Coded
+from .compress import CodedRecord
 from .decompress import decompress
 
 SIDE_BY_SIDE = 2 * CHUNK  # values of the largest tensors that are compressed by one thread each
@@ -58,7 +58,7 @@ def encode_tensors(
     when all tensors were read, and raises an error if the container should not get its end.
     """
 
-    def work(item: tuple[str, Source]) -> Coded:
+    def work(item: tuple[str, Source]) -> CodedRecord:
         name, source = item
         choice = chooser(name, source)
         meter = _Meter(source, choice, progress)
@@ -68,7 +68,7 @@ def encode_tensors(
         return coded
 
     writer = ContainerWriter(file, meta, formats.work_per_byte(meta))
-    for coded in ordered(work, tensors, threads, Coded.close):
+    for coded in ordered(work, tensors, threads, CodedRecord.close):
         with coded:
             writer.add(coded.header, coded.pieces(), coded.work)
         file.flush()

@@ -19,7 +19,7 @@ from ..parallel import ordered
 
 
 @dataclass(frozen=True)
-class Part:
+class Piece:
     """Consecutive values of a tensor, in its dtype; `start` is the flat index of the first."""
 
     header: TensorHeader
@@ -27,28 +27,28 @@ class Part:
     values: np.ndarray
 
 
-def decompress(records: Iterable[Record], threads: int, budget: Budget) -> Iterator[Part]:
+def decompress(records: Iterable[Record], threads: int, budget: Budget) -> Iterator[Piece]:
     """Decode records chunk by chunk, in order; an empty tensor gives one empty part.
 
     What a record asks for is first taken from the budget. Raises an error of the FormatError
     family, UnsupportedFeature or LimitExceeded, after all parts before it.
     """
 
-    def jobs() -> Iterator[Callable[[], Part]]:
+    def jobs() -> Iterator[Callable[[], Piece]]:
         for record in records:
             yield from _jobs(record, 0, record.header.spec.size, budget)
 
     return ordered(lambda job: job(), jobs(), threads)
 
 
-def decompress_range(record: Record, start: int, stop: int, threads: int, budget: Budget) -> Iterator[Part]:
+def decompress_range(record: Record, start: int, stop: int, threads: int, budget: Budget) -> Iterator[Piece]:
     """As `decompress`, of the values with flat indices from `start` to `stop` alone."""
     for part in ordered(lambda job: job(), _jobs(record, start, stop, budget), threads):
         skip = max(start - part.start, 0)
-        yield Part(part.header, part.start + skip, part.values[skip : stop - part.start])
+        yield Piece(part.header, part.start + skip, part.values[skip : stop - part.start])
 
 
-def _jobs(record: Record, start: int, stop: int, budget: Budget) -> Iterator[Callable[[], Part]]:
+def _jobs(record: Record, start: int, stop: int, budget: Budget) -> Iterator[Callable[[], Piece]]:
     """Functions that decode one chunk each; the bytes of the chunks are read here, in order."""
     header = record.header
     cls = compressor_of(header)
@@ -56,7 +56,7 @@ def _jobs(record: Record, start: int, stop: int, budget: Budget) -> Iterator[Cal
         with ieee.arithmetic():
             decode = cls.decoder(paid.head(), header.spec)
         if not header.chunks:
-            yield lambda: Part(header, 0, np.empty(0, header.spec.dtype))
+            yield lambda: Piece(header, 0, np.empty(0, header.spec.dtype))
         for i in range(start // header.chunk, min(-(-stop // header.chunk), len(header.chunks))):
             data = paid.chunk(i)
             if paid is record:
@@ -83,7 +83,7 @@ def _paid(record: Record, work: int, budget: Budget) -> Iterator[Record]:
 
 
 @ieee.arithmetic()
-def _decode_chunk(header: TensorHeader, decode: Decode, i: int, data: bytes) -> Part:
+def _decode_chunk(header: TensorHeader, decode: Decode, i: int, data: bytes) -> Piece:
     first = i * header.chunk
     count = min(header.chunk, header.spec.size - first)
     values = dtypes.narrow(decode(data, first, count), header.spec.dtype)
@@ -91,7 +91,7 @@ def _decode_chunk(header: TensorHeader, decode: Decode, i: int, data: bytes) -> 
         raise Corrupt(f"record {header.name!r}: chunk {i} has the wrong number of values")
     if crc32(as_bytes(values)) != header.chunks[i].decoded_crc:
         raise ChecksumMismatch(f"record {header.name!r}: chunk {i} decodes to other values than it was encoded from")
-    return Part(header, first, values)
+    return Piece(header, first, values)
 
 
 def compressor_of(header: TensorHeader) -> type[Compressor]:

@@ -19,7 +19,7 @@ from ..errors import InvalidInput
 from ..source import Source, spans
 
 BINS_PER_OCTAVE = 8
-MOST = 1 - 2.0**-20  # the loosest bound of one tensor
+LOOSEST = 1 - 2.0**-20  # the loosest bound of one tensor
 
 
 @dataclass(frozen=True)
@@ -85,4 +85,4 @@ def shares(lossy: Mapping[str, Source], norm2: Mapping[str, float], alpha: float
         low, high = (step, high) if total < budget else (low, step)
     errors = {name: h.error(low) for name, h in coded.items()}
     scale = min(1.0, budget / math.fsum(errors.values()))
-    return {name: min(MOST, error * scale / norm2[name]) for name, error in errors.items()}
+    return {name: min(LOOSEST, error * scale / norm2[name]) for name, error in errors.items()}

@@ -169,11 +169,8 @@ def _unbiased_baselines(asked: _Asked, note: str) -> list[Row]:
 
 
 def _rounds(kind: str, constant: float) -> float | None:
-    """1/(1−α) or 1 + ω, the slow-down of gradient descent; None if it is not finite.
-
-    Source: Beznosikov, Horváth, Richtárik, Safaryan, arXiv 2002.12410.
-    """
-    rounds = 1 + constant if kind == "omega" else 1 / (1 - constant) if constant < 1 else math.inf
+    """The slow-down of gradient descent; None if it is not finite."""
+    rounds = shannon.slow_down(kind, constant)
     return rounds if math.isfinite(rounds) else None
 
 

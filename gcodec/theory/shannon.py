@@ -31,6 +31,17 @@ def omega_of_alpha(alpha: float) -> float:
     return alpha / (1 - alpha) if alpha < 1 else math.inf
 
 
+def slow_down(kind: str, constant: float) -> float:
+    """1/(1−α), or 1 + ω: how many times the rounds of gradient descent with exact messages.
+
+    kind: "alpha" or "omega"; any other kind, of an exact message, has the constant 0. It is
+    infinite for α = 1. Source: Beznosikov, Horváth, Richtárik, Safaryan, arXiv 2002.12410.
+    """
+    if kind != "alpha":
+        return 1 + constant
+    return 1 / (1 - constant) if constant < 1 else math.inf
+
+
 def contractive_rate(alpha: float) -> float:
     """½·log2(1/α) bits per coordinate: Shannon's rate of a Gaussian source at distortion α.
 

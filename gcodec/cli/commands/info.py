@@ -10,7 +10,7 @@ from ..output import plural, printable, show, table
 if TYPE_CHECKING:
     from ...container.layout import FileHeader, TensorHeader
 
-WIDEST = 72  # characters of a name that are shown
+LONGEST_NAME = 72  # characters of a name that are shown
 
 
 def info(file: opt.FileArg, json: opt.JsonOpt = False) -> None:
@@ -54,7 +54,7 @@ def _row(tensor: dict[str, Any]) -> tuple[str, ...]:
     promise = "exact" if guarantee["class"] == "exact" else f"{guarantee['class']} ≤ {guarantee['bound']:g}"
     shape = "×".join(map(str, tensor["shape"])) or "scalar"
     name = printable(tensor["name"]) or "(array)"
-    if len(name) > WIDEST:
-        name = f"{name[: WIDEST // 2 - 1]}…{name[-WIDEST // 2 :]}"
+    if len(name) > LONGEST_NAME:
+        name = f"{name[: LONGEST_NAME // 2 - 1]}…{name[-LONGEST_NAME // 2 :]}"
     return (name, tensor["dtype"], shape, tensor["method"], promise, f"{tensor['distortion']:.4g}", f"{tensor['bytes']:,}",
             f"{tensor['rate']:.4f}")  # fmt: skip

@@ -44,7 +44,7 @@ _NOISE = 1 / 3  # the mean squared error of a fine step without a trellis, in st
 
 
 @dataclass(frozen=True)
-class Coder:
+class LevelCoder:
     """What makes the bytes of a tensor.
 
     quantiser: it is for the tensor's values times 2^-exponent. rate: about how many bits a value
@@ -58,7 +58,7 @@ class Coder:
     rate: float
     kept: dict[int, Coded] = field(default_factory=dict)
 
-    def with_step(self, step: float) -> "Coder":
+    def with_step(self, step: float) -> "LevelCoder":
         return replace(self, quantiser=self.quantiser.with_step(step), kept={})
 
     def points(self) -> Points:
@@ -109,7 +109,7 @@ class Trained:
     bits: float
 
 
-def fit(source: Source, bound: float, states: int) -> Coder:
+def fit(source: Source, bound: float, states: int) -> LevelCoder:
     """The coder whose distortion is at most `bound`, and close to it where the levels allow that.
 
     source: a tensor with a value that is not zero. states: of the trellis; 1 means no trellis. If
@@ -130,7 +130,7 @@ def fit(source: Source, bound: float, states: int) -> Coder:
     classes = choose_classes(energies, tiling, 2 * step, spans, numbers)
     part = Part(values, classes.fill_all(spans), lanes_for(_SAMPLE_BITS * values.size))
     best = _settle(part, source.dtype, step, target, states)
-    coder = Coder(source, exponent, classes, best.quantiser, best.bits / values.size)
+    coder = LevelCoder(source, exponent, classes, best.quantiser, best.bits / values.size)
     if values.size == tiling.size and len(spans) == 1:
         return _solve_whole(coder, bound * energies.total, finest, _TIGHT)
     return _correct(coder, part, target, bound * energies.total, finest)
@@ -220,7 +220,7 @@ def _solved(quantiser: Quantiser, part: Part, target: float, tolerance: float, f
     return tried[solve_step(error, target, quantiser.step, tolerance) or min(tried)]
 
 
-def _correct(coder: Coder, part: Part, aim: float, target: float, finest: float) -> Coder:
+def _correct(coder: LevelCoder, part: Part, aim: float, target: float, finest: float) -> LevelCoder:
     """The coder with the step whose error on the whole tensor is the target.
 
     Each step is found on the sample `part`, with an error `aim` that what the whole tensor gave for
@@ -236,13 +236,13 @@ def _correct(coder: Coder, part: Part, aim: float, target: float, finest: float)
     return _solve_whole(coder, target, finest, _LOOSE)
 
 
-def _solve_whole(coder: Coder, target: float, finest: float, tolerance: float) -> Coder:
+def _solve_whole(coder: LevelCoder, target: float, finest: float, tolerance: float) -> LevelCoder:
     """The coder with the step whose error on the whole tensor is the target.
 
     Each step is tried on the whole tensor. If none meets the target, the finest one is returned.
     """
 
-    def trial(step: float) -> tuple[Coder, float]:
+    def trial(step: float) -> tuple[LevelCoder, float]:
         tried = coder.with_step(max(step, finest))
         return tried, tried.measure()
 

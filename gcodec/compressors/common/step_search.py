@@ -11,7 +11,7 @@ _STRIDE = math.log(4.0)  # the longest move while only one side of the target is
 _FLATTEST, _STEEPEST = 0.25, 2.0
 _TINY = 1e-300  # stands for an error of 0, which has no logarithm
 
-Point = tuple[float, float]  # logarithms of a step and of its distortion
+_Point = tuple[float, float]  # logarithms of a step and of its distortion
 Trial = TypeVar("Trial")
 
 
@@ -37,9 +37,9 @@ def solve_step(
     """
     aim = math.log(target * (1 - tolerance / 2))
     best, best_distortion = 0.0, -1.0
-    ends: list[Point | None] = [None, None]  # below and above the target
+    ends: list[_Point | None] = [None, None]  # below and above the target
     step, side, repeats = start, -1, 0
-    before: Point | None = None
+    before: _Point | None = None
     for _ in range(limit):
         measured = distortion(step)
         if best_distortion < measured <= target:
@@ -86,12 +86,12 @@ class Spending(Generic[Trial]):
         return error
 
 
-def _between(below: Point, above: Point, aim: float) -> float:
+def _between(below: _Point, above: _Point, aim: float) -> float:
     (x0, y0), (x1, y1) = below, above
     return x0 + (x1 - x0) * (aim - y0) / (y1 - y0)
 
 
-def _beyond(before: Point | None, point: Point, aim: float) -> float:
+def _beyond(before: _Point | None, point: _Point, aim: float) -> float:
     x, y = point
     slope = _STEEPEST
     if before and before[0] != x:

@@ -16,7 +16,6 @@ A = 4K/θ + 4βs(L² + 2K/θ)/θs. So γ = min(1/(L + √A), min(θ, θs)/(2μ))
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,10 +23,10 @@ import numpy as np
 from ..messages import Coder, Constants, Method, Plain
 from ..methods import contraction
 from ..problems import Problem
+from ..run import Progress
 
 GOAL = 1e-6  # a run is over when the gap f(x) − f* is so many times that of the start
 PAIRS = (("basic", "basic"), ("sd", "basic"), ("sd", "sd"), ("tcq", "tcq"))  # (workers, server)
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

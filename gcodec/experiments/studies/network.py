@@ -5,7 +5,6 @@ feedback a worker sends C(e + γ·gradient), tensor by tensor, and keeps in e wh
 is not convex and no theorem gives the step: all methods have the same, tuned for none of them.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from ...compressors import registry
 from ..messages import Coder, Constants, Method, Operator, Plain
 from ..problems import shipped
+from ..run import Progress
 
 HIDDEN, CLASSES, WORKERS, BATCH, STEP = 64, 10, 4, 64, 0.2
 EVERY = 5  # rounds between two measurements
@@ -20,7 +20,6 @@ TESTED = 360  # rows at the end that no worker trains on
 METHODS = ("sd", "tcq", "klt")  # each runs at the α that was asked for
 COARSE_METHODS, COARSE = ("tcq", "klt"), 0.7  # error feedback bears large errors
 KNOWN = ("sparseloco", "scaled-sign", "powersgd")
-Progress = Callable[[int, int], None]
 Tensors = list[np.ndarray]
 
 

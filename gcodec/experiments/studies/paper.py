@@ -8,7 +8,7 @@ are those of theory, and the penalty sets a condition number at which exact desc
 many bytes as on the poster.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from ...theory import sphere
 from ..descent import Curve, best, descend
 from ..messages import Coder, Constants, Method, Operator, Plain
 from ..problems import Logistic, Problem, Ridge, shipped, standard
+from ..run import Progress
 
 GOAL = 1e-4  # the distance at which the poster's axis ends
 SPHERICAL = {"ridge": 0.15, "logistic": 0.2}
@@ -29,7 +30,6 @@ OURS = ("tcq",)  # methods of gcodec beside those of the paper
 _MOST_VALUES = 1 << 26  # a file's data is held as one dense matrix of at most so many values
 _SEARCHABLE = 18  # log2 of the draws for a message of `sc` in one block: some 10 ms
 _COUNTS = 48  # values of k that are tried, at most
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

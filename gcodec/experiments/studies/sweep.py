@@ -4,18 +4,17 @@ A fine message costs bits, a coarse one rounds. By theory an unbiased method nee
 times d bits for each round of exact descent. For `rsd` that is least at ω = 0.243.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..descent import Curve, descend
 from ..messages import Constants, Method, Plain
 from ..problems import Problem
+from ..run import Progress
 
 GOAL = 1e-4
 ALPHAS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9)
 OMEGAS = (0.02, 0.04, 0.08, 0.12, 0.18, 0.25, 0.35, 0.5, 0.8, 1.3, 2.0, 4.0)
 METHODS = {"alpha": ("sd", "tcq"), "omega": ("rsd", "dither")}
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ the constant ω/n, hence γ = 1/((1 + ω/n)L), and theory allows 1 + ω/n times 
 descent. With one seed for all workers there would be nothing to average.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +12,12 @@ import numpy as np
 from ..descent import DIVERGED, descend
 from ..messages import Coder, Constants, Method, Plain
 from ..problems import Problem
+from ..run import Progress
 
 GOAL = 1e-4
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
 METHODS = ("rsd", "dither")
 OMEGA = 4.0  # large, so that the noise is felt
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

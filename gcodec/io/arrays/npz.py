@@ -23,7 +23,7 @@ from ... import dtypes
 from ...container.budget import Budget
 from ...container.spool import in_temporary_folder, temporary_file
 from ...errors import InvalidInput
-from ...source import Source
+from ...source import PIECE, Source
 from ..filters import deflate_work
 from ..names import Names, path_problem
 from ..raw import raw_dtype
@@ -35,7 +35,6 @@ DTYPES_MEMBER = "__gcodec_dtypes__.json"  # what arrays of raw integers stand fo
 MAX_DTYPES = 1 << 24
 MAX_ARRAY_HEADER = 1 << 16
 OPEN_MEMBERS = 4  # unpacked members that a reader keeps
-PIECE = 1 << 20
 _LOCAL_HEADER = struct.Struct("<26xHH")  # its last fields: the lengths of name and extra field
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time in a zip file, so that the same arrays give the same bytes
 _OF_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, NotImplementedError, OverflowError)

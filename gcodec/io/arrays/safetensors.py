@@ -18,7 +18,7 @@ import numpy as np
 
 from ...container.budget import Budget
 from ...errors import Corrupt, InvalidInput, LimitExceeded
-from ...source import Source
+from ...source import PIECE, Source
 from ..names import UNNAMED
 from ..raw import raw_dtype
 from ..streams import open_input
@@ -150,7 +150,7 @@ class Writer:
         if self._data is self._out:
             self._data = _beside(Path(self._out.name))
             self._out.seek(0)
-            shutil.copyfileobj(self._out, self._data, 1 << 20)
+            shutil.copyfileobj(self._out, self._data, PIECE)
         header, order = arrange(self._entries, metadata_of(self._header))
         self._out.seek(0)
         self._out.truncate()
@@ -200,7 +200,7 @@ def _beside(path: Path) -> IO[bytes]:
 def _copy(source: IO[bytes], offset: int, length: int, target: IO[bytes]) -> None:
     source.seek(offset)
     while length:
-        piece = source.read(min(length, 1 << 20))
+        piece = source.read(min(length, PIECE))
         target.write(piece)
         length -= len(piece)
 

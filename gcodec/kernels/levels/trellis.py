@@ -19,6 +19,8 @@ the nearest one is taken.
 import numpy as np
 
 from ..compiler.jit import njit
+from ..entropy.rans import MAX_LANES
+from ..entropy.tokens import MAX_CLASSES
 
 # Number of states: (bits of a state, jump of odd states, jump of branch 1).
 TRELLISES = {1: (0, 0, 0), 8: (3, 5, 2), 32: (5, 18, 4)}
@@ -27,10 +29,8 @@ SUBSETS = 4
 FIRST = np.array([0, 2, 1, -1], np.int64)
 RATED = 6  # points of a subset that have prices
 CENTROIDS = 4  # the levels ±1 … ±4 have centroid offsets
-CLASSES = 32
 LIMIT = np.float32(16)  # steps
 BINS = 64  # bins of the values below LIMIT: a quarter of a step each
-WIDEST = 64  # the most lanes
 STRIP = 1024  # values whose metrics are computed together
 ROWS = 64  # the most rows of lanes in a strip
 
@@ -38,11 +38,11 @@ _PER_STEP = np.float32(BINS / 16)
 _NEVER = 1e30
 _0, _2, _HALF, _QUARTER, _PERIOD = map(np.float32, (0, 2, 0.5, 0.25, 4))
 _CLASS = np.int32(BINS)
-_SPAN = np.int64(CLASSES * BINS)  # places that a subset has in the tables
-_PLACES = np.int32(CLASSES * BINS)
+_SPAN = np.int64(MAX_CLASSES * BINS)  # places that a subset has in the tables
+_PLACES = np.int32(_SPAN)
 _ONE, _FIVE = map(np.uint32, (1, 5))
 _u32, _u64 = np.uint32, np.uint64
-_WIDE, _PLANE = _u64(WIDEST), _u64(STRIP)
+_WIDE, _PLANE = _u64(MAX_LANES), _u64(STRIP)
 
 
 @njit
@@ -115,9 +115,9 @@ def settle_costs(costs, states, lanes):
     for lane in range(lanes):
         least = costs[lane]
         for s in range(1, states):
-            least = min(least, costs[s * WIDEST + lane])
+            least = min(least, costs[s * MAX_LANES + lane])
         for s in range(states):
-            costs[s * WIDEST + lane] -= least
+            costs[s * MAX_LANES + lane] -= least
 
 
 def _make_advance(states, odd_jump, jump):
@@ -126,7 +126,7 @@ def _make_advance(states, odd_jump, jump):
     The numbers of states and the jumps are constants in it, so that the compiler knows which parts
     of the arrays may overlap.
     """
-    apart, across, up = 2 * jump, _u64(2 * jump * WIDEST), _u64(jump * WIDEST)
+    apart, across, up = 2 * jump, _u64(2 * jump * MAX_LANES), _u64(jump * MAX_LANES)
 
     @njit
     def advance(costs, grown, metrics, first, ways, begin, lanes):
@@ -141,7 +141,7 @@ def _make_advance(states, odd_jump, jump):
             one = (i // apart) * 2 * apart + i % apart  # it and one + apart lead to `to` and `to` + jump
             odd = one & 1
             to = (one >> 1) ^ (odd * odd_jump)
-            a, g, m = _u64(one * WIDEST), _u64(to * WIDEST), _u64(first + 2 * odd * STRIP)
+            a, g, m = _u64(one * MAX_LANES), _u64(to * MAX_LANES), _u64(first + 2 * odd * STRIP)
             bit, other_bit = _u32(to), _u32(to + jump)
             for lane in range(count):
                 low, high = costs[a + lane], costs[a + across + lane]
@@ -174,8 +174,8 @@ def _make_search(states):
         rows = min(max(STRIP // lanes, 1), ROWS)
         steps, places = np.empty(STRIP, values.dtype), np.empty(STRIP, np.int32)
         metrics = np.empty(SUBSETS * STRIP, np.float32)
-        cost, grown = np.full(states * WIDEST, _NEVER).astype(np.float32), np.empty(states * WIDEST, np.float32)
-        cost[:WIDEST] = 0
+        cost, grown = np.full(states * MAX_LANES, _NEVER).astype(np.float32), np.empty(states * MAX_LANES, np.float32)
+        cost[:MAX_LANES] = 0
         for start in range(0, values.size, rows * lanes):
             strip = values[start : start + rows * lanes]
             size = strip.size
@@ -192,7 +192,7 @@ def _make_search(states):
                 if count < lanes:
                     for s in range(states):
                         for lane in range(count, lanes):
-                            grown[s * WIDEST + lane] = cost[s * WIDEST + lane]
+                            grown[s * MAX_LANES + lane] = cost[s * MAX_LANES + lane]
                 cost, grown = grown, cost
             settle_costs(cost, states, lanes)
         best_ends(cost, states, ends)
@@ -206,7 +206,7 @@ def best_ends(costs, states, ends):
     for lane in range(ends.size):
         best = 0
         for s in range(1, states):
-            if costs[s * WIDEST + lane] < costs[best * WIDEST + lane]:
+            if costs[s * MAX_LANES + lane] < costs[best * MAX_LANES + lane]:
                 best = s
         ends[lane] = best
 

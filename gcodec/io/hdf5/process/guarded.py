@@ -25,7 +25,7 @@ SURVEY_SPEED, READ_SPEED, WRITE_SPEED = 1 << 22, 1 << 25, 1 << 23  # bytes a sec
 PER_CHUNK = 1e-4  # seconds
 ENTRY, GROUPS = 1 << 9, 1 << 18  # bytes of the file: for each chunk in an index, and for the groups above a new dataset
 FREE_MESSAGE = 1 << 26  # bytes of an answer
-PIECE = 1 << 23  # bytes that are read or written by one message
+MESSAGE = 1 << 23  # the most bytes of values in one message
 START = "import sys, json; sys.path[:] = json.loads(sys.argv[2]); from gcodec.io.hdf5.process.child import main; main(int(sys.argv[1]))"
 
 
@@ -47,7 +47,7 @@ class Guarded:
         self._call("create")
 
     def read(self, about: Dataset, start: int, stop: int) -> np.ndarray[Any, Any]:
-        step = max(1, PIECE // about.stored.itemsize)
+        step = max(1, MESSAGE // about.stored.itemsize)
         parts = [self._read(about, first, min(first + step, stop)) for first in range(start, stop, step)]
         return np.concatenate([np.empty(0, about.stored), *parts]) if len(parts) != 1 else parts[0]
 
@@ -66,7 +66,7 @@ class Guarded:
         return np.frombuffer(fill, about.stored) if blank else None
 
     def write(self, about: Dataset, start: int, values: np.ndarray[Any, Any]) -> None:
-        step = max(1, PIECE // about.stored.itemsize)
+        step = max(1, MESSAGE // about.stored.itemsize)
         for first in range(0, values.size, step):
             piece = np.ascontiguousarray(values[first : first + step])
             cpu = _seconds(about, start + first, start + first + piece.size, WRITE_SPEED)

@@ -4,8 +4,9 @@ import json
 import struct
 from typing import IO, Any
 
+from ....source import PIECE
+
 _LENGTHS = struct.Struct("<QQ")
-_PIECE = 1 << 20
 
 
 def send(file: IO[bytes], document: Any, data: bytes | memoryview = b"") -> None:
@@ -33,7 +34,7 @@ def _exactly(file: IO[bytes], count: int) -> bytes:
     """`count` bytes; memory is taken as they come."""
     parts, left = [], count
     while left:
-        part = file.read(min(left, _PIECE))
+        part = file.read(min(left, PIECE))
         if not part:
             raise EOFError
         parts.append(part)
