@@ -97,15 +97,7 @@ def _table(rows: Sequence[Row]) -> str:
 
 def _line(row: Row, best: bool) -> str:
     kind = "" if row.group == METHOD else ' class="base"'
-    numbers = (
-        f"{row.rate:.3f}",
-        "" if row.gap is None else f"{row.gap:+.3f}",
-        "" if row.cap_gap is None else f"{row.cap_gap:+.3f}",
-        row.error,
-        f"{row.encode_speed:.3g}",
-        "" if row.decode_speed is None else f"{row.decode_speed:.3g}",
-    )
-    cells = "".join(f'<td class="number{" base" * bool(kind)}">{text}</td>' for text in numbers)
+    cells = "".join(f'<td class="number{" base" * bool(kind)}">{text}</td>' for text in row.figures(3))
     marked = ' class="best"' if best else ""
     return f'<tr{marked}><td{kind}>{escape(row.name)}</td>{cells}<td class="remark">{escape(row.remarks)}</td></tr>'
 

@@ -23,10 +23,8 @@ class Row:
 
     rate: bits per coordinate. distortion, reached: ‖x̂ − x‖²/‖x‖² (see Measurement), and the same
     as an α. reaches: whether reached ≤ alpha. bounds: the lower bounds in bits per coordinate at
-    `reached`, for a vector about which nothing is
-        known.
-    gap: the rate less the lower bound of the uncertainty principle; negative when the data is
-        compressible.
+    `reached`, for a vector about which nothing is known. gap: the rate less the lower bound of the
+    uncertainty principle; it is negative if the data is compressible.
     encode_speed, decode_speed: MB of the original per second, on one core.
     """
 
@@ -60,6 +58,17 @@ class Row:
     def error(self) -> str:
         """The distortion as a table shows it. A dash stands for an infinite one."""
         return f"{self.distortion:.4g}" if math.isfinite(self.distortion) else "–"
+
+    def figures(self, digits: int) -> tuple[str, ...]:
+        """What a table shows of rate, gap, cap_gap, error and speeds. digits: of the rate."""
+        return (
+            f"{self.rate:.{digits}f}",
+            "" if self.gap is None else f"{self.gap:+.3f}",
+            "" if self.cap_gap is None else f"{self.cap_gap:+.3f}",
+            self.error,
+            f"{self.encode_speed:.3g}",
+            "" if self.decode_speed is None else f"{self.decode_speed:.3g}",
+        )
 
     @property
     def remarks(self) -> str:

@@ -108,9 +108,7 @@ def natural_dithering_omega(d: int, levels: int) -> float:
 
 
 def natural_dithering_bits(d: int, levels: int) -> float:
-    """31 + d·log2(2s + 1), s = `levels`. The message has the norm and a signed level per
-    coordinate.
-    """
+    """31 + d·log2(2s + 1), s = `levels`: the bits of the norm and of d signed levels."""
     check_dimension(d)
     _check_levels(levels)
     return NORM_BITS + d * math.log2(2 * levels + 1)
@@ -147,8 +145,9 @@ def rotation_omega(bits: int) -> float:
 
 
 def turboquant_alpha(bits: int) -> float:
-    """(√3·π/2)·4^(−b): TurboQuant's upper bound for rotation and Lloyd–Max, b = `bits` (arXiv
-    2504.19874).
+    """(√3·π/2)·4^(−b), b = `bits`: TurboQuant's upper bound for rotation and Lloyd–Max.
+
+    Source: arXiv 2504.19874.
     """
     _check_bits(bits)
     return math.sqrt(3) * math.pi / 2 * 4.0**-bits

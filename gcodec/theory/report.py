@@ -175,16 +175,12 @@ def _rounds(kind: str, constant: float) -> float | None:
 
 
 def _fewest_bits(constant: Callable[[int], float], wanted: float) -> int:
-    """The fewest bits per coordinate with which a rotation reaches a constant; MOST_BITS if none
-    do.
-    """
+    """The fewest bits per coordinate by which a rotation reaches a constant, up to MOST_BITS."""
     return next((bits for bits in range(1, MOST_BITS) if constant(bits) <= wanted), MOST_BITS)
 
 
 def _natural_levels(d: int, omega: float) -> int:
-    """The fewest levels of natural dithering that reach ω, or that come within 1 % of its least,
-    1/8.
-    """
+    """The fewest levels of natural dithering that reach ω or come within 1 % of its least, 1/8."""
     levels = 1
     while known.natural_dithering_omega(d, levels) > max(omega, 1.01 * known.NATURAL_OMEGA):
         levels += 1

@@ -43,9 +43,7 @@ def published_bits(d: int) -> float:
 
 
 def published_expected_bits(omega: float, d: int) -> float:
-    """30 + log2 d + (log2 3 + 1/(2√ω))·d: the paper's upper bound of the randomised variant's mean
-    bits.
-    """
+    """30 + log2 d + (log2 3 + 1/(2√ω))·d: the paper's bound of the mean bits of `rsd`."""
     check_dimension(d)
     return 30 + math.log2(d) + expected_rate(omega) * d
 
@@ -70,9 +68,7 @@ def worst_rate(nu: float) -> float:
 
 
 def worst_density(nu: float) -> float:
-    """The κ of `worst_rate`. The function is concave, so a bisection finds the zero of its
-    derivative.
-    """
+    """The κ of `worst_rate`: a bisection finds where the derivative of a concave function is 0."""
     check_alpha(nu)
     low, high = 0.0, 1.0
     while low < (kappa := (low + high) / 2) < high:
@@ -82,9 +78,7 @@ def worst_density(nu: float) -> float:
 
 
 def closed_form_bits(nu: float, d: int) -> float:
-    """31 + log2 d + d·worst_rate(ν): an upper bound for every vector and ν, a little above
-    `exact_bits`.
-    """
+    """31 + log2 d + d·worst_rate(ν): a bound for every vector and ν, a bit above `exact_bits`."""
     check_dimension(d)
     return NORM_BITS + math.log2(d) + d * worst_rate(nu)
 
@@ -124,9 +118,7 @@ def saving(omega: float) -> tuple[float, float]:
 
 
 def best_omega() -> float:
-    """The ω that makes (1+ω)·expected_rate(ω) smallest: about 0.242. 1/4 is as good to three
-    digits.
-    """
+    """The ω with the smallest (1+ω)·expected_rate(ω), about 0.242. 1/4 is nearly as good."""
     low, high = 0.1, 1.0  # a range of √ω in which the derivative changes its sign once
     while low < (root := (low + high) / 2) < high:
         slope = 2 * math.log2(3) * root + 0.5 - 0.5 / root**2

@@ -127,8 +127,6 @@ def golomb_mean_bits(bits: float) -> float:
 
 
 def expected_bits(alpha: float, d: int) -> float:
-    """The mean bits of one block of d coordinates: 31 of the norm, and the Golomb code of the
-    index.
-    """
+    """The mean bits of one block of d coordinates: 31 of its norm, and the code of its index."""
     check_dimension(d)
     return NORM_BITS + golomb_mean_bits(cap_bits(alpha, d))

@@ -112,19 +112,8 @@ def _sections(result: "Comparison", input: str, tensors: bool) -> list[str]:
 
 
 def _table(rows: "list[Row]") -> str:
-    cells = [("", "name", "bits/coord", "gap", "above cap", "error or ω", "encode MB/s", "decode MB/s", "")]
-    for row in rows:
-        cells.append(
-            (
-                row.group,
-                row.name,
-                f"{row.rate:.4f}",
-                "" if row.gap is None else f"{row.gap:+.3f}",
-                "" if row.cap_gap is None else f"{row.cap_gap:+.3f}",
-                row.error,
-                f"{row.encode_speed:.3g}",
-                "" if row.decode_speed is None else f"{row.decode_speed:.3g}",
-                row.remarks,
-            )
-        )
+    cells: list[tuple[str, ...]] = [
+        ("", "name", "bits/coord", "gap", "above cap", "error or ω", "encode MB/s", "decode MB/s", "")
+    ]
+    cells += [(row.group, row.name, *row.figures(4), row.remarks) for row in rows]
     return table(cells, right=(2, 3, 4, 5, 6, 7))

@@ -50,8 +50,9 @@ class FileSource:
 
 
 class Reader:
-    """The one array of a `.npy` file, under the empty name; `dtype`: what raw integers stand for
-    (as "bf16").
+    """The one array of a `.npy` file, under the empty name.
+
+    dtype: what raw integers stand for, such as "bf16".
     """
 
     def __init__(self, path: Path, dtype: str | None = None) -> None:

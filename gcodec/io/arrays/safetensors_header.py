@@ -50,8 +50,9 @@ class Entry:
 
 
 def parse_header(header: bytes, room: int, what: str) -> list[Entry]:
-    """The tensors in the order of their bytes; raises InvalidInput unless they fill `room` bytes
-    without hole or overlap.
+    """The tensors in the order of their bytes.
+
+    Raises InvalidInput unless they fill `room` bytes without a hole or an overlap.
     """
     try:
         fields = strict_json.loads(header)
@@ -118,9 +119,7 @@ def metadata_of(header: bytes | None) -> dict[str, str]:
 
 
 def arrange(entries: Iterable[Entry], metadata: dict[str, str]) -> tuple[bytes, list[Entry]]:
-    """The library's layout, which keeps every tensor aligned: the header, and the entries in their
-    new order.
-    """
+    """(header, entries in their new order) in the library's layout, which keeps tensors aligned."""
     order = sorted(entries, key=lambda entry: (-_RANK[entry.code], entry.name.encode()))
     fields: dict[str, object] = {METADATA: metadata} if metadata else {}
     position = 0

@@ -145,8 +145,9 @@ class Writer:
             hdf5.close()
 
     def _is_in_skeleton(self, about: Dataset) -> bool:
-        """Whether the skeleton holds all bytes of a dataset, as it does when the encoder's HDF5
-        could not read them.
+        """Whether the skeleton holds all bytes of a dataset.
+
+        It does when the HDF5 library of the encoder could not read them.
         """
         placed = about.ranges or not about.stored_bytes or about.chunks is None
         return bool(placed) and not any(self._image and self._image.meets_hole(*place) for place in about.ranges)
