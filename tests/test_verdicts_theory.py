@@ -23,7 +23,7 @@ def lloyd_max_error(bits: int) -> float:
 LLOYD_MAX = tuple(lloyd_max_error(bits) for bits in range(1, 6))
 
 
-def table(d: int, **bound: float) -> dict[str, report.Row]:
+def table(d: int, **bound: float) -> dict[str, report.BoundsRow]:
     return {row.name: row for row in report.rows(d, **bound)}
 
 

@@ -19,13 +19,13 @@ from .compress import CodedRecord
 from .decompress import decompress
 
 SIDE_BY_SIDE = 2 * CHUNK  # values of the largest tensors that are compressed by one thread each
-Progress = Callable[[int], object]  # is called with the bytes of the original that were just done
+ByteProgress = Callable[[int], object]  # is called with the bytes of the original that were just done
 
 
 class _Meter:
     """Calls `progress` with the bytes done of one tensor, each once, however often it is coded."""
 
-    def __init__(self, source: Source, choice: Choice, progress: Progress) -> None:
+    def __init__(self, source: Source, choice: Choice, progress: ByteProgress) -> None:
         self._left, self._width, self._progress = source.size * source.dtype.itemsize, source.dtype.itemsize, progress
         self._passes = len(auto.candidates(source, choice))
 
@@ -47,7 +47,7 @@ def encode_tensors(
     file: BinaryIO,
     chooser: Chooser,
     threads: int,
-    progress: Progress = lambda done: None,
+    progress: ByteProgress = lambda done: None,
     check: Callable[[], object] = lambda: None,
 ) -> Iterator[TensorHeader]:
     """Compress tensors into a container on `file`; yields each header once its record is written.
@@ -78,7 +78,7 @@ def encode_tensors(
 
 
 def decode_tensors(
-    records: Iterable[Record], writer: formats.Writer, threads: int, budget: Budget, progress: Progress
+    records: Iterable[Record], writer: formats.Writer, threads: int, budget: Budget, progress: ByteProgress
 ) -> Iterator[TensorHeader]:
     """Decode records into a Writer of gcodec.io; yields each header once its tensor is whole."""
     for part in decompress(records, threads, budget):

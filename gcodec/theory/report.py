@@ -19,7 +19,7 @@ STRICT = "for every input"
 
 
 @dataclass(frozen=True)
-class Row:
+class BoundsRow:
     """One line of the table. `dataclasses.asdict` of it can be written as JSON.
 
     group: LOWER (it is proven that nothing spends fewer bits), OPTIMUM (the best code lies here, up
@@ -55,15 +55,17 @@ class _Asked:
 
     def answer(
         self, group: str, name: str, what: str, constant: dict[str, float], bits: float | None, note: str = ""
-    ) -> Row:
+    ) -> BoundsRow:
         ((kind, value),) = constant.items()
         wanted = self.alpha if kind == "alpha" else self.omega
         reaches = value <= wanted * (1 + 1e-12)  # 1e-12 covers the rounding errors of the formulas
         rounds = None if group in (LOWER, OPTIMUM) else _rounds(kind, value)
-        return Row(group, name, what, kind, value, bits, None if bits is None else bits / self.d, rounds, reaches, note)
+        return BoundsRow(
+            group, name, what, kind, value, bits, None if bits is None else bits / self.d, rounds, reaches, note
+        )
 
 
-def rows(d: int, *, alpha: float | None = None, omega: float | None = None) -> list[Row]:
+def rows(d: int, *, alpha: float | None = None, omega: float | None = None) -> list[BoundsRow]:
     """The table for d coordinates and exactly one of 0 < alpha < 1 and omega > 0.
 
     Raises ValueError for anything else.
@@ -81,10 +83,10 @@ def rows(d: int, *, alpha: float | None = None, omega: float | None = None) -> l
     raise ValueError("exactly one of alpha and omega is needed")
 
 
-def _contractive(asked: _Asked) -> list[Row]:
+def _contractive(asked: _Asked) -> list[BoundsRow]:
     d, alpha = asked.d, asked.alpha
 
-    def line(group: str, name: str, what: str, bits: float | None, note: str) -> Row:
+    def line(group: str, name: str, what: str, bits: float | None, note: str) -> BoundsRow:
         return asked.answer(group, name, what, {"alpha": alpha}, bits, note)
 
     draws = (
@@ -111,7 +113,7 @@ def _contractive(asked: _Asked) -> list[Row]:
     return [row for row in table if row.name != "sd published" or published]
 
 
-def _unbiased(asked: _Asked) -> list[Row]:
+def _unbiased(asked: _Asked) -> list[BoundsRow]:
     d, omega = asked.d, asked.omega
     cap = spherical.cap_for_omega(omega, d)
     per_message, in_all = sd.saving(omega)
@@ -127,10 +129,10 @@ def _unbiased(asked: _Asked) -> list[Row]:
     ]
 
 
-def _contractive_baselines(asked: _Asked) -> list[Row]:
+def _contractive_baselines(asked: _Asked) -> list[BoundsRow]:
     d, alpha = asked.d, asked.alpha
 
-    def line(name: str, what: str, constant: float, bits: float, note: str) -> Row:
+    def line(name: str, what: str, constant: float, bits: float, note: str) -> BoundsRow:
         return asked.answer(BASELINE, name, what, {"alpha": constant}, bits, note)
 
     k = max(1, math.ceil(d * (1 - alpha)))
@@ -147,10 +149,10 @@ def _contractive_baselines(asked: _Asked) -> list[Row]:
     ]
 
 
-def _unbiased_baselines(asked: _Asked, note: str) -> list[Row]:
+def _unbiased_baselines(asked: _Asked, note: str) -> list[BoundsRow]:
     d, omega = asked.d, asked.omega
 
-    def line(name: str, what: str, constant: float, bits: float) -> Row:
+    def line(name: str, what: str, constant: float, bits: float) -> BoundsRow:
         return asked.answer(BASELINE, name, what, {"omega": constant}, bits, note)
 
     k = min(d, math.ceil(d / (1 + omega)))

@@ -11,7 +11,7 @@ from .. import options as opt
 from ..output import show, table
 
 if TYPE_CHECKING:
-    from ...theory.report import Row
+    from ...theory.report import BoundsRow
 
 DimOpt = Annotated[str, typer.Option(metavar="D", help="Number of coordinates of the vector, such as 1000000 or 1e6.")]
 
@@ -33,8 +33,8 @@ def bounds(dim: DimOpt, alpha: opt.AlphaOpt = None, omega: opt.OmegaOpt = None, 
     show({"dim": size, "alpha": alpha, "omega": omega, "rows": [asdict(row) for row in rows]}, text, as_json=json)
 
 
-def _cells(row: "Row") -> tuple[str, ...]:
-    """A `theory.report.Row` as text; rounds are a multiple of those of plain gradient descent."""
+def _cells(row: "BoundsRow") -> tuple[str, ...]:
+    """A row as text; rounds are a multiple of those of plain gradient descent."""
     bits, rate = ("", "") if row.bits is None else (f"{row.bits:,.1f}", f"{row.rate:.4f}")
     rounds = "" if row.rounds is None else f"×{row.rounds:.4g}"
     promise = f"{row.kind} {row.constant:.4g}" + ("" if row.reaches else " (misses)")

@@ -14,7 +14,7 @@ from ..targets import whole_target
 
 if TYPE_CHECKING:
     from ...container.budget import Budget
-    from ...pipeline.convert import Progress
+    from ...pipeline.convert import ByteProgress
 
 
 def decode(
@@ -66,7 +66,7 @@ def decode(
 
 
 def _write(
-    found: Contents, writer: formats.Writer, fmt: str, threads: int, budget: "Budget", progress: "Progress"
+    found: Contents, writer: formats.Writer, fmt: str, threads: int, budget: "Budget", progress: "ByteProgress"
 ) -> None:
     """Decode the records. Raises the error of lost ones, unless others are to be salvaged."""
     from ...io.skeleton import is_skeleton
