@@ -101,9 +101,9 @@ def encode(
 def decode(data: bytes, *, threads: int | None = None, limit: int | None = None) -> np.ndarray:
     """The array of a container that holds one; its dtype and shape are those of the encoded array.
 
-    data: bytes, or another object with their buffer. threads: at most so many; None is one for each
-    core. limit: the most decoded bytes that are accepted; None is what the coded ones pay for (see
-    container/budget.py).
+    data: bytes, or another object with their buffer. threads: the most that are used; None is one
+    for each core. limit: the most decoded bytes that are accepted; None is what the coded ones pay
+    for (see container/budget.py).
 
     Raises FormatError for damaged bytes, UnsupportedVersion or UnsupportedFeature for those of a
     later gcodec, LimitExceeded, and InvalidInput when there are more tensors than one, or none.

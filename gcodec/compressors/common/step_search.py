@@ -20,12 +20,12 @@ def solve_step(
     target: float,
     start: float,
     tolerance: float = 0.002,
-    limit: int = 24,
+    tries: int = 24,
 ) -> float:
     """A step whose distortion lies in [(1 − tolerance)·target, target]; or 0.
 
     distortion: gives the measured error of a step. For small steps it grows like step². It may jump
-    (where values are few) and need not be monotone. start: a positive first guess. limit: how many
+    (where values are few) and need not be monotone. start: a positive first guess. tries: how many
     steps are tried at most. If none falls into the interval, the result is the tried step with the
     largest distortion not above the target. If no step met the target, which may be below what
     rounding allows, the result is 0, and the caller decides what that means.
@@ -40,7 +40,7 @@ def solve_step(
     ends: list[_Point | None] = [None, None]  # below and above the target
     step, side, repeats = start, -1, 0
     before: _Point | None = None
-    for _ in range(limit):
+    for _ in range(tries):
         measured = distortion(step)
         if best_distortion < measured <= target:
             best, best_distortion = step, measured
