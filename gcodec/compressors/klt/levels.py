@@ -127,4 +127,5 @@ def row_numbers(matrix: np.ndarray, step: float, coarse: int) -> np.ndarray:
     ratios = (seen + 0.5 * due / (1 + due)) / due
     thirds = np.rint(_PER_OCTAVE * np.log2(np.maximum(ratios, 1e-9))).astype(np.int64)
     below = (thirds.max() - thirds + coarse // 2) // coarse * coarse
-    return np.maximum(TOP - below, 0).astype(np.int16)
+    classes: np.ndarray = np.maximum(TOP - below, 0).astype(np.int16)
+    return classes

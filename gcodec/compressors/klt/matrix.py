@@ -61,7 +61,8 @@ class Matrix:
         if not self.frame.transposed:
             return self._sum(self.frame.width, lambda rows, block: block.T @ block).astype(np.float64)
         whole = np.concatenate([block for _, block in self.blocks()])
-        return (whole @ whole.T).astype(np.float64)
+        square: np.ndarray = (whole @ whole.T).astype(np.float64)
+        return square
 
     def _rows(self, right: np.ndarray) -> np.ndarray:
         """T · right."""

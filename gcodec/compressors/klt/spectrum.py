@@ -34,7 +34,7 @@ class Spectrum:
 
     @property
     def width(self) -> int:
-        return self.vectors.shape[0]
+        return int(self.vectors.shape[0])
 
     def tail(self, rank: int) -> float:
         """The squared error of the best approximation of a rank, if the subspace is the best."""
