@@ -97,7 +97,7 @@ def test_the_command_prints_it(tmp_path):
     coded = tmp_path / "x.npy.gcz"
     coded.write_bytes(gcodec.encode(X, "sd", alpha=0.1))
     code, out, _ = call_cli("verify", coded, "--against", tmp_path / "x.npy", "--json")
-    assert code == 0 and json.loads(out) == gcodec.verify(coded, X).to_json()
+    assert code == 0 and json.loads(out) == gcodec.verify(coded, X, sections=True).to_json()
     np.save(tmp_path / "x.npy", -X)
     code, out, _ = call_cli("verify", coded, "--against", tmp_path / "x.npy")
     assert code == 1 and out.count("FAILS") == 2 and out.endswith(f"{coded}: 2 checks FAIL\n")

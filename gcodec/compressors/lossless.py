@@ -4,6 +4,7 @@ The sign of a float is first moved from the highest bit to the lowest, so that o
 exponents. They are the only part of a gradient that has structure.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ import zstandard
 from .. import dtypes
 from ..errors import Corrupt
 from ..source import Source
-from .contract import CHUNK, CodedTensor, Compressor, Decode, Guarantee, Payload, TensorSpec, UpperBound
+from .contract import CHUNK, CodedTensor, Compressor, Decode, Guarantee, Payload, Section, TensorSpec, UpperBound
 
 LEVEL = 9
 MAX_WINDOW, MAX_BLOCK = 1 << 27, 1 << 17
@@ -42,6 +43,21 @@ class Lossless(Compressor):
         """Each chunk is at most its raw bytes and 4 bytes of length for each of its planes."""
         bits = 8.0 * coded.spec.dtype.itemsize * (coded.spec.size + 4 * len(coded.spans))
         return UpperBound(bits, "the raw bytes and their planes' lengths")
+
+    @classmethod
+    def sections(cls, coded: CodedTensor) -> Sequence[Section]:
+        """The planes, from the lowest byte up; of a float the sign is the lowest bit."""
+        planes = _word(coded.spec.dtype)[0].itemsize
+        bits, lengths = [0.0] * planes, 0.0
+        for start, stop in coded.spans:
+            data, at = coded.payload.code(start, stop), 0
+            plane = (stop - start) * coded.spec.dtype.itemsize // planes
+            for i in range(planes):
+                packed = int.from_bytes(data[at : at + 4], "little") or plane
+                bits[i] += 8 * packed
+                lengths += 32
+                at += 4 + packed
+        return [*(Section(f"plane {i}", bits[i]) for i in range(planes)), Section("lengths", lengths)]
 
 
 def _word(dtype: np.dtype) -> tuple[np.dtype, bool]:

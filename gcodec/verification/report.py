@@ -7,6 +7,7 @@ from typing import Any
 from ..compressors.contract import Check
 from ..container.describe import describe
 from ..container.layout import TensorHeader
+from .inspection import Inspection
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class TensorReport:
         says nothing.
     measured_distortion: ‖x̂ − x‖²/‖x‖² against the original; infinite if x̂ differs from an x that
         is zero or not finite. None without an original.
+    inspection: what the payload's bits are for; None if it was not asked for.
     """
 
     header: TensorHeader
@@ -26,6 +28,7 @@ class TensorReport:
     lower_bound_bits: float | None = None
     upper_bound_bits: float | None = None
     measured_distortion: float | None = None
+    inspection: Inspection | None = None
 
     @property
     def name(self) -> str:
@@ -44,9 +47,10 @@ class TensorReport:
     def to_json(self) -> dict[str, Any]:
         """Plain data: what `gcodec info` says about the tensor, then the bounds and the checks.
 
-        With an original there is "measured_distortion", which is None if it is not finite.
+        With an original there is "measured_distortion", which is None if it is not finite. With an
+        inspection there are "sections" and "yardsticks".
         """
-        data = describe(self.header)
+        data = describe(self.header) if self.inspection is None else self.inspection.to_json()
         data |= {"lower_bound_bits": self.lower_bound_bits, "upper_bound_bits": self.upper_bound_bits}
         if self.measured_distortion is not None:
             finite = math.isfinite(self.measured_distortion)

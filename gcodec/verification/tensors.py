@@ -16,6 +16,7 @@ from ..distortion import SLACK, exceeds, relative_error, scan_source, squared_er
 from ..pipeline.decompress import compressor_of, decompress
 from ..source import Source
 from .bounds import bound_checks, lower_bound
+from .inspection import inspect_record
 from .report import TensorReport
 from .trials import try_seeds
 
@@ -35,8 +36,13 @@ class Measured(NamedTuple):
     within: bool
 
 
-def check_tensor(record: Record, original: Source | None, trials: int, threads: int, budget: Budget) -> TensorReport:
-    """All checks of one record. Its chunks must be readable twice. Raises what decoding raises."""
+def check_tensor(
+    record: Record, original: Source | None, trials: int, threads: int, budget: Budget, sections: bool = False
+) -> TensorReport:
+    """All checks of one record, and its sections if asked for.
+
+    Its chunks must be readable twice. Raises what decoding raises.
+    """
     header = record.header
     measured = _measure(record, original, threads, budget)
     coded, compressor = record.coded(), compressor_of(header)
@@ -53,7 +59,8 @@ def check_tensor(record: Record, original: Source | None, trials: int, threads: 
             checks += try_seeds(record, original, trials, threads)
     checks += compressor.checks(coded, original, trials)
     distortion = measured.distortion if measured else None
-    return TensorReport(header, tuple(checks), lower, upper.bits if upper else None, distortion)
+    inspection = inspect_record(record) if sections else None
+    return TensorReport(header, tuple(checks), lower, upper.bits if upper else None, distortion, inspection)
 
 
 def _measure(record: Record, original: Source | None, threads: int, budget: Budget) -> Measured | None:

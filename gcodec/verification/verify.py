@@ -29,6 +29,7 @@ def verify(
     trials: int = 0,
     threads: int | None = None,
     limit: int | None = None,
+    sections: bool = False,
 ) -> Report:
     """Check every tensor of a container, and measure it against the originals if they are given.
 
@@ -37,6 +38,7 @@ def verify(
     trials: with `against`, how often to encode each tensor with an omega guarantee with new seeds,
         to test what is promised about means.
     limit: how many decoded bytes to accept, as for `decode`.
+    sections: whether to say also what the bits of each payload are for, as `gcodec inspect` does.
 
     The report's `ok` says whether every promise holds, its `tensors` have the checks one by one,
     and `to_json()` gives plain data. Raises InvalidInput, and on damaged bytes what decoding
@@ -52,7 +54,8 @@ def verify(
         budget = Budget.of(file, limit)
         stream = Stream(file)
         tensors = tuple(
-            check_tensor(record, _original(record.header, originals), trials, count, budget) for record in whole(stream)
+            check_tensor(record, _original(record.header, originals), trials, count, budget, sections)
+            for record in whole(stream)
         )
     scope = stream.meta.get("scope")
     return Report(tensors, () if scope is None else (_scope_check(scope, tensors),))

@@ -36,7 +36,7 @@ def verify(
         originals = None
         if against is not None:
             originals = dict(stack.enter_context(tensor_file(against, dtype)).tensors())
-        report = verify_container(source, originals, trials=trials, threads=threads, limit=limit)
+        report = verify_container(source, originals, trials=trials, threads=threads, limit=limit, sections=json)
     show(report.to_json(), _text(file, report), as_json=json, quiet=quiet)
     if not report.ok:
         raise typer.Exit(1)

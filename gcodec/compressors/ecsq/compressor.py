@@ -1,15 +1,20 @@
 """`ecsq`: an entropy-coded uniform scalar quantiser, the fast compressor with a sure bound.
 
-The coder of levels (spec/levels.md) without a trellis: all levels are even. Thresholds have a dead zone for each class of local scale,
-and the smallest levels are reconstructed at their centroids. See spec/compressors/05-ecsq.md.
+The coder of levels (spec/levels.md) without a trellis: all levels are even. Thresholds have a dead
+zone for each class of local scale, and the smallest levels are reconstructed at their centroids.
+See spec/compressors/05-ecsq.md.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ...source import Source
+from ..common.anatomy import arrays_of_levels, sections_of_levels
 from ..common.elementwise import decoder_of
 from ..common.fit import fit
-from ..contract import Compressor, Decode, Guarantee, Payload, TensorSpec
+from ..contract import CodedTensor, Compressor, Decode, Guarantee, Payload, Section, TensorSpec
 
 
 @dataclass(frozen=True)
@@ -26,3 +31,11 @@ class Ecsq(Compressor):
     @classmethod
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:
         return decoder_of("ecsq", head, spec, (1,))
+
+    @classmethod
+    def sections(cls, coded: CodedTensor) -> Sequence[Section]:
+        return sections_of_levels("ecsq", coded)
+
+    @classmethod
+    def arrays(cls, coded: CodedTensor) -> Mapping[str, np.ndarray]:
+        return arrays_of_levels("ecsq", coded)

@@ -10,7 +10,7 @@ Federated Learning", arXiv 2010.03246 (2020).
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any, ClassVar
@@ -33,10 +33,11 @@ from ..contract import (
     Decode,
     Guarantee,
     Payload,
+    Section,
     TensorSpec,
     UpperBound,
 )
-from . import checks
+from . import anatomy, checks
 from . import one_block as single
 from .blocks import Rules, decode_chunk, encode_chunk, with_centroids
 from .choose import FINEST, LENGTHS, Problem, Survey, best_survey
@@ -178,6 +179,18 @@ class Spherical(Compressor):
     def checks(cls, coded: CodedTensor, original: Source | None, trials: int) -> Iterator[Check]:
         """Whether indices are as long as the paper says, and directions within their caps."""
         return checks.of_record(coded, original, trials)
+
+    @classmethod
+    def sections(cls, coded: CodedTensor) -> Sequence[Section]:
+        return anatomy.sections(coded)
+
+    @classmethod
+    def yardsticks(cls, coded: CodedTensor) -> Sequence[tuple[str, float]]:
+        return anatomy.yardsticks(coded)
+
+    @classmethod
+    def arrays(cls, coded: CodedTensor) -> Mapping[str, np.ndarray]:
+        return anatomy.arrays(coded)
 
     @classmethod
     def encode_again(cls, coded: CodedTensor, source: Source, seed: int) -> Payload:
