@@ -17,7 +17,7 @@ A compressor must have:
 * `work(head, spec)`, or the number `work_per_value` that the default multiplies: what decoding
   costs.
 
-A compressor may have `upper_bound`, `checks` and `encode_again`, which `verify` asks; `sections`,
+A compressor may have `upper_bound`, `checks`, `may_try` and `encode_again`, which `verify` asks; `sections`,
 `yardsticks` and `arrays`, which `inspect` asks; and `message_options`, which the experiments ask.
 Each has a default. They get plain data: a CodedTensor and a Source.
 
@@ -197,11 +197,16 @@ class Compressor(ABC):
         return None
 
     @classmethod
+    def may_try(cls, coded: CodedTensor) -> bool:
+        """Whether random experiments say something about such a payload."""
+        return coded.guarantee.kind == "omega"
+
+    @classmethod
     def checks(cls, coded: CodedTensor, original: Source | None, trials: int) -> Iterable[Check]:
         """What can be checked of this compressor's payloads beyond the guarantee.
 
         original: the tensor that was encoded, if it is at hand. trials: how many random experiments
-        the user wants, 0 for none. Head and chunks have been decoded without an error before.
+        the user wants; 0 for none, and where `may_try` says no. Head and chunks have been decoded without an error before.
         """
         return ()
 

@@ -20,6 +20,8 @@ class TensorReport:
         says nothing.
     measured_distortion: ‖x̂ − x‖²/‖x‖² against the original; infinite if x̂ differs from an x that
         is zero or not finite. None without an original.
+    norm2: ‖x‖² of the original, 0 if it is not of floats or not finite. None without an original.
+    tried: whether there were trials.
     inspection: what the payload's bits are for; None if it was not asked for.
     """
 
@@ -28,6 +30,8 @@ class TensorReport:
     lower_bound_bits: float | None = None
     upper_bound_bits: float | None = None
     measured_distortion: float | None = None
+    norm2: float | None = None
+    tried: bool = False
     inspection: Inspection | None = None
 
     @property
@@ -71,15 +75,21 @@ class Report:
         return not self.failures
 
     @property
+    def measured(self) -> bool:
+        """Whether every tensor was compared with an original; else nothing is known of its error."""
+        return all(tensor.measured_distortion is not None for tensor in self.tensors)
+
+    @property
     def failures(self) -> list[Check]:
         """All checks that are not as promised."""
         everything = [*self.checks, *(check for tensor in self.tensors for check in tensor.checks)]
         return [check for check in everything if not check.ok]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data: "ok", "checks" of the file, and "tensors"."""
+        """Plain data: "ok", "measured", "checks" of the file, and "tensors"."""
         return {
             "ok": self.ok,
+            "measured": self.measured,
             "checks": [asdict(check) for check in self.checks],
             "tensors": [tensor.to_json() for tensor in self.tensors],
         }

@@ -176,6 +176,11 @@ class Spherical(Compressor):
         return UpperBound(expected + overhead, words, certain=False)
 
     @classmethod
+    def may_try(cls, coded: CodedTensor) -> bool:
+        """Means over seeds, or, of one block, the length of its index on random vectors."""
+        return coded.guarantee.kind == "omega" or coded.payload.head[0] < BLOCKS
+
+    @classmethod
     def checks(cls, coded: CodedTensor, original: Source | None, trials: int) -> Iterator[Check]:
         """Whether indices are as long as the paper says, and directions within their caps."""
         return checks.of_record(coded, original, trials)
