@@ -7,7 +7,7 @@ from ...kernels.entropy.rans import MAX_LANES
 from ...kernels.levels.trellis import TRELLISES
 from ..common.anatomy import Tally, count_lanes
 from ..contract import CodedTensor, Section
-from .head import read_head
+from .head import Dithering, read_head
 from .path import decode_path, read_tables
 
 
@@ -33,9 +33,18 @@ def arrays(coded: CodedTensor) -> dict[str, np.ndarray]:
         chunk = BitReader(coded.payload.code(start, stop), "dither chunk")
         classes = shared.unpack_chunk(chunk, start, stop - start)
         dither = dithering.dither(start, stop - start)
-        moved, firsts = dither.copy(), dithering.first_states(start, MAX_LANES)
-        decode_path(chunk, moved, classes, firsts, TRELLISES[dithering.states][1:])
-        for name, part in zip(found, (classes, np.rint(moved - dither).astype(np.int64), dither), strict=True):
+        levels = levels_of(chunk, classes, dither, dithering, start).astype(np.int64)
+        for name, part in zip(found, (classes, levels, dither), strict=True):
             found[name].append(part)
     whole = {name: np.concatenate(parts).reshape(coded.spec.shape) for name, parts in found.items()}
     return whole | {"step": np.array(float(dithering.step))}
+
+
+def levels_of(
+    chunk: BitReader, classes: np.ndarray, dither: np.ndarray, dithering: Dithering, start: int
+) -> np.ndarray:
+    """The integers, as float64, of the paths of a chunk whose classes were read."""
+    moved, firsts = dither.copy(), dithering.first_states(start, MAX_LANES)
+    decode_path(chunk, moved, classes, firsts, TRELLISES[dithering.states][1:])
+    levels: np.ndarray = np.rint(moved - dither)
+    return levels

@@ -33,7 +33,7 @@ then sends. See spec/compressors/08-dither.md.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,15 +50,13 @@ from ..common.anatomy import Tally
 from ..common.levels import Step
 from ..common.scale_choice import choose_classes, exponent_of, read, sample_spans, scan
 from ..common.scale_classes import Grid, ScaleClasses
-from ..contract import CodedTensor, Compressor, Decode, Guarantee, Payload, Section, TensorSpec
-from . import anatomy
+from ..contract import Check, CodedTensor, Compressor, Decode, Guarantee, Payload, Section, TensorSpec
+from . import anatomy, checks
 from .head import STATES, Dithering, read_head
-from .noise import error_bound
+from .noise import error_bound, rounding_noise
 from .path import decode_path, encode_path, nearest_path
 
 _FINEST = 2.0**-50  # the least step beside the largest magnitude
-_ROUNDING = 2.0**-48  # variance that rounding to float32 adds, beside the square of a value: less than (ulp / 2)²
-_QUANTUM = 2.0**-149  # of float32 below its normal numbers; rounding adds at most a quarter of its square
 _MOST_STEPS = 3  # no error is larger: of integers 4 apart, the nearest is at most 2 away
 _HEAD_ROOM = 256
 _PROBE_SEED = (
@@ -124,6 +122,11 @@ class Dither(Compressor):
         return decode
 
     @classmethod
+    def checks(cls, coded: CodedTensor, original: Source | None, trials: int) -> Iterable[Check]:
+        """With the original: whether each path is the nearest one, and the noise of the step."""
+        return checks.of_record(coded, original) if original is not None else ()
+
+    @classmethod
     def sections(cls, coded: CodedTensor) -> Sequence[Section]:
         return anatomy.sections(coded)
 
@@ -175,9 +178,7 @@ def _plan(source: Source, bound: float, seed: int, states: int) -> _Plan:
     error = math.fsum(
         error_bound(stop - start, lanes_for(rate * (stop - start)), states) for start, stop in grid.spans()
     )
-    rounding = 0.0
-    if source.dtype == np.float32:
-        rounding = _ROUNDING * (1 + bound) + grid.size * _QUANTUM**2 / 4 / energies.total
+    rounding = rounding_noise(source.dtype, bound, grid.size, energies.total)
     finest = _FINEST * math.sqrt(energies.blocks.max())
     share = max(bound - rounding, 0.0) * (1 - 2.0**-40)  # room for the rounding of these sums
     step = Step.below(max(math.sqrt(share) * math.sqrt(energies.total / error), finest))

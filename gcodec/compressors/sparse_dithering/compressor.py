@@ -8,7 +8,7 @@ in different ways and share the decoder. See spec/compressors/02-sparse-ditherin
 
 import math
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,8 +20,10 @@ from ...kernels import norms
 from ...kernels import sparse_dithering as kernels
 from ...source import Source, spans
 from ...theory import sparse_dithering as theory
+from ..common.noise import noise_check
 from ..contract import (
     CHUNK,
+    Check,
     CodedTensor,
     Compressor,
     Decode,
@@ -31,7 +33,7 @@ from ..contract import (
     TensorSpec,
     UpperBound,
 )
-from . import anatomy
+from . import anatomy, checks
 from .code import OVERHEAD_BITS, pack_levels, unpack_levels
 
 FINE = 1e-12  # below this bound the rounding of a float32 scale would matter
@@ -145,6 +147,19 @@ class RandomSparseDithering(_Dithering):
     @classmethod
     def yardsticks(cls, coded: CodedTensor) -> Sequence[tuple[str, float]]:
         return [*anatomy.own_count(coded), *anatomy.on_average(coded)]
+
+    @classmethod
+    def checks(cls, coded: CodedTensor, original: Source | None, trials: int) -> Iterable[Check]:
+        """With the original: the noise that the scale gives, and the roundings one by one."""
+        if original is None:
+            return
+        largest = max(map(norms.largest_magnitude, _chunks(original)))
+        if not 0 < largest < math.inf:
+            yield Check("noise", False, "the original is zero or not finite; this method does not code such tensors")
+            return
+        scale = _unpack_scale(coded.payload.head)
+        yield noise_check(_expected_error(original, abs(scale), _measure(original)), coded, "scale")
+        yield from checks.roundings_of(coded, original, scale, _bracket).checks()
 
     @staticmethod
     def _choose_scale(source: Source, bound: float) -> tuple[bytes, float]:
