@@ -11,6 +11,7 @@ from vectors import gcz
 from verdicts import MEASURED, X, only_failing, scoped, sd
 
 import gcodec
+from gcodec.errors import InvalidInput
 
 
 def test_both_sides_have_the_same_tensors(tmp_path):
@@ -113,3 +114,21 @@ def test_norms_that_are_not_those_of_the_originals(lie):
     assert only_failing(scoped(0.1, true | lie, *records), originals) == ["scope"]
     (check,) = gcodec.verify(scoped(0.1, true | lie, *records), originals).failures
     assert f"‖x‖² is not as given for '{min(lie)}'" in check.detail
+
+
+@pytest.mark.parametrize("sizes", [(1.0, 1e-148), (1e148, 1.0), (1e-148, 1e-147), (1e147, 1e148), (1.0, 1e-149)])
+def test_a_scope_over_tensors_of_very_different_sizes(tmp_path, sizes):
+    random = np.random.default_rng(0)
+    tensors = {str(size): size * random.normal(size=(40, 30)) for size in sizes}
+    gcodec.save(tmp_path / "x.gcz", tensors, alpha=0.1, scope="file", small=0)
+    assert gcodec.verify(tmp_path / "x.gcz", tensors).ok
+    decoded = gcodec.load(tmp_path / "x.gcz")
+    largest = max(tensors, key=float)
+    assert 0.05 < np.mean((decoded[largest] - tensors[largest]) ** 2) / np.mean(tensors[largest] ** 2) <= 0.1
+
+
+@pytest.mark.parametrize("size", [1e-170, 1e160])
+def test_a_scope_has_norms_that_float64_has_room_for(tmp_path, size):
+    with pytest.raises(InvalidInput, match="^b: a squared norm beyond 1e±300"):
+        gcodec.save(tmp_path / "x.gcz", {"a": X, "b": np.full(4, size)}, alpha=0.1, scope="file", small=0)
+    assert not list(tmp_path.iterdir())
