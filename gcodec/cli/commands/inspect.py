@@ -80,7 +80,7 @@ def _text(file: str, found: "Inspection") -> str:
             (words, f"{value:,.1f}", f"{found.bits - value:+,.1f}", f"{(found.bits - value) / d:+.4f}")
             for words, value in found.yardsticks
         ]
-        blocks.append(table([("beside", "bits", "payload", "a coordinate"), *rows], right=(1, 2, 3)))
+        blocks.append(table([("beside", "bits", "more", "a coordinate"), *rows], right=(1, 2, 3)))
     return "\n".join(blocks)
 
 
