@@ -118,7 +118,7 @@ def test_the_mean_error_fails_beyond_student_s_quantile(known):
 
 @pytest.mark.parametrize(("trials", "files"), [(10, 300), (200, 2000 if NIGHTLY else 200)])
 def test_honest_noise_seldom_fails(trials, files):
-    """Randomised roundings of 1 to 1000 values, or fewer. Both tests fail once in 1,000 together."""
+    """Randomised roundings of 1 to 1000 values. Both tests fail once in 1,000 together."""
     random = np.random.default_rng(trials)
     failed = 0
     for _ in range(files):

@@ -17,9 +17,9 @@ A compressor must have:
 * `work(head, spec)`, or the number `work_per_value` that the default multiplies: what decoding
   costs.
 
-A compressor may have `upper_bound`, `checks`, `may_try` and `encode_again`, which `verify` asks; `sections`,
-`yardsticks` and `arrays`, which `inspect` asks; and `message_options`, which the experiments ask.
-Each has a default. They get plain data: a CodedTensor and a Source.
+A compressor may have `upper_bound`, `checks`, `may_try` and `encode_again`, which `verify` asks;
+`sections`, `yardsticks` and `arrays`, which `inspect` asks; and `message_options`, which the
+experiments ask. Each has a default. They get plain data: a CodedTensor and a Source.
 
 A compressor is not trusted. Its caller decodes the bytes that it made and measures them: see
 `pipeline.compress`. A miss leads to more tries with a smaller bound and at last to exact storage,
@@ -206,7 +206,8 @@ class Compressor(ABC):
         """What can be checked of this compressor's payloads beyond the guarantee.
 
         original: the tensor that was encoded, if it is at hand. trials: how many random experiments
-        the user wants; 0 for none, and where `may_try` says no. Head and chunks have been decoded without an error before.
+        the user wants; 0 for none, and where `may_try` says no. Head and chunks have been decoded
+        without an error before.
         """
         return ()
 

@@ -76,7 +76,7 @@ class Report:
 
     @property
     def measured(self) -> bool:
-        """Whether every tensor was compared with an original; else nothing is known of its error."""
+        """Whether every tensor was compared with an original; else its error is not known."""
         return all(tensor.measured_distortion is not None for tensor in self.tensors)
 
     @property

@@ -31,7 +31,7 @@ from ..pipeline.decompress import compressor_of
 from ..source import Source, spans
 
 CHANCE = 5e-4  # that a test fails without a fault
-UNSEEN = 0.02  # of the expected noise: a share that may be missing, as it is an upper bound
+UNSEEN = 0.02  # the share of the expected noise that may be missing, as that is an upper bound
 _CONFIDENCE = f"{100 * (1 - CHANCE):g} %"
 _NORMAL = NormalDist()
 KEPT = 1 << 26  # errors held at a time; of more, every n-th coordinate is tested for bias

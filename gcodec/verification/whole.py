@@ -1,4 +1,4 @@
-"""The checks of a file as a whole: its tensors and metadata beside the original's, and its scope."""
+"""The checks of a whole file: its tensors and metadata beside the original's, and its scope."""
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
