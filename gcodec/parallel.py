@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from numbers import Integral
 from typing import TypeVar
 
 from .errors import InvalidInput
@@ -23,9 +24,9 @@ def thread_count(asked: int | None) -> int:
     Raises InvalidInput for less than one.
     """
     if asked is not None:
-        if not isinstance(asked, int) or asked < 1:
+        if not isinstance(asked, Integral) or asked < 1:
             raise InvalidInput(f"the number of threads must be a whole number, at least 1, not {asked!r}")
-        return asked
+        return int(asked)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import gcodec
 from gcodec.compressors.contract import TensorSpec
-from gcodec.compressors.dither.compressor import Dither, error_bound
+from gcodec.compressors.dither.compressor import Dither
+from gcodec.compressors.dither.noise import error_bound
 from gcodec.compressors.dither.path import nearest_path
 from gcodec.errors import Corrupt, InvalidInput
 from gcodec.kernels import dither as kernels

@@ -89,6 +89,7 @@ def test_the_keys_of_every_command(files):
         ("verify", f"{x}.gcz", "--against", x),
         ("verify", f"{m}.gcz"),
         ("info", f"{m}.gcz"),
+        ("inspect", f"{m}.gcz"),
         ("bounds", "--dim", 100, "--alpha", 0.1),
         ("compare", x, "--alpha", 0.5, "--methods", "sd"),
     ):
@@ -110,6 +111,7 @@ def test_errors_of_every_command(files, tmp_path):
         (2, "missing-tensor", "decode", files / "m.safetensors.gcz", "--tensor", "c"),
         (3, "not-gcodec", "info", files / "x.npy"),
         (3, "truncated", "verify", tmp_path / "cut.gcz"),
+        (3, "truncated", "inspect", tmp_path / "cut.gcz"),
         (2, "invalid-input", "bounds", "--dim", 9),
         (5, "io", "compare", tmp_path / "none.npy"),
         (2, "invalid-input", "experiment", "nothing"),

@@ -25,7 +25,7 @@ def names(tensor: TensorReport) -> list[str]:
 def test_the_keys_of_its_plain_data():
     data = gcodec.encode(X, "sd", alpha=0.1)
     report = gcodec.verify(data)
-    assert set(plain := report.to_json()) == {"ok", "checks", "tensors"}
+    assert set(plain := report.to_json()) == {"ok", "measured", "checks", "tensors"}
     (tensor,) = plain["tensors"]
     assert set(tensor) == SAID | BOUNDS | {"checks"}
     assert {key for check in tensor["checks"] for key in check} == {"name", "ok", "detail"}
@@ -97,7 +97,7 @@ def test_the_command_prints_it(tmp_path):
     coded = tmp_path / "x.npy.gcz"
     coded.write_bytes(gcodec.encode(X, "sd", alpha=0.1))
     code, out, _ = call_cli("verify", coded, "--against", tmp_path / "x.npy", "--json")
-    assert code == 0 and json.loads(out) == gcodec.verify(coded, X).to_json()
+    assert code == 0 and json.loads(out) == gcodec.verify(coded, X, sections=True).to_json()
     np.save(tmp_path / "x.npy", -X)
     code, out, _ = call_cli("verify", coded, "--against", tmp_path / "x.npy")
     assert code == 1 and out.count("FAILS") == 2 and out.endswith(f"{coded}: 2 checks FAIL\n")
@@ -112,10 +112,12 @@ def test_kinds_of_containers(tmp_path):
 
 
 def test_an_original_that_does_not_fit():
-    data = gcodec.encode(X, alpha=0.1)
-    for against, words in (({"a": X}, "no tensor named ''"), (X[1:], "of shape"), (X.astype(np.float64), "float64")):
+    data = gcodec.encode(X, omega=0.5)
+    for against, words in ((X[1:], "of shape"), (X.astype(np.float64), "float64")):
         with pytest.raises(InvalidInput, match=words):
             gcodec.verify(data, against)
+    (failure,) = gcodec.verify(data, {"a": X}).failures
+    assert failure.name == "tensors" and failure.detail == "only in the file: ''; only in the original: 'a'"
     for trials, against, words in ((9, X, "at least 10"), (10, None, "--against")):
         with pytest.raises(InvalidInput, match=words):
             gcodec.verify(data, against, trials=trials)

@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 from sparse_dithering_coding import NORMAL_999, decode, encode, payload_bits
 
 from gcodec.compressors.contract import Payload, TensorSpec
+from gcodec.compressors.sparse_dithering import anatomy
 from gcodec.compressors.sparse_dithering import compressor as sd
 from gcodec.compressors.sparse_dithering.compressor import RandomSparseDithering, SparseDithering
 from gcodec.errors import Corrupt
@@ -25,9 +26,9 @@ FLOATS = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
 
 def paper_length(x: np.ndarray, payload: Payload, chunks: list[bytes]) -> float:
     counts = [
-        sd.chunk_counts(data, a, b - a) for data, (a, b) in zip(chunks, spans(x.size, payload.chunk), strict=True)
+        anatomy.chunk_counts(data, a, b - a) for data, (a, b) in zip(chunks, spans(x.size, payload.chunk), strict=True)
     ]
-    return sd.paper_bits(x.size, sum(c.zeros for c in counts), sum(c.level_sum for c in counts))
+    return anatomy.paper_bits(x.size, sum(c.zeros for c in counts), sum(c.level_sum for c in counts))
 
 
 def worst_length(d: int, nu: float) -> float:
@@ -180,8 +181,8 @@ def test_worked_example():
     """The one of the specification."""
     payload, chunks = encode(SparseDithering(), np.array([3, -1, 0, 0.5], np.float32), 0.1)
     assert (payload.head.hex(), chunks[0].hex()) == ("0000803f", "8427")
-    assert sd.chunk_counts(chunks[0], 0, 4) == (2, 4)
-    assert sd.paper_bits(4, 2, 4) == pytest.approx(31 + 2 + math.log2(6) + 2 + 4)
+    assert anatomy.chunk_counts(chunks[0], 0, 4) == (2, 4)
+    assert anatomy.paper_bits(4, 2, 4) == pytest.approx(31 + 2 + math.log2(6) + 2 + 4)
 
 
 @pytest.mark.parametrize(("compressor", "bound"), [(SparseDithering(), 0.1), (RandomSparseDithering(5), 0.25)])

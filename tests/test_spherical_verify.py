@@ -19,6 +19,7 @@ from gcodec.compressors.spherical import one_block as single
 from gcodec.compressors.spherical.blocks import Leaves
 from gcodec.compressors.spherical.checks import index_check
 from gcodec.compressors.spherical.report import ClassReport, Coding
+from gcodec.errors import InvalidInput
 from gcodec.theory.sphere import cap_bits
 from gcodec.verification.report import TensorReport
 
@@ -73,9 +74,10 @@ def test_trials_of_any_magnitude():
     assert details[0] == details[1] == details[2]
 
 
-def test_trials_without_use_are_said_so():
-    _, checks = verified(GRADIENT[:16], trials=20, alpha=0.1)
-    assert "own blocks" in checks["trials"].detail
+def test_trials_without_use_are_refused():
+    """A tensor in blocks with alpha is tested on its own blocks."""
+    with pytest.raises(InvalidInput, match="no tensor has such a promise"):
+        verified(GRADIENT[:16], trials=20, alpha=0.1)
 
 
 @pytest.mark.parametrize("bound", [{"alpha": 0.1}, {"omega": 1.0}], ids=["alpha", "omega"])

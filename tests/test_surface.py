@@ -132,6 +132,14 @@ def test_options_of_a_wrong_name_are_a_type_error():
         gcodec.encode(X, alfa=0.1)
 
 
+def test_numbers_of_numpy_count_threads():
+    data = gcodec.encode(X, lossless=True, threads=np.int64(1))
+    assert np.array_equal(gcodec.decode(data, threads=np.uint8(2)), X)
+    for wrong in (0, 1.0, "2"):
+        with pytest.raises(InvalidInput, match="number of threads"):
+            gcodec.decode(data, threads=wrong)
+
+
 def test_decode_takes_any_bytes():
     data = gcodec.encode(X, lossless=True)
     for same in (data, bytearray(data), memoryview(data), np.frombuffer(data, np.uint8)):

@@ -8,7 +8,7 @@ from vectors import gcz
 from verdicts import varint, work_of
 
 import gcodec
-from gcodec.compressors.dither.compressor import error_bound
+from gcodec.compressors.dither.noise import error_bound
 from gcodec.compressors.dither.path import nearest_path
 from gcodec.errors import Corrupt
 

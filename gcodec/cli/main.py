@@ -19,7 +19,7 @@ from .. import __version__
 from ..io.streams import PLAIN_LETTERS, write_text
 from ..kernels.compiler import notice
 from . import interrupt, output
-from .commands import bounds, compare, decode, encode, experiment, info, verify
+from .commands import bounds, compare, decode, encode, experiment, info, inspect, verify
 from .failure import USAGE, Failure, failure_of
 
 COMPILING_IS_LONG = 2.0  # seconds, from which on it is said
@@ -128,7 +128,7 @@ def _options(
     pass
 
 
-for module in (encode, decode, verify, info, bounds, compare, experiment):
+for module in (encode, decode, verify, info, inspect, bounds, compare, experiment):
     app.command()(guarded(getattr(module, module.__name__.rpartition(".")[2])))
 
 

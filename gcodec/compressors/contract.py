@@ -17,9 +17,9 @@ A compressor must have:
 * `work(head, spec)`, or the number `work_per_value` that the default multiplies: what decoding
   costs.
 
-A compressor may have `upper_bound`, `checks` and `encode_again`, which `verify` asks, and
-`message_options`, which the experiments ask. Each has a default. They get plain data: a CodedTensor
-and a Source.
+A compressor may have `upper_bound`, `checks`, `may_try` and `encode_again`, which `verify` asks;
+`sections`, `yardsticks` and `arrays`, which `inspect` asks; and `message_options`, which the
+experiments ask. Each has a default. They get plain data: a CodedTensor and a Source.
 
 A compressor is not trusted. Its caller decodes the bytes that it made and measures them: see
 `pipeline.compress`. A miss leads to more tries with a smaller bound and at last to exact storage,
@@ -31,7 +31,7 @@ needs is in the head. The bound is not among them, because a retry may have made
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar
@@ -143,6 +143,22 @@ class Check:
     detail: str
 
 
+@dataclass(frozen=True)
+class Section:
+    """A part of a payload, and what it costs.
+
+    name: what it is, in a few words. bits: what it takes, over head and all chunks. Parts of a
+    joint code have their shares, which need not be whole. Together the sections have all bits of
+    the payload. formula: the bits that the paper counts for it; None where the paper has no such
+    part. note: why it differs from the formula, or what it holds.
+    """
+
+    name: str
+    bits: float
+    formula: float | None = None
+    note: str = ""
+
+
 class Compressor(ABC):
     """An encoder–decoder pair; the module's text has the contract."""
 
@@ -181,13 +197,36 @@ class Compressor(ABC):
         return None
 
     @classmethod
+    def may_try(cls, coded: CodedTensor) -> bool:
+        """Whether random experiments say something about such a payload."""
+        return coded.guarantee.kind == "omega"
+
+    @classmethod
     def checks(cls, coded: CodedTensor, original: Source | None, trials: int) -> Iterable[Check]:
         """What can be checked of this compressor's payloads beyond the guarantee.
 
         original: the tensor that was encoded, if it is at hand. trials: how many random experiments
-        the user wants, 0 for none. Head and chunks have been decoded without an error before.
+        the user wants; 0 for none, and where `may_try` says no. Head and chunks have been decoded
+        without an error before.
         """
         return ()
+
+    @classmethod
+    def sections(cls, coded: CodedTensor) -> Sequence[Section]:
+        """What the bits of the payload are for. All chunks are read and parsed."""
+        return Section("head", 8.0 * len(coded.payload.head)), Section(
+            "chunks", coded.bits - 8.0 * len(coded.payload.head)
+        )
+
+    @classmethod
+    def yardsticks(cls, coded: CodedTensor) -> Sequence[tuple[str, float]]:
+        """What theory says that such a payload takes: words and bits."""
+        return ()
+
+    @classmethod
+    def arrays(cls, coded: CodedTensor) -> Mapping[str, np.ndarray]:
+        """What the payload holds, as arrays to look at: levels, signs, norms, …; by name."""
+        return {}
 
     @classmethod
     def encode_again(cls, coded: CodedTensor, source: Source, seed: int) -> Payload:

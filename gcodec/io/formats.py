@@ -81,6 +81,20 @@ def work_per_byte(meta: dict[str, Any]) -> int:
     return PER_BYTE + PER_CHANGED_BYTE if packs else 0
 
 
+def user_metadata(meta: Mapping[str, object], limit: int | None = None) -> dict[str, str]:
+    """What a user wrote beside the tensors, by key: `__metadata__` of a .safetensors file.
+
+    Other formats have none, or, as HDF5 has, within their records. meta: of a Reader or a
+    container. limit: of the bytes that it unpacks to. Raises Corrupt and LimitExceeded.
+    """
+    if meta.get("format") != "safetensors":
+        return {}
+    from .arrays.safetensors import unpack_header
+    from .arrays.safetensors_header import metadata_of
+
+    return metadata_of(unpack_header(meta.get("header"), limit))
+
+
 def reader(path: Path, fmt: str, dtype: str | None = None, trust: bool = False) -> Reader:
     """The Reader of a file.
 

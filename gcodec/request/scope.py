@@ -20,6 +20,7 @@ from ..source import Source, spans
 
 BINS_PER_OCTAVE = 8
 LOOSEST = 1 - 2.0**-20  # the loosest bound of one tensor
+LARGEST_NORM2 = 1e300
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,19 @@ def histogram(source: Source) -> Histogram:
 
 
 def norms(tensors: Iterable[tuple[str, Source]]) -> dict[str, float]:
-    """‖x‖² of every floating tensor with finite values, not all zero."""
+    """‖x‖² of every floating tensor with finite values, not all zero.
+
+    Raises InvalidInput for one beyond 1e±300, whose sums of squares float64 has no room for.
+    """
     found = {}
     for name, source in tensors:
         scan = scan_source(name, source, "lossless") if is_float(source.dtype) and source.size else None
-        if scan and scan.scale != 1.0:
-            raise InvalidInput(f"{name}: values beyond 1e±140 do not fit the scope file; use the scope tensor")
         if scan and scan.norm2:
-            found[name] = scan.norm2
+            found[name] = scan.scale * scan.scale * scan.norm2
+            if not 1 / LARGEST_NORM2 < found[name] < LARGEST_NORM2:
+                raise InvalidInput(
+                    f"{name}: a squared norm beyond 1e±300 does not fit the scope file; use the scope tensor"
+                )
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from ..compressors.contract import Check
 from ..container.describe import describe
 from ..container.layout import TensorHeader
+from .inspection import Inspection
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,9 @@ class TensorReport:
         says nothing.
     measured_distortion: ‖x̂ − x‖²/‖x‖² against the original; infinite if x̂ differs from an x that
         is zero or not finite. None without an original.
+    norm2: ‖x‖² of the original, 0 if it is not of floats or not finite. None without an original.
+    tried: whether there were trials.
+    inspection: what the payload's bits are for; None if it was not asked for.
     """
 
     header: TensorHeader
@@ -26,6 +30,9 @@ class TensorReport:
     lower_bound_bits: float | None = None
     upper_bound_bits: float | None = None
     measured_distortion: float | None = None
+    norm2: float | None = None
+    tried: bool = False
+    inspection: Inspection | None = None
 
     @property
     def name(self) -> str:
@@ -44,9 +51,10 @@ class TensorReport:
     def to_json(self) -> dict[str, Any]:
         """Plain data: what `gcodec info` says about the tensor, then the bounds and the checks.
 
-        With an original there is "measured_distortion", which is None if it is not finite.
+        With an original there is "measured_distortion", which is None if it is not finite. With an
+        inspection there are "sections" and "yardsticks".
         """
-        data = describe(self.header)
+        data = describe(self.header) if self.inspection is None else self.inspection.to_json()
         data |= {"lower_bound_bits": self.lower_bound_bits, "upper_bound_bits": self.upper_bound_bits}
         if self.measured_distortion is not None:
             finite = math.isfinite(self.measured_distortion)
@@ -67,15 +75,21 @@ class Report:
         return not self.failures
 
     @property
+    def measured(self) -> bool:
+        """Whether every tensor was compared with an original; else its error is not known."""
+        return all(tensor.measured_distortion is not None for tensor in self.tensors)
+
+    @property
     def failures(self) -> list[Check]:
         """All checks that are not as promised."""
         everything = [*self.checks, *(check for tensor in self.tensors for check in tensor.checks)]
         return [check for check in everything if not check.ok]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data: "ok", "checks" of the file, and "tensors"."""
+        """Plain data: "ok", "measured", "checks" of the file, and "tensors"."""
         return {
             "ok": self.ok,
+            "measured": self.measured,
             "checks": [asdict(check) for check in self.checks],
             "tensors": [tensor.to_json() for tensor in self.tensors],
         }

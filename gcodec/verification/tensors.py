@@ -16,6 +16,7 @@ from ..distortion import SLACK, exceeds, relative_error, scan_source, squared_er
 from ..pipeline.decompress import compressor_of, decompress
 from ..source import Source
 from .bounds import bound_checks, lower_bound
+from .inspection import inspect_record
 from .report import TensorReport
 from .trials import try_seeds
 
@@ -27,20 +28,28 @@ class Measured(NamedTuple):
     """A decoded tensor against its original.
 
     distortion: ‖x̂ − x‖²/‖x‖², rounded up. equal: whether every bit is equal. within: whether the
-    distortion is at most the bound of an alpha guarantee, in exact arithmetic.
+    distortion is at most the bound of an alpha guarantee, in exact arithmetic. norm2: ‖x‖²; 0 of a
+    tensor that is not of floats, or not finite.
     """
 
     distortion: float
     equal: bool
     within: bool
+    norm2: float
 
 
-def check_tensor(record: Record, original: Source | None, trials: int, threads: int, budget: Budget) -> TensorReport:
-    """All checks of one record. Its chunks must be readable twice. Raises what decoding raises."""
+def check_tensor(
+    record: Record, original: Source | None, trials: int, threads: int, budget: Budget, sections: bool = False
+) -> TensorReport:
+    """All checks of one record, and its sections if asked for.
+
+    Its chunks must be readable twice. Raises what decoding raises.
+    """
     header = record.header
     measured = _measure(record, original, threads, budget)
     coded, compressor = record.coded(), compressor_of(header)
     lower, upper = lower_bound(header), compressor.upper_bound(coded)
+    tries = trials if original is not None and compressor.may_try(coded) else 0
     checks = [
         Check("checksums", True, "the coded bytes are intact"),
         Check("decoded values", True, "they are what the encoder decoded"),
@@ -49,11 +58,19 @@ def check_tensor(record: Record, original: Source | None, trials: int, threads: 
     ]
     if original is not None and measured is not None:
         checks += _against(header, measured)
-        if trials and header.guarantee.kind == "omega":
-            checks += try_seeds(record, original, trials, threads)
-    checks += compressor.checks(coded, original, trials)
-    distortion = measured.distortion if measured else None
-    return TensorReport(header, tuple(checks), lower, upper.bits if upper else None, distortion)
+        if tries and header.guarantee.kind == "omega":
+            checks += try_seeds(record, original, tries, threads)
+    checks += compressor.checks(coded, original, tries)
+    return TensorReport(
+        header,
+        tuple(checks),
+        lower,
+        upper.bits if upper else None,
+        measured.distortion if measured else None,
+        measured.norm2 if measured else None,
+        tries > 0,
+        inspect_record(record) if sections else None,
+    )
 
 
 def _measure(record: Record, original: Source | None, threads: int, budget: Budget) -> Measured | None:
@@ -70,14 +87,15 @@ def _measure(record: Record, original: Source | None, threads: int, budget: Budg
         errors.append(squared_error(values, part.values, scan.scale) if scan else 0.0)
     if original is None:
         return None
+    norm2 = scan.scale * scan.scale * scan.norm2 if scan else 0.0
     if equal:
-        return Measured(0.0, True, True)
+        return Measured(0.0, True, True, norm2)
     distortion, bound = relative_error(errors, scan) if scan else math.inf, header.guarantee.bound
     if bound < distortion <= bound * (1 + 4 * SLACK):
         parts = decompress([record], threads, Budget(_UNLIMITED))
         pairs = ((original.read(part.start, part.start + part.values.size), part.values) for part in parts)
-        return Measured(distortion, False, not exceeds(pairs, bound))
-    return Measured(distortion, False, distortion <= bound)
+        return Measured(distortion, False, not exceeds(pairs, bound), norm2)
+    return Measured(distortion, False, distortion <= bound, norm2)
 
 
 def _certificate(header: TensorHeader) -> Check:

@@ -1,12 +1,11 @@
 """`verify`: does a container keep its promises, and where does it stand against the theory?"""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
-from ..compressors.contract import Check
 from ..container.budget import Budget
 from ..container.layout import TensorHeader
 from ..container.reader import Stream, whole
@@ -14,8 +13,9 @@ from ..errors import InvalidInput
 from ..parallel import thread_count
 from ..request.arrays import AnyArray, array_of
 from ..source import ArraySource, Source
-from .report import Report, TensorReport
-from .tensors import check_tensor, compared
+from .report import Report
+from .tensors import check_tensor
+from .whole import metadata_checks, names_check, scope_check
 
 MIN_TRIALS = 10
 Container = str | os.PathLike[str] | bytes | BinaryIO
@@ -29,18 +29,23 @@ def verify(
     trials: int = 0,
     threads: int | None = None,
     limit: int | None = None,
+    sections: bool = False,
+    metadata: Mapping[str, object] | None = None,
 ) -> Report:
     """Check every tensor of a container, and measure it against the originals if they are given.
 
     container: a path, the bytes, or a binary file.
-    against: the originals: arrays as `encode` takes them, or Sources, by name; or one array.
+    against: the originals: arrays as `encode` takes them, or Sources, by name; or one array. The
+        container must have these tensors and no others.
     trials: with `against`, how often to encode each tensor with an omega guarantee with new seeds,
-        to test what is promised about means.
+        to test what is promised about means. `sc` also tries one block on as many random vectors.
     limit: how many decoded bytes to accept, as for `decode`.
+    sections: whether to say also what the bits of each payload are for, as `gcodec inspect` does.
+    metadata: what the original file says beside its tensors: the `meta` of its reader in gcodec.io.
 
     The report's `ok` says whether every promise holds, its `tensors` have the checks one by one,
-    and `to_json()` gives plain data. Raises InvalidInput, and on damaged bytes what decoding
-    raises: then no promise can be checked.
+    and `to_json()` gives plain data. Raises InvalidInput, also for trials that no tensor has a use
+    for, and on damaged bytes what decoding raises: then no promise can be checked.
     """
     if trials and against is None:
         raise InvalidInput("trials need the original: give it with --against")
@@ -52,10 +57,20 @@ def verify(
         budget = Budget.of(file, limit)
         stream = Stream(file)
         tensors = tuple(
-            check_tensor(record, _original(record.header, originals), trials, count, budget) for record in whole(stream)
+            check_tensor(record, _original(record.header, originals), trials, count, budget, sections)
+            for record in whole(stream)
         )
-    scope = stream.meta.get("scope")
-    return Report(tensors, () if scope is None else (_scope_check(scope, tensors),))
+    checks = []
+    if originals is not None:
+        checks.append(names_check([tensor.name for tensor in tensors], originals))
+    if metadata is not None:
+        checks += metadata_checks(stream.meta, metadata, limit)
+    if "scope" in stream.meta:
+        checks.append(scope_check(stream.meta["scope"], tensors))
+    report = Report(tensors, tuple(checks))
+    if trials and report.measured and not any(tensor.tried for tensor in tensors):
+        raise InvalidInput("trials test what is promised about means, and no tensor has such a promise; leave them out")
+    return report
 
 
 @contextmanager
@@ -81,30 +96,11 @@ def _source(name: str, value: Source | AnyArray) -> Source:
 
 
 def _original(header: TensorHeader, originals: dict[str, Source] | None) -> Source | None:
-    """The original of a record.
-
-    Raises InvalidInput if it is missing, or of another dtype or shape.
-    """
-    if originals is None:
-        return None
-    source = originals.get(header.name)
-    if source is None:
-        raise InvalidInput(f"the original has no tensor named {header.name!r}")
-    if source.shape != header.spec.shape or source.dtype != header.spec.dtype:
+    """The original of a record, if there is one; raises InvalidInput for another dtype or shape."""
+    source = (originals or {}).get(header.name)
+    if source is not None and (source.shape != header.spec.shape or source.dtype != header.spec.dtype):
         raise InvalidInput(
             f"tensor {header.name!r} is {header.spec.dtype} of shape {header.spec.shape}, "
             f"but the original is {source.dtype} of shape {source.shape}"
         )
     return source
-
-
-def _scope_check(scope: dict[str, Any], tensors: Sequence[TensorReport]) -> Check:
-    """`--scope file`: the error of all tensors as one vector, from their distortions."""
-    alpha, norm2 = scope["alpha"], scope["norm2"]
-    unnamed = [t.name for t in tensors if t.header.guarantee.kind == "alpha" and t.name not in norm2]
-    if unnamed:
-        words = f"the norm of {unnamed[0]!r} is not given, so the bound over all tensors says nothing"
-        return Check("scope", False, words)
-    error = sum(tensor.distortion * norm2.get(tensor.name, 0.0) for tensor in tensors)
-    reached = error / (sum(norm2.values()) or 1.0)
-    return Check("scope", reached <= alpha, f"over all tensors, relative squared L2 error {compared(reached, alpha)}")

@@ -33,10 +33,13 @@ def verify(
 
     with ExitStack() as stack:
         source = stack.enter_context(container_file(file))
-        originals = None
+        originals, metadata = None, None
         if against is not None:
-            originals = dict(stack.enter_context(tensor_file(against, dtype)).tensors())
-        report = verify_container(source, originals, trials=trials, threads=threads, limit=limit)
+            reader = stack.enter_context(tensor_file(against, dtype))
+            originals, metadata = dict(reader.tensors()), reader.meta
+        report = verify_container(
+            source, originals, trials=trials, threads=threads, limit=limit, sections=json, metadata=metadata
+        )
     show(report.to_json(), _text(file, report), as_json=json, quiet=quiet)
     if not report.ok:
         raise typer.Exit(1)
@@ -49,8 +52,17 @@ def _text(file: str, report: "Report") -> str:
     blocks = [f"{_title(file, tensor)}\n{table(_rows(tensor.checks))}" for tensor in report.tensors]
     if report.checks:
         blocks.append(table(_rows(report.checks)))
-    verdict = "every promise holds" if report.ok else f"{len(report.failures)} checks FAIL"
-    return "\n\n".join([*blocks, f"{file}: {verdict}"])
+    return "\n\n".join([*blocks, f"{file}: {_verdict(report)}"])
+
+
+def _verdict(report: "Report") -> str:
+    """What was found, in a few words; without the original nothing is said about the error."""
+    count = len(report.failures)
+    if count:
+        return "1 check FAILS" if count == 1 else f"{count} checks FAIL"
+    if not report.measured:
+        return "consistent; the error was not measured (give --against)"
+    return "every promise holds"
 
 
 def _title(file: str, tensor: "TensorReport") -> str:

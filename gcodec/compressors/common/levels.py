@@ -217,13 +217,7 @@ def tables_of(
 def decode_levels(reader: BitReader, classes: np.ndarray, points: Points, work: np.dtype) -> np.ndarray:
     """The work values of levels that `Coded.encode` coded, the last of a chunk; raises Corrupt."""
     labels = points.labels
-    widths = np.zeros(MAX_CLASSES, np.int64)
-    frequencies = np.zeros((level_tables.TABLES, rans.SYMBOLS), np.int64)
-    args = used(classes), labels.books, labels.zero, widths, frequencies
-    at = level_tables.get_tables(reader.data, reader.at, *args)
-    if at < 0:
-        raise reader.corrupt("a raw width or a table is not valid")
-    reader.advance(at)
+    widths, frequencies = read_tables(reader, classes, labels)
     codes = decode_lanes(reader, classes, frequencies, labels.jumps)
     out, by_code = np.empty(codes.size, work), points.table(work)
     if not widths.any() and not frequencies[:, BIG:].any():
@@ -234,6 +228,18 @@ def decode_levels(reader: BitReader, classes: np.ndarray, points: Points, work: 
     if not values.values_with_raw(codes, classes, widths, *raw, by_code, labels.zero, *points.constants(work), out):
         raise reader.corrupt("the raw bits are not those of the symbols")
     return out
+
+
+def read_tables(reader: BitReader, classes: np.ndarray, labels: Labels) -> tuple[np.ndarray, np.ndarray]:
+    """The raw widths by class, and the frequencies by table and symbol. Raises Corrupt."""
+    widths = np.zeros(MAX_CLASSES, np.int64)
+    frequencies = np.zeros((level_tables.TABLES, rans.SYMBOLS), np.int64)
+    args = used(classes), labels.books, labels.zero, widths, frequencies
+    at = level_tables.get_tables(reader.data, reader.at, *args)
+    if at < 0:
+        raise reader.corrupt("a raw width or a table is not valid")
+    reader.advance(at)
+    return widths, frequencies
 
 
 def raw_bytes(numbers: np.ndarray, classes: np.ndarray, widths: np.ndarray, bits: int) -> bytes:

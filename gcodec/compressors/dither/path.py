@@ -1,7 +1,8 @@
 """Paths through a trellis with subtractive dither, coded by rANS lanes, given the dither and the scale classes.
 
-A class whose levels are coarse beside its scale has a table for each phase of the dither, all made from one density
-(kernels/levels/densities.py); a class with a raw width has one table. See spec/compressors/08-dither.md.
+A class whose levels are coarse beside its scale has a table for each phase of the dither, all made
+from one density (kernels/levels/densities.py); a class with a raw width has one table. See
+spec/compressors/08-dither.md.
 """
 
 import numpy as np
@@ -78,7 +79,7 @@ def decode_path(
 
     firsts: the first states (int64) of as many lanes as there may be. jumps: of the trellis.
     """
-    widths, frequencies = _get_tables(reader, classes)
+    widths, frequencies = read_tables(reader, classes)
     states, words = read_lanes(reader)
     slots = slots_of(frequencies.reshape(_TABLES, -1))
     lanes = states.astype(np.uint64), firsts[: states.size].copy()
@@ -86,7 +87,7 @@ def decode_path(
         raise reader.corrupt("the coded symbols do not end where they must")
 
 
-def _get_tables(reader: BitReader, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def read_tables(reader: BitReader, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The raw widths by class, and the frequencies by class, phase and symbol."""
     widths = np.zeros(MAX_CLASSES, np.int64)
     frequencies = np.zeros((MAX_CLASSES, PHASES, rans.SYMBOLS), np.int64)

@@ -5,12 +5,16 @@ have a dead zone for each scale class, and the smallest levels are reconstructed
 See spec/compressors/05-ecsq.md.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ...source import Source
+from ..common.anatomy import arrays_of_levels, sections_of_levels
 from ..common.elementwise import decoder_of
 from ..common.fit import fit
-from ..contract import Compressor, Decode, Guarantee, Payload, TensorSpec
+from ..contract import CodedTensor, Compressor, Decode, Guarantee, Payload, Section, TensorSpec
 
 
 @dataclass(frozen=True)
@@ -30,3 +34,11 @@ class Ecsq(Compressor):
     @classmethod
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:
         return decoder_of("ecsq", head, spec, (1,))
+
+    @classmethod
+    def sections(cls, coded: CodedTensor) -> Sequence[Section]:
+        return sections_of_levels("ecsq", coded)
+
+    @classmethod
+    def arrays(cls, coded: CodedTensor) -> Mapping[str, np.ndarray]:
+        return arrays_of_levels("ecsq", coded)

@@ -7,6 +7,7 @@ B̂ tells the scales of the columns of Ĉ. So the best linear transform is sent 
 precisely as its use is worth. See spec/compressors/07-klt.md.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +18,8 @@ from ...errors import Corrupt, InvalidInput
 from ...source import Source
 from ..common.levels import Points, Step
 from ..common.scaled import Scaled
-from ..contract import Compressor, Decode, Guarantee, Payload, TensorSpec
+from ..contract import CodedTensor, Compressor, Decode, Guarantee, Payload, Section, TensorSpec
+from . import anatomy
 from .factors import Basis, Columns, Frame, product
 from .search import fit
 
@@ -178,3 +180,11 @@ class Klt(Compressor):
             return product(vectors, np.ascontiguousarray(coefficients(data, frame.height).T))
 
         return decode
+
+    @classmethod
+    def sections(cls, coded: CodedTensor) -> Sequence[Section]:
+        return anatomy.sections(coded, Head.unpack(coded.payload.head, Frame.of(coded.spec.shape)))
+
+    @classmethod
+    def arrays(cls, coded: CodedTensor) -> Mapping[str, np.ndarray]:
+        return anatomy.arrays(coded, Head.unpack(coded.payload.head, Frame.of(coded.spec.shape)))

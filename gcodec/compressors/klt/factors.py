@@ -12,6 +12,7 @@ from ...coding.rans import decode_classes, encode_classes
 from ...kernels import products as kernels
 from ...kernels.entropy.tokens import MAX_CLASSES
 from ...kernels.levels.scales import fill_product
+from ..common.anatomy import Tally, count_levels
 from ..common.levels import Coded, Labels, Points, decode_levels
 from ..common.matricise import matricise
 from ..contract import CHUNK
@@ -121,6 +122,12 @@ class Columns:
         """
         rows = decode_classes(reader, height) if self.has_rows else None
         return decode_levels(reader, self.fill(height, rows), points, work).reshape(height, -1)
+
+    def count(self, tally: Tally, reader: BitReader, height: int, labels: Labels, of: str) -> None:
+        """Add the sections of such data to the tally. of: what their names begin with."""
+        with tally.part(f"{of}classes", reader):
+            rows = decode_classes(reader, height) if self.has_rows else None
+        count_levels(tally, reader, self.fill(height, rows), labels, of)
 
 
 def classes_of(energies: np.ndarray) -> np.ndarray:

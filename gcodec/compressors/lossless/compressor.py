@@ -4,6 +4,7 @@ The sign of a float is first moved from the highest bit to the lowest, so that o
 exponents. They are the only part of a gradient that has structure.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,8 @@ from ... import dtypes
 from ...errors import Corrupt
 from ...kernels import planes as kernels
 from ...source import Source
-from ..contract import CHUNK, CodedTensor, Compressor, Decode, Guarantee, Payload, TensorSpec, UpperBound
-from .planes import decode_plane, encode_plane
+from ..contract import CHUNK, CodedTensor, Compressor, Decode, Guarantee, Payload, Section, TensorSpec, UpperBound
+from .planes import decode_plane, encode_plane, extent
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,20 @@ class Lossless(Compressor):
         """Each chunk is at most its raw bytes and a byte for each of its planes."""
         bits = 8.0 * coded.spec.dtype.itemsize * (coded.spec.size + len(coded.spans))
         return UpperBound(bits, "the raw bytes and a byte for each plane")
+
+    @classmethod
+    def sections(cls, coded: CodedTensor) -> Sequence[Section]:
+        """The planes, from the lowest byte up; of a float the sign is the lowest bit."""
+        planes = _word(coded.spec.dtype)[0].itemsize
+        bits, fields = [0.0] * planes, 0.0
+        for start, stop in coded.spans:
+            data, at = coded.payload.code(start, stop), 0
+            for i in range(planes):
+                first, last = extent(data, at, (stop - start) * coded.spec.dtype.itemsize // planes)
+                bits[i] += 8 * (last - first)
+                fields += 8 * (first - at)
+                at = last
+        return [*(Section(f"plane {i}", bits[i]) for i in range(planes)), Section("codings and lengths", fields)]
 
 
 def _word(dtype: np.dtype) -> tuple[np.dtype, bool]:

@@ -41,11 +41,8 @@ def decode_plane(data: bytes, at: int, plane: np.ndarray) -> int:
 
     Raises Corrupt.
     """
-    coding = data[at] if at < len(data) else RAW
-    start = at + 1 if coding == RAW else at + 5
-    stop = start + (plane.size if coding == RAW else int.from_bytes(data[at + 1 : start], "little"))
-    if stop > len(data) or start > len(data):
-        raise Corrupt("lossless: a byte plane is cut short")
+    start, stop = extent(data, at, plane.size)
+    coding = data[at]
     if coding == RAW:
         plane[:] = np.frombuffer(data[start:stop], np.uint8)
     elif coding == ZSTANDARD:
@@ -55,6 +52,19 @@ def decode_plane(data: bytes, at: int, plane: np.ndarray) -> int:
     else:
         raise Corrupt(f"lossless: coding {coding} of a byte plane is unknown")
     return stop
+
+
+def extent(data: bytes, at: int, size: int) -> tuple[int, int]:
+    """Where the content of a plane of so many bytes begins and ends, whose coding stands at `at`.
+
+    Raises Corrupt.
+    """
+    raw = data[at : at + 1] == bytes([RAW])
+    start = at + 1 if raw else at + 5
+    stop = start + (size if raw else int.from_bytes(data[at + 1 : start], "little"))
+    if stop > len(data) or start > len(data):
+        raise Corrupt("lossless: a byte plane is cut short")
+    return start, stop
 
 
 def _with_length(coding: int, content: bytes) -> list[bytes]:

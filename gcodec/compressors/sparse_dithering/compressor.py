@@ -8,7 +8,7 @@ in different ways and share the decoder. See spec/compressors/02-sparse-ditherin
 
 import math
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,7 +20,20 @@ from ...kernels import norms
 from ...kernels import sparse_dithering as kernels
 from ...source import Source, spans
 from ...theory import sparse_dithering as theory
-from ..contract import CHUNK, CodedTensor, Compressor, Decode, Guarantee, Payload, TensorSpec, UpperBound
+from ..common.noise import noise_check
+from ..contract import (
+    CHUNK,
+    Check,
+    CodedTensor,
+    Compressor,
+    Decode,
+    Guarantee,
+    Payload,
+    Section,
+    TensorSpec,
+    UpperBound,
+)
+from . import anatomy, checks
 from .code import OVERHEAD_BITS, pack_levels, unpack_levels
 
 FINE = 1e-12  # below this bound the rounding of a float32 scale would matter
@@ -41,13 +54,6 @@ class _Magnitude(NamedTuple):
     norm: float
 
 
-class Counts(NamedTuple):
-    """A chunk's number of zero levels, and the sum of its levels' magnitudes."""
-
-    zeros: int
-    level_sum: int
-
-
 class _Dithering(Compressor):
     """The payload, which `sd` and `rsd` have in common."""
 
@@ -57,6 +63,14 @@ class _Dithering(Compressor):
         work = dtypes.work_dtype(spec.dtype)
         scale = _unpack_scale(head)
         return lambda data, start, count: unpack_levels(data, count, scale, work, sign_known=start == 0)
+
+    @classmethod
+    def sections(cls, coded: CodedTensor) -> Sequence[Section]:
+        return anatomy.sections(coded)
+
+    @classmethod
+    def arrays(cls, coded: CodedTensor) -> Mapping[str, np.ndarray]:
+        return anatomy.arrays(coded, _unpack_scale(coded.payload.head))
 
 
 @dataclass(frozen=True)
@@ -92,6 +106,10 @@ class SparseDithering(_Dithering):
         bits = theory.exact_bits(coded.guarantee.bound, coded.spec.size) + _overhead_of(coded)
         return UpperBound(bits, "the worst case of all vectors")
 
+    @classmethod
+    def yardsticks(cls, coded: CodedTensor) -> Sequence[tuple[str, float]]:
+        return [*anatomy.own_count(coded), *anatomy.for_every_vector(coded)]
+
 
 @dataclass(frozen=True)
 class RandomSparseDithering(_Dithering):
@@ -126,6 +144,23 @@ class RandomSparseDithering(_Dithering):
         bits = theory.published_expected_bits(coded.guarantee.bound, coded.spec.size) + 1 + _overhead_of(coded)
         return UpperBound(bits, "the paper's bound of the expectation", certain=False)
 
+    @classmethod
+    def yardsticks(cls, coded: CodedTensor) -> Sequence[tuple[str, float]]:
+        return [*anatomy.own_count(coded), *anatomy.on_average(coded)]
+
+    @classmethod
+    def checks(cls, coded: CodedTensor, original: Source | None, trials: int) -> Iterable[Check]:
+        """With the original: the noise that the scale gives, and the roundings one by one."""
+        if original is None:
+            return
+        largest = max(map(norms.largest_magnitude, _chunks(original)))
+        if not 0 < largest < math.inf:
+            yield Check("noise", False, "the original is zero or not finite; this method does not code such tensors")
+            return
+        scale = _unpack_scale(coded.payload.head)
+        yield noise_check(_expected_error(original, abs(scale), _measure(original)), coded, "scale")
+        yield from checks.roundings_of(coded, original, scale, _bracket).checks()
+
     @staticmethod
     def _choose_scale(source: Source, bound: float) -> tuple[bytes, float]:
         """The head, and E‖x̂ − x‖² / ‖x‖² with it.
@@ -144,20 +179,6 @@ class RandomSparseDithering(_Dithering):
             shrink = math.sqrt(bound / expected) * (1 - math.ldexp(1.0, min(2 * attempt - 20, -1)))
             step = max(step * shrink, finest)
         return head, expected
-
-
-def chunk_counts(data: bytes, start: int, count: int) -> Counts:
-    """What `paper_bits` needs to know of the chunk of `count` values from flat index `start` on.
-
-    Raises Corrupt when `data` is not a code of `count` levels.
-    """
-    levels = unpack_levels(data, count, sign_known=start == 0)
-    return Counts(count - int(np.count_nonzero(levels)), int(math.fsum(np.abs(levels))))
-
-
-def paper_bits(size: int, zeros: int, level_sum: int) -> float:
-    """31 + log2 d + log2 C(d, zeros) + (d − zeros) + Σ|k|: the paper's code length, d = `size`."""
-    return theory.NORM_BITS + math.log2(size) + theory.log2_binomial(size, zeros) + (size - zeros) + level_sum
 
 
 def overhead_bits(size: int, chunk: int, head_length: int) -> float:

@@ -10,8 +10,9 @@ Federated Learning", arXiv 2010.03246 (2020).
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -33,17 +34,18 @@ from ..contract import (
     Decode,
     Guarantee,
     Payload,
+    Section,
     TensorSpec,
     UpperBound,
 )
-from . import checks
+from . import anatomy, checks, unbiased_checks
 from . import one_block as single
 from .blocks import Rules, decode_chunk, encode_chunk, with_centroids
-from .choose import FINEST, LENGTHS, Problem, Survey, best_survey
+from .choose import FINEST, LENGTHS, Problem, Survey, best_survey, expected_in_dtype
 from .plan import BLOCKS, DRAWS_RATIO, Plan
-from .unbiased import expected_in_dtype
 
 MAX_DRAWS = 1 << 31  # the most draws that can be asked for
+_ZERO = 0.8  # norms below this many steps become 0, of a code that is not unbiased
 _SEARCHES = 8  # the most searches of the whole tensor to meet a bound
 _MESSAGE_BITS = 18  # a message is one block if that takes up to 2^18 draws on average: some 10 ms
 
@@ -113,7 +115,7 @@ class Spherical(Compressor):
     def _encode_blocks(self, values: Scaled, guarantee: Guarantee) -> Payload:
         unbiased = guarantee.kind == "omega"
         bound = guarantee.bound * (1 - 2.0**-10)
-        rules = Rules(zero=0.8, unbiased=unbiased, max_draws=self.max_draws)
+        rules = Rules(zero=_ZERO, unbiased=unbiased, max_draws=self.max_draws)
         total = math.fsum(energy(part) for _, part in values.pieces())
         problem = Problem(values.pieces, total, values.size, bound, rules, values.exponent, self.seed)
         lengths = tuple(k for k in LENGTHS if k <= values.size) or LENGTHS[:1]
@@ -175,9 +177,32 @@ class Spherical(Compressor):
         return UpperBound(expected + overhead, words, certain=False)
 
     @classmethod
+    def may_try(cls, coded: CodedTensor) -> bool:
+        """Means over seeds, or, of one block, the length of its index on random vectors."""
+        return coded.guarantee.kind == "omega" or coded.payload.head[0] < BLOCKS
+
+    @classmethod
     def checks(cls, coded: CodedTensor, original: Source | None, trials: int) -> Iterator[Check]:
-        """Whether indices are as long as the paper says, and directions within their caps."""
-        return checks.of_record(coded, original, trials)
+        """Whether indices are as long as the paper says, and directions within their caps.
+
+        If it is unbiased, also whether its noise and its coins are those of the head.
+        """
+        yield from checks.of_record(coded, original, trials)
+        if original is not None and coded.guarantee.kind == "omega":
+            again, rules = partial(cls.encode_again, coded, original), Rules(_ZERO, True, MAX_DRAWS)
+            yield from unbiased_checks.of_record(coded, original, trials, again, rules)
+
+    @classmethod
+    def sections(cls, coded: CodedTensor) -> Sequence[Section]:
+        return anatomy.sections(coded)
+
+    @classmethod
+    def yardsticks(cls, coded: CodedTensor) -> Sequence[tuple[str, float]]:
+        return anatomy.yardsticks(coded)
+
+    @classmethod
+    def arrays(cls, coded: CodedTensor) -> Mapping[str, np.ndarray]:
+        return anatomy.arrays(coded)
 
     @classmethod
     def encode_again(cls, coded: CodedTensor, source: Source, seed: int) -> Payload:
@@ -186,7 +211,7 @@ class Spherical(Compressor):
         if head[0] < BLOCKS:
             return _in_one(Scaled.of(source), single.Cap.of(coded.guarantee, source.size), seed, MAX_DRAWS)
         plan = replace(Plan.unpack(head), seed=seed)
-        return _in_chunks(Scaled(source, plan.exponent), plan, Rules(0.8, plan.unbiased, MAX_DRAWS))
+        return _in_chunks(Scaled(source, plan.exponent), plan, Rules(_ZERO, plan.unbiased, MAX_DRAWS))
 
     @classmethod
     def message_options(cls, spec: TensorSpec, guarantee: Guarantee) -> dict[str, Any]:

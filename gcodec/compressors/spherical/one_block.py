@@ -227,20 +227,31 @@ def read_index(data: bytes, head: Head) -> tuple[int, int]:
         raise Corrupt("sc: a chunk's index cannot be right") from None
 
 
-def decode(data: bytes, count: int, head: Head, spec: TensorSpec) -> np.ndarray:
-    """The work values. Raises Corrupt when the data cannot be right."""
-    if count != spec.size or count > MAX_VALUES or len(data) > 64:
-        raise Corrupt("sc: one block of this size cannot be right")
-    index, left = read_index(data, head)
+def norm_of(data: bytes, head: Head, spec: TensorSpec) -> float:
+    """‖x̂‖. Raises Corrupt when the data cannot be right."""
+    scale, exponent = _read_scale(data, read_index(data, head)[1], spec)
+    return math.ldexp(scale, exponent)
+
+
+def _read_scale(data: bytes, left: int, spec: TensorSpec) -> tuple[float, int]:
+    """(scale, exponent) of the last `left` bits, with ‖x̂‖ = scale·2^exponent. Raises Corrupt."""
     width, bias = exponent_field(spec.dtype)
     digits = left - width
     if not _DIGITS <= digits <= _MAX_DIGITS:
         raise Corrupt("sc: a chunk has the wrong length")
     rest = int.from_bytes(data, "big")
-    scale = 1 + (rest & ((1 << digits) - 1)) * 2.0**-digits
     exponent = (rest >> digits & ((1 << width) - 1)) - bias
     if exponent > MAX_EXPONENT:
         raise Corrupt("sc: a chunk's exponent is out of range")
+    return 1 + (rest & ((1 << digits) - 1)) * 2.0**-digits, exponent
+
+
+def decode(data: bytes, count: int, head: Head, spec: TensorSpec) -> np.ndarray:
+    """The work values. Raises Corrupt when the data cannot be right."""
+    if count != spec.size or count > MAX_VALUES or len(data) > 64:
+        raise Corrupt("sc: one block of this size cannot be right")
+    index, left = read_index(data, head)
+    scale, exponent = _read_scale(data, left, spec)
     out = np.empty(count, dtype=work_dtype(spec.dtype))
     with np.errstate(over="ignore"):  # plain Python would warn
         kernels.fill_direction(

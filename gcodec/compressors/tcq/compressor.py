@@ -5,13 +5,17 @@ value use half of the multiples of the step, and the encoder finds the path of l
 with the Viterbi algorithm. See spec/compressors/06-tcq.md.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from ...errors import InvalidInput
 from ...source import Source
+from ..common.anatomy import arrays_of_levels, sections_of_levels
 from ..common.elementwise import decoder_of
 from ..common.fit import fit
-from ..contract import Compressor, Decode, Guarantee, Payload, TensorSpec
+from ..contract import CodedTensor, Compressor, Decode, Guarantee, Payload, Section, TensorSpec
 
 STATES_BY_EFFORT = {"best": 32, "fast": 8}  # states of the trellis
 
@@ -37,3 +41,11 @@ class Tcq(Compressor):
     @classmethod
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:
         return decoder_of("tcq", head, spec, tuple(STATES_BY_EFFORT.values()))
+
+    @classmethod
+    def sections(cls, coded: CodedTensor) -> Sequence[Section]:
+        return sections_of_levels("tcq", coded)
+
+    @classmethod
+    def arrays(cls, coded: CodedTensor) -> Mapping[str, np.ndarray]:
+        return arrays_of_levels("tcq", coded)

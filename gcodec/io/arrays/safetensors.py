@@ -83,7 +83,7 @@ class Writer:
     """
 
     def __init__(self, path: Path, meta: dict[str, Any], budget: Budget | None = None) -> None:
-        self._header = _unpack_header(meta.get("header"), budget.limit if budget else None)
+        self._header = unpack_header(meta.get("header"), budget.limit if budget else None)
         self._entries: list[Entry] = []
         self._names: set[str] = set()
         self._sink: _Sink | None = None
@@ -167,7 +167,7 @@ def _pack_header(header: bytes) -> str:
     return base64.b64encode(packed).decode()
 
 
-def _unpack_header(packed: object, limit: int | None) -> bytes | None:
+def unpack_header(packed: object, limit: int | None) -> bytes | None:
     """The original's header out of `meta`, or None when there is none.
 
     Parsing takes a lot more time and memory than the header's bytes, so LimitExceeded when it is

@@ -235,21 +235,18 @@ def _is_finished(code: int, width: int, at: int, data: np.ndarray) -> bool:
 
 
 @njit
-def decode_levels(data: np.ndarray, scale: float, largest: float, sign_known: bool, out: np.ndarray) -> int:
-    """out[i] = ± min(float64(k)·|scale|, largest), rounded to out's dtype (float32 or float64).
+def _start(data, count):
+    """(zeros, Rice parameter, code, width, at) after what comes before the first of `count` levels.
 
-    sign_known: the first level that is not zero has the sign of `scale`. Returns 0, or −1 when the
-    data is not what `encode_levels` writes for out.size (1…2²⁰) levels; `out` is then undefined.
+    The number of zeros is −1 where that cannot be right.
     """
-    left = out.size
-    width = _FULL // (left + 1)
+    width = _FULL // (count + 1)
     code, at = get_bits(data, 0, STATE), np.int64(STATE)  # code: what the bytes name, minus low
-    zeros_left = code // width
-    if zeros_left > left:
-        return -1
-    code -= zeros_left * width
-    rice = np.int64(0)
-    if zeros_left < left:
+    zeros, rice = code // width, np.int64(0)
+    if zeros > count:
+        return np.int64(-1), rice, code, width, at
+    code -= zeros * width
+    if zeros < count:
         code, width, at = _refill(code, width, at, data)
         part = (width >> 4) * 15
         if code < part:
@@ -257,8 +254,26 @@ def decode_levels(data: np.ndarray, scale: float, largest: float, sign_known: bo
         else:
             code, width, at, rice = _get_bits(code - part, width - part, at, data, RICE_FIELD)
             rice += 1
-            if rice > MAX_RICE:
-                return -1
+    return (zeros if rice <= MAX_RICE else np.int64(-1)), rice, code, width, at
+
+
+@njit
+def rice_parameter(data, count):
+    """The Rice parameter of a code of `count` levels; 0 is unary."""
+    return _start(data, count)[1]
+
+
+@njit
+def decode_levels(data: np.ndarray, scale: float, largest: float, sign_known: bool, out: np.ndarray) -> int:
+    """out[i] = ± min(float64(k)·|scale|, largest), rounded to out's dtype (float32 or float64).
+
+    sign_known: the first level that is not zero has the sign of `scale`. Returns 0, or −1 when the
+    data is not what `encode_levels` writes for out.size (1…2²⁰) levels; `out` is then undefined.
+    """
+    left = out.size
+    zeros_left, rice, code, width, at = _start(data, left)
+    if zeros_left < 0:
+        return -1
     size = abs(scale)
     for i in range(out.size):
         zero = zeros_left > 0
@@ -266,11 +281,7 @@ def decode_levels(data: np.ndarray, scale: float, largest: float, sign_known: bo
             code, width, at = _refill(code, width, at, data)
             part = (width // left) * zeros_left
             zero = code < part
-            if zero:
-                width = part
-            else:
-                code -= part
-                width -= part
+            code, width = (code, part) if zero else (code - part, width - part)
         left -= 1
         if zero:
             zeros_left -= 1

@@ -1,0 +1,64 @@
+"""What `verify` can test of an unbiased `sc` payload with the original at hand.
+
+A block decodes to norm·v·s with the norm rounded up or down by a coin, v the first direction in the
+cap, and s = 1/(the mean cosine over the cap). So the expected error follows from the original and
+the head. With `--trials` the coins and the searches are done once more, with the record's own seed:
+they must give its own bytes.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from ...source import Source
+from ..common.noise import noise_check
+from ..common.scaled import Scaled, energy
+from ..contract import Check, CodedTensor, Payload
+from . import one_block as single
+from .blocks import Rules
+from .choose import Survey, expected_in_dtype
+from .plan import BLOCKS, Plan
+
+_SCALE = 2.0**-20  # relative; more than the rounding of a scale to float32
+Again = Callable[[int], Payload]  # the payload that the original gives with a seed
+
+
+def of_record(coded: CodedTensor, original: Source, trials: int, again: Again, rules: Rules) -> Iterator[Check]:
+    """The noise, the scales, and with trials the bytes."""
+    largest = max(float(np.abs(original.read(*span)).max()) for span in coded.spans)
+    if not 0 < largest < math.inf:
+        yield Check("noise", False, "the original is zero or not finite; this method does not code such tensors")
+        return
+    values, head = Scaled.of(original), coded.payload.head
+    total = math.fsum(energy(part) for _, part in values.pieces())
+    if head[0] < BLOCKS:
+        cap, seed = single.Cap.of(coded.guarantee, coded.spec.size), single.Head.unpack(head).seed
+        expected, beyond = cap.scale**2 * (1 + 2.0 ** (-2 * cap.digits - 2)) - 1, 1.01 * cap.scale * math.sqrt(total)
+    else:
+        plan = Plan.unpack(head)
+        yield _scales_check(plan)
+        values, seed = Scaled(original, plan.exponent), plan.seed
+        total = math.fsum(energy(part) for _, part in values.pieces())
+        expected, beyond = Survey.of(values.pieces(), plan, rules).error() / total, plan.largest
+    yield noise_check(expected_in_dtype(expected, beyond, math.sqrt(total), values), coded, "plan")
+    if trials:
+        yield _bytes_check(coded, again(seed))
+
+
+def _scales_check(plan: Plan) -> Check:
+    """Whether the scale of each class makes it unbiased."""
+    off = max(
+        [abs(float(s * c) - 1) for one in plan.classes for s, c in zip(one.scales, one.cosines, strict=True)] or [0]
+    )
+    words = "norms are rounded at random" if plan.unbiased else "norms are rounded to the nearest, which is biased"
+    detail = f"{words}; scale times mean cosine is 1 within {off:.2g}"
+    return Check("scales", plan.unbiased and off <= _SCALE, detail)
+
+
+def _bytes_check(coded: CodedTensor, again: Payload) -> Check:
+    """Whether the coins and the first directions in the caps are those of the seed."""
+    same = again.head == coded.payload.head and again.chunk == coded.payload.chunk
+    same = same and all(again.code(*span) == coded.payload.code(*span) for span in coded.spans)
+    words = "are" if same else "are NOT"
+    return Check("seed", same, f"the coins and the first directions of this seed {words} those of the payload")

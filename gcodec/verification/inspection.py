@@ -1,0 +1,55 @@
+"""`inspect`: what the bits of a record are for, beside what theory counts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ..compressors.contract import Section
+from ..container.describe import describe
+from ..container.layout import TensorHeader
+from ..container.reader import Record
+from ..pipeline.decompress import compressor_of
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A tensor's payload.
+
+    sections: together they have all its bits. yardsticks: what theory says that it takes, as words
+    and bits.
+    """
+
+    header: TensorHeader
+    sections: tuple[Section, ...]
+    yardsticks: tuple[tuple[str, float], ...]
+
+    @property
+    def bits(self) -> int:
+        """The length of the payload, head and chunks."""
+        return 8 * self.header.body_length
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data: what `info` says about the tensor, then its sections and yardsticks."""
+        return describe(self.header) | plain(self.sections, self.bits, self.yardsticks)
+
+
+def inspect_record(record: Record) -> Inspection:
+    """Parse every chunk of a record, which must be readable twice. Raises what decoding raises."""
+    compressor, coded = compressor_of(record.header), record.coded()
+    if not record.header.chunks:
+        head = Section("head", 8.0 * record.header.head_length)
+        return Inspection(record.header, (head,), ())
+    return Inspection(record.header, tuple(compressor.sections(coded)), tuple(compressor.yardsticks(coded)))
+
+
+def arrays_of(record: Record) -> Mapping[str, np.ndarray]:
+    """What the payload holds, by name; see the compressor's `arrays`."""
+    return compressor_of(record.header).arrays(record.coded()) if record.header.chunks else {}
+
+
+def plain(sections: Sequence[Section], bits: int, yardsticks: Sequence[tuple[str, float]]) -> dict[str, Any]:
+    """Sections with their shares of the payload, and yardsticks, for JSON."""
+    parts = [asdict(section) | {"share": section.bits / bits if bits else 0.0} for section in sections]
+    return {"sections": parts, "yardsticks": [{"name": name, "bits": value} for name, value in yardsticks]}

@@ -1,0 +1,85 @@
+"""The checks of a whole file: its tensors and metadata beside the original's, and its scope."""
+
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ..compressors.contract import Check
+from ..io.formats import user_metadata
+from .report import TensorReport
+from .tensors import CERTIFICATE_TOLERANCE, compared
+
+_MOST_NAMES = 3  # that a detail lists
+
+
+def names_check(found: Iterable[str], originals: Iterable[str]) -> Check:
+    """Whether the file has the tensors that the original has, and no others."""
+    own, other = list(found), list(originals)
+    added, lost = _without(own, other), _without(other, own)
+    parts = [
+        f"only in the {where}: {_listed(names)}" for where, names in (("file", added), ("original", lost)) if names
+    ]
+    return Check("tensors", not parts, "; ".join(parts) or f"those of the original, {len(own):,} in all")
+
+
+def metadata_checks(own: Mapping[str, object], other: Mapping[str, object], limit: int | None) -> Iterator[Check]:
+    """Whether the file has the metadata that the original has, and no others, if there are any.
+
+    own, other: `meta` of the container, and of the original's reader. limit: of the bytes that the
+    container's metadata may unpack to. Raises Corrupt and LimitExceeded.
+    """
+    mine, yours = user_metadata(own, limit), user_metadata(other)
+    if own.get("format") != other.get("format"):
+        if yours:
+            yield Check("metadata", True, f"not compared: the file was not made from the format {other['format']}")
+        return
+    changed = [key for key in mine if key in yours and mine[key] != yours[key]]
+    sides = {"only in the file": _without(mine, yours), "only in the original": _without(yours, mine)}
+    sides["of another value"] = changed
+    parts = [f"{words}: {_listed(sorted(keys))}" for words, keys in sides.items() if keys]
+    if mine or yours:
+        detail = "; ".join(parts) or f"those of the original, {len(mine):,} in all"
+        yield Check("metadata", not parts, detail)
+
+
+def scope_check(scope: Mapping[str, Any], tensors: Sequence[TensorReport]) -> Check:
+    """The scope "file": the error of all tensors as one vector, from their distortions and norms.
+
+    Norms are measured where there is an original, and those that the file gives must agree.
+    """
+    stated: Mapping[str, float] = scope["norm2"]
+    known = {tensor.name: tensor.norm2 for tensor in tensors if tensor.norm2 is not None}
+    names = {tensor.name for tensor in tensors}
+    lossy = [tensor.name for tensor in tensors if tensor.header.guarantee.kind == "alpha"]
+    wrong = [name for name in {**stated, **known} if not _agree(stated.get(name, 0.0), known.get(name))]
+    for words, wrongly in (
+        ("the file has no tensor", _without(stated, names)),
+        ("no ‖x‖² is given for", _without(lossy, stated)),
+        ("‖x‖² is not as given for", wrong),
+    ):
+        if wrongly:
+            return Check("scope", False, f"{words} {_listed(wrongly)}, so the bound over all tensors says nothing")
+    norm2 = {**stated, **known}
+    error = math.fsum(_error(tensor, norm2.get(tensor.name, 0.0)) for tensor in tensors)
+    reached, alpha = error / (math.fsum(norm2.values()) or 1.0), scope["alpha"]
+    return Check("scope", reached <= alpha, f"over all tensors, relative squared L2 error {compared(reached, alpha)}")
+
+
+def _error(tensor: TensorReport, norm2: float) -> float:
+    """‖x̂ − x‖²; infinite where x is zero and x̂ is not."""
+    return tensor.distortion * norm2 if norm2 or math.isfinite(tensor.distortion) else math.inf
+
+
+def _agree(stated: float, measured: float | None) -> bool:
+    return measured is None or math.isclose(stated, measured, rel_tol=CERTIFICATE_TOLERANCE)
+
+
+def _without(names: Iterable[str], others: Collection[str]) -> list[str]:
+    known = set(others)
+    return [name for name in names if name not in known]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first few of the names."""
+    more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(map(repr, names[:_MOST_NAMES])) + more

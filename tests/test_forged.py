@@ -1,0 +1,196 @@
+"""Files that lie about themselves in a consistent way: `verify` finds each with the original."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from checks import call_cli
+from vectors import gcz
+from verdicts import rows
+
+import gcodec
+from gcodec.compressors import registry
+from gcodec.compressors.contract import CodedTensor, Guarantee, TensorSpec
+from gcodec.compressors.dither import compressor as dither
+from gcodec.compressors.sparse_dithering import compressor as sparse
+from gcodec.compressors.spherical import compressor as spherical
+from gcodec.compressors.spherical import one_block, plan
+from gcodec.source import ArraySource
+
+X = np.random.default_rng(0).standard_t(4, 3000).astype(np.float32)
+SHORT = X[:12]
+
+
+def failing(record: gcz.Record, x: np.ndarray = X, trials: int = 0) -> list[str]:
+    """The checks that fail with the original. Without it, all of these files are consistent."""
+    data = gcz.container(record)
+    assert gcodec.verify(data).ok
+    return [name for name, check in rows(data, x, trials=trials).items() if not check.ok]
+
+
+def coded(method: str, x: np.ndarray, omega: float, **options):
+    """The payload of a method, and a function that gives the record of another payload for it."""
+    cls = registry.by_name(method).load()
+    payload = cls(seed=1, **options).encode(ArraySource(x), Guarantee("omega", omega))
+
+    def record(other, bound: float = omega) -> gcz.Record:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cls, "encode", lambda *_: other)
+            return gcz.record("", x, f"{method}:omega", bound)
+
+    return payload, record
+
+
+@pytest.mark.parametrize(("method", "omega"), [("rsd", 0.25), ("dither", 0.25), ("sc", 1.0)])
+def test_a_smaller_bound_or_noise_than_there_is(method, omega):
+    payload, record = coded(method, X, omega)
+    assert failing(record(payload)) == []
+    assert failing(record(replace(payload, expected=omega / 5), omega / 5)) == ["noise"]
+    assert failing(record(replace(payload, expected=1e-4))) == ["noise"]
+    assert failing(record(replace(payload, expected=payload.expected * (1 - 1e-6)))) == ["noise"]
+    assert failing(record(replace(payload, expected=omega))) == []
+
+
+def test_levels_that_are_all_rounded_up(monkeypatch):
+    def up(values, lows, highs, seed, start, levels):
+        levels += 1
+        levels[values < 0] *= -1
+
+    monkeypatch.setattr(sparse.kernels, "draw_levels", up)
+    payload, record = coded("rsd", X, 0.25)
+    assert "roundings" in failing(record(payload))
+
+
+def test_levels_that_are_rounded_to_the_nearest(monkeypatch):
+    def nearest(values, lows, highs, seed, start, levels):
+        levels += np.abs(values) - lows > highs - np.abs(values)
+        levels[values < 0] *= -1
+
+    monkeypatch.setattr(sparse.kernels, "draw_levels", nearest)
+    payload, record = coded("rsd", X, 0.25)
+    assert "roundings by fraction" in failing(record(payload))
+
+
+def test_a_level_that_is_no_neighbour(monkeypatch):
+    true = sparse.kernels.draw_levels
+
+    def draw(values, lows, highs, seed, start, levels):
+        true(values, lows, highs, seed, start, levels)
+        levels[1234] += 2
+
+    monkeypatch.setattr(sparse.kernels, "draw_levels", draw)
+    payload, record = coded("rsd", X, 0.25)
+    assert failing(record(payload)) == ["neighbours"]
+
+
+def test_sd_as_rsd():
+    """Its levels are the nearest ones, and its scale is larger than the step."""
+    payload = registry.by_name("sd").load()().encode(ArraySource(X), Guarantee("alpha", 0.1))
+    _, record = coded("rsd", X, 0.3)
+    found = failing(record(replace(payload, expected=0.3)))
+    assert "roundings by fraction" in found
+
+
+@pytest.mark.parametrize("states", [1, 8, 32])
+def test_a_path_of_dither_that_is_not_the_nearest(monkeypatch, states):
+    """One level of 3,000 is moved to the next point of its trellis."""
+    true = dither.nearest_path
+
+    def moved(targets, firsts, states):
+        levels, books = true(targets, firsts, states)
+        levels[1234] += 4
+        return levels, books
+
+    payload, record = coded("dither", X, 0.25, states=states)
+    assert failing(record(payload)) == []
+    monkeypatch.setattr(dither, "nearest_path", moved)
+    payload, record = coded("dither", X, 0.25, states=states)
+    assert failing(record(payload)) == ["nearest path"]
+
+
+def test_a_step_of_dither_that_no_original_has():
+    payload, record = coded("dither", X, 0.25)
+    for factor in (1e-30, 1e30):
+        assert failing(record(payload), X * np.float32(factor)) != []
+    assert "noise" in failing(record(payload), 0 * X)
+
+
+def test_another_direction_of_sc(monkeypatch):
+    """The second one in the cap: a code may choose it, but then its mean need not be x."""
+    true = one_block.find
+
+    def second(blocks, norms, caps, limits, seed):
+        found, projections = true(blocks, norms, caps, limits, seed)
+        direction = np.empty(SHORT.size)
+        for index in range(int(found[0]) + 1, int(limits[0])):
+            one_block.kernels.fill_direction(one_block.stream(seed, SHORT.size), index, 1.0, np.ones(2), 2.0, direction)
+            if blocks[0] @ direction >= np.sqrt(1 - caps[0]) * norms[0]:
+                return np.array([index]), projections
+        raise AssertionError
+
+    payload, record = coded("sc", SHORT, 2.0)
+    assert failing(record(payload), SHORT, trials=10) == []
+    monkeypatch.setattr(one_block, "find", second)
+    forged, _ = coded("sc", SHORT, 2.0)
+    monkeypatch.undo()
+    assert failing(record(forged), SHORT) == []
+    assert failing(record(forged), SHORT, trials=10) == ["seed"]
+
+
+def test_scales_of_sc():
+    payload, record = coded("sc", X, 1.0)
+    assert failing(record(payload), trials=10) == []
+    parsed = plan.Plan.unpack(payload.head)
+    for scale in (0.99, 1.01):
+        classes = tuple(replace(one, scales=one.scales * scale) for one in parsed.classes)
+        forged = replace(payload, head=replace(parsed, classes=classes).pack(), expected=1.0)
+        assert "scales" in failing(record(forged))
+
+
+def test_norms_of_sc_that_are_rounded_to_the_nearest(monkeypatch):
+    payload, record = coded("sc", X, 1.0)
+    true = spherical.Rules
+    monkeypatch.setattr(spherical, "Rules", lambda zero, unbiased, draws: true(zero, False, draws))
+    whole = CodedTensor(TensorSpec(X.dtype, X.shape), Guarantee("omega", 1.0), payload)
+    forged = registry.by_name("sc").load().encode_again(whole, ArraySource(X), 1)
+    chunk = forged.code(0, X.size)
+    monkeypatch.undo()
+    forged = replace(payload, code=lambda start, stop: chunk)
+    assert failing(record(forged), trials=10) == ["seed"]
+
+
+def test_a_code_with_alpha_as_one_with_omega():
+    payload = registry.by_name("sc").load()().encode(ArraySource(X), Guarantee("alpha", 0.5))
+    _, record = coded("sc", X, 1.0)
+    assert "scales" in failing(record(replace(payload, expected=1.0)))
+
+
+def test_the_command_says_why(tmp_path):
+    payload, record = coded("rsd", X, 0.25)
+    (tmp_path / "x.gcz").write_bytes(gcz.container(record(replace(payload, expected=0.05), 0.05)))
+    np.save(tmp_path / "x.npy", X)
+    code, out, _ = call_cli("verify", tmp_path / "x.gcz", "--against", tmp_path / "x.npy")
+    assert code == 1 and re.search(
+        r"FAILS +noise +the expected error with this scale is 0\.\d+; stored 0\.05, bound 0\.05", out
+    )
+    code, out, _ = call_cli("verify", tmp_path / "x.gcz")
+    assert code == 0 and "the error was not measured (give --against)" in out
+
+
+def test_300_honest_files():
+    """All methods, dtypes and sizes, at bounds and seeds of any kind."""
+    random = np.random.default_rng(0)
+    entries = [(entry.name, kind) for entry in registry.ENTRIES for kind in entry.load().kinds]
+    for number in range(300):
+        method, kind = entries[number % len(entries)]
+        size = int(10 ** random.uniform(0, 3))
+        x = random.standard_t(3, size) * 10 ** random.uniform(-30, 30)
+        x[random.random(size) < random.choice([0, 0.5])] = 0
+        dtype = random.choice([np.float32, np.float64])
+        bound = 10 ** random.uniform(-3, 1 if kind == "omega" else -0.1)
+        options = {"lossless": True} if kind == "exact" else {kind: bound}
+        options |= {"seed": number} if kind == "omega" else {}
+        data = gcodec.encode(x.astype(dtype), method, **options)
+        report = gcodec.verify(data, x.astype(dtype))
+        assert report.ok, (method, options, size, [check.detail for check in report.failures])
