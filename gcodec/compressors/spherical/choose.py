@@ -6,6 +6,7 @@ a sample, and the step is solved for on all norms. The choice changes the size o
 whether its bound holds.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -13,7 +14,7 @@ from functools import cache
 import numpy as np
 
 from ...kernels import spherical_tree as tree
-from ..common.scaled import energy
+from ..common.scaled import Scaled, energy
 from ..common.step_search import solve_step
 from .blocks import Nodes, Rules, walk, with_centroids
 from .plan import Plan, classes_within, lengths_of
