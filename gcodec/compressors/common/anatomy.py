@@ -1,4 +1,4 @@
-"""What the bits of a payload are for: counting them section by section while a payload is parsed."""
+"""What the bits of a payload are for: they are counted by section while it is parsed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,7 +42,7 @@ class Tally:
 
 
 def count_levels(tally: Tally, reader: BitReader, classes: np.ndarray, labels: Labels, of: str = "") -> None:
-    """A coded sequence of levels that ends the reader's data. of: what its sections' names begin with."""
+    """Count a sequence of levels, up to the end of the data. of: how the sections' names begin."""
     with tally.part(f"{of}tables", reader):
         read_tables(reader, classes, labels)
     count_lanes(tally, reader, of)
@@ -83,7 +83,7 @@ def sections_of_levels(name: str, coded: CodedTensor) -> list[Section]:
 
 
 def arrays_of_levels(name: str, coded: CodedTensor) -> dict[str, np.ndarray]:
-    """ "classes" (uint8) and "levels" (int64, multiples of the step), in the tensor's shape; "step"."""
+    """Arrays: "classes" (uint8) and "levels" (int64) in the shape of the tensor, and the "step"."""
     points, shared = read_head(Tally(), name, coded)
     whole = Points(points.labels, Step(0, 0))
     classes, levels = [], []

@@ -1,35 +1,35 @@
-"""`dither`: subtractive dither with a shared seed, through a trellis, entropy coded given the dither; unbiased.
+"""`dither`: subtractive dither with a shared seed, through a trellis; unbiased.
 
 Encoder and decoder draw the same dither u, independent and uniform in [−2, 2) for every value. With
-y = x/step − u the encoder sends the path of integers j through a trellis that is nearest to y; the
+y = x/step − u the encoder sends the path of integers j through a trellis that is nearest to y. The
 decoder gives x̂ = step·(j + u). Then
 
     x̂ − x = step·(j − y)
 
-and this depends on y modulo 4 only, as every trellis allows with a point j also j ± 4, and the
+and this depends only on y modulo 4: every trellis that allows a point j also allows j ± 4, and the
 nearest path moves with y. Modulo 4, y is uniform and independent of x. So **the error is
-independent of x**, hence so is its variance.
+independent of x**, and so is its variance.
 
-*Its mean is 0.* Let C(s) be the paths from state s. With j = c₀ + 2c₁ (mod 4) the pairs (c₀, c₁) of
-all paths of all states are a binary linear code, and adding c to j's bits is an isometry of the
-integers: j + 2c₁ if c₀ = 0, else 2c₁ + 1 − j. So the points nearest to a path d of C(s) are those
-nearest to the zero path of C(0), moved by d, with the signs of the coordinates where d is odd
-reversed. The error's mean in coordinate t is therefore μ·E(−1)^{d_t}, and d_t is odd with
-probability ½ when the first state is drawn at random: c₀ at time t is a linear function of the
-first state that is not constant. For the trellis with one state, whose points are the even
-integers, the error is uniform in [−1, 1).
+*Its mean is 0.* Let C(s) be the paths from state s. With j = c₀ + 2c₁ (mod 4), the pairs (c₀, c₁)
+of all paths of all states are a binary linear code. Adding c to the bits of j is an isometry of the
+integers: j + 2c₁ if c₀ = 0, and 2c₁ + 1 − j if c₀ = 1. So the points nearest to a path d of C(s)
+are those nearest to the zero path of C(0), moved by d, where the coordinates in which d is odd have
+the opposite sign. The mean error in coordinate t is therefore μ·E(−1)^{d_t}. And d_t is odd with
+probability ½ if the first state is drawn at random, as c₀ at time t is a linear function of the
+first state that is not constant. With one state the points are the even integers, and the error is
+uniform in [−1, 1).
 
 *Its variance.* Let E(n) be the mean squared error of n values, in step². A path may be the best one
 of the first n values, continued from where it ends by the best one of m others, and no first state
-is better than another; so E(n + m) ≤ E(n) + E(m), and E(1) = 1/3. Estimates of E(2^k) then bound
+is better than another. So E(n + m) ≤ E(n) + E(m), and E(1) = 1/3. Estimates of E(2^k) then bound
 E(n) for all n (`error_bound`).
 
 This holds in exact arithmetic. In float64 x/step − u and step·(j + u) are off by at most 2⁻⁵² of
-|x| + 4·step; a bias is not larger. For float32 tensors x̂ is rounded at random, so that the
-rounding adds no bias to this. A random rounding to a coarser dtype would cost too much variance and
-is not offered: use `rsd`. Where x̂ might exceed the dtype's largest number, it would be cut and so
-biased: then `expected` is infinite. What an encoder chooses must not depend on the code that it
-then sends. See spec/compressors/08-dither.md.
+|x| + 4·step, and a bias is not larger than that. For float32 tensors x̂ is rounded at random, so
+that the rounding adds no bias. A random rounding to a coarser dtype would cost too much variance
+and is not offered: use `rsd`. Where x̂ might exceed the largest number of the dtype, it would be
+cut and so biased: then `expected` is infinite. What an encoder chooses must not depend on the code
+that it then sends. The code is entropy coded given the dither. See spec/compressors/08-dither.md.
 """
 
 import math
@@ -56,20 +56,20 @@ from .head import STATES, Dithering, read_head
 from .noise import error_bound, rounding_noise
 from .path import decode_path, encode_path, nearest_path
 
-_FINEST = 2.0**-50  # the least step beside the largest magnitude
-_MOST_STEPS = 3  # no error is larger: of integers 4 apart, the nearest is at most 2 away
-_HEAD_ROOM = 256
-_PROBE_SEED = (
-    0x70726F6265  # of the codes by which a trellis is chosen: a code's length tells of its error, and would bias it
-)
+_FINEST = 2.0**-50  # the least step, relative to the largest magnitude
+_MOST_STEPS = 3  # no error is larger: one of the integers that are 4 apart is at most 2 away
+_HEAD_ROOM = 256  # bits
+# The seed of the codes by which a trellis is chosen. The length of a code depends on its error, so
+# a choice by the code that is sent would bias it.
+_PROBE_SEED = 0x70726F6265
 
 
 @dataclass(frozen=True)
 class Dither(Compressor):
     """E x̂ = x and E‖x̂ − x‖² ≤ ω‖x‖² over the seed, for float32 and float64 tensors.
 
-    seed: any integer, taken modulo 2⁶⁴; it is stored. states: of the trellis: 1 (none), 8 or 32, or
-    0 for the one of 1 and 8 that needs fewer bits; more states take more time to encode.
+    seed: any integer; it is stored modulo 2⁶⁴. states: of the trellis: 1 (no trellis), 8 or 32, or
+    0 for 1 or 8, whichever needs fewer bits. More states take more time to encode.
     """
 
     seed: int = 0
@@ -88,7 +88,7 @@ class Dither(Compressor):
         return Payload(plan.head(), plan.tiling.chunk, plan.code, plan.expected)
 
     def _choose_states(self, source: Source, bound: float) -> int:
-        """The number of states with the shortest code of the middle chunk, for another seed than the one that is sent."""
+        """The number of states with the shortest code of the middle chunk, by the probe seed."""
         choices = self._choices()
         if len(choices) == 1:
             return choices[0]
@@ -105,7 +105,7 @@ class Dither(Compressor):
 
     @classmethod
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:
-        """Decodes to step·(j + u), rounded to float32 at random for float32 tensors."""
+        """The decoder, to step·(j + u), rounded at random for float32 tensors; raises Corrupt."""
         reader = BitReader(head, "dither head")
         if spec.dtype not in (np.float32, np.float64):
             raise reader.corrupt(f"{spec.dtype} is not a dtype of this compressor")
@@ -137,7 +137,11 @@ class Dither(Compressor):
 
 @dataclass(frozen=True)
 class _Plan:
-    """An encoder's choices. `step`: of the source times 2^-exponent; rate: bits a value of Gaussian values, by which lanes are chosen."""
+    """The choices of an encoder.
+
+    step: for the values of the source times 2^-exponent. rate: about the bits of a value, for
+    Gaussian values, by which the number of lanes is chosen.
+    """
 
     source: Source
     exponent: int
@@ -158,7 +162,7 @@ class _Plan:
         return writer.to_bytes() + tail
 
     def code(self, start: int, stop: int) -> bytes:
-        """The bytes of a chunk."""
+        """The bytes of the chunk with the flat indices start…stop-1."""
         dither = self.dithering.dither(start, stop - start)
         values = read(self.source, start, stop, math.ldexp(1.0, -self.exponent)).astype(np.float64)
         targets = values / self.step - dither
@@ -171,9 +175,9 @@ class _Plan:
 
 def _plan(source: Source, bound: float, seed: int, states: int) -> _Plan:
     exponent = exponent_of(source)
-    unit = math.ldexp(1.0, -exponent)
+    scale = math.ldexp(1.0, -exponent)
     tiling = Tiling.of(source.shape, source.size)
-    energies = scan(source, tiling, unit)
+    energies = scan(source, tiling, scale)
     rate = math.log2(1 + 1 / bound) / 2
     error = math.fsum(
         error_bound(stop - start, lanes_for(rate * (stop - start)), states) for start, stop in tiling.spans()
@@ -186,7 +190,7 @@ def _plan(source: Source, bound: float, seed: int, states: int) -> _Plan:
     expected = float(step) * float(step) * error / energies.total + rounding
 
     spans = sample_spans(tiling, energies.blocks)
-    values = np.concatenate([read(source, *span, unit) for span in spans])
+    values = np.concatenate([read(source, *span, scale) for span in spans])
     levels = np.empty(values.size, np.int64)
     halves = np.full(MAX_CLASSES, 0.5)
     scales.quantise(values.astype(np.float64), 0.5 / float(step), np.zeros(values.size, np.uint8), halves, levels)
@@ -202,9 +206,10 @@ def _plan(source: Source, bound: float, seed: int, states: int) -> _Plan:
 
 
 def _may_be_cut(energy: float, step: Step, exponent: int, dtype: np.dtype) -> bool:
-    """Whether a value may decode beyond the dtype's largest number: it would be cut, and the mean not x.
+    """Whether a value may decode beyond the largest number of the dtype.
 
-    energy: the largest of a block, in the units of 2^exponent, so no |x| is beyond its root.
+    Then it would be cut, and its mean would not be x. energy: the largest one of a block of values,
+    divided by 4^exponent, so that no |x|/2^exponent is above its root.
     """
     largest = math.sqrt(energy) + _MOST_STEPS * float(step)
     return math.log2(largest) + exponent >= math.log2(float(np.finfo(dtype).max))

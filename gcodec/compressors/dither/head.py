@@ -41,18 +41,18 @@ class Dithering:
         return cls(STATES[code], seed, Step.unpack(reader))
 
     def dither(self, start: int, count: int) -> np.ndarray:
-        """The dither of values start…start + count - 1."""
+        """The dither of the values start…start + count - 1, float64."""
         out = np.empty(count)
         kernels.fill_dither(self._key(kernels.DITHER_STREAM), start, out)
         return out
 
     def first_states(self, start: int, lanes: int) -> np.ndarray:
-        """In which states the paths of the chunk that begins at `start` begin, one a lane: int64."""
+        """The first state, int64, of each lane of the chunk that begins at `start`."""
         key = self._key(kernels.STATE_STREAM)
         return np.array([int(rng.random_at(key, start + lane)) % self.states for lane in range(lanes)])
 
     def finish(self, values: np.ndarray, start: int, dtype: np.dtype) -> np.ndarray:
-        """Values in steps to values of the dtype; the argument is used up."""
+        """Values of the dtype from values in steps, which are overwritten."""
         kernels.scale_values(values, *self.step.factors(), float(np.finfo(dtype).max))
         if dtype == np.float64:
             return values
@@ -64,7 +64,7 @@ class Dithering:
 
 
 def read_head(tally: Tally, reader: BitReader, spec: TensorSpec) -> tuple[Dithering, ScaleClasses]:
-    """The fields of a head, counted: what all chunks share. Raises Corrupt."""
+    """What all chunks share, from the fields of a head, which are counted. Raises Corrupt."""
     with tally.part("trellis, seed and step", reader):
         dithering = Dithering.unpack(reader)
     with tally.part("classes", reader):

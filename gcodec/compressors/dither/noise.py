@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 _ROUNDING = 2.0**-48  # beside the square of a value: less than (ulp / 2)²
-_QUANTUM = 2.0**-149  # of float32 below its normal numbers; it adds at most a quarter of its square
+# The distance of subnormal float32 numbers. Rounding to them adds at most a quarter of its square.
+_QUANTUM = 2.0**-149
 
 # Upper bounds of E(2^k), k = 0, 1, …, by the number of states: 1/3 and 2/3, then estimates from
 # 1.2e8 (with 32 states 4e7) uniform values, plus four standard errors.
@@ -45,7 +46,7 @@ _ERRORS = {
 
 
 def error_bound(count: int, lanes: int, states: int) -> float:
-    """An upper bound of the mean squared error of a chunk in so many lanes, in step².
+    """An upper bound of the mean squared error of a chunk, in step². lanes: how many it has.
 
     It is Σ E(values of the lane); see the module's text.
     """

@@ -1,14 +1,15 @@
-"""Paths through a trellis with subtractive dither, coded by rANS lanes, given the dither and the scale classes.
+"""Paths through a trellis with subtractive dither, coded by rANS lanes.
 
-A class whose levels are coarse beside its scale has a table for each phase of the dither, all made
-from one density (kernels/levels/densities.py); a class with a raw width has one table. See
+The code follows from the dither and the scale classes. A class whose levels are coarse for its
+scale has a table for each phase of the dither, all made from one density
+(kernels/levels/densities.py). A class with a raw width has one table. See
 spec/compressors/08-dither.md.
 """
 
 import numpy as np
 
 from ...coding.bitstring import BitReader, BitWriter
-from ...coding.rans import count_codes, encode_lanes, read_lanes, slots_of, used
+from ...coding.rans import NO_LAW, count_codes, encode_lanes, read_lanes, slots_of, used
 from ...kernels import dither as kernels
 from ...kernels.dither import PHASE_BITS, PHASES
 from ...kernels.entropy import rans, rans_tables, tokens
@@ -19,12 +20,14 @@ from ..common.levels import raw_bytes, raw_words
 from ..common.quantiser import choose_widths
 
 _TABLES = MAX_CLASSES * PHASES
-_ROOM = MAX_CLASSES * rans_tables.MAX_BITS
-_NO_LAW = np.zeros(rans.SYMBOLS, np.int64)
+_ROOM = MAX_CLASSES * rans_tables.MAX_BITS  # the most bits that all tables take
 
 
 def nearest_path(targets: np.ndarray, firsts: np.ndarray, states: int) -> tuple[np.ndarray, np.ndarray]:
-    """(levels, books) of the paths from these first states, one a lane, that are nearest to the targets: int64 and uint8."""
+    """(levels, int64; books, uint8) of the paths that are nearest to the targets.
+
+    targets: float64, in steps. firsts: the first state of each lane, int64. states: of the trellis.
+    """
     levels, books = np.empty(targets.size, np.int64), np.zeros(targets.size, np.uint8)
     if states == 1:
         kernels.nearest_even(targets, levels)
@@ -38,7 +41,7 @@ def nearest_path(targets: np.ndarray, firsts: np.ndarray, states: int) -> tuple[
 
 
 def encode_path(levels: np.ndarray, books: np.ndarray, dither: np.ndarray, classes: np.ndarray, lanes: int) -> bytes:
-    """Code paths of int64 levels, one a lane. `classes`: uint8, below 32."""
+    """The bytes of paths of levels, int64. books: uint8. classes: uint8, below 32."""
     numbers, phases = np.empty_like(levels), np.empty(levels.size, np.uint8)
     kernels.fold_levels(levels, dither, books, numbers, phases)
     widths = choose_widths(numbers, classes)
@@ -55,7 +58,10 @@ def encode_path(levels: np.ndarray, books: np.ndarray, dither: np.ndarray, class
 
 
 def _put_tables(writer: BitWriter, widths: np.ndarray, histograms: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Describes the raw widths and tables of all classes that occur; the tables' frequencies, int64 (tables, symbols)."""
+    """Describe the raw widths and tables of all classes that occur.
+
+    Returns the frequencies, int64, by table and symbol.
+    """
     histograms = histograms.reshape(MAX_CLASSES, PHASES, -1)
     frequencies = np.zeros_like(histograms)
     before = 0
@@ -65,7 +71,7 @@ def _put_tables(writer: BitWriter, widths: np.ndarray, histograms: np.ndarray, p
         before = int(widths[c])
         if before:
             one, table = histograms[c, 0], frequencies[c, 0]
-            writer.at = rans_tables.choose_table(one, rans_tables.RAW, _NO_LAW, writer.data, writer.at, table)
+            writer.at = rans_tables.choose_table(one, rans_tables.RAW, NO_LAW, writer.data, writer.at, table)
         else:
             args = places[c], histograms[c], writer.data, writer.at, frequencies[c]
             writer.at = densities.choose_density(*args)
@@ -75,9 +81,10 @@ def _put_tables(writer: BitWriter, widths: np.ndarray, histograms: np.ndarray, p
 def decode_path(
     reader: BitReader, dither: np.ndarray, classes: np.ndarray, firsts: np.ndarray, jumps: tuple[int, int]
 ) -> None:
-    """The inverse of `encode_path`, up to the reader's end: `dither` becomes level + dither. Raises Corrupt.
+    """Add the levels that `encode_path` coded to `dither`; raises Corrupt.
 
-    firsts: the first states (int64) of as many lanes as there may be. jumps: of the trellis.
+    The code must end with the data. firsts: the first states, int64, of as many lanes as there may
+    be. jumps: of the trellis.
     """
     widths, frequencies = read_tables(reader, classes)
     states, words = read_lanes(reader)

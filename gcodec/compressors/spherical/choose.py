@@ -6,7 +6,6 @@ a sample, and the step is solved for on all norms. The choice changes the size o
 whether its bound holds.
 """
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -14,7 +13,7 @@ from functools import cache
 import numpy as np
 
 from ...kernels import spherical_tree as tree
-from ..common.scaled import Scaled, energy
+from ..common.scaled import energy
 from ..common.step_search import solve_step
 from .blocks import Nodes, Rules, walk, with_centroids
 from .plan import Plan, classes_within, lengths_of
@@ -233,22 +232,3 @@ def _sampled(problem: Problem) -> Problem:
         runs += [(start + at, values[at : at + _RUN]) for at in range(first, values.size, stride)]
     total = sum(energy(values) for _, values in runs)
     return replace(problem, chunks=lambda: runs, energy=total, size=sum(values.size for _, values in runs))
-
-
-def expected_in_dtype(expected: float, largest: float, norm: float, values: Scaled) -> float:
-    """An upper bound of E‖x̂ − x‖²/‖x‖² after rounding to the dtype.
-
-    expected: the same before rounding.
-    largest, norm: no decoded value is beyond `largest`, and ‖x‖ is `norm`, both of the scaled
-    values.
-
-    Rounding moves a value by ε/2 of it, or by half of the smallest subnormal number s. The rounding
-    error of d values has at most the norm ε/2·‖x̂‖ + √d·s/2. With √d·s ≤ ε‖x‖ that is no more than
-    ε·√(1 + expected)·‖x‖. The result is infinite when that is not so, or when a value might be cut
-    at the dtype's largest number: then the mean is not x.
-    """
-    info = np.finfo(values.source.dtype)
-    least = float(info.minexp) + math.log2(values.size) / 2  # this is log2 of √d·s/ε
-    if math.log2(norm) + values.exponent < least or math.log2(largest) + values.exponent > math.log2(float(info.max)):
-        return math.inf
-    return (math.sqrt(max(expected, 0.0)) + float(info.eps) * math.sqrt(1 + max(expected, 0.0))) ** 2

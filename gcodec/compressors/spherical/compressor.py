@@ -24,7 +24,7 @@ from ...source import Source
 from ...theory import sphere
 from ...theory.sparse_dithering import NORM_BITS
 from ...theory.spherical import cap_for_omega
-from ..common.scaled import Scaled, energy
+from ..common.scaled import Scaled, energy, expected_in_dtype
 from ..common.step_search import solve_step
 from ..contract import (
     CHUNK,
@@ -41,7 +41,7 @@ from ..contract import (
 from . import anatomy, checks, unbiased_checks
 from . import one_block as single
 from .blocks import Rules, decode_chunk, encode_chunk, with_centroids
-from .choose import FINEST, LENGTHS, Problem, Survey, best_survey, expected_in_dtype
+from .choose import FINEST, LENGTHS, Problem, Survey, best_survey
 from .plan import BLOCKS, DRAWS_RATIO, Plan
 
 MAX_DRAWS = 1 << 31  # the most draws that can be asked for

@@ -13,11 +13,11 @@ import numpy as np
 
 from ...source import Source
 from ..common.noise import noise_check
-from ..common.scaled import Scaled, energy
+from ..common.scaled import Scaled, energy, expected_in_dtype
 from ..contract import Check, CodedTensor, Payload
 from . import one_block as single
 from .blocks import Rules
-from .choose import Survey, expected_in_dtype
+from .choose import Survey
 from .plan import BLOCKS, Plan
 
 _SCALE = 2.0**-20  # relative; more than the rounding of a scale to float32
