@@ -68,7 +68,7 @@ def translate(values, table, out):
 
 @njit
 def take_out(values, symbols, symbol, taken):
-    """Copy to `taken`, in order, the values whose symbol is this one. It has room for all of them."""
+    """Copy to `taken`, in order, the values with this symbol. It has room for all of them."""
     count = 0
     for i in range(values.size):
         if symbols[i] == symbol:

@@ -9,7 +9,7 @@ _STRIDE = math.log(4.0)  # the longest move while only one side of the target is
 # The error grows like a power of the step; this power is taken to lie between these two while only
 # one side of the target is known.
 FLATTEST, STEEPEST = 0.25, 2.0
-TRIES = 24  # of steps, at most
+TRIES = 24  # how many steps are tried at most
 _TINY = 1e-300  # stands for an error of 0, which has no logarithm
 
 _Point = tuple[float, float]  # logarithms of a step and of its distortion

@@ -1,4 +1,4 @@
-"""Zstandard frames, checked beyond what libraries check: what they hold and what they may ask for."""
+"""Zstandard frames, with the checks of the specification that no library makes."""
 
 import zstandard
 

@@ -84,7 +84,7 @@ def _sample(plane: np.ndarray) -> np.ndarray:
 
 
 def _listed(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The values to list, ascending, and how often each symbol occurs, the one for all others too."""
+    """(values to list, ascending; how often each symbol occurs, that of all other values too)."""
     table = np.zeros((4, 256), np.int64)
     kernels.histogram(plane, table)
     counts = table.sum(0)
