@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from .errors import InvalidInput
+from .errors import InvalidInput, OutOfMemory
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -40,6 +40,8 @@ def ordered(
     At most `threads` + 1 results are held at a time, so memory stays bounded. When `items` raises,
     the results of the items before come first. `discard` gets the results that nobody took, when
     the caller stops early or a function raises.
+
+    Raises OutOfMemory when the system starts no further thread.
     """
     if threads == 1:
         yield from map(function, items)
@@ -51,7 +53,7 @@ def ordered(
     try:
         while failure is None:
             try:
-                waiting.append(pool.submit(function, next(iterator)))
+                waiting.append(_submitted(pool, function, next(iterator)))
             except StopIteration:
                 break
             except Exception as error:
@@ -70,3 +72,10 @@ def ordered(
             if not future.cancel() and future.exception() is None:
                 discard(future.result())
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _submitted(pool: ThreadPoolExecutor, function: Callable[[Item], Result], item: Item) -> Future[Result]:
+    try:
+        return pool.submit(function, item)
+    except RuntimeError as error:  # which Python raises when a thread does not start
+        raise OutOfMemory("the system starts no further thread: use fewer (--threads)") from error
