@@ -14,7 +14,8 @@ from ...coding.rans import lanes_for
 from ...source import Source
 from .levels import Coded, Labels, Points
 from .quantiser import LARGEST_LEVEL, Part, Quantiser, expected_excess
-from .scale_choice import choose_classes, exponent_of, read, sample_spans, scan
+from .sample import take
+from .scale_choice import choose_classes, exponent_of, read, scan
 from .scale_classes import Grid, ScaleClasses
 from .scaled import energy
 from .step_search import Spending, solve_step
@@ -102,30 +103,23 @@ def fit(source: Source, bound: float, states: int) -> Coder:
     grid = Grid.of(source.shape, source.size)
     unit = math.ldexp(1.0, -exponent)
     energies = scan(source, grid, unit)
-    spans = sample_spans(grid)
-    values = _sample(source, spans, unit)
-    if not values.any():  # a sparse tensor, and a sample of zeros: take all of it
-        spans = list(grid.spans())
-        values = _sample(source, spans, unit)
+    sample = take(source, grid, energies, unit)
+    spans, values = sample.spans, sample.values
     target = (
-        bound * energies.total * values.size / grid.size
+        bound * energies.total * sample.part / sample.whole
     )  # the sample's own energy would depend on a few large values
     if values.size < grid.size:
         target = min(target, _MOST * energy(values.astype(np.float64)))
     finest = math.sqrt(energies.blocks.max()) * (_FINEST if states == 1 else 1 / LARGEST_LEVEL)
     step, numbers = _plain(values, max(math.sqrt(target / values.size / _NOISE), finest), target, finest)
-    classes = choose_classes(energies, grid, 2 * step, spans, numbers)
+    classes = choose_classes(energies, grid, 2 * step, sample, numbers)
     part = Part(values, classes.fill_all(spans), lanes_for(_SAMPLE_BITS * values.size))
     best = _settle(part, source.dtype, step, target, states)
-    rate = best.bits / values.size
+    rate = best.bits / sample.part * (sample.whole / grid.size)
     coder = Coder(source, exponent, classes, best.quantiser, rate)
     if values.size == grid.size and len(spans) == 1:
         return _solve_whole(coder, bound * energies.total, finest, _TIGHT)
     return _correct(coder, part, target, bound * energies.total, finest)
-
-
-def _sample(source: Source, spans: list[tuple[int, int]], unit: float) -> np.ndarray:
-    return np.concatenate([read(source, *span, unit) for span in spans])
 
 
 def _plain(values: np.ndarray, step: float, target: float, finest: float) -> tuple[float, np.ndarray]:

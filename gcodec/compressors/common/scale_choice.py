@@ -15,9 +15,8 @@ from ...kernels.entropy.tokens import MAX_CLASSES
 from ...kernels.levels import scales as kernels
 from ...kernels.levels.scales import BLOCK, GRADES
 from ...source import Source
-from .scale_classes import BLOCKS, LARGEST_BLOCK, PRODUCT, WIDEST, Grid, ScaleClasses
+from .scale_classes import BLOCKS, PRODUCT, WIDEST, Grid, ScaleClasses
 
-_SAMPLE, _PIECE = 1 << 17, 1 << 11  # values that stand for a larger tensor, values of each piece of them
 _EXTREME = 100  # decimal exponents beyond which squares could leave the range of float64
 _PER_OCTAVE = 3
 _LOWEST = -5 * _PER_OCTAVE  # scales below 2⁻⁵ steps are one class
@@ -35,6 +34,19 @@ class Energies:
     columns: np.ndarray
     blocks: np.ndarray
     total: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Values that stand for a tensor, and the spans in which they lie.
+
+    part, whole: the tensor has whole / part times as many bits and as large an error.
+    """
+
+    spans: Sequence[tuple[int, int]]
+    values: np.ndarray
+    part: int
+    whole: int
 
 
 def scan(source: Source, grid: Grid, unit: float) -> Energies:
@@ -64,20 +76,6 @@ def exponent_of(source: Source) -> int:
     if abs(math.log10(largest)) < _EXTREME:
         return 0
     return min(max(math.frexp(largest)[1], -1000), 1000)
-
-
-def sample_spans(grid: Grid) -> list[tuple[int, int]]:
-    """Pieces spread over the tensor at random places, each within a chunk and from a block's start on; or all chunks."""
-    if grid.size <= 2 * _SAMPLE:
-        return list(grid.spans())
-    random = np.random.default_rng(0)
-    places = np.sort(random.choice(grid.size // _PIECE, _SAMPLE // _PIECE, replace=False)) * _PIECE
-    spans = []
-    for place in places.tolist():
-        start = place - place % grid.chunk % LARGEST_BLOCK
-        chunk_end = min(start - start % grid.chunk + grid.chunk, grid.size)
-        spans.append((start, min(start + _PIECE, chunk_end)))
-    return spans
 
 
 def candidates(energies: Energies, grid: Grid, step: float) -> Iterator[ScaleClasses]:
@@ -145,22 +143,20 @@ def _window(logarithms: np.ndarray) -> np.ndarray:
     return np.clip(logarithms - lowest, 0, MAX_CLASSES - 1).astype(np.int16)
 
 
-def choose_classes(
-    energies: Energies, grid: Grid, step: float, spans: Sequence[tuple[int, int]], levels: np.ndarray
-) -> ScaleClasses:
-    """The classes with which a quantiser of about this step needs the fewest bits; levels: of the values in `spans`."""
+def choose_classes(energies: Energies, grid: Grid, step: float, sample: Sample, levels: np.ndarray) -> ScaleClasses:
+    """The classes with which a quantiser of about this step needs the fewest bits; levels: of the sample."""
 
     def bits(classes: ScaleClasses) -> float:
-        return estimate_bits(classes, spans, levels)
+        return estimate_bits(classes, sample, levels)
 
     best = min(candidates(energies, grid, step), key=bits)
     return min([best, *neighbours(best, energies, step)], key=bits)
 
 
-def estimate_bits(classes: ScaleClasses, spans: Sequence[tuple[int, int]], levels: np.ndarray) -> float:
-    """About how many bits more or less the tensor needs with these classes; levels: of the values in spans."""
+def estimate_bits(classes: ScaleClasses, sample: Sample, levels: np.ndarray) -> float:
+    """About how many bits more or less the tensor needs with these classes; levels: of the sample."""
     grades = np.zeros((MAX_CLASSES, GRADES), np.int64)
-    kernels.grade_levels(levels, classes.fill_all(spans), grades)
+    kernels.grade_levels(levels, classes.fill_all(sample.spans), grades)
     sizes = grades.sum(1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         bits = np.nansum(grades * np.log2(sizes / grades))
@@ -169,4 +165,4 @@ def estimate_bits(classes: ScaleClasses, spans: Sequence[tuple[int, int]], level
     parts = math.ceil(classes.grid.size / classes.grid.chunk)
     own = classes.rows if classes.rows is not None else classes.blocks
     side = sum(sequence_bits(numbers) for numbers in (own, classes.columns) if numbers is not None)
-    return bits * classes.grid.size / sizes.sum() + tables * parts + side
+    return bits * sample.whole / sample.part + tables * parts + side

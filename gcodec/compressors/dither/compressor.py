@@ -41,7 +41,8 @@ from ...kernels.levels import scales
 from ...kernels.levels.trellis import TRELLISES
 from ...source import Source
 from ..common.levels import Step
-from ..common.scale_choice import choose_classes, exponent_of, read, sample_spans, scan
+from ..common.sample import take
+from ..common.scale_choice import choose_classes, exponent_of, read, scan
 from ..common.scale_classes import Grid, ScaleClasses
 from ..contract import Compressor, Decode, Guarantee, Payload, TensorSpec
 from .path import decode_path, encode_path, nearest_path
@@ -255,8 +256,8 @@ def _plan(source: Source, bound: float, seed: int, states: int) -> _Plan:
 
     expected = float(step) * float(step) * error / energies.total + rounding
 
-    spans = sample_spans(grid)
-    values = np.concatenate([read(source, *span, unit) for span in spans])
+    sample = take(source, grid, energies, unit)
+    values = sample.values
     levels = np.empty(values.size, np.int64)
     halves = np.full(MAX_CLASSES, 0.5)
     scales.quantise(values.astype(np.float64), 0.5 / float(step), np.zeros(values.size, np.uint8), halves, levels)
@@ -265,7 +266,7 @@ def _plan(source: Source, bound: float, seed: int, states: int) -> _Plan:
         exponent,
         Dithering(states, seed, step.times(exponent)),
         float(step),
-        choose_classes(energies, grid, 2 * float(step), spans, levels),
+        choose_classes(energies, grid, 2 * float(step), sample, levels),
         rate,
         math.inf if _may_be_cut(energies.blocks.max(), step, exponent, source.dtype) else expected,
     )
