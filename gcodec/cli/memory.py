@@ -5,16 +5,12 @@ asks again for ever while it is imported, and LLVM ends the process while a kern
 """
 
 import os
+import resource
 
 from ..errors import OutOfMemory
 from ..parallel import thread_count
 
-try:
-    import resource
-except ImportError:  # on Windows, which has no such limits
-    LIMITS: tuple[tuple[str, int], ...] = ()
-else:
-    LIMITS = (("v", resource.RLIMIT_AS), ("d", resource.RLIMIT_DATA))
+LIMITS = (("v", resource.RLIMIT_AS), ("d", resource.RLIMIT_DATA))  # by the option of ulimit
 
 BASE = 768 << 20  # bytes that the libraries take, LLVM at work among them
 PER_THREAD = 96 << 20  # bytes of a thread: its stack, and the heap that the C library reserves
