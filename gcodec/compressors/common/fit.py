@@ -190,6 +190,7 @@ def _correct(coder: Coder, part: Part, aim: float, target: float, finest: float)
         share = coder.measure() / target
         if 1 - close <= share <= 1 or share == 0:  # 0: all values are levels
             return coder
+        coder.kept.clear()  # so that the levels of one try alone are in memory
         aim *= _AIM / min(max(share, 1 / 16), 16.0)
     return _solve_whole(coder, target, finest, _LOOSE)
 

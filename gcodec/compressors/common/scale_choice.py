@@ -123,12 +123,15 @@ def _rounded(numbers: np.ndarray, coarse: int) -> np.ndarray:
 
 
 def _of_blocks(energies: Energies, grid: Grid, step: float, size: int) -> ScaleClasses:
-    spans = [grid.blocks(start, stop, BLOCK) for start, stop in grid.spans()]
-    starts = np.concatenate([np.arange(span.start, span.stop, size // BLOCK) for span in spans])
-    ends = np.append(starts[1:], energies.blocks.size)
-    counts = np.minimum(ends - starts, size // BLOCK) * BLOCK  # the last ones of chunks may be shorter
-    blocks = np.add.reduceat(energies.blocks, starts) / counts
-    return ScaleClasses(grid, BLOCKS, blocks=_window(_logarithms(blocks, step * step)), block=size)
+    """Classes of blocks. They are computed chunk by chunk, as there are many in a large tensor."""
+    parts = []
+    for start, stop in grid.spans():
+        found = energies.blocks[grid.blocks(start, stop, BLOCK)]
+        starts = np.arange(0, found.size, size // BLOCK)
+        counts = np.diff(starts, append=found.size) * BLOCK  # the last block of a chunk may be shorter
+        means = np.add.reduceat(found, starts) / counts
+        parts.append(_logarithms(means, step * step).astype(np.int16))
+    return ScaleClasses(grid, BLOCKS, blocks=_window(np.concatenate(parts)), block=size)
 
 
 def _logarithms(energies: np.ndarray, unit: float) -> np.ndarray:

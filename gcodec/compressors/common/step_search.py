@@ -58,7 +58,7 @@ def solve_step(
 
 
 class Spending(Generic[Trial]):
-    """A closed loop over steps; of all trials only the two that may be its result are kept."""
+    """A closed loop over steps; of all trials only the one that may be its result is kept."""
 
     def __init__(self, trial: Callable[[float], tuple[Trial, float]], target: float) -> None:
         """trial: step → what was tried, and its error."""
@@ -66,19 +66,20 @@ class Spending(Generic[Trial]):
         self._target = target
         self._most = -1.0  # the largest error within the target
         self._finest = float("inf")
-        self._results: dict[bool, Trial] = {}  # by whether the target is met
+        self._result: Trial | None = None
 
     def search(self, start: float, tolerance: float) -> Trial:
         """The trial whose error spends the target; the finest one where none meets it."""
-        met = solve_step(self._error, self._target, start, tolerance)
-        return self._results[met > 0]
+        solve_step(self._error, self._target, start, tolerance)
+        assert self._result is not None  # the first trial is the finest one so far
+        return self._result
 
     def _error(self, step: float) -> float:
         found, error = self._trial(step)
         if self._most < error <= self._target:
-            self._most, self._results[True] = error, found
-        elif step < self._finest:
-            self._finest, self._results[False] = step, found
+            self._most, self._result = error, found
+        elif self._most < 0 and step < self._finest:
+            self._finest, self._result = step, found
         return error
 
 
