@@ -12,7 +12,8 @@
     │   └── Corrupt             3  checksums agree, the structure does not
     ├── UnsupportedVersion      4  written by a later major version
     ├── UnsupportedFeature      4  needs a compressor, dtype or flag that this version does not know
-    └── LimitExceeded           5  declares more than the reader's limits allow
+    ├── LimitExceeded           5  declares more than the reader's limits allow
+    └── OutOfMemory             5  the system gives too little memory (also a MemoryError)
 
     InternalError              70  what cannot happen unless gcodec itself has a fault
 
@@ -84,6 +85,11 @@ class UnsupportedFeature(GcodecError):
 
 class LimitExceeded(GcodecError):
     code = "limit"
+    exit_code = 5
+
+
+class OutOfMemory(GcodecError, MemoryError):
+    code = "memory"
     exit_code = 5
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from numbers import Integral
 from typing import TypeVar
 
-from .errors import InvalidInput
+from .errors import InvalidInput, OutOfMemory
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -41,6 +41,8 @@ def ordered(
     At most `threads` + 1 results are held at a time, so memory stays bounded. When `items` raises,
     the results of the items before come first. `discard` gets the results that nobody took, when
     the caller stops early or a function raises.
+
+    Raises OutOfMemory when the system starts no further thread.
     """
     if threads == 1:
         yield from map(function, items)
@@ -52,7 +54,7 @@ def ordered(
     try:
         while failure is None:
             try:
-                waiting.append(pool.submit(function, next(iterator)))
+                waiting.append(_submitted(pool, function, next(iterator)))
             except StopIteration:
                 break
             except Exception as error:
@@ -71,3 +73,10 @@ def ordered(
             if not future.cancel() and future.exception() is None:
                 discard(future.result())
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _submitted(pool: ThreadPoolExecutor, function: Callable[[Item], Result], item: Item) -> Future[Result]:
+    try:
+        return pool.submit(function, item)
+    except RuntimeError as error:  # which Python raises when a thread does not start
+        raise OutOfMemory("the system starts no further thread: use fewer (--threads)") from error

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 from checks import NIGHTLY
-from fuzz import faults
+from fuzz import commands, faults, opened
 
 
 def test_a_killed_command_leaves_the_old_or_the_new_and_nothing_else(tmp_path):
@@ -23,15 +23,23 @@ def test_a_disk_that_breaks(tmp_path):
     assert all(tally.outcomes[f"{call}: exit 5"] for call in faults.CALLS)
 
 
+@pytest.mark.skipif(shutil.which("cc") is None, reason="a C compiler makes the library that fails")
+def test_a_disk_that_becomes_full(tmp_path):
+    """Of a file and of standard output, with a buffer and without one."""
+    tally = faults.full(50 if NIGHTLY else 2, tmp_path / "work", jobs=slice(None) if NIGHTLY else slice(1, 2))
+    assert not tally.failures
+    assert tally.outcomes["full: exit 5"] == tally.tries or NIGHTLY
+
+
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace shows what is opened")
 def test_no_other_file_is_opened(tmp_path):
     (tmp_path / "work").mkdir()
-    tally = faults.opens(tmp_path / "work", faults.KINDS[: None if NIGHTLY else 1])
+    tally = opened.opens(tmp_path / "work", opened.KINDS[: None if NIGHTLY else 1])
     assert not tally.failures and tally.outcomes["calls"] > 1000
 
 
 def test_what_may_be_opened(tmp_path):
-    work = faults.Work("encode", tmp_path / "w", ["encode", "in/x.h5"], tmp_path / "w" / "out" / "x.gcz", b"")
+    work = commands.Work("encode", tmp_path / "w", ["encode", "in/x.h5"], tmp_path / "w" / "out" / "x.gcz", b"")
     here = tmp_path / "w"
     for line, allowed in (
         (f'7 openat(AT_FDCWD, "{tmp_path}/victims/old.h5", O_RDWR) = 5', False),
@@ -44,4 +52,4 @@ def test_what_may_be_opened(tmp_path):
         (f'7 openat(AT_FDCWD, "{here}/out", O_RDWR|O_CLOEXEC|O_TMPFILE, 0600) = 5', True),
         ('7 openat(AT_FDCWD, "/usr/lib/libc.so", O_RDONLY|O_CLOEXEC) = 5', True),
     ):
-        assert faults._is_allowed(line, work, tmp_path) == allowed, line
+        assert opened.is_allowed(line, work, tmp_path) == allowed, line

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from vectors import gcz
 
 from gcodec.cli.files import tensor_file
 from gcodec.errors import InternalError, InvalidInput
+from gcodec.io.arrays import npy
 from gcodec.pipeline import convert
 from gcodec.source import ArraySource
 
@@ -159,3 +161,28 @@ def test_the_unforeseen_is_one_line(gradient, monkeypatch):
     monkeypatch.setattr("gcodec.pipeline.convert.ContainerWriter", None)
     code, _, err = call_cli("encode", gradient, "--lossless")
     assert code == 70 and err.count("\n") == 1 and "please report" in err
+
+
+@pytest.mark.parametrize("length", [1 << 20, (1 << 32) - 1])
+def test_a_header_that_claims_to_be_long_is_not_read(tmp_path, length):
+    head = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }\n"
+    path = tmp_path / "x.npy"
+    path.write_bytes(b"\x93NUMPY\x02\x00" + length.to_bytes(4, "little") + head + bytes(4))
+    with path.open("r+b") as file:
+        file.truncate(1 << 33)  # a hole
+    tracemalloc.start()
+    with pytest.raises(InvalidInput, match="not a readable"):
+        npy.Reader(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+def test_a_header_whose_fault_has_no_words(tmp_path, monkeypatch):
+    def read(file):
+        raise MemoryError
+
+    np.save(tmp_path / "x.npy", np.arange(3))
+    monkeypatch.setattr(npy.npy_format, "read_array_header_1_0", read)
+    with pytest.raises(InvalidInput, match="MemoryError"):
+        npy.Reader(tmp_path / "x.npy")

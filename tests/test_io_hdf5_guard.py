@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from checks import call_cli
+from checks import NIGHTLY, call_cli
 from fuzz import hdf5_mutants
 from hdf5_contents import check_same
 from hdf5_files import copy, numbers, write_everything
@@ -162,8 +162,8 @@ def test_what_a_child_costs(compressed):
 
 
 def test_damaged_files_hurt_no_parent(tmp_path):
-    tally = hdf5_mutants.run(3, range(60))
-    assert tally.inputs == 60 and not tally.failures
+    tally = hdf5_mutants.run(3, range(count := 3000 if NIGHTLY else 60))
+    assert tally.inputs == count and not tally.failures
     assert tally.outcomes["corrupt"] + tally.outcomes["invalid-input"] > 10 and tally.outcomes["fine"] > 10
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from checks import NIGHTLY
-from fuzz import costly, engine, hostile, mutate, oracle, outcomes
+from fuzz import arrays, costly, engine, hostile, mutate, oracle, outcomes
 from hypothesis import given
 from hypothesis import strategies as st
 from vectors import stated, tensors, vectors
@@ -87,7 +87,7 @@ def test_kept_cases(path):
     oracle.check(engine.Mutant(path.read_bytes(), "", mended=True))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [*METHODS, *arrays.FORMATS])
 def test_many_mutations_in_bounded_memory_and_time(method):
     tally = mutate.guarded(7, range(20_000 if NIGHTLY else 500), method)
     assert not tally.failures and not tally.slow

@@ -30,9 +30,10 @@ default. One that can be unbiased has the field `seed`, an integer. Every parame
 needs is in the head. The bound is not among them, because a retry may have made it smaller.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -95,6 +96,18 @@ class Payload:
     chunk: int
     code: Callable[[int, int], bytes]
     expected: float | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a compressor is about to do with a tensor.
+
+    least, most: the numbers of bits between which the payload is likely to be. payload: makes it.
+    """
+
+    least: float
+    most: float
+    payload: Callable[[], Payload]
 
 
 @dataclass(frozen=True)
@@ -175,6 +188,14 @@ class Compressor(ABC):
         compressor is not made for, and TooFine.
         """
 
+    def plan(self, source: Source, guarantee: Guarantee) -> Plan:
+        """What `encode` is about to give, as far as a short look at the tensor tells.
+
+        `auto` codes only what may win by its plan. By default, nothing is known beforehand. Raises
+        what `encode` raises.
+        """
+        return Plan(0.0, math.inf, lambda: self.encode(source, guarantee))
+
     @classmethod
     @abstractmethod
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:
@@ -248,18 +269,18 @@ class Entry:
     """A compressor as the registry lists it: what can be said without importing it.
 
     id: its number in a file. name: what users call the method. path: "module:Class", imported on
-    first use. summary: one line. efforts: in which of them `auto` tries it. matrix: whether it is
-    made for matrices alone. whole: whether its memory grows with the tensor; then `auto` leaves it
-    out for the largest ones.
+    first use. summary: one line. efforts: those in which `auto` tries it, and up to how many values
+    of a tensor. matrix: whether it is made for matrices alone. beaten_by: a method that takes fewer
+    bits for every tensor that is not small, if there is one.
     """
 
     id: int
     name: str
     path: str
     summary: str
-    efforts: tuple[str, ...] = ()
+    efforts: Mapping[str, float] = field(default_factory=dict)
     matrix: bool = False
-    whole: bool = False
+    beaten_by: str = ""
 
     def load(self) -> type[Compressor]:
         """The class; raises what importing it raises."""

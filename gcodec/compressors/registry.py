@@ -4,6 +4,7 @@ The latter have ids from 128 on and are found by plugins.py. An id is never used
 else.
 """
 
+import math
 from dataclasses import fields
 
 from ..errors import InvalidInput, UnsupportedFeature
@@ -11,27 +12,34 @@ from .contract import Entry
 from .plugins import FIRST_ID, Plugins
 
 EFFORTS = ("best", "fast")  # the efforts of `auto`; its guarantees and options are here too
+_ANY_SIZE = dict.fromkeys(EFFORTS, math.inf)
+_TINY = dict.fromkeys(EFFORTS, float(1 << 12))  # sizes at which a few bits beside the values decide
+_IN_MEMORY = float(1 << 26)  # the largest size for a method whose memory grows with the tensor
 KINDS = ("alpha", "omega", "exact")
 OPTIONS = ("seed", "effort")
 _HERE = "gcodec.compressors"
 
 ENTRIES = (
     Entry(
-        1, "lossless", f"{_HERE}.lossless.compressor:Lossless", "byte planes, coded as suits each; bit for bit", EFFORTS
+        1,
+        "lossless",
+        f"{_HERE}.lossless.compressor:Lossless",
+        "byte planes, coded as suits each; bit for bit",
+        _ANY_SIZE,
     ),
     Entry(
         2,
         "sd",
         f"{_HERE}.sparse_dithering.compressor:SparseDithering",
         "deterministic sparse dithering, the paper's code",
-        EFFORTS,
+        _TINY,
     ),
     Entry(
         3,
         "rsd",
         f"{_HERE}.sparse_dithering.compressor:RandomSparseDithering",
         "randomised sparse dithering, unbiased, the paper's code",
-        EFFORTS,
+        _ANY_SIZE,
     ),
     Entry(
         4,
@@ -44,31 +52,30 @@ ENTRIES = (
         "ecsq",
         f"{_HERE}.ecsq.compressor:Ecsq",
         "uniform quantiser, scale classes, lanes of rANS: the fast one",
-        EFFORTS,
+        _ANY_SIZE,
+        beaten_by="tcq",
     ),
     Entry(
         6,
         "tcq",
         f"{_HERE}.tcq.compressor:Tcq",
         "trellis-coded quantisation in lanes, scale classes, rANS; the small one",
-        ("best",),
-        whole=True,
+        {"best": _IN_MEMORY},
     ),
     Entry(
         7,
         "klt",
         f"{_HERE}.klt.compressor:Klt",
         "low-rank transform of a matrix, its factors trellis-coded; smallest on gradients",
-        EFFORTS,
+        dict.fromkeys(EFFORTS, _IN_MEMORY),
         matrix=True,
-        whole=True,
     ),
     Entry(
         8,
         "dither",
         f"{_HERE}.dither.compressor:Dither",
         "subtractive dither with a shared seed, entropy coded; unbiased",
-        EFFORTS,
+        _ANY_SIZE,
     ),
 )
 EXACT = ENTRIES[0]  # stores every tensor that no other compressor can store as promised

@@ -1,22 +1,27 @@
 """`auto`: try what can win on a tensor and keep the fewest bytes that a reader accepts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
+from .. import ieee
 from ..compressors import registry
 from ..compressors.common.matricise import matricise
-from ..compressors.contract import Entry
+from ..compressors.contract import Entry, Guarantee, Plan, TooFine
+from ..distortion import Scan
 from ..dtypes import is_float
-from ..errors import InvalidInput, NonFinite
+from ..errors import InvalidInput
 from ..request.choice import Choice
 from ..source import Source
-from .compress import CodedRecord
+from .compress import Attempt, CodedRecord, scan_for_bound, store
 from .compress import compress as compress_by
 
-LARGE = 1 << 26  # values; above, only methods are tried whose memory does not grow with the tensor
+SMALL = 1 << 17  # values; up to here, methods are tried that another one beats on larger tensors
 PROBE_SEED = 0x6763_6F64_6563  # seed of the codes by which an unbiased method is chosen
 
 
+@ieee.arithmetic()
 def compress(name: str, source: Source, choice: Choice) -> CodedRecord:
     """Compress with the chosen method; for "auto", with the candidate that needs the fewest bytes.
 
@@ -30,7 +35,7 @@ def compress(name: str, source: Source, choice: Choice) -> CodedRecord:
         with _smallest(name, source, probe, methods) as coded:
             methods = (registry.by_id(coded.header.compressor).name,)
     if len(methods) == 1:
-        return _by(name, source, choice, methods[0])
+        return compress_by(name, source, _by(choice, methods[0]))
     return _smallest(name, source, choice, methods)
 
 
@@ -44,30 +49,34 @@ def candidates(source: Source, choice: Choice) -> Sequence[str]:
         raise InvalidInput(f"effort must be {known}, not {effort!r}")
     if kind == "exact" or not is_float(source.dtype) or source.size == 0:
         return (registry.EXACT.name,)
-    fitting = [entry for entry in registry.ENTRIES if effort in entry.efforts and _fits(entry, source)]
+    fitting = [entry for entry in registry.ENTRIES if _fits(entry, source, effort)]
+    names = [entry.name for entry in fitting]
+    fitting = [entry for entry in fitting if source.size <= SMALL or entry.beaten_by not in names]
     lossy = [entry.name for entry in fitting if kind in entry.load().kinds]
     return (*lossy, registry.EXACT.name)
 
 
-def _fits(entry: Entry, source: Source) -> bool:
+def _fits(entry: Entry, source: Source, effort: str) -> bool:
     """Whether a method is made for a tensor of this shape and size."""
     if entry.matrix and min(matricise(source.shape)) == 1:
         return False
-    return not entry.whole or source.size <= LARGE
+    return source.size <= entry.efforts.get(effort, -1)
 
 
 def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str]) -> CodedRecord:
     """The smallest of what the methods give, with what readers want to be paid.
 
-    A method that refuses the tensor is left out.
+    Those that cannot win by their plans are not coded. A method that refuses the tensor is left
+    out. The last one takes any tensor.
     """
+    scan = scan_for_bound(name, source, choice)
+    if scan is None:
+        return store(name, source, choice)
     best: CodedRecord | None = None
-    for method in methods:
+    for run in _promising(name, source, choice, scan, methods):
         try:
-            coded = _by(name, source, choice, method)
-        except NonFinite:  # no method takes it
-            raise
-        except InvalidInput:  # not made for this tensor
+            coded = run()
+        except (InvalidInput, TooFine):  # it is not made for this tensor
             continue
         except BaseException:
             if best is not None:
@@ -75,21 +84,30 @@ def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str])
             raise
         if best is None:
             best = coded
-        elif _rank(coded) < _rank(best):
+        elif coded.paid_size < best.paid_size:
             best.close()
             best = coded
         else:
             coded.close()
-    assert best is not None  # the last one takes any tensor
-    return best
+    return store(name, source, choice) if best is None else best
 
 
-def _rank(coded: CodedRecord) -> int:
-    return coded.paid_size
+def _promising(
+    name: str, source: Source, choice: Choice, scan: Scan, methods: Sequence[str]
+) -> list[Callable[[], CodedRecord]]:
+    """What codes the tensor by the methods that may take the fewest bits, as far as plans tell."""
+    exactly = registry.EXACT.load()().plan(source, Guarantee("exact"))
+    found: list[tuple[Plan, Callable[[], CodedRecord]]] = [(exactly, partial(store, name, source, choice))]
+    for method in methods[:-1]:
+        with suppress(InvalidInput, TooFine):
+            attempt = Attempt.of(name, source, _by(choice, method), scan)
+            found.append((attempt.plan, attempt.run))
+    enough = min(plan.most for plan, _ in found)
+    return [run for plan, run in found if plan.least <= enough]
 
 
-def _by(name: str, source: Source, choice: Choice, method: str) -> CodedRecord:
-    """The tensor compressed by one method, with those of the options that it has."""
+def _by(choice: Choice, method: str) -> Choice:
+    """The choice of one method, with those of the options that it has."""
     known = registry.option_names(method)
     options = {key: value for key, value in choice.options.items() if key in known}
-    return compress_by(name, source, replace(choice, method=method, options=options))
+    return replace(choice, method=method, options=options)

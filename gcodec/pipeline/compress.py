@@ -5,14 +5,16 @@ This is the only place that decides whether a bound holds; compressors are not t
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import IO, Any
 
 import numpy as np
 
 from .. import dtypes, ieee
 from ..compressors import registry
-from ..compressors.contract import Compressor, Guarantee, Payload, TensorSpec, TooFine
+from ..compressors.contract import Compressor, Guarantee, Payload, Plan, TensorSpec, TooFine
 from ..container.budget import Budget
 from ..container.fields import crc32
 from ..container.layout import Chunk, TensorHeader
@@ -77,38 +79,78 @@ def compress(name: str, source: Source, choice: Choice) -> CodedRecord:
     or of a dtype that takes no bound; when its bound is finer than its dtype; and when the
     compressor misses the bound even after its bound was made tighter.
     """
+    scan = scan_for_bound(name, source, choice)
+    if scan is None:
+        return store(name, source, choice)
+    try:
+        return Attempt.of(name, source, choice, scan).run()
+    except TooFine:
+        return store(name, source, choice)
+
+
+def scan_for_bound(name: str, source: Source, choice: Choice) -> Scan | None:
+    """The scan of a tensor that takes the bound; None for one that is to be stored exactly."""
     dtypes.code_of(source.dtype)  # refuses what the format has no code for
     exact = choice.method == registry.EXACT.name or choice.guarantee.kind == "exact"
     if exact or not dtypes.is_float(source.dtype) or source.size == 0:
-        return _exact(name, source, choice)
+        return None
+    if choice.guarantee.bound < FINEST.get(source.dtype, FINEST_OF_OTHERS):
+        scan_source(name, source, choice.nonfinite)  # which raises what the choice forbids
+        return None
     scan = scan_source(name, source, choice.nonfinite)
-    if scan is None or scan.norm2 == 0 or choice.guarantee.bound < FINEST.get(source.dtype, FINEST_OF_OTHERS):
-        return _exact(name, source, choice)
-    compressor = registry.by_name(choice.method).load()(**_options(name, choice))
-    guarantee = Guarantee(choice.guarantee.kind, min(choice.guarantee.bound, LOOSEST))
-    for _ in range(TRIES):
-        try:
-            payload = _encode(compressor, name, source, guarantee)
-        except TooFine:
-            break
-        if payload.expected == math.inf:  # it cannot be unbiased, whatever the bound
-            break
-        coded = _code(name, source, choice, payload, scan)
-        reached = _reached(coded.header)
-        if reached <= choice.guarantee.bound:
-            return coded
-        coded.close()
-        tighter = guarantee.bound * min(choice.guarantee.bound / reached, 1.0) * (1 - 2**-20)
-        if not tighter > 0:
-            break
-        guarantee = Guarantee(guarantee.kind, tighter)
-    return _exact(name, source, choice)
+    return scan if scan is not None and scan.norm2 > 0 else None
 
 
-def _encode(compressor: Compressor, name: str, source: Source, guarantee: Guarantee) -> Payload:
-    """The payload; an error of the compressor gets the tensor's name."""
+@dataclass(frozen=True)
+class Attempt:
+    """A tensor, and what one compressor plans to do with it.
+
+    choice: that of the tensor, for the compressor's method.
+    """
+
+    name: str
+    source: Source
+    choice: Choice
+    scan: Scan
+    compressor: Compressor
+    guarantee: Guarantee
+    plan: Plan
+
+    @classmethod
+    def of(cls, name: str, source: Source, choice: Choice, scan: Scan) -> "Attempt":
+        """Raises what `Compressor.plan` raises; an error of it gets the tensor's name."""
+        compressor = registry.by_name(choice.method).load()(**_options(name, choice))
+        guarantee = Guarantee(choice.guarantee.kind, min(choice.guarantee.bound, LOOSEST))
+        with _naming(name):
+            return cls(name, source, choice, scan, compressor, guarantee, compressor.plan(source, guarantee))
+
+    def run(self) -> CodedRecord:
+        """Code the tensor; raises TooFine, and InvalidInput for a tensor that the plan overrated."""
+        guarantee, bound = self.guarantee, self.choice.guarantee.bound
+        make = self.plan.payload
+        for _ in range(TRIES):
+            with _naming(self.name):
+                payload = make()
+            if payload.expected == math.inf:  # it cannot be unbiased, whatever the bound
+                break
+            coded = _code(self.name, self.source, self.choice, payload, self.scan)
+            reached = _reached(coded.header)
+            if reached <= bound:
+                return coded
+            coded.close()
+            tighter = guarantee.bound * min(bound / reached, 1.0) * (1 - 2**-20)
+            if not tighter > 0:
+                break
+            guarantee = Guarantee(guarantee.kind, tighter)
+            make = partial(self.compressor.encode, self.source, guarantee)
+        return store(self.name, self.source, self.choice)
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """An error of a compressor gets the tensor's name."""
     try:
-        return compressor.encode(source, guarantee)
+        yield
     except InvalidInput as error:
         raise InvalidInput(f"{name}: {error}" if name else str(error)) from None
 
@@ -121,11 +163,12 @@ def _options(name: str, choice: Choice) -> dict[str, Any]:
     return choice.options if seed is None else choice.options | {"seed": int(seed) % 2**64}
 
 
-def _exact(name: str, source: Source, choice: Choice) -> CodedRecord:
+def store(name: str, source: Source, choice: Choice) -> CodedRecord:
     """Store bit for bit, by the method asked for if it is exact, else by one for every tensor."""
     if choice.guarantee.kind != "exact" or source.size == 0:
         choice = replace(choice, method=registry.EXACT.name, guarantee=Guarantee("exact"), options={})
-    payload = _encode(registry.by_name(choice.method).load()(**choice.options), name, source, choice.guarantee)
+    with _naming(name):
+        payload = registry.by_name(choice.method).load()(**choice.options).encode(source, choice.guarantee)
     return _code(name, source, choice, payload, Scan(1.0, 1.0))
 
 

@@ -1,4 +1,5 @@
-"""Mutated containers: the engine that makes them, what must hold, and two drivers.
+"""Attacks: damaged files, and commands that are disturbed. CONTRIBUTING.md lists the programs.
 
-The drivers are `mutate` and `guided`.
+`engine` makes containers, `arrays` files of arrays and `hdf5_damage` HDF5 files; `oracle` says what
+must hold for containers. `mutate`, `guided`, `hdf5_mutants` and `faults` are programs.
 """

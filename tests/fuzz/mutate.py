@@ -2,6 +2,8 @@
 
     python tests/fuzz/mutate.py --inputs 1000000 --seed 1 [--method sc] [--keep DIR] [--alone]
 
+`--method` may also be a format, `npy`, `npz` or `safetensors`: then files of it are read instead.
+
 It prints one line of JSON: how many inputs were read, accepted and refused, the numbers of those
 that failed, the peak of memory above what reading the good vectors takes, and the seconds. An input
 fails if it crashes, takes longer than 2 s, or is taken for right though it is wrong.
@@ -28,6 +30,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
+from fuzz import arrays  # noqa: E402
 from fuzz.engine import mutant, seeds  # noqa: E402
 from fuzz.oracle import as_stream, check  # noqa: E402
 
@@ -58,11 +61,20 @@ class Tally:
 
 
 def made(seed: int, number: int, method: str):
-    return mutant(random.Random(seed << 40 | number), method)
+    rng = random.Random(seed << 40 | number)
+    return arrays.mutant(rng, method) if method in arrays.FORMATS else mutant(rng, method)
 
 
-def warm() -> None:
+def is_accepted(one, every_way: bool) -> bool:
+    return arrays.check(one) if isinstance(one, arrays.Mutant) else check(one, every_way)
+
+
+def warm(method: str = "") -> None:
     """Compile and cache what reading takes."""
+    if method in arrays.FORMATS:
+        for data in arrays.seeds(method):
+            assert arrays.check(arrays.Mutant(data, method))
+        return
     for seed in seeds():
         as_stream(seed.data)
         check(mutant(random.Random(0)))
@@ -74,7 +86,7 @@ def run(seed: int, numbers: range, method: str, report) -> None:
     `report` gets a tally of every thousand, and the number of each input before it is read.
     """
     warnings.simplefilter("error")
-    warm()
+    warm(method)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     tally = Tally()
     for number in numbers:
@@ -83,7 +95,7 @@ def run(seed: int, numbers: range, method: str, report) -> None:
         start = time.monotonic()
         faulthandler.dump_traceback_later(DEADLINE, exit=True)
         try:
-            tally.accepted += check(one, every_way=number % 4 == 0)
+            tally.accepted += is_accepted(one, every_way=number % 4 == 0)
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
             tally.failures[number] = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
@@ -100,7 +112,7 @@ def run(seed: int, numbers: range, method: str, report) -> None:
 
 
 def _child(seed: int, numbers: range, method: str, current, results) -> None:
-    warm()
+    warm(method)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
@@ -147,7 +159,7 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="the number of the first input")
-    parser.add_argument("--method", default="", help="only vectors of this method")
+    parser.add_argument("--method", default="", help="only vectors of this method, or files of this format")
     parser.add_argument("--keep", type=Path, help="a folder for the inputs that fail")
     parser.add_argument("--alone", action="store_true", help="in this process")
     args = parser.parse_args()

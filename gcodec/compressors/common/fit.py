@@ -13,10 +13,11 @@ import numpy as np
 
 from ...coding.bitstring import BitWriter
 from ...coding.rans import lanes_for
-from ...source import Source, Span
+from ...source import Source
 from .levels import Coded, Labels, Points
 from .quantiser import LARGEST_LEVEL, Part, Quantiser
-from .scale_choice import choose_classes, exponent_of, read, sample_spans, scan
+from .sample import take
+from .scale_choice import SampledLevels, choose_classes, exponent_of, read, scan
 from .scale_classes import ScaleClasses, Tiling
 from .scaled import energy
 from .step_search import FLATTEST, STEEPEST, TRIES, Spending, solve_step
@@ -116,54 +117,77 @@ class Trained:
     bits: float
 
 
-def fit(source: Source, bound: float, states: int) -> LevelCoder:
-    """The coder whose distortion is at most `bound`, and close to it where the levels allow that.
+@dataclass(frozen=True)
+class Survey:
+    """A first look at a tensor: scale classes, and values of a sample.
 
-    source: a tensor with a value that is not zero. states: of the trellis; 1 means no trellis. If
-    not even the finest step meets the bound, the coder with that step is returned.
+    states: of the trellis; 1 means no trellis. target: the squared error that the bound allows.
+    share: the part of it, and of the bits, that falls to the sample. step: one without classes and
+    trellis. bits, plain_bits: about what levels take with the classes, and without them.
     """
-    exponent = exponent_of(source)
-    tiling = Tiling.of(source.shape, source.size)
-    scale = math.ldexp(1.0, -exponent)
-    energies = scan(source, tiling, scale)
-    spans, values = _sample(source, tiling, scale, energies.blocks)
-    # The share of the bound's error that falls to the sample. It follows from the energy of the
-    # tensor, as that of the sample depends on a few large values.
-    target = bound * energies.total * values.size / tiling.size
-    if values.size < tiling.size:
-        target = min(target, _MOST * energy(values.astype(np.float64)))
-    finest = math.sqrt(energies.blocks.max()) * (_FINEST if states == 1 else 1 / LARGEST_LEVEL)
-    step, numbers = _plain(values, max(math.sqrt(target / values.size / _NOISE), finest), target, finest)
-    classes, bits = choose_classes(energies, tiling, 2 * step, spans, numbers)
-    longest = min(tiling.chunk, tiling.size)
-    part = Part(values, classes.fill_all(spans), lanes_for(_CLASSES_MORE * bits * longest / tiling.size))
-    best = _settle(part, source.dtype, step, target, states)
-    lanes = lanes_for(best.bits * longest / values.size)
-    if lanes != part.lanes:  # where values are zero for long, a path through the trellis depends on it
-        part = replace(part, lanes=lanes)
-        best = _settle(part, source.dtype, best.quantiser.step, target, states)
-    coder = LevelCoder(source, exponent, classes, best.quantiser, best.bits / values.size)
-    left, tries, slope = _LEFT, TRIES, STEEPEST
-    if tiling.size > _LARGE:
-        left, tries = _LEFT_OF_LARGE[states > 1], _FEW
-    if values.size < tiling.size:
-        coder, slope = _aimed(coder, part, (1 - left / 2) * target, finest)
-    spending = Spending(coder.tried_with(finest), bound * energies.total)
-    return spending.search(coder.quantiser.step, left, tries, slope)
+
+    source: Source
+    exponent: int
+    states: int
+    target: float
+    finest: float
+    classes: ScaleClasses
+    part: Part
+    share: float
+    step: float
+    bits: float
+    plain_bits: float
+
+    @classmethod
+    def of(cls, source: Source, bound: float, states: int) -> "Survey":
+        """source: a tensor with a value that is not zero."""
+        exponent = exponent_of(source)
+        tiling = Tiling.of(source.shape, source.size)
+        scale = math.ldexp(1.0, -exponent)
+        energies = scan(source, tiling, scale)
+        sample = take(source, tiling, energies, scale)
+        values, share = sample.values, sample.part / sample.whole
+        target = bound * energies.total
+        finest = math.sqrt(energies.blocks.max()) * (_FINEST if states == 1 else 1 / LARGEST_LEVEL)
+        step, numbers = _plain(values, _within(values, target * share), finest)
+        levels = SampledLevels(sample.spans, numbers, 1 / share)
+        classes, bits, plain_bits = choose_classes(energies, tiling, 2 * step, levels)
+        longest = min(tiling.chunk, tiling.size)
+        lanes = lanes_for(_CLASSES_MORE * bits * longest / tiling.size)
+        part = Part(values, classes.fill_all(sample.spans), lanes)
+        return cls(source, exponent, states, target, finest, classes, part, share, step, bits, plain_bits)
+
+    def fit(self) -> LevelCoder:
+        """The coder whose error is at most the target, and close to it where the levels allow that.
+
+        If not even the finest step meets the target, the coder has that step.
+        """
+        part, tiling, dtype = self.part, self.classes.tiling, self.source.dtype
+        aim = _within(part.values, self.target * self.share)
+        best = _settle(part, dtype, self.step, aim, self.states)
+        rate = best.bits / self.share / tiling.size
+        lanes = lanes_for(rate * min(tiling.chunk, tiling.size))
+        if lanes != part.lanes:  # where values are zero for long, a path through the trellis depends on it
+            part = replace(part, lanes=lanes)
+            best = _settle(part, dtype, best.quantiser.step, aim, self.states)
+            rate = best.bits / self.share / tiling.size
+        coder = LevelCoder(self.source, self.exponent, self.classes, best.quantiser, rate)
+        left, tries, slope = _LEFT, TRIES, STEEPEST
+        if tiling.size > _LARGE:
+            left, tries = _LEFT_OF_LARGE[self.states > 1], _FEW
+        if part.values.size < tiling.size:
+            coder, slope = _aimed(coder, part, (1 - left / 2) * aim, self.finest)
+        return Spending(coder.tried_with(self.finest), self.target).search(coder.quantiser.step, left, tries, slope)
 
 
-def _sample(source: Source, tiling: Tiling, scale: float, blocks: np.ndarray) -> tuple[list[Span], np.ndarray]:
-    """Spans and values that stand for the tensor: all of it, if the sample has only zeros."""
-    spans = sample_spans(tiling, blocks)
-    values = np.concatenate([read(source, *span, scale) for span in spans])
-    if not values.any():
-        spans = tiling.spans()
-        values = np.concatenate([read(source, *span, scale) for span in spans])
-    return spans, values
+def _within(values: np.ndarray, target: float) -> float:
+    """The target, or what an error of these values can be at most."""
+    return min(target, _MOST * energy(values.astype(np.float64)))
 
 
-def _plain(values: np.ndarray, step: float, target: float, finest: float) -> tuple[float, np.ndarray]:
+def _plain(values: np.ndarray, target: float, finest: float) -> tuple[float, np.ndarray]:
     """(step, numbers) of a quantiser without classes or trellis with about the target as error."""
+    step = max(math.sqrt(target / values.size / _NOISE), finest)
     some = values[:: values.size // _THIN | 1]  # an odd stride meets every column
     part = Part(some, np.zeros(some.size, np.uint8), 1)
     quantiser = Quantiser.fresh(Labels(1), values.dtype, step)

@@ -16,9 +16,8 @@ from ...kernels.entropy.tokens import MAX_CLASSES
 from ...kernels.levels import scales as kernels
 from ...kernels.levels.scales import BLOCK, GRADES
 from ...source import Source, Span
-from .scale_classes import BLOCKS, LARGEST_BLOCK, PRODUCT, WIDEST, ScaleClasses, Tiling
+from .scale_classes import BLOCKS, PRODUCT, WIDEST, ScaleClasses, Tiling
 
-_SAMPLE, _PIECE = 1 << 16, 1 << 11  # values of a sample of a larger tensor, and of each of its pieces
 _EXTREME = 100  # decimal exponents beyond which squares could leave the range of float64
 _PER_OCTAVE = 3  # classes
 _LOWEST = -5 * _PER_OCTAVE  # all scales below 2⁻⁵ steps are one class
@@ -39,6 +38,15 @@ class Energies:
     columns: np.ndarray
     blocks: np.ndarray
     total: float
+
+
+@dataclass(frozen=True)
+class SampledLevels:
+    """Levels of the values in some spans. more: how many times as many bits the tensor has."""
+
+    spans: Sequence[Span]
+    levels: np.ndarray
+    more: float
 
 
 def scan(source: Source, tiling: Tiling, scale: float) -> Energies:
@@ -68,29 +76,6 @@ def exponent_of(source: Source) -> int:
     if abs(math.log10(largest)) < _EXTREME:
         return 0
     return min(max(math.frexp(largest)[1], -1000), 1000)
-
-
-def sample_spans(tiling: Tiling, blocks: np.ndarray) -> list[Span]:
-    """The spans of a sample: all chunks of a small tensor, else pieces that stand for the others.
-
-    Each piece lies in one chunk and begins with a block. blocks: the energies of all blocks. The
-    pieces are sorted by their energies and cut into groups of one size. Each group gives the piece
-    whose energy is nearest to the group's mean, so that the sample has its share of the energy.
-    """
-    if tiling.size <= 2 * _SAMPLE:
-        return tiling.spans()
-    pieces, count = tiling.size // _PIECE, _SAMPLE // _PIECE
-    energies = np.add.reduceat(blocks, np.arange(pieces) * blocks.size // pieces)
-    order = np.argsort(energies, kind="stable")[pieces % count :].reshape(count, -1)
-    groups = energies[order]
-    nearest = np.argmin(np.abs(groups - groups.mean(1, keepdims=True)), axis=1, keepdims=True)
-    places = np.sort(np.take_along_axis(order, nearest, axis=1)[:, 0]) * _PIECE
-    spans = []
-    for place in places.tolist():
-        start = place - place % tiling.chunk % LARGEST_BLOCK
-        chunk_end = min(start - start % tiling.chunk + tiling.chunk, tiling.size)
-        spans.append((start, min(start + _PIECE, chunk_end)))
-    return spans
 
 
 def candidates(energies: Energies, tiling: Tiling, step: float) -> Iterator[ScaleClasses]:
@@ -139,12 +124,15 @@ def _rounded(numbers: np.ndarray, coarse: int) -> np.ndarray:
 
 
 def _of_blocks(energies: Energies, tiling: Tiling, step: float, size: int) -> ScaleClasses:
-    spans = [tiling.blocks(start, stop, BLOCK) for start, stop in tiling.spans()]
-    starts = np.concatenate([np.arange(span.start, span.stop, size // BLOCK) for span in spans])
-    ends = np.append(starts[1:], energies.blocks.size)
-    counts = np.minimum(ends - starts, size // BLOCK) * BLOCK  # the last block of a chunk may be shorter
-    blocks = np.add.reduceat(energies.blocks, starts) / counts
-    return ScaleClasses(tiling, BLOCKS, blocks=_window(_logarithms(blocks, step * step)), block=size)
+    """Classes of blocks, chunk by chunk, as there are many in a large tensor."""
+    parts = []
+    for start, stop in tiling.spans():
+        found = energies.blocks[tiling.blocks(start, stop, BLOCK)]
+        starts = np.arange(0, found.size, size // BLOCK)
+        counts = np.diff(starts, append=found.size) * BLOCK  # the last block of a chunk may be shorter
+        means = np.add.reduceat(found, starts) / counts
+        parts.append(_logarithms(means, step * step).astype(np.int16))
+    return ScaleClasses(tiling, BLOCKS, blocks=_window(np.concatenate(parts)), block=size)
 
 
 def _logarithms(energies: np.ndarray, reference: float) -> np.ndarray:
@@ -163,34 +151,27 @@ def _window(logarithms: np.ndarray) -> np.ndarray:
 
 
 def choose_classes(
-    energies: Energies, tiling: Tiling, step: float, spans: Sequence[Span], levels: np.ndarray
-) -> tuple[ScaleClasses, float]:
-    """The classes with which a quantiser of about this step needs the fewest bits, and these.
+    energies: Energies, tiling: Tiling, step: float, levels: SampledLevels
+) -> tuple[ScaleClasses, float, float]:
+    """The classes with which a quantiser of about this step needs the fewest bits.
 
-    levels: of the values in `spans`, which stand for all.
+    The two numbers are these bits, by `estimate_bits`, and those without classes.
     """
-
-    def bits(classes: ScaleClasses) -> float:
-        return estimate_bits(classes, spans, levels)
-
-    rated = [(bits(classes), classes) for classes in candidates(energies, tiling, step)]
-    best = min(rated, key=_first)
-    rated = [(bits(classes), classes) for classes in neighbours(best[1], energies, step)]
-    least, classes = min([best, *rated], key=_first)
-    return classes, least
+    rated = [(estimate_bits(classes, levels), classes) for classes in candidates(energies, tiling, step)]
+    best = min(rated, key=_bits_of)
+    others = [(estimate_bits(classes, levels), classes) for classes in neighbours(best[1], energies, step)]
+    bits, classes = min([best, *others], key=_bits_of)
+    return classes, bits, rated[0][0]
 
 
-def _first(rated: tuple[float, ScaleClasses]) -> float:
+def _bits_of(rated: tuple[float, ScaleClasses]) -> float:
     return rated[0]
 
 
-def estimate_bits(classes: ScaleClasses, spans: Sequence[Span], levels: np.ndarray) -> float:
-    """What the tensor costs with these classes, in bits that can be compared with other classes.
-
-    levels: of the values in `spans`, which stand for all.
-    """
+def estimate_bits(classes: ScaleClasses, sampled: SampledLevels) -> float:
+    """What the tensor costs with these classes, in bits that can be compared with other classes."""
     grades = np.zeros((MAX_CLASSES, GRADES), np.int64)
-    kernels.grade_levels(levels, classes.fill_all(spans), grades)
+    kernels.grade_levels(sampled.levels, classes.fill_all(sampled.spans), grades)
     sizes = grades.sum(1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         bits = np.nansum(grades * np.log2(sizes / grades))
@@ -199,4 +180,4 @@ def estimate_bits(classes: ScaleClasses, spans: Sequence[Span], levels: np.ndarr
     chunks = math.ceil(classes.tiling.size / classes.tiling.chunk)
     own = classes.rows if classes.rows is not None else classes.blocks
     side = sum(sequence_bits(numbers) for numbers in (own, classes.columns) if numbers is not None)
-    return float(bits * classes.tiling.size / sizes.sum() + tables * chunks + side)
+    return float(bits * sampled.more + tables * chunks + side)

@@ -65,7 +65,7 @@ def solve_step(
 
 
 class Spending(Generic[Trial]):
-    """A search over steps that keeps only the two trials of which one will be its result."""
+    """A search over steps that keeps only the trial that may be its result."""
 
     def __init__(self, trial: Callable[[float], tuple[Trial, float]], target: float) -> None:
         """trial: gives, for a step, what was tried and its error. target: the error to be spent."""
@@ -73,22 +73,23 @@ class Spending(Generic[Trial]):
         self._target = target
         self._most = -1.0  # the largest error within the target
         self._finest = float("inf")
-        self._results: dict[bool, Trial] = {}  # by whether the trial meets the target
+        self._result: Trial | None = None
 
     def search(self, start: float, tolerance: float, tries: int = TRIES, slope: float = STEEPEST) -> Trial:
         """The trial whose error spends the target; the finest one if none meets it.
 
         tries, slope: as in `solve_step`.
         """
-        met = solve_step(self._error, self._target, start, tolerance, tries, slope)
-        return self._results[met > 0]
+        solve_step(self._error, self._target, start, tolerance, tries, slope)
+        assert self._result is not None  # the first trial is the finest one so far
+        return self._result
 
     def _error(self, step: float) -> float:
         found, error = self._trial(step)
         if self._most < error <= self._target:
-            self._most, self._results[True] = error, found
-        elif step < self._finest:
-            self._finest, self._results[False] = step, found
+            self._most, self._result = error, found
+        elif self._most < 0 and step < self._finest:
+            self._finest, self._result = step, found
         return error
 
 

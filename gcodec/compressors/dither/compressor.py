@@ -48,7 +48,8 @@ from ...kernels.levels.trellis import TRELLISES
 from ...source import Source
 from ..common.anatomy import Tally
 from ..common.levels import Step
-from ..common.scale_choice import choose_classes, exponent_of, read, sample_spans, scan
+from ..common.sample import take
+from ..common.scale_choice import SampledLevels, choose_classes, exponent_of, read, scan
 from ..common.scale_classes import ScaleClasses, Tiling
 from ..contract import Check, CodedTensor, Compressor, Decode, Guarantee, Payload, Section, TensorSpec
 from . import anatomy, checks
@@ -189,8 +190,8 @@ def _plan(source: Source, bound: float, seed: int, states: int) -> _Plan:
 
     expected = float(step) * float(step) * error / energies.total + rounding
 
-    spans = sample_spans(tiling, energies.blocks)
-    values = np.concatenate([read(source, *span, scale) for span in spans])
+    sample = take(source, tiling, energies, scale)
+    values = sample.values
     levels = np.empty(values.size, np.int64)
     halves = np.full(MAX_CLASSES, 0.5)
     scales.quantise(values.astype(np.float64), 0.5 / float(step), np.zeros(values.size, np.uint8), halves, levels)
@@ -199,7 +200,9 @@ def _plan(source: Source, bound: float, seed: int, states: int) -> _Plan:
         exponent,
         Dithering(states, seed, step.times(exponent)),
         float(step),
-        choose_classes(energies, tiling, 2 * float(step), spans, levels)[0],
+        choose_classes(
+            energies, tiling, 2 * float(step), SampledLevels(sample.spans, levels, sample.whole / sample.part)
+        )[0],
         rate,
         math.inf if _may_be_cut(energies.blocks.max(), step, exponent, source.dtype) else expected,
     )

@@ -12,9 +12,8 @@ import numpy as np
 
 from ...source import Source
 from ..common.anatomy import arrays_of_levels, sections_of_levels
-from ..common.elementwise import decoder_of
-from ..common.fit import fit
-from ..contract import CodedTensor, Compressor, Decode, Guarantee, Payload, Section, TensorSpec
+from ..common.elementwise import decoder_of, plan_of
+from ..contract import CodedTensor, Compressor, Decode, Guarantee, Payload, Plan, Section, TensorSpec
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,10 @@ class Ecsq(Compressor):
     work_per_value = 16
 
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
-        coder = fit(source, guarantee.bound, states=1)
-        return Payload(coder.head(), coder.classes.tiling.chunk, coder.code)
+        return self.plan(source, guarantee).payload()
+
+    def plan(self, source: Source, guarantee: Guarantee) -> Plan:
+        return plan_of(source, guarantee.bound, states=1)
 
     @classmethod
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:

@@ -18,10 +18,10 @@ from ...errors import Corrupt, InvalidInput
 from ...source import Source
 from ..common.levels import Points, Step
 from ..common.scaled import Scaled
-from ..contract import CodedTensor, Compressor, Decode, Guarantee, Payload, Section, TensorSpec
+from ..contract import CodedTensor, Compressor, Decode, Guarantee, Payload, Plan, Section, TensorSpec
 from . import anatomy
 from .factors import Basis, Columns, Frame, product
-from .search import fit
+from .search import Look, fit
 
 _RANK_BITS, _CLASS_BITS, _LENGTH_BYTES = 12, 5, 4
 _HEAD_ROOM = 256  # bits beside those of the columns
@@ -128,10 +128,16 @@ class Klt(Compressor):
     kinds = ("alpha",)
 
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
+        return self.plan(source, guarantee).payload()
+
+    def plan(self, source: Source, guarantee: Guarantee) -> Plan:
         if self.effort not in ("best", "fast"):
             raise InvalidInput(f'effort must be "best" or "fast", not {self.effort!r}')
-        frame = Frame.of(source.shape)
-        coder = fit(Scaled.of(source), frame, guarantee.bound, self.effort == "best")
+        look = Look.at(Scaled.of(source), Frame.of(source.shape), guarantee.bound)
+        return Plan(*look.range(), lambda: self._payload(look))
+
+    def _payload(self, look: Look) -> Payload:
+        coder, frame = fit(look, self.effort == "best"), look.matrix.frame
         offsets, rows = coder.settings.first.points.offsets, coder.second.columns.has_rows
         second = coder.second.encode(0) if frame.together else b""
         head = Head(coder.points(), offsets, coder.first.columns, rows, coder.first.encode(0), second).pack(frame)

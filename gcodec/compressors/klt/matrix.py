@@ -46,6 +46,14 @@ class Matrix:
             block *= second
             yield slice(start, stop), block.reshape(stop - start, columns)
 
+    def energies(self) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of squares of T's rows and of its columns, in float64."""
+        rows, columns = np.zeros(self.frame.rows), np.zeros(self.frame.columns)
+        for where, block in self.blocks():
+            squares = np.square(block, dtype=np.float64)
+            rows[where], columns = squares.sum(1), columns + squares.sum(0)
+        return rows, columns
+
     def times(self, right: np.ndarray) -> np.ndarray:
         """X · right, height × count."""
         return self._columns(right) if self.frame.transposed else self._rows(right)

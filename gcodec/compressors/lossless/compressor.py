@@ -4,6 +4,7 @@ The sign of a float is first moved from the highest bit to the lowest, so that o
 exponents. They are the only part of a gradient that has structure.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,8 +14,12 @@ from ... import dtypes
 from ...errors import Corrupt
 from ...kernels import planes as kernels
 from ...source import Source
-from ..contract import CHUNK, CodedTensor, Compressor, Decode, Guarantee, Payload, Section, TensorSpec, UpperBound
+from ..contract import CHUNK, CodedTensor, Compressor, Decode, Guarantee, Payload, Plan, Section, TensorSpec, UpperBound
 from .planes import decode_plane, encode_plane, extent
+
+_SMALL = 1 << 16  # values of a tensor that a plan does not look into
+_PIECES, _PIECE = 4, 1 << 12  # pieces of a larger one, and values of each
+_LEAST, _MOST = 0.5, 2.0  # what all take at least and at most, as multiples of what the pieces foretell
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,16 @@ class Lossless(Compressor):
 
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
         return Payload(b"", min(CHUNK, max(source.size, 1)), lambda start, stop: _pack(source.read(start, stop)))
+
+    def plan(self, source: Source, guarantee: Guarantee) -> Plan:
+        """Some pieces of a large tensor are coded to see what all take."""
+        pieces = [
+            source.read(start, start + _PIECE) for start in range(0, source.size - _PIECE, source.size // _PIECES + 1)
+        ]
+        values = sum(piece.size for piece in pieces)
+        bits = 8.0 * sum(len(_pack(piece)) for piece in pieces) * source.size / max(values, 1)
+        least, most = (_LEAST * bits, _MOST * bits) if source.size > _SMALL else (0.0, math.inf)
+        return Plan(least, most, lambda: self.encode(source, guarantee))
 
     @classmethod
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:

@@ -13,9 +13,8 @@ import numpy as np
 from ...errors import InvalidInput
 from ...source import Source
 from ..common.anatomy import arrays_of_levels, sections_of_levels
-from ..common.elementwise import decoder_of
-from ..common.fit import fit
-from ..contract import CodedTensor, Compressor, Decode, Guarantee, Payload, Section, TensorSpec
+from ..common.elementwise import decoder_of, plan_of
+from ..contract import CodedTensor, Compressor, Decode, Guarantee, Payload, Plan, Section, TensorSpec
 
 STATES_BY_EFFORT = {"best": 32, "fast": 8}  # states of the trellis
 
@@ -33,10 +32,12 @@ class Tcq(Compressor):
     work_per_value = 16
 
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
+        return self.plan(source, guarantee).payload()
+
+    def plan(self, source: Source, guarantee: Guarantee) -> Plan:
         if self.effort not in STATES_BY_EFFORT:
             raise InvalidInput(f'effort must be "best" or "fast", not {self.effort!r}')
-        coder = fit(source, guarantee.bound, STATES_BY_EFFORT[self.effort])
-        return Payload(coder.head(), coder.classes.tiling.chunk, coder.code)
+        return plan_of(source, guarantee.bound, STATES_BY_EFFORT[self.effort])
 
     @classmethod
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:

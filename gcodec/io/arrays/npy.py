@@ -3,8 +3,9 @@
 import math
 import os
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -16,6 +17,8 @@ from ...source import Source
 from ..raw import raw_dtype
 from ..streams import open_input, read_at
 from .fortran import FortranSource
+
+LONGEST_HEADER = 1 << 16  # bytes
 
 
 class FileSource:
@@ -74,14 +77,14 @@ class Reader:
         yield "", self._source
 
     def _open(self, path: Path, dtype: str | None) -> Source:
-        shape, fortran, stored = read_header(self._file, str(path))
+        shape, fortran, stored, offset = read_header(self._file, str(path))
         if stored.kind == "V":  # how numpy stores bfloat16 and float8
             if dtype is None:
                 raise InvalidInput(
                     f"{path}: holds raw {stored.itemsize}-byte values; say what they are, as --dtype bf16"
                 )
             stored = np.dtype(f"u{stored.itemsize}")
-        there = os.fstat(self._file.fileno()).st_size - self._file.tell()
+        there = os.fstat(self._file.fileno()).st_size - offset
         if there != math.prod(shape) * stored.itemsize:
             raise InvalidInput(
                 f"{path}: the header declares {stored} of shape {shape}, {math.prod(shape) * stored.itemsize} bytes, "
@@ -90,20 +93,23 @@ class Reader:
         native = reinterpreted(stored.newbyteorder("="), dtype)
         dtypes.code_of(native)
         if fortran and len(shape) > 1:
-            return FortranSource(FileSource(self._file, self._file.tell(), stored, native, shape[::-1]), shape)
-        return FileSource(self._file, self._file.tell(), stored, native, shape)
+            return FortranSource(FileSource(self._file, offset, stored, native, shape[::-1]), shape)
+        return FileSource(self._file, offset, stored, native, shape)
 
 
-def read_header(file: BinaryIO, what: str) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, Fortran order and dtype of a .npy header; raises InvalidInput for what is no array."""
+def read_header(file: IO[bytes], what: str) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """Shape, Fortran order, dtype and length of the .npy header with which a file begins.
+
+    Raises InvalidInput for what is no array.
+    """
+    head = BytesIO(file.read(LONGEST_HEADER))  # numpy would read as much as the header says it has
     try:
-        version = npy_format.read_magic(file)
+        version = npy_format.read_magic(head)
         read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
-        shape, fortran, dtype = read(file)
-    except OSError:
-        raise
+        shape, fortran, dtype = read(head)
     except Exception as error:  # numpy raises ValueError, but also what the header's Python literal makes it raise
-        raise InvalidInput(f"{what}: not a readable .npy file ({str(error).splitlines()[0]})") from None
+        words = str(error).partition("\n")[0] or type(error).__name__
+        raise InvalidInput(f"{what}: not a readable .npy file ({words})") from None
     if dtype.hasobject:
         raise InvalidInput(f"{what}: holds pickled Python objects, which gcodec never loads; save a numeric array")
     raw = dtype.kind == "V" and dtype.fields is None and dtype.subdtype is None and dtype.itemsize in (1, 2)
@@ -111,7 +117,7 @@ def read_header(file: BinaryIO, what: str) -> tuple[tuple[int, ...], bool, np.dt
         raise InvalidInput(f"{what}: dtype {dtype} is not numeric; save its fields as arrays of their own")
     if len(shape) > 64 or any(n < 0 for n in shape) or math.prod(n or 1 for n in shape) >= 1 << 48:
         raise InvalidInput(f"{what}: the shape {shape} is not one that an array can have")
-    return shape, fortran, dtype
+    return shape, fortran, dtype, head.tell()
 
 
 def reinterpreted(stored: np.dtype, name: str | None) -> np.dtype:

@@ -11,7 +11,6 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from threading import Lock
 from typing import IO, Any
@@ -33,7 +32,6 @@ from .npy import FileSource, read_header, reinterpreted
 
 DTYPES_MEMBER = "__gcodec_dtypes__.json"  # what arrays of raw integers stand for
 MAX_DTYPES = 1 << 24
-MAX_ARRAY_HEADER = 1 << 16
 OPEN_MEMBERS = 4  # unpacked members that a reader keeps
 _LOCAL_HEADER = struct.Struct("<26xHH")  # its last fields: the lengths of name and extra field
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time in a zip file, so that the same arrays give the same bytes
@@ -60,9 +58,7 @@ class _Member:
 
     def __init__(self, info: zipfile.ZipInfo, file: IO[bytes], what: str, renamed: str | None) -> None:
         self.info = info
-        head = BytesIO(file.read(MAX_ARRAY_HEADER))  # numpy would unpack as much as the header says it has
-        self.shape, self.fortran, self.stored = read_header(head, what)
-        self.header_length = head.tell()
+        self.shape, self.fortran, self.stored, self.header_length = read_header(file, what)
         self.dtype = reinterpreted(self.stored.newbyteorder("="), renamed)
         dtypes.code_of(self.dtype)
         self.fortran = self.fortran and len(self.shape) > 1
