@@ -1,5 +1,6 @@
 """A tensor that can be read piece by piece, so that one larger than memory can be encoded."""
 
+import math
 from typing import Protocol
 
 import numpy as np
@@ -48,3 +49,16 @@ class ArraySource:
 def spans(size: int, chunk: int) -> list[Span]:
     """The span (start, stop) of every chunk, for a tensor of `size` values in chunks of `chunk`."""
     return [(start, min(start + chunk, size)) for start in range(0, size, chunk)]
+
+
+def matricise(shape: tuple[int, ...]) -> tuple[int, int]:
+    """(rows, columns) of the matrix whose C-order values are those of a tensor of this shape.
+
+    Axes of length 1 do not count. The first of the other axes becomes the rows, and all that follow
+    become the columns: a convolution kernel becomes out × (in·kh·kw). A tensor with fewer than two
+    such axes is one row. rows · columns is the size of the tensor.
+    """
+    axes = [n for n in shape if n != 1]
+    if len(axes) < 2:
+        return 1, math.prod(shape)
+    return axes[0], math.prod(axes[1:])

@@ -13,7 +13,6 @@ from .plugins import FIRST_ID, Plugins
 
 EFFORTS = ("best", "fast")  # the efforts of `auto`; its guarantees and options are here too
 _ANY_SIZE = dict.fromkeys(EFFORTS, math.inf)
-_TINY = dict.fromkeys(EFFORTS, float(1 << 12))  # sizes at which a few bits beside the values decide
 _IN_MEMORY = float(1 << 26)  # the largest size for a method whose memory grows with the tensor
 KINDS = ("alpha", "omega", "exact")
 OPTIONS = ("seed", "effort")
@@ -32,7 +31,7 @@ ENTRIES = (
         "sd",
         f"{_HERE}.sparse_dithering.compressor:SparseDithering",
         "deterministic sparse dithering, the paper's code",
-        _TINY,
+        _ANY_SIZE,
     ),
     Entry(
         3,

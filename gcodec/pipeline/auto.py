@@ -7,13 +7,12 @@ from functools import partial
 
 from .. import ieee
 from ..compressors import registry
-from ..compressors.common.matricise import matricise
 from ..compressors.contract import Entry, Guarantee, Plan, TooFine
 from ..distortion import Scan
 from ..dtypes import is_float
 from ..errors import InvalidInput
 from ..request.choice import Choice
-from ..source import Source
+from ..source import Source, matricise
 from .compress import Attempt, CodedRecord, scan_for_bound, store
 from .compress import compress as compress_by
 

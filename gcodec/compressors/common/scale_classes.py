@@ -18,9 +18,8 @@ import numpy as np
 from ...coding.bitstring import BitReader, BitWriter
 from ...coding.rans import decode_classes, encode_classes
 from ...kernels.levels import scales as kernels
-from ...source import Span, spans
+from ...source import Span, matricise, spans
 from ..contract import TensorSpec
-from .matricise import matricise
 
 CHUNK = 1 << 19
 MODE_BITS, OFFSET_BITS, BLOCK_BITS = 2, 5, 2

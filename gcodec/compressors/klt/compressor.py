@@ -21,7 +21,8 @@ from ..common.scaled import Scaled
 from ..contract import CodedTensor, Compressor, Decode, Guarantee, Payload, Plan, Section, TensorSpec
 from . import anatomy
 from .factors import Basis, Columns, Frame, product
-from .search import Look, fit
+from .look import Look
+from .search import fit
 
 _RANK_BITS, _CLASS_BITS, _LENGTH_BYTES = 12, 5, 4
 _HEAD_ROOM = 256  # bits beside those of the columns

@@ -12,9 +12,9 @@ from ...coding.rans import decode_classes, encode_classes
 from ...kernels import products as kernels
 from ...kernels.entropy.tokens import MAX_CLASSES
 from ...kernels.levels.scales import fill_product
+from ...source import matricise
 from ..common.anatomy import Tally, count_levels
 from ..common.levels import Coded, Labels, Points, decode_levels
-from ..common.matricise import matricise
 from ..contract import CHUNK
 
 MAX_RANK = 1 << 12

@@ -29,6 +29,7 @@ from ..contract import (
     Decode,
     Guarantee,
     Payload,
+    Plan,
     Section,
     TensorSpec,
     UpperBound,
@@ -42,6 +43,7 @@ NORMAL32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 MOST_STEPS = 1 << 52  # the largest ‖x‖ / step: levels stay exact, their sums within int64
 SHRINKS = 40  # how often the step of `rsd` is tried
 SLACK = 2.0**-30  # relative; more than all roundings of two sums over chunks of 2²⁰ values
+_SMALL, _SPARSE = 1 << 12, 64  # a tensor of more values is dense if one of 64 is not zero
 _LOOK = 1 << 12  # values looked through at a time for the first level that is not zero
 
 Levels = Callable[[int, int], np.ndarray]  # (start, stop) → the signed levels of these values
@@ -99,6 +101,12 @@ class SparseDithering(_Dithering):
             return levels
 
         return _payload(source.size, _pack_scale(scale, guarantee.bound), levels_of)
+
+    def plan(self, source: Source, guarantee: Guarantee) -> Plan:
+        """Unless nearly all values are zero, a value takes more than half a bit."""
+        found = sum(int(np.count_nonzero(values)) for values in _chunks(source))
+        least = source.size / 2 if source.size > _SMALL and _SPARSE * found > source.size else 0.0
+        return Plan(least, math.inf, lambda: self.encode(source, guarantee))
 
     @classmethod
     def upper_bound(cls, coded: CodedTensor) -> UpperBound:

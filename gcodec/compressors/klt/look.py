@@ -1,0 +1,69 @@
+"""A first look at a matrix: what `klt` is likely to take, and whether it is for this matrix at all."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...errors import InvalidInput
+from ..common.scaled import Scaled
+from .factors import Frame
+from .matrix import Matrix
+from .spectrum import Spectrum, sketch_of
+
+_WIDE = 512  # widths above it take long where the rank is not low
+_DEAREST = 1.25  # times the bits of Gaussian values: the most that may be expected of a wide matrix,
+_ALLOWANCE = 0.1  # with these bits a value
+_HIGHEST = 1 << 11  # the rank above which few factors are long enough for a decoder to trust them
+# What payloads took at least and at most, as multiples of the bits that a sketch foretells, and
+# the bits that heads, tables and lanes may take. Measured over gradients, weights and moments.
+_LEAST, _MOST, _SMALL = 0.82, 1.3, 6000.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """A first look at a tensor.
+
+    sketch: the leading part of the spectrum. unevenness: about how many bits of a value the
+    differing energies of rows and columns are worth to a method that has classes for them.
+    """
+
+    matrix: Matrix
+    sketch: Spectrum
+    bound: float
+    unevenness: float
+
+    @classmethod
+    def at(cls, scaled: Scaled, frame: Frame, bound: float) -> "Look":
+        """Raises InvalidInput for a wide matrix whose rank is not low."""
+        matrix = Matrix.of(scaled, frame, bound)
+        rows, columns = matrix.energies()
+        sketch = sketch_of(matrix, math.fsum(rows))
+        if frame.width > _WIDE:
+            _refuse_high_ranks(sketch, frame, bound)
+        return cls(matrix, sketch, bound, _unevenness(rows) + _unevenness(columns))
+
+    def range(self) -> tuple[float, float]:
+        """The numbers of bits between which the payload is likely to be."""
+        bits = self.sketch.extended().bits(self.bound * self.sketch.total)
+        return _LEAST * 2 ** (-self.unevenness / 2) * bits, _MOST * bits + _SMALL
+
+
+def _unevenness(energies: np.ndarray) -> float:
+    """Half of log2 of the mean, less the mean of half of log2; nearly zero ones count as 2⁻²⁰."""
+    shares = np.maximum(energies / energies.mean(), 2.0**-20)
+    return float(-np.log2(shares).mean() / 2)
+
+
+def _refuse_high_ranks(sketch: Spectrum, frame: Frame, bound: float) -> None:
+    """Raise InvalidInput if far more bits are expected than those of `tcq`.
+
+    `tcq` takes hardly more bits than Gaussian values need.
+    """
+    expected, target = sketch.extended(), bound * sketch.total
+    gaussian = max(-0.5 * math.log2(bound), 0.0)
+    dearest = (_DEAREST * gaussian + _ALLOWANCE) * frame.width * frame.height
+    if expected.plan(target)[0] > _HIGHEST or expected.bits(target) > dearest:
+        raise InvalidInput(
+            f"klt: the rank of a matrix of {frame.rows} x {frame.columns} is not low enough; use tcq or auto"
+        )
