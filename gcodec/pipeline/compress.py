@@ -125,7 +125,7 @@ class Attempt:
             return cls(name, source, choice, scan, compressor, guarantee, compressor.plan(source, guarantee))
 
     def run(self) -> CodedRecord:
-        """Code the tensor; raises TooFine, and InvalidInput for a tensor that the plan overrated."""
+        """Code the tensor. Raises TooFine, and InvalidInput for a tensor that does not suit."""
         guarantee, bound = self.guarantee, self.choice.guarantee.bound
         make = self.plan.payload
         for _ in range(TRIES):

@@ -1,4 +1,4 @@
-"""A first look at a matrix: what `klt` is likely to take, and whether it is for this matrix at all."""
+"""A first look at a matrix: how many bits `klt` is likely to take, and whether it suits at all."""
 
 import math
 from dataclasses import dataclass

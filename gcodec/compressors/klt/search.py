@@ -129,7 +129,7 @@ class Attempt:
 
 
 def fit(look: Look, thorough: bool) -> Attempt:
-    """The attempt whose distortion is at most the bound and close to it, with about the fewest bits.
+    """The attempt with about the fewest bits whose distortion is close to the bound and within it.
 
     Raises TooFine.
     """
