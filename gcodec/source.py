@@ -5,7 +5,6 @@ from typing import Protocol
 
 import numpy as np
 
-PIECE = 1 << 20  # bytes that are copied at a time
 Span = tuple[int, int]  # (start, stop): the values with flat indices start…stop-1
 
 

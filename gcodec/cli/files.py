@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from ..container.spool import PIECE
 from ..errors import (
     FormatError,
     GcodecError,
@@ -23,7 +24,6 @@ from ..errors import (
 )
 from ..io import formats, remote, streams
 from ..io.atomic import scratch
-from ..source import PIECE
 
 SUFFIX = ".gcz"
 

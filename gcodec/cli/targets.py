@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from ..container.spool import PIECE
 from ..errors import InvalidInput
 from ..io import remote, streams
 from ..io.atomic import replacing, scratch
-from ..source import PIECE
 
 
 @contextmanager

@@ -9,9 +9,8 @@ from typing import IO, Any, BinaryIO
 
 from ..compressors.contract import CodedTensor, Payload
 from ..errors import Corrupt, InternalError, Truncated, UnsupportedFeature
-from ..source import PIECE
 from .layout import MAGIC, FileHeader, Footer, Frame, Index, TensorHeader, checked, unpack_meta
-from .spool import Spool
+from .spool import PIECE, Spool
 
 Fetch = Callable[[int, int], bytes]  # (offset in the body, length) → bytes
 _SPOOL = 1 << 26  # the bytes of a record that are kept in memory; a longer one goes to a temporary file

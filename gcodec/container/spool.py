@@ -9,6 +9,8 @@ from typing import IO, Any
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
+PIECE = 1 << 20  # bytes that are copied at a time
+
 
 class Spool(tempfile.SpooledTemporaryFile[bytes]):
     """Bytes in memory, or in a temporary file when there are more than `most`."""

@@ -9,9 +9,9 @@ from io import RawIOBase
 from typing import Any, BinaryIO
 
 from ..errors import Closed, FormatError, InvalidInput
-from ..source import PIECE
 from .budget import Budget
 from .layout import MAX_HEADER, MAX_TEXT, FileHeader, Footer, Index, TensorHeader, pack_block, pack_json, unpack_meta
+from .spool import PIECE
 
 _CLOSED = "the container was closed; nothing can be added to it"
 

@@ -9,9 +9,8 @@ from io import RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from ..container.spool import in_temporary_folder
+from ..container.spool import PIECE, in_temporary_folder
 from ..errors import GcodecError, InvalidInput
-from ..source import PIECE
 
 BLOCK = 1 << 16  # read ahead: small, so that one tensor of a remote file costs little more than its bytes
 

@@ -18,13 +18,13 @@ from ..compressors.contract import Compressor, Guarantee, Payload, Plan, TensorS
 from ..container.budget import Budget
 from ..container.fields import crc32
 from ..container.layout import Chunk, TensorHeader
-from ..container.spool import Spool
+from ..container.spool import PIECE, Spool
 from ..distortion import Scan, relative_error, scan_source, squared_error
 from ..dtypes import as_bytes
 from ..errors import InternalError, InvalidInput
 from ..parallel import ordered
 from ..request.choice import Choice
-from ..source import PIECE, Source, spans
+from ..source import Source, spans
 from .decompress import compressor_of
 from .seeds import record_seed
 

@@ -1,5 +1,7 @@
 """The paper's code of levels, as bytes. It is described in kernels/entropy/enumerative.py."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ...errors import Corrupt
@@ -12,6 +14,9 @@ The paper's count is log2 n + log2 C(n, zeros) + nonzeros + Σ|level| bits. The 
 are at most 1 bit for log2(n+1) − log2 n, and less than 8.2 bits for the coder (proved in
 kernels/entropy/enumerative.py), most of them for whole bytes.
 """
+_LOOK = 1 << 12  # values looked through at a time for the first level that is not zero
+
+Levels = Callable[[int, int], np.ndarray]  # (start, stop) → the signed levels of these values
 
 
 def pack_levels(levels: np.ndarray, sign_known: bool = False) -> bytes:
@@ -47,3 +52,12 @@ def unpack_levels(
     if not 0 < count <= MOST_VALUES or decode_levels(np.frombuffer(data, np.uint8), scale, largest, sign_known, out):
         raise Corrupt("sparse dithering: the bytes of a chunk are not a code of its levels")
     return out
+
+
+def starts_negative(count: int, levels_of: Levels) -> bool:
+    """Whether the first of `count` levels that is not zero is negative."""
+    for start in range(0, count, _LOOK):
+        levels = levels_of(start, min(start + _LOOK, count))
+        if levels.any():
+            return bool(levels[np.flatnonzero(levels)[0]] < 0)
+    return False

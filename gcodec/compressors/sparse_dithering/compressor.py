@@ -8,7 +8,7 @@ in different ways and share the decoder. See spec/compressors/02-sparse-ditherin
 
 import math
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ from ..contract import (
     UpperBound,
 )
 from . import anatomy, checks
-from .code import OVERHEAD_BITS, pack_levels, unpack_levels
+from .code import OVERHEAD_BITS, Levels, pack_levels, starts_negative, unpack_levels
 
 FINE = 1e-12  # below this bound the rounding of a float32 scale would matter
 SMALLEST, LARGEST = math.ldexp(1.0, -1074), float(np.finfo(np.float64).max)
@@ -43,10 +43,6 @@ NORMAL32 = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 MOST_STEPS = 1 << 52  # the largest ‖x‖ / step: levels stay exact, their sums within int64
 SHRINKS = 40  # how often the step of `rsd` is tried
 SLACK = 2.0**-30  # relative; more than all roundings of two sums over chunks of 2²⁰ values
-_SMALL, _SPARSE = 1 << 12, 64  # a tensor of more values is dense if one of 64 is not zero
-_LOOK = 1 << 12  # values looked through at a time for the first level that is not zero
-
-Levels = Callable[[int, int], np.ndarray]  # (start, stop) → the signed levels of these values
 
 
 class _Magnitude(NamedTuple):
@@ -88,11 +84,12 @@ class SparseDithering(_Dithering):
     work_per_value = 8
 
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
+        return self.plan(source, guarantee).payload()
+
+    def plan(self, source: Source, guarantee: Guarantee) -> Plan:
+        """No payload is shorter than which levels are zero, a sign and a bit for each other one."""
         size = _measure(source)
         step = _step(size.norm, guarantee.bound, source.size)
-        moments = [kernels.level_moments(values, size.unit, step) for values in _chunks(source)]
-        products, squares = zip(*moments, strict=True)
-        scale = max(math.fsum(products) / max(math.fsum(squares), 1.0) / size.unit, SMALLEST)
 
         def levels_of(start: int, stop: int) -> np.ndarray:
             values = dtypes.widen(source.read(start, stop))
@@ -100,13 +97,15 @@ class SparseDithering(_Dithering):
             kernels.quantise(values, size.unit, step, levels)
             return levels
 
-        return _payload(source.size, _pack_scale(scale, guarantee.bound), levels_of)
+        def payload() -> Payload:
+            moments = [kernels.level_moments(values, size.unit, step) for values in _chunks(source)]
+            products, squares = zip(*moments, strict=True)
+            scale = max(math.fsum(products) / max(math.fsum(squares), 1.0) / size.unit, SMALLEST)
+            return _payload(source.size, _pack_scale(scale, guarantee.bound), levels_of)
 
-    def plan(self, source: Source, guarantee: Guarantee) -> Plan:
-        """Unless nearly all values are zero, a value takes more than half a bit."""
-        found = sum(int(np.count_nonzero(values)) for values in _chunks(source))
-        least = source.size / 2 if source.size > _SMALL and _SPARSE * found > source.size else 0.0
-        return Plan(least, math.inf, lambda: self.encode(source, guarantee))
+        found = [(b - a, int(np.count_nonzero(levels_of(a, b)))) for a, b in spans(source.size, CHUNK)]
+        least = math.fsum(theory.log2_binomial(count, others) + 2 * others for count, others in found) - 2
+        return Plan(least, math.inf, payload)
 
     @classmethod
     def upper_bound(cls, coded: CodedTensor) -> UpperBound:
@@ -220,18 +219,9 @@ def _payload(size: int, head: bytes, levels_of: Levels, expected: float | None =
     def code(start: int, stop: int) -> bytes:
         return pack_levels(levels_of(start, stop), sign_known=start == 0)
 
-    if _starts_negative(min(size, CHUNK), levels_of):
+    if starts_negative(min(size, CHUNK), levels_of):
         head = head[:-1] + bytes([head[-1] | 0x80])
     return Payload(head, min(size, CHUNK), code, expected)
-
-
-def _starts_negative(count: int, levels_of: Levels) -> bool:
-    """Whether the first of `count` levels that is not zero is negative."""
-    for start in range(0, count, _LOOK):
-        levels = levels_of(start, min(start + _LOOK, count))
-        if levels.any():
-            return bool(levels[np.flatnonzero(levels)[0]] < 0)
-    return False
 
 
 def _chunks(source: Source) -> Iterator[np.ndarray]:

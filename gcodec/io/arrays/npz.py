@@ -20,9 +20,9 @@ from numpy.lib import format as npy_format
 
 from ... import dtypes
 from ...container.budget import Budget
-from ...container.spool import in_temporary_folder, temporary_file
+from ...container.spool import PIECE, in_temporary_folder, temporary_file
 from ...errors import InvalidInput
-from ...source import PIECE, Source
+from ...source import Source
 from ..filters import deflate_work
 from ..names import Names, path_problem
 from ..raw import raw_dtype

@@ -17,8 +17,9 @@ from typing import IO, Any
 import numpy as np
 
 from ...container.budget import Budget
+from ...container.spool import PIECE
 from ...errors import Corrupt, InvalidInput, LimitExceeded
-from ...source import PIECE, Source
+from ...source import Source
 from ..names import UNNAMED
 from ..raw import raw_dtype
 from ..streams import open_input

@@ -4,7 +4,7 @@ import json
 import struct
 from typing import IO, Any
 
-from ....source import PIECE
+from ....container.spool import PIECE
 
 _LENGTHS = struct.Struct("<QQ")
 
