@@ -1,0 +1,79 @@
+"""Plans: what `auto` leaves out could not have won."""
+
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import gcodec
+from gcodec.compressors import registry
+from gcodec.compressors.contract import Guarantee
+from gcodec.compressors.klt import compressor as klt
+from gcodec.errors import InvalidInput
+from gcodec.source import ArraySource
+
+CORPORA = Path(__file__).parent.parent / "corpora"
+ALPHAS = (0.5, 0.1, 0.01)
+NAMES = ["cnn_conv", "cnn_delta", "lm_qkv", "lm_up", "lm_up_weights", "mlp", "mlp_f16", "mlp_outliers", "logistic_f64"]
+
+
+def load(name: str) -> np.ndarray:
+    return np.load(CORPORA / f"{name}.npy")
+
+
+def made() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(7)
+    noise = rng.standard_normal((512, 512)).astype(np.float32)
+    rows = np.exp(3 * rng.standard_normal((512, 1))).astype(np.float32)
+    low_rank = rng.standard_normal((512, 5)) @ rng.standard_normal((5, 512))
+    return {
+        "noise": noise,
+        "bfloat16": noise.astype(ml_dtypes.bfloat16),
+        "rows of many scales": rows * noise,
+        "low rank": (low_rank + 0.1 * noise).astype(np.float32),
+        "rows of zeros": noise * (rng.random((512, 1)) < 0.03),
+        "few values": noise * (rng.random((512, 512)) < 1e-3),
+        "half of the columns": noise * (np.arange(512) % 128 < 64),
+    }
+
+
+def check(x: np.ndarray, alpha: float) -> None:
+    """Each method is within its plan, and auto within 1 % of the smallest."""
+    sizes = []
+    for entry in registry.ENTRIES:
+        compressor = entry.load()()
+        kind = compressor.kinds[0]
+        if kind == "omega" or not (entry.efforts or kind == "exact") or (entry.matrix and x.ndim < 2):
+            continue
+        bound = {"lossless": True} if kind == "exact" else {"alpha": alpha}
+        try:
+            plan = compressor.plan(ArraySource(x), Guarantee(kind, alpha))
+            sizes.append(len(gcodec.encode(x, entry.name, threads=1, **bound)))
+        except InvalidInput:
+            continue
+        assert plan.least <= 8 * sizes[-1] and 8 * (sizes[-1] - 200) <= plan.most, (entry.name, plan, sizes[-1])
+    assert len(gcodec.encode(x, alpha=alpha, threads=1)) <= 1.01 * min(sizes)
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+@pytest.mark.parametrize("name", NAMES)
+def test_real_tensors(name, alpha):
+    check(load(name), alpha)
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+@pytest.mark.parametrize("name", made())
+def test_made_tensors(name, alpha):
+    check(made()[name], alpha)
+
+
+def test_what_cannot_win_is_not_coded(monkeypatch):
+    """klt is for low ranks: its sketch alone tells that weights are none."""
+    coded = []
+    true = klt.Klt._payload
+    monkeypatch.setattr(klt.Klt, "_payload", lambda self, look: coded.append(look) or true(self, look))
+    gcodec.encode(load("lm_up_weights"), alpha=0.1)
+    assert not coded
+    gcodec.encode(load("lm_up"), alpha=0.1)
+    assert len(coded) == 1
