@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from .. import __version__
 from ..io.streams import PLAIN_LETTERS, write_text
 from ..kernels.compiler import notice
-from . import interrupt, output
+from . import interrupt, memory, output
 from .commands import bounds, compare, decode, encode, experiment, info, inspect, verify
 from .failure import USAGE, Failure, failure_of
 
@@ -34,6 +34,8 @@ def guarded(command: Callable[..., object]) -> Callable[..., None]:
         notice.call(None if options.get("quiet") or asked else _say_compiling, COMPILING_IS_LONG)
         with output.notes(asked):
             try:
+                if command is not app:  # help and the version need little memory
+                    memory.check(options.get("threads", 1))
                 command(*args, **options)
                 if sys.stdout:
                     sys.stdout.flush()
