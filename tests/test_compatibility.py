@@ -21,7 +21,7 @@ import gcodec
 from gcodec.compressors import registry
 
 ROOT = Path(__file__).parent.parent
-EARLIER = "a25720ecf1b59cf41f3f84d91caf264791af7306"
+EARLIER = "8b830c798bfa5359d8410ef8114ff6d14ada6591"
 DECODE = """
 import sys, gcodec, numpy as np
 from pathlib import Path
