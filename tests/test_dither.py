@@ -22,7 +22,7 @@ from gcodec.kernels import dither as kernels
 from gcodec.kernels import rng
 from gcodec.kernels.entropy import rans
 from gcodec.kernels.levels import densities
-from gcodec.kernels.levels.trellis import TRELLISES
+from gcodec.kernels.levels.paths import TRELLISES
 
 NORMAL_999 = 3.291  # two-sided 99.9 % of the normal distribution
 SEEDS = 256

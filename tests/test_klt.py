@@ -14,7 +14,7 @@ from gcodec.compressors.common.scaled import Scaled
 from gcodec.compressors.contract import CHUNK, Guarantee, Payload, TensorSpec
 from gcodec.compressors.klt import search
 from gcodec.compressors.klt.compressor import Head, Klt
-from gcodec.compressors.klt.factors import MAX_RANK, Basis, Frame, classes_of
+from gcodec.compressors.klt.factors import MAX_RANK, Basis, View, classes_of
 from gcodec.compressors.klt.matrix import Matrix
 from gcodec.compressors.klt.spectrum import Spectrum, sketch_of, spectrum_of
 from gcodec.compressors.tcq.compressor import Tcq
@@ -138,7 +138,7 @@ def test_spectrum(shape, dtype):
     x = nearly_low_rank(shape, 20, 0.001).astype(dtype)
     total = float((x.astype(np.float64) ** 2).sum())
     scaled = Scaled(ArraySource(x), 0)
-    matrix = Matrix.of(scaled, Frame.of(shape), 0.01)
+    matrix = Matrix.of(scaled, View.of(shape), 0.01)
     found = spectrum_of(matrix, sketch_of(matrix, total), 0.01 * total)
     assert np.allclose(found.values[:15], np.linalg.svd(x, compute_uv=False)[:15], rtol=1e-3)
     assert np.allclose(found.vectors.T @ found.vectors, np.eye(found.vectors.shape[1]), atol=1e-6)
@@ -209,14 +209,14 @@ def test_numbers_of_rows_pay():
     for x, has_rows in ((plain, False), ((plain * scales).astype(np.float32), True)):
         payload, chunks = encode(x, 0.01)
         assert distortion(x, decode(x, payload, chunks)) <= 0.01
-        assert Head.unpack(payload.head, Frame.of(x.shape)).has_rows == has_rows
+        assert Head.unpack(payload.head, View.of(x.shape)).has_rows == has_rows
 
 
 def test_every_prefix_and_flipped_bit():
     x = nearly_low_rank((12, 9), 2, 0.1)
     payload, (data,) = encode(x, 0.01)
     spec = TensorSpec(x.dtype, x.shape)
-    assert Head.unpack(payload.head, Frame.of(x.shape)).pack(Frame.of(x.shape)) == payload.head
+    assert Head.unpack(payload.head, View.of(x.shape)).pack(View.of(x.shape)) == payload.head
     cuts = [(payload.head[:cut], data) for cut in range(len(payload.head))]
     cuts += [(payload.head, data[:cut]) for cut in range(len(data))]
     for which, good in enumerate((payload.head, data)):
@@ -253,8 +253,8 @@ def test_parts_of_rows_are_corrupt():
 
 
 def test_rank_is_bounded():
-    assert Frame.of((10**4, 10**5)).most == MAX_RANK
-    assert Frame.of((2, CHUNK + 1)).most == Frame.of((7,)).most == 1
+    assert View.of((10**4, 10**5)).most == MAX_RANK
+    assert View.of((2, CHUNK + 1)).most == View.of((7,)).most == 1
     x = nearly_low_rank((12, 9), 2, 0.1)
     payload, _ = encode(x, 0.01)
     with pytest.raises(Corrupt, match="rank"):

@@ -16,7 +16,8 @@ from gcodec.compressors.common.scale_classes import PRODUCT, ScaleClasses
 from gcodec.compressors.contract import TensorSpec
 from gcodec.kernels.entropy import rans, tokens
 from gcodec.kernels.levels import laws, level_tables, trellis
-from gcodec.kernels.levels.trellis import FIRST, RATED, TRELLISES
+from gcodec.kernels.levels.paths import TRELLISES
+from gcodec.kernels.levels.trellis import FIRST, RATED
 
 LABELS = [Labels(1), *(Labels(states, zero) for states in (8, 32) for zero in (False, True))]
 NUMBERS = st.one_of(
@@ -261,4 +262,4 @@ def test_the_highest_bit_of_a_state_is_the_parity_of_the_one_before():
             if states > 1:
                 odd = after >> (bits - 1)
                 assert odd == state & 1 and ((after ^ odd * odd_jump ^ branch * jump) << 1 | odd) == state
-    assert trellis.LIMIT == trellis.BINS / trellis._PER_STEP
+    assert trellis.REACH == trellis.BINS / trellis._PER_STEP

@@ -22,8 +22,12 @@ A compressor may have `upper_bound`, `checks`, `may_try` and `encode_again`, whi
 experiments ask. Each has a default. They get plain data: a CodedTensor and a Source.
 
 A compressor is not trusted. Its caller decodes the bytes that it made and measures them: see
-`pipeline.compress`. A miss leads to more tries with a smaller bound and at last to exact storage,
-so a wrong compressor costs bits but never breaks a promise.
+`pipeline.compress`. A miss leads to more tries with a smaller bound and at last to exact storage.
+So whatever `encode` does, the values that were decoded then meet an `alpha` or `exact` promise. Two
+things are not measured. One is that a later decoding gives the same values: that takes a decoder
+that depends on its arguments alone. The crc of each chunk's decoded values shows if it does not,
+and reading then fails. The other is the expectation that an `omega` promise speaks of: the
+compressor must know it, and `verify --trials` tests it.
 
 A compressor is a frozen dataclass. Its fields are its options (`seed`, `effort`, …), each with a
 default. One that can be unbiased has the field `seed`, an integer. Every parameter that decoding

@@ -8,13 +8,14 @@ so that equal phases mean points at equal distances from zero.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from .compiler.jit import njit
 from .entropy.rans import MAX_LANES, START, SYMBOLS, TOTAL, start_of
 from .entropy.tokens import all_used, get_number
-from .levels.trellis import ADVANCE, ROWS, STRIP, SUBSETS, best_ends, settle_costs
+from .levels.paths import ADVANCE, ROWS, STRIP, SUBSETS, best_ends, settle_costs
 from .rng import random_at, uniform
 
 DITHER_STREAM, STATE_STREAM, ROUNDING_STREAM = 0x64697468, 0x64697473, 0x64697472  # "dith", "dits", "ditr"
@@ -31,17 +32,17 @@ _5, _12, _16, _17 = map(np.uint64, (5, 12, 16, 17))
 
 
 @njit
-def fill_dither(key, start, out):
+def fill_dither(key: int, start: int, out: np.ndarray) -> None:
     """out[i] = dither number start + i: uniform in [−2, 2), the period of all trellises."""
     for i in range(out.size):
         out[i] = PERIOD * uniform(random_at(key, start + i)) - PERIOD / 2
 
 
-def _make_search(states):
+def _make_search(states: int) -> Callable[..., None]:
     advance = ADVANCE[states]
 
     @njit
-    def search(targets, firsts, ways, ends):
+    def search(targets: np.ndarray, firsts: np.ndarray, ways: np.ndarray, ends: np.ndarray) -> None:
         """Fill in the decisions and the last states of the paths that are nearest to the targets.
 
         firsts: the first state of each lane. ways: uint32, for each target. ends: uint32, for each
@@ -71,7 +72,7 @@ def _make_search(states):
 
 
 @njit
-def _gaps(targets, residue, metrics):
+def _gaps(targets: np.ndarray, residue: float, metrics: np.ndarray) -> None:
     """Squared distances to the nearest integers that are `residue` modulo 4."""
     for i in range(targets.size):
         gap = targets[i] - residue
@@ -83,7 +84,7 @@ SEARCHES = {states: _make_search(states) for states in ADVANCE}
 
 
 @njit
-def fill_levels(targets, slots, levels):
+def fill_levels(targets: np.ndarray, slots: np.ndarray, levels: np.ndarray) -> None:
     """Fill in the nearest levels, int64, with the residues that the slots of a path stand for.
 
     Slots become books.
@@ -95,14 +96,14 @@ def fill_levels(targets, slots, levels):
 
 
 @njit
-def nearest_even(targets, levels):
+def nearest_even(targets: np.ndarray, levels: np.ndarray) -> None:
     """Fill in the nearest even levels: the path if there is no trellis."""
     for i in range(targets.size):
         levels[i] = 2 * np.int64(math.floor(targets[i] * 0.5 + 0.5))
 
 
 @njit
-def _fold(state, dither):
+def _fold(state: int, dither: float) -> tuple[float, int]:
     """(φ, m), exactly: level + dither = φ + 2n if the level is (state mod 2) + 2(n + m).
 
     φ is in [−1, 1).
@@ -113,7 +114,9 @@ def _fold(state, dither):
 
 
 @njit
-def fold_levels(levels, dither, books, numbers, phases):
+def fold_levels(
+    levels: np.ndarray, dither: np.ndarray, books: np.ndarray, numbers: np.ndarray, phases: np.ndarray
+) -> None:
     """Fill in numbers, int64, and phases, uint8, of the levels of a path through these books."""
     for i in range(levels.size):
         book = np.int64(books[i])
@@ -124,7 +127,7 @@ def fold_levels(levels, dither, books, numbers, phases):
 
 
 @njit
-def count_places(numbers, phases, classes, counts):
+def count_places(numbers: np.ndarray, phases: np.ndarray, classes: np.ndarray, counts: np.ndarray) -> None:
     """counts[class, ⌊4·|decoded value|⌋] += 1, as if each value lay in the middle of its phase.
 
     The last column counts all values beyond it as well.
@@ -137,7 +140,17 @@ def count_places(numbers, phases, classes, counts):
 
 
 @njit
-def decode_values(lanes, words, classes, widths, slots, raw, end, jumps, values):
+def decode_values(
+    lanes: tuple[np.ndarray, np.ndarray],
+    words: np.ndarray,
+    classes: np.ndarray,
+    widths: np.ndarray,
+    slots: np.ndarray,
+    raw: np.ndarray,
+    end: np.uint64,
+    jumps: np.ndarray,
+    values: np.ndarray,
+) -> bool:
     """Decode levels and add them to the dither in `values`; returns whether all data is valid.
 
     lanes: the rANS states, uint64, and the trellis states, int64, of the lanes. words: uint16, with
@@ -178,7 +191,7 @@ def decode_values(lanes, words, classes, widths, slots, raw, end, jumps, values)
 
 
 @njit
-def scale_values(values, step, unit, largest):
+def scale_values(values: np.ndarray, step: float, unit: float, largest: float) -> None:
     """values = ±min(|values|·step·unit, largest), in float64 and in this order."""
     for i in range(values.size):
         value = values[i]
@@ -187,7 +200,7 @@ def scale_values(values, step, unit, largest):
 
 
 @njit
-def round_randomly(values, patterns, key, start):
+def round_randomly(values: np.ndarray, patterns: np.ndarray, key: int, start: int) -> None:
     """Round float64 values to float32 numbers, up or down, so that the expectation is the value.
 
     patterns: the same memory as uint64. For a normal value, a random number below 2²⁹ is added to

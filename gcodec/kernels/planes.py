@@ -8,7 +8,7 @@ _PIECE = 4096  # words that are put together at a time, so that they stay in the
 
 
 @njit
-def split(words, turn, planes):
+def split(words: np.ndarray, turn: bool, planes: np.ndarray) -> None:
     """planes[p, i] is byte p of words[i], from the least significant on.
 
     words: unsigned integers. turn: whether each is first rotated left by one bit, so that a sign
@@ -30,7 +30,7 @@ def split(words, turn, planes):
 
 
 @njit
-def join(planes, turn, words):
+def join(planes: np.ndarray, turn: bool, words: np.ndarray) -> None:
     """The inverse of `split`."""
     number = words.dtype.type
     one, last = number(1), number(8 * planes.shape[0] - 1)
@@ -47,7 +47,7 @@ def join(planes, turn, words):
 
 
 @njit
-def histogram(values, counts):
+def histogram(values: np.ndarray, counts: np.ndarray) -> None:
     """Add to counts (int64, 4 × 256) how often each byte occurs; rows are to be summed."""
     whole = values.size // 4 * 4
     for i in range(0, whole, 4):
@@ -60,14 +60,14 @@ def histogram(values, counts):
 
 
 @njit
-def translate(values, table, out):
+def translate(values: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
     """out[i] = table[values[i]]; all uint8."""
     for i in range(values.size):
         out[i] = table[values[i]]
 
 
 @njit
-def take_out(values, symbols, symbol, taken):
+def take_out(values: np.ndarray, symbols: np.ndarray, symbol: int, taken: np.ndarray) -> None:
     """Copy to `taken`, in order, the values with this symbol. It has room for all of them."""
     count = 0
     for i in range(values.size):
@@ -77,7 +77,7 @@ def take_out(values, symbols, symbol, taken):
 
 
 @njit
-def put_in(taken, symbols, symbol, values):
+def put_in(taken: np.ndarray, symbols: np.ndarray, symbol: int, values: np.ndarray) -> int:
     """The inverse of `take_out`; gives how many were needed, which may be more than there are."""
     count = 0
     for i in range(values.size):

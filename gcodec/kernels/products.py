@@ -10,11 +10,15 @@ Compilers do not keep such tiles in registers by themselves, so the tile is writ
 compiler's own language, with generic operations that are right on any processor.
 """
 
+from collections.abc import Callable, Sequence
+
 import numba
 import numpy as np
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
+from numba.core.base import BaseContext
+from numba.core.typing import Context, Signature
 from numba.extending import intrinsic
 
 from .compiler.jit import njit
@@ -43,11 +47,21 @@ def _vector_bytes() -> int:
 _BYTES = _vector_bytes()
 
 
-def _tile(rows):
+def _tile(rows: int) -> Callable[..., None]:
     """An intrinsic that adds to a tile of so many rows the products of `count` terms."""
 
     @intrinsic
-    def add_products(typingctx, left, row_stride, term_stride, panel, count, out, out_stride, like):
+    def add_products(
+        typingctx: Context,
+        left: types.Type,
+        row_stride: types.Type,
+        term_stride: types.Type,
+        panel: types.Type,
+        count: types.Type,
+        out: types.Type,
+        out_stride: types.Type,
+        like: types.Type,
+    ) -> tuple[Signature, Callable[..., ir.Value]]:
         """left, panel, out: addresses. Strides are in bytes. like: an array of the dtype of all.
 
         left and its two strides say where the number of each row and term is. The panel has two
@@ -57,16 +71,16 @@ def _tile(rows):
         size = like.dtype.bitwidth // 8
         vector = ir.VectorType(element, _BYTES // size)
 
-        def code(context, b, signature, args):
+        def code(context: BaseContext, b: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]) -> ir.Value:
             left, row_stride, term_stride, panel, count, out, out_stride, _ = args
             long = ir.IntType(64)
 
-            def place(base, *offsets):
+            def place(base: ir.Value, *offsets: ir.Value) -> ir.Value:
                 for offset in offsets:
                     base = b.add(base, offset)
                 return base
 
-            def at(address, kind):
+            def at(address: ir.Value, kind: ir.Type) -> ir.Value:
                 return b.inttoptr(address, kind.as_pointer())
 
             firsts = [b.add(out, b.mul(out_stride, long(r))) for r in range(rows)]
@@ -103,7 +117,7 @@ _add_many_rows, _add_few_rows, _add_row = _tile(int(_MANY)), _tile(int(_FEW)), _
 
 
 @njit
-def _pack(right, first, last, column, panel):
+def _pack(right: np.ndarray, first: int, last: int, column: int, panel: np.ndarray) -> None:
     """Terms first…last-1 of a panel of columns, from `column` on; zeros beyond the last column."""
     width = min(panel.shape[1], right.shape[1] - column)
     for k in range(first, last):
@@ -114,7 +128,16 @@ def _pack(right, first, last, column, panel):
 
 
 @njit
-def _add_strip(left, row_stride, term_stride, terms, panel, out, out_stride, rows):
+def _add_strip(
+    left: np.uint64,
+    row_stride: np.uint64,
+    term_stride: np.uint64,
+    terms: np.uint64,
+    panel: np.ndarray,
+    out: np.uint64,
+    out_stride: np.uint64,
+    rows: np.uint64,
+) -> None:
     """Add `terms` products to each number of `rows` rows of two vectors, some rows at a time.
 
     All but the panel are uint64. left, out: addresses.
@@ -134,7 +157,7 @@ def _add_strip(left, row_stride, term_stride, terms, panel, out, out_stride, row
 
 
 @njit
-def _multiply_in_tiles(left, turned, right, out):
+def _multiply_in_tiles(left: np.ndarray, turned: bool, right: np.ndarray, out: np.ndarray) -> None:
     """`multiply`, 6 rows and two vectors of columns at a time."""
     (rows, columns), terms, size = out.shape, right.shape[0], out.itemsize
     wide = 2 * _BYTES // size
@@ -164,7 +187,7 @@ def _multiply_in_tiles(left, turned, right, out):
 
 
 @njit
-def _multiply_plainly(left, turned, right, out):
+def _multiply_plainly(left: np.ndarray, turned: bool, right: np.ndarray, out: np.ndarray) -> None:
     """`multiply`, term by term."""
     out[:] = 0.0
     for i in range(out.shape[0]):
@@ -175,7 +198,7 @@ def _multiply_plainly(left, turned, right, out):
 
 
 @njit
-def multiply(left, turned, right, out):
+def multiply(left: np.ndarray, turned: bool, right: np.ndarray, out: np.ndarray) -> None:
     """out[i, j] = Σ_k left[i, k]·right[k, j], or Σ_k left[k, i]·right[k, j] if `turned`.
 
     left, right, out: 2-D, in C order, all of one dtype, float32 or float64. See the module's text
@@ -188,7 +211,7 @@ def multiply(left, turned, right, out):
 
 
 @njit
-def squares(matrix):
+def squares(matrix: np.ndarray) -> np.ndarray:
     """Σ_i matrix[i, k]² for each column k, summed in the order of i."""
     total = np.zeros(matrix.shape[1])
     for i in range(matrix.shape[0]):
@@ -198,7 +221,7 @@ def squares(matrix):
 
 
 @njit
-def _orthonormalise_block(block, least):
+def _orthonormalise_block(block: np.ndarray, least: np.ndarray) -> None:
     """Modified Gram–Schmidt on the columns of a block, in place; sums run in the order of the rows.
 
     Column by column: it is divided by its norm, then each later column of the block loses its part
@@ -223,7 +246,7 @@ def _orthonormalise_block(block, least):
 
 
 @njit
-def orthonormalise(matrix):
+def orthonormalise(matrix: np.ndarray) -> np.ndarray:
     """Orthonormal columns of a float64 matrix, in place; gives `matrix`.
 
     The columns are taken in blocks of COLUMNS. A block F loses its part along each earlier block Q,

@@ -39,9 +39,9 @@ def cap_for_omega(omega: float, d: int) -> float:
         return 1.0
     a = (d - 1) / 2
     low, high = omega / (1 + omega) * (1 - 1e-12), min(1.0, omega * (a + 1) / a)  # 1 + α·a/(a+1) ≤ 1/c̄² ≤ 1/(1−α)
-    surely, beyond = _bracket(omega, d, low, high)
+    inner, outer = _bracket(omega, d, low, high)
     while low < (middle := (low + high) / 2) < high:
-        within = middle <= surely or middle < beyond and unbiased_omega(middle, d) <= omega
+        within = middle <= inner or middle < outer and unbiased_omega(middle, d) <= omega
         low, high = (middle, high) if within else (low, middle)
     return low
 
@@ -73,10 +73,10 @@ def _bracket(omega: float, d: int, low: float, high: float) -> tuple[float, floa
         if close:
             break
     width = max(2 * _NOISE * unit / slope, 2 * math.ulp(alpha))
-    surely, beyond = max(alpha - width, low), min(alpha + width, high)
+    inner, outer = max(alpha - width, low), min(alpha + width, high)
     return (
-        surely if unbiased_omega(surely, d) <= omega * (1 - _NOISE) else low,
-        beyond if unbiased_omega(beyond, d) >= omega * (1 + _NOISE) else high,
+        inner if unbiased_omega(inner, d) <= omega * (1 - _NOISE) else low,
+        outer if unbiased_omega(outer, d) >= omega * (1 + _NOISE) else high,
     )
 
 

@@ -22,24 +22,36 @@ from .scale_classes import ScaleClasses, Tiling
 from .scaled import energy
 from .step_search import FLATTEST, STEEPEST, TRIES, Spending, solve_step
 
-# How much of the bound may be left: of a tensor with up to _LARGE values, and of a larger one by
-# whether there is a trellis, with which each pass takes long. A larger one has few passes.
+# The search for a step ends when no more than this share of the bound is left. It is _LEFT for a
+# tensor of up to _LARGE values. For a larger one it depends on whether there is a trellis, with
+# which each pass takes long. At most _FEW passes go over a larger tensor.
 _LEFT = 0.005
 _LARGE, _LEFT_OF_LARGE, _FEW = 1 << 17, {False: 0.004, True: 0.01}, 8
-_ROUGH = 0.03  # the tolerance while classes are chosen
-_MOST = 0.9  # the largest error of a sample, relative to its energy
-# How many rounds of learning there are at most. A round that changes error and bits by less than
-# the second number is the last one.
+# While classes are chosen, the error of a sample may miss its target by this share.
+_ROUGH = 0.03
+# The error of a sample may be at most this share of the sample's energy.
+_MOST = 0.9
+# There are at most _ROUNDS rounds of learning. A round that changes error and bits by less than the
+# share _SETTLED is the last one.
 _ROUNDS, _SETTLED = 3, 0.01
-_NO_ERROR = 1e-30  # stands for an error of 0, which has no logarithm
-_STRIDE = 1.05  # between two steps that tell how the error grows with the step
-_CLASSES_MORE = 1.3  # times the estimate of what levels of classes take, it is what they do take
-_THIN = 1 << 14  # about how many values are enough to choose a step without classes
-_FEW_STATES = 8  # the states of the trellis until only prices and the step are left to be chosen
-_ZERO_RATE = 1.5  # bits of a value; below this rate, an odd book with a zero is tried as well
-_KEPT = 1 << 26  # values whose levels are kept from the last measurement until they are coded
-_FINEST = 2.0**-54  # the least step without a trellis, relative to the largest magnitude
-_NOISE = 1 / 3  # the mean squared error of a fine step without a trellis, in step²
+# An error of 0 has no logarithm, so this number stands for it.
+_NO_ERROR = 1e-30
+# Two steps with this quotient tell how the error grows with the step.
+_STRIDE = 1.05
+# The levels of classes take this many times the bits that the estimate says.
+_CLASSES_MORE = 1.3
+# About so many values are enough to choose a step without classes.
+_THIN = 1 << 14
+# The trellis has so few states until only prices and the step are left to be chosen.
+_FEW_STATES = 8
+# Below so many bits for each value, an odd book with a zero is tried as well.
+_ZERO_RATE = 1.5
+# The levels of the last measurement are kept for at most so many values until they are coded.
+_KEPT = 1 << 26
+# Without a trellis, a step is at least this share of the largest magnitude.
+_FINEST = 2.0**-54
+# The mean squared error of a fine step without a trellis is this many times the squared step.
+_NOISE = 1 / 3
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from ...kernels.entropy import rans
 from ...kernels.entropy import tokens as kernels
 from ...kernels.entropy.tokens import BIG, MAX_CLASSES, SPARE_WORDS
 from ...kernels.levels import level_tables, values
-from ...kernels.levels.trellis import CENTROIDS, TRELLISES
+from ...kernels.levels.paths import TRELLISES
+from ...kernels.levels.trellis import CENTROIDS
 
 STATES = tuple(TRELLISES)  # numbers of states of trellises, by their code in a head
 OFFSETS_PER_STEP = 128  # centroid offsets are multiples of 1/128 of a step

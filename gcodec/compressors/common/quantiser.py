@@ -8,8 +8,9 @@ from ... import dtypes
 from ...coding.rans import used
 from ...kernels.entropy import tokens
 from ...kernels.entropy.tokens import DIRECT, MAX_CLASSES, MAX_WIDTH
-from ...kernels.levels import measure, scales, trellis
-from ...kernels.levels.trellis import BINS, CENTROIDS, FIRST, RATED, SUBSETS, TRELLISES
+from ...kernels.levels import measure, paths, scales, trellis
+from ...kernels.levels.paths import SUBSETS, TRELLISES
+from ...kernels.levels.trellis import BINS, CENTROIDS, FIRST, RATED
 from .levels import OFFSETS_PER_STEP, Coded, Labels, Points, Step, tables_of
 
 # What a bit is worth, in step²: 2·ln 2·(mean squared error, about 0.26), and less at low rates.
@@ -138,7 +139,7 @@ class Quantiser:
         ways, ends = np.empty(values.size, np.uint32), np.empty(part.lanes, np.uint32)
         trellis.SEARCHES[labels.states](values, scale, part.classes, (tables[0], tables[1]), labels.zero, ways, ends)
         books, numbers = np.empty(values.size, np.uint8), np.empty(values.size, np.int32)
-        trellis.trace(ways, ends, np.uint32(bits - 1), np.uint32(odd_jump), np.uint32(jump), books)
+        paths.trace(ways, ends, np.uint32(bits - 1), np.uint32(odd_jump), np.uint32(jump), books)
         trellis.settle(values, scale, part.classes, books, picks, labels.zero, numbers)
         return numbers, books
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...coding.bitstring import BitReader
 from ...kernels.entropy.rans import MAX_LANES
-from ...kernels.levels.trellis import TRELLISES
+from ...kernels.levels.paths import TRELLISES
 from ..common.anatomy import Tally, count_lanes
 from ..contract import CodedTensor, Section
 from .head import Dithering, read_head

@@ -44,7 +44,7 @@ from ...errors import InvalidInput
 from ...kernels.entropy.rans import MAX_LANES
 from ...kernels.entropy.tokens import MAX_CLASSES
 from ...kernels.levels import scales
-from ...kernels.levels.trellis import TRELLISES
+from ...kernels.levels.paths import TRELLISES
 from ...source import Source
 from ..common.anatomy import Tally
 from ..common.levels import Step

@@ -15,7 +15,7 @@ from ...kernels.dither import PHASE_BITS, PHASES
 from ...kernels.entropy import rans, rans_tables, tokens
 from ...kernels.entropy.tokens import LAST_SYMBOL, MAX_CLASSES, MAX_WIDTH
 from ...kernels.levels import densities
-from ...kernels.levels.trellis import TRELLISES, trace
+from ...kernels.levels.paths import TRELLISES, trace
 from ..common.levels import raw_bytes, raw_words
 from ..common.quantiser import choose_widths
 

@@ -20,7 +20,7 @@ from ..common.levels import Points, Step
 from ..common.scaled import Scaled
 from ..contract import CodedTensor, Compressor, Decode, Guarantee, Payload, Plan, Section, TensorSpec
 from . import anatomy
-from .factors import Basis, Columns, Frame, product
+from .factors import Basis, Columns, View, product
 from .look import Look
 from .search import fit
 
@@ -34,11 +34,11 @@ _PAIRS_PER_WORK = 4  # pairs of columns of the first factor, for each row, that 
 _FLOAT64 = np.dtype(np.float64)
 
 
-def _is_paid_for(frame: Frame, rank: int, head_length: int) -> bool:
+def _is_paid_for(view: View, rank: int, head_length: int) -> bool:
     """Whether a head has enough bytes for the memory and the time that its factors take."""
-    levels = (frame.width + frame.height * frame.together) * rank
+    levels = (view.width + view.height * view.together) * rank
     affordable = levels <= _FREE_LEVELS + _LEVELS_PER_BYTE * head_length
-    return affordable and frame.width * rank * rank <= _FREE_PRODUCTS + _PRODUCTS_PER_BYTE * head_length
+    return affordable and view.width * rank * rank <= _FREE_PRODUCTS + _PRODUCTS_PER_BYTE * head_length
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Head:
     first: bytes
     second: bytes = b""
 
-    def pack(self, frame: Frame) -> bytes:
+    def pack(self, view: View) -> bytes:
         classes = self.columns.classes
         writer = BitWriter(_HEAD_ROOM + 2 * classes.size)
         self.points.pack(writer)
@@ -68,33 +68,33 @@ class Head:
         writer.put(int(classes[0]), _CLASS_BITS)
         for drop in (classes[:-1] - classes[1:]).tolist():
             writer.rice(drop, 0)
-        length = len(self.first).to_bytes(_LENGTH_BYTES, "little") if frame.together else b""
+        length = len(self.first).to_bytes(_LENGTH_BYTES, "little") if view.together else b""
         return writer.to_bytes() + length + self.first + self.second
 
     @classmethod
-    def unpack(cls, head: bytes, frame: Frame) -> "Head":
+    def unpack(cls, head: bytes, view: View) -> "Head":
         reader = BitReader(head, "klt head")
-        points, offsets, flags, rank = cls._begin(reader, len(head), frame)
+        points, offsets, flags, rank = cls._begin(reader, len(head), view)
         classes = [reader.get(_CLASS_BITS)]
         while len(classes) < rank:
             classes.append(classes[-1] - reader.rice(0, classes[-1]))
         reader.align()
         columns = Columns(np.array(classes, np.int16), flags[0])
         first = b""
-        if frame.together:
+        if view.together:
             length = int.from_bytes(reader.take(_LENGTH_BYTES).tobytes(), "little")
             first = reader.take(length).tobytes()
         rest = reader.rest().tobytes()
-        factors = (first, rest) if frame.together else (rest, b"")
+        factors = (first, rest) if view.together else (rest, b"")
         return cls(points, offsets, columns, flags[1], *factors)
 
     @classmethod
-    def rank(cls, head: bytes, frame: Frame) -> int:
+    def rank(cls, head: bytes, view: View) -> int:
         """The number of columns of the factors; raises Corrupt."""
-        return cls._begin(BitReader(head, "klt head"), len(head), frame)[-1]
+        return cls._begin(BitReader(head, "klt head"), len(head), view)[-1]
 
     @staticmethod
-    def _begin(reader: BitReader, length: int, frame: Frame) -> tuple[Points, tuple[int, ...], tuple[bool, bool], int]:
+    def _begin(reader: BitReader, length: int, view: View) -> tuple[Points, tuple[int, ...], tuple[bool, bool], int]:
         """(points, offsets, flags, rank) of a head of `length` bytes; raises Corrupt.
 
         The offsets are those of the first factor. The flags say whether each factor's rows have
@@ -104,16 +104,16 @@ class Head:
         offsets = Points.unpack_offsets(reader, points.labels)
         flags = bool(reader.get(1)), bool(reader.get(1))
         rank = reader.get(_RANK_BITS) + 1
-        if rank > frame.most:
-            raise reader.corrupt(f"rank {rank} of a {frame.height} x {frame.width} matrix")
-        if not _is_paid_for(frame, rank, length):
-            raise reader.corrupt(f"factors of rank {rank} and width {frame.width} in {length} bytes")
+        if rank > view.most:
+            raise reader.corrupt(f"rank {rank} of a {view.height} x {view.width} matrix")
+        if not _is_paid_for(view, rank, length):
+            raise reader.corrupt(f"factors of rank {rank} and width {view.width} in {length} bytes")
         return points, offsets, flags, rank
 
-    def basis(self, frame: Frame) -> Basis:
+    def basis(self, view: View) -> Basis:
         """The decoded first factor; raises Corrupt."""
         points = Points(self.points.labels, Step(0, 0), self.offsets)
-        return Basis.of(self.columns.decode(BitReader(self.first, "klt first factor"), frame.width, points, _FLOAT64))
+        return Basis.of(self.columns.decode(BitReader(self.first, "klt first factor"), view.width, points, _FLOAT64))
 
 
 @dataclass(frozen=True)
@@ -134,64 +134,64 @@ class Klt(Compressor):
     def plan(self, source: Source, guarantee: Guarantee) -> Plan:
         if self.effort not in ("best", "fast"):
             raise InvalidInput(f'effort must be "best" or "fast", not {self.effort!r}')
-        look = Look.at(Scaled.of(source), Frame.of(source.shape), guarantee.bound)
+        look = Look.at(Scaled.of(source), View.of(source.shape), guarantee.bound)
         return Plan(*look.range(), lambda: self._payload(look))
 
     def _payload(self, look: Look) -> Payload:
-        coder, frame = fit(look, self.effort == "best"), look.matrix.frame
+        coder, view = fit(look, self.effort == "best"), look.matrix.view
         offsets, rows = coder.settings.first.points.offsets, coder.second.columns.has_rows
-        second = coder.second.encode(0) if frame.together else b""
-        head = Head(coder.points(), offsets, coder.first.columns, rows, coder.first.encode(0), second).pack(frame)
-        if not _is_paid_for(frame, coder.settings.rank, len(head)):
+        second = coder.second.encode(0) if view.together else b""
+        head = Head(coder.points(), offsets, coder.first.columns, rows, coder.first.encode(0), second).pack(view)
+        if not _is_paid_for(view, coder.settings.rank, len(head)):
             raise InvalidInput("klt: the factors are so sparse that a decoder would not trust them; use tcq")
-        return Payload(head, frame.chunk, lambda start, stop: b"" if frame.together else coder.code(start, stop))
+        return Payload(head, view.chunk, lambda start, stop: b"" if view.together else coder.code(start, stop))
 
     @classmethod
     def work(cls, head: bytes, spec: TensorSpec) -> int:
-        frame = Frame.of(spec.shape)
-        rank = Head.rank(head, frame)
-        first = _WORK_PER_RANK + frame.width * (_WORK_PER_FIRST_LEVEL + rank // _PAIRS_PER_WORK)
-        second = frame.height * _WORK_PER_SECOND_LEVEL
+        view = View.of(spec.shape)
+        rank = Head.rank(head, view)
+        first = _WORK_PER_RANK + view.width * (_WORK_PER_FIRST_LEVEL + rank // _PAIRS_PER_WORK)
+        second = view.height * _WORK_PER_SECOND_LEVEL
         return rank * (first + second) + spec.size * (4 + rank // 8)
 
     @classmethod
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:
-        frame, work = Frame.of(spec.shape), dtypes.work_dtype(spec.dtype)
-        form = Head.unpack(head, frame)
-        basis = form.basis(frame)
+        view, work = View.of(spec.shape), dtypes.work_dtype(spec.dtype)
+        form = Head.unpack(head, view)
+        basis = form.basis(view)
         columns, vectors = Columns(basis.classes, form.has_rows), basis.vectors.astype(work)
 
         def coefficients(data: bytes, height: int) -> np.ndarray:
-            where = "klt second factor" if frame.together else "klt chunk"
+            where = "klt second factor" if view.together else "klt chunk"
             return columns.decode(BitReader(data, where), height, form.points, work)
 
-        turned = vectors if frame.transposed else vectors.T
-        if frame.together:
-            turned = coefficients(form.second, frame.height).T
+        turned = vectors if view.transposed else vectors.T
+        if view.together:
+            turned = coefficients(form.second, view.height).T
         shared = np.ascontiguousarray(turned)  # what all chunks multiply with
 
         def decode(data: bytes, start: int, count: int) -> np.ndarray:
-            if start % frame.columns or count % frame.columns:
+            if start % view.columns or count % view.columns:
                 raise Corrupt("klt: a chunk that is not of whole rows")
-            first, last = start // frame.columns, (start + count) // frame.columns
-            if frame.together:
+            first, last = start // view.columns, (start + count) // view.columns
+            if view.together:
                 if data:
                     raise Corrupt("klt: a chunk that is not empty, though the head holds both factors")
-                if count != min(frame.chunk, spec.size - start):  # each reads a whole factor
+                if count != min(view.chunk, spec.size - start):  # each reads a whole factor
                     raise Corrupt("klt: a chunk that is too short, though the head holds both factors")
                 return product(vectors[first:last], shared)
-            if not frame.transposed:
+            if not view.transposed:
                 return product(coefficients(data, last - first), shared)
             if count != spec.size:
                 raise Corrupt("klt: a transpose in more than one chunk")
-            return product(vectors, np.ascontiguousarray(coefficients(data, frame.height).T))
+            return product(vectors, np.ascontiguousarray(coefficients(data, view.height).T))
 
         return decode
 
     @classmethod
     def sections(cls, coded: CodedTensor) -> Sequence[Section]:
-        return anatomy.sections(coded, Head.unpack(coded.payload.head, Frame.of(coded.spec.shape)))
+        return anatomy.sections(coded, Head.unpack(coded.payload.head, View.of(coded.spec.shape)))
 
     @classmethod
     def arrays(cls, coded: CodedTensor) -> Mapping[str, np.ndarray]:
-        return anatomy.arrays(coded, Head.unpack(coded.payload.head, Frame.of(coded.spec.shape)))
+        return anatomy.arrays(coded, Head.unpack(coded.payload.head, View.of(coded.spec.shape)))

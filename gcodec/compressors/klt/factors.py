@@ -26,7 +26,7 @@ _THIRD, _SIXTH = (
 
 
 @dataclass(frozen=True)
-class Frame:
+class View:
     """A tensor as the matrix X, height × width with height ≥ width.
 
     X is the tensor's matrix or its transpose, and X ≈ C · Vᵀ. A plain tensor, or one with rows too
@@ -37,7 +37,7 @@ class Frame:
     columns: int
 
     @classmethod
-    def of(cls, shape: tuple[int, ...]) -> "Frame":
+    def of(cls, shape: tuple[int, ...]) -> "View":
         rows, columns = matricise(shape)
         if rows == 1 or columns > CHUNK:
             return cls(rows * columns, 1)

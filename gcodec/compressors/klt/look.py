@@ -7,7 +7,7 @@ import numpy as np
 
 from ...errors import InvalidInput
 from ..common.scaled import Scaled
-from .factors import Frame
+from .factors import View
 from .matrix import Matrix
 from .spectrum import Spectrum, sketch_of
 
@@ -34,13 +34,13 @@ class Look:
     unevenness: float
 
     @classmethod
-    def at(cls, scaled: Scaled, frame: Frame, bound: float) -> "Look":
+    def at(cls, scaled: Scaled, view: View, bound: float) -> "Look":
         """Raises InvalidInput for a wide matrix whose rank is not low."""
-        matrix = Matrix.of(scaled, frame, bound)
+        matrix = Matrix.of(scaled, view, bound)
         rows, columns = matrix.energies()
         sketch = sketch_of(matrix, math.fsum(rows))
-        if frame.width > _WIDE:
-            _refuse_high_ranks(sketch, frame, bound)
+        if view.width > _WIDE:
+            _refuse_high_ranks(sketch, view, bound)
         return cls(matrix, sketch, bound, _unevenness(rows) + _unevenness(columns))
 
     def range(self) -> tuple[float, float]:
@@ -55,15 +55,15 @@ def _unevenness(energies: np.ndarray) -> float:
     return float(-np.log2(shares).mean() / 2)
 
 
-def _refuse_high_ranks(sketch: Spectrum, frame: Frame, bound: float) -> None:
+def _refuse_high_ranks(sketch: Spectrum, view: View, bound: float) -> None:
     """Raise InvalidInput if far more bits are expected than those of `tcq`.
 
     `tcq` takes hardly more bits than Gaussian values need.
     """
     expected, target = sketch.extended(), bound * sketch.total
     gaussian = max(-0.5 * math.log2(bound), 0.0)
-    dearest = (_DEAREST * gaussian + _ALLOWANCE) * frame.width * frame.height
+    dearest = (_DEAREST * gaussian + _ALLOWANCE) * view.width * view.height
     if expected.plan(target)[0] > _HIGHEST or expected.bits(target) > dearest:
         raise InvalidInput(
-            f"klt: the rank of a matrix of {frame.rows} x {frame.columns} is not low enough; use tcq or auto"
+            f"klt: the rank of a matrix of {view.rows} x {view.columns} is not low enough; use tcq or auto"
         )

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...dtypes import widen
 from ..common.scaled import Scaled, power_of_two
-from .factors import Frame
+from .factors import View
 
 _BLOCK = 1 << 20  # values that are read at a time, in whole rows
 _FINE = 1e-5  # bounds below it need float64 where float32 would do
@@ -21,26 +21,26 @@ _FINE = 1e-5  # bounds below it need float64 where float32 would do
 class Matrix:
     """X, height × width with height ≥ width.
 
-    It is the tensor's matrix T, or Tᵀ where the frame is transposed. Values are multiplied by
+    It is the tensor's matrix T, or Tᵀ where the view is transposed. Values are multiplied by
     2^−scaled.exponent. dtype: that of all products, float32 or float64.
     """
 
     scaled: Scaled
-    frame: Frame
+    view: View
     dtype: np.dtype
 
     @classmethod
-    def of(cls, scaled: Scaled, frame: Frame, bound: float) -> "Matrix":
+    def of(cls, scaled: Scaled, view: View, bound: float) -> "Matrix":
         wide = scaled.source.dtype == np.float64 or bound < _FINE
-        return cls(scaled, frame, np.dtype(np.float64 if wide else np.float32))
+        return cls(scaled, view, np.dtype(np.float64 if wide else np.float32))
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Rows of T, some at a time: which, and their values."""
-        columns = self.frame.columns
+        columns = self.view.columns
         height = max(_BLOCK // columns, 1)
         first, second = power_of_two(-self.scaled.exponent).astype(self.dtype)
-        for start in range(0, self.frame.rows, height):
-            stop = min(start + height, self.frame.rows)
+        for start in range(0, self.view.rows, height):
+            stop = min(start + height, self.view.rows)
             values = widen(self.scaled.source.read(start * columns, stop * columns))
             block = values.astype(self.dtype, copy=False) * first
             block *= second
@@ -48,7 +48,7 @@ class Matrix:
 
     def energies(self) -> tuple[np.ndarray, np.ndarray]:
         """Sums of squares of T's rows and of its columns, in float64."""
-        rows, columns = np.zeros(self.frame.rows), np.zeros(self.frame.columns)
+        rows, columns = np.zeros(self.view.rows), np.zeros(self.view.columns)
         for where, block in self.blocks():
             squares = np.square(block, dtype=np.float64)
             rows[where], columns = squares.sum(1), columns + squares.sum(0)
@@ -56,18 +56,18 @@ class Matrix:
 
     def times(self, right: np.ndarray) -> np.ndarray:
         """X · right, height × count."""
-        return self._columns(right) if self.frame.transposed else self._rows(right)
+        return self._columns(right) if self.view.transposed else self._rows(right)
 
     def square_times(self, right: np.ndarray) -> np.ndarray:
         """Xᵀ · X · right, width × count; T is read once where it is X, twice where it is Xᵀ."""
-        if self.frame.transposed:
+        if self.view.transposed:
             return self._rows(self._columns(right))
         return self._sum(right.shape[1], lambda rows, block: block.T @ (block @ right))
 
     def square(self) -> np.ndarray:
         """Xᵀ · X in float64."""
-        if not self.frame.transposed:
-            return self._sum(self.frame.width, lambda rows, block: block.T @ block).astype(np.float64)
+        if not self.view.transposed:
+            return self._sum(self.view.width, lambda rows, block: block.T @ block).astype(np.float64)
         whole = np.concatenate([block for _, block in self.blocks()])
         square: np.ndarray = (whole @ whole.T).astype(np.float64)
         return square
@@ -81,7 +81,7 @@ class Matrix:
         return self._sum(right.shape[1], lambda rows, block: block.T @ right[rows])
 
     def _sum(self, count: int, product: Callable[[slice, np.ndarray], np.ndarray]) -> np.ndarray:
-        total = np.zeros((self.frame.columns, count), self.dtype)
+        total = np.zeros((self.view.columns, count), self.dtype)
         for rows, block in self.blocks():
             total += product(rows, block)
         return total

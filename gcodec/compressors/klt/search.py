@@ -93,10 +93,10 @@ class Attempt:
         matrix, spectrum, rank = task.matrix, task.spectrum, settings.rank
         values = (spectrum.vectors[:, :rank] * spectrum.values[:rank]).astype(matrix.dtype)
         classes = column_classes(_deviations(spectrum, rank), settings.step)
-        first = Factor.of(values, classes, settings.first, settings.rows[0], (0, matrix.frame.width))
+        first = Factor.of(values, classes, settings.first, settings.rows[0], (0, matrix.view.width))
         basis = Basis.of(first.in_steps())
         values = matrix.times(basis.vectors.astype(matrix.dtype))
-        second = Factor.of(values, basis.classes, settings.second, settings.rows[1], matrix.frame.cuts())
+        second = Factor.of(values, basis.classes, settings.second, settings.rows[1], matrix.view.cuts())
         error = spectrum.total - energy(values.reshape(-1).astype(np.float64)) + second.error
         return cls(task, settings, first, basis, second, error)
 
@@ -107,23 +107,23 @@ class Attempt:
 
     def code(self, start: int, stop: int) -> bytes:
         """The bytes of a chunk of the tensor."""
-        return self.second.encode(start // self.task.matrix.frame.chunk)
+        return self.second.encode(start // self.task.matrix.view.chunk)
 
     def measure(self) -> float:
         """‖x̂ − x‖² of the scaled tensor as it is decoded and rounded to its dtype."""
         matrix, rank = self.task.matrix, self.settings.rank
-        scaled, frame = matrix.scaled, matrix.frame
+        scaled, view = matrix.scaled, matrix.view
         dtype = scaled.source.dtype
         work, points = dtypes.work_dtype(dtype), self.points()
         parts = [points.values(found.numbers, found.books, work).reshape(-1, rank) for found in self.second.found]
         left, right = np.concatenate(parts), self.basis.vectors.astype(work)
-        if frame.transposed:
+        if view.transposed:
             left, right = right, left
         right = np.ascontiguousarray(right.T)
         errors = []
-        for first, last in frame.chunks():
+        for first, last in view.chunks():
             decoded = ArraySource(dtypes.narrow(product(left[first:last], right), dtype))
-            values = scaled.read(first * frame.columns, last * frame.columns)
+            values = scaled.read(first * view.columns, last * view.columns)
             errors.append(energy(Scaled(decoded, scaled.exponent).read(0, values.size) - values))
         return math.fsum(errors)
 
@@ -189,7 +189,7 @@ def _choose(task: Task, thorough: bool) -> Settings:
         fresh = Quantiser.fresh(Labels(_FEW_STATES, True), task.matrix.dtype, best[0].step)
         with_zero = replace(best[0], first=fresh, second=fresh)
         best = min(best, school.train(with_zero, _ROUNDS), key=_bits_of)
-    if thorough and best[0].rank * (task.matrix.frame.height + task.matrix.frame.width) <= _THOROUGH:
+    if thorough and best[0].rank * (task.matrix.view.height + task.matrix.view.width) <= _THOROUGH:
         best = school.train(best[0].with_states(_STATES), 1)
     return best[0]
 

@@ -99,9 +99,9 @@ class Spectrum:
 
 def sketch_of(matrix: Matrix, total: float) -> Spectrum:
     """A first look at the spectrum; its values are a little too small."""
-    if matrix.frame.width <= _SMALL:
+    if matrix.view.width <= _SMALL:
         return _full(matrix, total)
-    start = np.random.default_rng(0).standard_normal((matrix.frame.width, _SKETCH))
+    start = np.random.default_rng(0).standard_normal((matrix.view.width, _SKETCH))
     return _leading(matrix, total, start, 1)
 
 
@@ -111,7 +111,7 @@ def spectrum_of(matrix: Matrix, sketch: Spectrum, target: float) -> Spectrum:
     sketch: what `sketch_of` gave. Randomised subspace iteration (Halko, Martinsson, Tropp 2011),
     or all vectors where that is cheaper.
     """
-    width, found = matrix.frame.width, sketch
+    width, found = matrix.view.width, sketch
     most = min(width, MAX_RANK)
     if found.values.size == width:
         return found
@@ -142,11 +142,11 @@ def _leading(matrix: Matrix, total: float, start: np.ndarray, rounds: int) -> Sp
     turned = image.astype(np.float64) @ rotation[:, ::-1]
     vectors, upper = np.linalg.qr(turned)
     vectors *= np.where(np.diag(upper) < 0, -1.0, 1.0)
-    return _sorted(squares, vectors[:, ::-1], total, matrix.frame.height)
+    return _sorted(squares, vectors[:, ::-1], total, matrix.view.height)
 
 
 def _full(matrix: Matrix, total: float) -> Spectrum:
-    return _sorted(*np.linalg.eigh(matrix.square()), total, matrix.frame.height)
+    return _sorted(*np.linalg.eigh(matrix.square()), total, matrix.view.height)
 
 
 def _sorted(squares: np.ndarray, vectors: np.ndarray, total: float, height: int) -> Spectrum:

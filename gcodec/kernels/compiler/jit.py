@@ -2,9 +2,8 @@
 
 `njit` compiles functions that run without the global interpreter lock, so that chunks can be coded
 in threads. It never allows fastmath: a file must decode to the same bits, and its certificate be
-the same number, everywhere. Compiled code is kept on disk (see cache.py), and is made anew when
-any source of a kernel has changed. NUMBA_DISABLE_JIT=1
-runs the same functions as plain Python.
+the same number, everywhere. Compiled code is kept on disk (see cache.py), and is made anew when any
+source of a kernel has changed. With NUMBA_DISABLE_JIT=1 the same functions run as plain Python.
 """
 
 from collections.abc import Callable

@@ -235,7 +235,7 @@ def _is_finished(code: int, width: int, at: int, data: np.ndarray) -> bool:
 
 
 @njit
-def _start(data, count):
+def _start(data: np.ndarray, count: int) -> tuple[int, int, int, int, int]:
     """(zeros, Rice parameter, code, width, at) after what comes before the first of `count` levels.
 
     The number of zeros is −1 where that cannot be right.
@@ -258,7 +258,7 @@ def _start(data, count):
 
 
 @njit
-def rice_parameter(data, count):
+def rice_parameter(data: np.ndarray, count: int) -> int:
     """The Rice parameter of a code of `count` levels; 0 is unary."""
     return _start(data, count)[1]
 

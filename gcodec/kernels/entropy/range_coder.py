@@ -30,7 +30,7 @@ RATE = np.array([(1 << 17) // (2 * n + 3) for n in range(COUNT_MASK + 1)], dtype
 
 
 @njit
-def adapt(state, bit):
+def adapt(state: int, bit: int) -> int:
     """The state of an adaptive bit after `bit`."""
     n = state & COUNT_MASK
     p = state >> COUNT_BITS
@@ -40,7 +40,7 @@ def adapt(state, bit):
 
 
 @njit
-def emit(out, low, width, pos):
+def emit(out: np.ndarray, low: int, width: int, pos: int) -> tuple[int, int, int]:
     """Move the top 16 bits of `low` to the output and widen the interval by as much."""
     out[pos] = low >> 40
     out[pos + 1] = (low >> 32) & 255
@@ -48,7 +48,7 @@ def emit(out, low, width, pos):
 
 
 @njit
-def carry(out, low, pos):
+def carry(out: np.ndarray, low: int, pos: int) -> int:
     """Propagate a carry out of `low` into the bytes already written."""
     i = pos - 1
     while out[i] == 255:
@@ -59,15 +59,17 @@ def carry(out, low, pos):
 
 
 @njit
-def encode_bit(out, low, width, pos, model, slot, bit):
+def encode_bit(
+    out: np.ndarray, low: int, width: int, pos: int, model: np.ndarray, slot: int, bit: int
+) -> tuple[int, int, int]:
     """Code one bit with the adaptive bit model[slot]; returns the new (low, width, pos)."""
     state = model[slot]
-    bound = (width >> 16) * (state >> (COUNT_BITS + P_BITS - 16))
+    part = (width >> 16) * (state >> (COUNT_BITS + P_BITS - 16))
     if bit:
-        width = bound
+        width = part
     else:
-        low += bound
-        width -= bound
+        low += part
+        width -= part
         if low >= WIDTH_MAX:
             low = carry(out, low, pos)
     model[slot] = adapt(state, bit)
@@ -77,7 +79,7 @@ def encode_bit(out, low, width, pos, model, slot, bit):
 
 
 @njit
-def encode_bits(out, low, width, pos, value, count):
+def encode_bits(out: np.ndarray, low: int, width: int, pos: int, value: int, count: int) -> tuple[int, int, int]:
     """Code `count` ≤ 16 bits that are equally likely; returns the new (low, width, pos)."""
     width >>= count
     low += value * width
@@ -89,7 +91,7 @@ def encode_bits(out, low, width, pos, value, count):
 
 
 @njit
-def encode_sign(out, low, width, pos, bit):
+def encode_sign(out: np.ndarray, low: int, width: int, pos: int, bit: int) -> tuple[int, int, int]:
     """Code one bit with the probability ½; returns the new (low, width, pos)."""
     width >>= 1
     if bit:
@@ -102,7 +104,7 @@ def encode_sign(out, low, width, pos, bit):
 
 
 @njit
-def flush(out, low, width, pos):
+def flush(out: np.ndarray, low: int, width: int, pos: int) -> int:
     """End the code with the shortest number in the interval; returns the length of the code.
 
     Up to DROPPED zero bytes at its end are left out.
@@ -123,7 +125,7 @@ def flush(out, low, width, pos):
 
 
 @njit
-def take(data, code, pos):
+def take(data: np.ndarray, code: int, pos: int) -> int:
     """Append the next 16 bits to `code`. Endless zeros follow the data."""
     high = data[pos] if pos < data.size else 0
     low = data[pos + 1] if pos + 1 < data.size else 0
@@ -131,7 +133,7 @@ def take(data, code, pos):
 
 
 @njit
-def start(data):
+def start(data: np.ndarray) -> tuple[int, int, int]:
     """The decoder's first (code, width, pos)."""
     code = np.int64(0)
     for pos in range(0, FLUSH_BYTES, 2):
@@ -140,22 +142,24 @@ def start(data):
 
 
 @njit
-def is_whole(data, pos):
+def is_whole(data: np.ndarray, pos: int) -> bool:
     """Whether the decoder took as many bytes as an encoder wrote or left out at the end."""
     return data.size <= pos <= data.size + DROPPED
 
 
 @njit
-def decode_bit(data, code, width, pos, model, slot):
+def decode_bit(
+    data: np.ndarray, code: int, width: int, pos: int, model: np.ndarray, slot: int
+) -> tuple[bool, int, int, int]:
     """The inverse of `encode_bit`: returns (bit, code, width, pos)."""
     state = model[slot]
-    bound = (width >> 16) * (state >> (COUNT_BITS + P_BITS - 16))
-    bit = code < bound
+    part = (width >> 16) * (state >> (COUNT_BITS + P_BITS - 16))
+    bit = code < part
     if bit:
-        width = bound
+        width = part
     else:
-        code -= bound
-        width -= bound
+        code -= part
+        width -= part
     model[slot] = adapt(state, bit)
     if width < WIDTH_MIN:
         code = take(data, code, pos)
@@ -165,7 +169,7 @@ def decode_bit(data, code, width, pos, model, slot):
 
 
 @njit
-def decode_bits(data, code, width, pos, count):
+def decode_bits(data: np.ndarray, code: int, width: int, pos: int, count: int) -> tuple[int, int, int, int]:
     """The inverse of `encode_bits`: returns (value, code, width, pos).
 
     The value has `count` bits, even if the data is damaged.
@@ -181,7 +185,7 @@ def decode_bits(data, code, width, pos, count):
 
 
 @njit
-def decode_sign(data, code, width, pos):
+def decode_sign(data: np.ndarray, code: int, width: int, pos: int) -> tuple[int, int, int, int]:
     """The inverse of `encode_sign`: returns (bit, code, width, pos)."""
     width >>= 1
     bit = np.int64(code >= width)

@@ -44,7 +44,7 @@ _SYMBOL, _SLOT, _LOWEST, _S16_LOW, _ONE = map(np.uint32, (SYMBOLS - 1, TOTAL - 1
 
 
 @njit
-def count_codes(codes, classes, book_bits, histograms):
+def count_codes(codes: np.ndarray, classes: np.ndarray, book_bits: int, histograms: np.ndarray) -> None:
     """histograms[32·(class << book_bits) + code] += 1 (int64) for each value.
 
     It counts in four parts, as equal neighbours would wait for each other in one.
@@ -65,7 +65,7 @@ def count_codes(codes, classes, book_bits, histograms):
 
 
 @njit
-def mark_used(tables, used):
+def mark_used(tables: np.ndarray, used: np.ndarray) -> None:
     """used[t] = 1 for every table t that occurs."""
     for start in range(0, tables.size, _STRIP):
         strip = tables[start : start + _STRIP]
@@ -79,7 +79,7 @@ def mark_used(tables, used):
 
 
 @njit
-def normalise(weights, frequencies):
+def normalise(weights: np.ndarray, frequencies: np.ndarray) -> None:
     """Frequencies with the sum TOTAL that are proportional to weights; a part of the format.
 
     weights: int64, from 0 to 2⁴⁸, not all 0. With S their sum, f = max(1, ⌊(w·TOTAL + ⌊S/2⌋) / S⌋)
@@ -105,7 +105,7 @@ def normalise(weights, frequencies):
 
 
 @njit
-def fill_slots(frequencies, slots):
+def fill_slots(frequencies: np.ndarray, slots: np.ndarray) -> None:
     """Fill the decoding tables: symbol | (slot − first slot) << 5 | frequency << 17, uint32.
 
     They stand at c·TOTAL + slot. frequencies: int64 (tables, SYMBOLS); each row has the sum TOTAL,
@@ -121,7 +121,7 @@ def fill_slots(frequencies, slots):
 
 
 @njit
-def fill_codes(frequencies, ranges, reciprocals):
+def fill_codes(frequencies: np.ndarray, ranges: np.ndarray, reciprocals: np.ndarray) -> None:
     """Fill the encoding tables, at c·SYMBOLS + s for the symbol s of table c.
 
     ranges: f << 16 | first slot, uint32. reciprocals: ⌈2⁴⁴/f⌉, uint64.
@@ -138,13 +138,22 @@ def fill_codes(frequencies, ranges, reciprocals):
 
 
 @njit
-def start_of(lanes):
+def start_of(lanes: int) -> int:
     """The state of each lane before encoding and after decoding. lanes: how many there are."""
     return START if lanes > 1 else 1
 
 
 @njit
-def encode(codes, classes, book_bits, begin, ranges, reciprocals, states, words):
+def encode(
+    codes: np.ndarray,
+    classes: np.ndarray,
+    book_bits: int,
+    begin: int,
+    ranges: np.ndarray,
+    reciprocals: np.ndarray,
+    states: np.ndarray,
+    words: np.ndarray,
+) -> int:
     """Encode the codes from number `begin` on; returns where the output begins in `words`.
 
     codes, classes: uint8, for each value. begin: the start of a row of lanes. states: uint64, for
@@ -184,7 +193,18 @@ def encode(codes, classes, book_bits, begin, ranges, reciprocals, states, words)
 
 
 @njit
-def decode(states, words, paths, odd_jump, jump, classes, slots, codes, begin, at):
+def decode(
+    states: np.ndarray,
+    words: np.ndarray,
+    paths: np.ndarray,
+    odd_jump: np.uint32,
+    jump: np.uint32,
+    classes: np.ndarray,
+    slots: np.ndarray,
+    codes: np.ndarray,
+    begin: int,
+    at: int,
+) -> int:
     """Decode the codes from number `begin` and word `at` on: the inverse of `encode`.
 
     begin: the start of a row of lanes. states: uint32, for each lane (a power of two, at most

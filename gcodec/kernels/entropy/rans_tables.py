@@ -35,7 +35,7 @@ _WORST = 1e30
 _SHARES = 12  # a multiple of the number of symbols of each entry
 
 
-def _entries():
+def _entries() -> np.ndarray:
     """The entry of each symbol, by pairing and symbol. Symbols of large cells are not paired."""
     entries = np.empty((3, SYMBOLS), np.int64)
     for symbol in range(SYMBOLS):
@@ -51,7 +51,7 @@ ENTRY_COUNT = DIRECT + SYMBOLS - BIG
 
 
 @njit
-def put_weight(out, at, f, before):
+def put_weight(out: np.ndarray, at: int, f: int, before: int) -> tuple[int, int, int]:
     """Write f ≥ 0 as a float with 3 bits of mantissa and an exponent relative to the one before.
 
     Returns (position after it, exponent, f as it was rounded). The exponent is the number of bits
@@ -72,7 +72,7 @@ def put_weight(out, at, f, before):
 
 
 @njit
-def take_weight(data, at, before):
+def take_weight(data: np.ndarray, at: int, before: int) -> tuple[int, int, int]:
     """The inverse of `put_weight`: (position after it, or -1 if it is not valid; exponent; f)."""
     change, at = get_rice(data, at, 1, 2 * MAX_EXPONENT)
     exponent = before - ((change >> 1) ^ -(change & 1))
@@ -86,7 +86,7 @@ def take_weight(data, at, before):
 
 
 @njit
-def put_table(kind, pairing, histogram, out, at, frequencies):
+def put_table(kind: int, pairing: int, histogram: np.ndarray, out: np.ndarray, at: int, frequencies: np.ndarray) -> int:
     """Write a PAIRED or FULL description of a table that suits the counts in `histogram`.
 
     Fills in the frequencies that it stands for, and returns the position after it.
@@ -111,7 +111,7 @@ def put_table(kind, pairing, histogram, out, at, frequencies):
 
 
 @njit
-def _spread(kind, pairing, weights, frequencies):
+def _spread(kind: int, pairing: int, weights: np.ndarray, frequencies: np.ndarray) -> None:
     """Fill in the frequencies of symbols that follow from the weights of their entries."""
     weight_of = np.empty(SYMBOLS, np.int64)
     for symbol in range(SYMBOLS):
@@ -120,7 +120,7 @@ def _spread(kind, pairing, weights, frequencies):
 
 
 @njit
-def get_table(data, at, pairing, frequencies):
+def get_table(data: np.ndarray, at: int, pairing: int, frequencies: np.ndarray) -> int:
     """Read the description that begins at bit `at`, and fill in the frequencies, int64.
 
     Returns the position after it, or -1 if it is not valid. Before, `frequencies` are those of the
@@ -151,7 +151,7 @@ def get_table(data, at, pairing, frequencies):
 
 
 @njit
-def code_length(histogram, frequencies):
+def code_length(histogram: np.ndarray, frequencies: np.ndarray) -> float:
     """Σ h·log2(TOTAL / f), in bits. It is huge if a symbol that occurs has the frequency 0."""
     bits = 0.0
     for s in range(SYMBOLS):
@@ -163,7 +163,7 @@ def code_length(histogram, frequencies):
 
 
 @njit
-def _only_symbol(histogram):
+def _only_symbol(histogram: np.ndarray) -> int:
     """The only symbol that occurs, or -1 if there are several or none."""
     only = -1
     for s in range(SYMBOLS):
@@ -175,7 +175,9 @@ def _only_symbol(histogram):
 
 
 @njit
-def choose_table(histogram, pairing, law, out, at, frequencies):
+def choose_table(
+    histogram: np.ndarray, pairing: int, law: np.ndarray, out: np.ndarray, at: int, frequencies: np.ndarray
+) -> int:
     """Write the description for which description and data are shortest; the position after it.
 
     histogram: int64 counts of the symbols. law: the frequencies of the kind LAW, or zeros if there

@@ -8,11 +8,15 @@ processor but slow on one that cannot gather and expand. Addresses are computed 
 knowledge of dtypes. So all arrays must be contiguous and have the dtypes that are named here.
 """
 
+from collections.abc import Callable, Sequence
+
 import numba
 import numpy as np
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
+from numba.core.base import BaseContext
+from numba.core.typing import Context, Signature
 from numba.extending import intrinsic
 
 from ..compiler.jit import njit
@@ -49,34 +53,34 @@ def takes(lanes: int) -> bool:
     return SUPPORTED and lanes >= _WIDTH
 
 
-def _vector(element):
+def _vector(element: ir.Type) -> ir.VectorType:
     return ir.VectorType(element, _WIDTH)
 
 
-def _all(element, value):
+def _all(element: ir.Type, value: int) -> ir.Constant:
     return ir.Constant(_vector(element), [value] * _WIDTH)
 
 
-def _pointer(builder, address, element):
+def _pointer(builder: ir.IRBuilder, address: ir.Value, element: ir.Type) -> ir.Value:
     return builder.inttoptr(address, element.as_pointer())
 
 
-def _load(builder, address, element):
+def _load(builder: ir.IRBuilder, address: ir.Value, element: ir.Type) -> ir.Value:
     return builder.load(_pointer(builder, address, _vector(element)), align=element.width // 8)
 
 
-def _store(builder, vector, address):
+def _store(builder: ir.IRBuilder, vector: ir.Value, address: ir.Value) -> None:
     builder.store(vector, _pointer(builder, address, vector.type), align=vector.type.element.width // 8)
 
 
-def _call(builder, name, result, *args):
+def _call(builder: ir.IRBuilder, name: str, result: ir.Type, *args: ir.Value) -> ir.Value:
     function = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(result, [arg.type for arg in args]), f"llvm.{name}"
     )
     return builder.call(function, args)
 
 
-def _gather(builder, base, indices):
+def _gather(builder: ir.IRBuilder, base: ir.Value, indices: ir.Value) -> ir.Value:
     """The uint32 numbers at these places of the table at the address `base`."""
     none = ir.Constant(_vector(_LONG), ir.Undefined)
     start = builder.shuffle_vector(builder.insert_element(none, base, _WORD(0)), none, _all(_WORD, 0))
@@ -86,35 +90,45 @@ def _gather(builder, base, indices):
     return _call(builder, "masked.gather.v16i32.v16p0", _vector(_WORD), *args)
 
 
-def _count(builder, mask):
+def _count(builder: ir.IRBuilder, mask: ir.Value) -> ir.Value:
     """How many lanes a mask has, as int64."""
     return builder.zext(_call(builder, "ctpop.i16", _HALF, builder.bitcast(mask, _HALF)), _LONG)
 
 
-def _reversed(builder, vector):
+def _reversed(builder: ir.IRBuilder, vector: ir.Value) -> ir.Value:
     order = ir.Constant(_vector(_WORD), list(range(_WIDTH - 1, -1, -1)))
     return builder.shuffle_vector(vector, vector, order)
 
 
-def _splat(builder, value):
+def _splat(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     """A uint32 number in all lanes."""
     none = ir.Constant(_vector(_WORD), ir.Undefined)
     return builder.shuffle_vector(builder.insert_element(none, value, _WORD(0)), none, _all(_WORD, 0))
 
 
-def _where(builder, bit, value):
+def _where(builder: ir.IRBuilder, bit: ir.Value, value: ir.Value) -> ir.Value:
     """The number `value` in the lanes whose bit, 0 or 1, is set, else 0."""
     return builder.and_(builder.sub(_all(_WORD, 0), bit), _splat(builder, value))
 
 
 @intrinsic
-def _decode_step(typingctx, states, paths, odd_jump, jump, classes, slots, codes, words):
+def _decode_step(
+    typingctx: Context,
+    states: types.Type,
+    paths: types.Type,
+    odd_jump: types.Type,
+    jump: types.Type,
+    classes: types.Type,
+    slots: types.Type,
+    codes: types.Type,
+    words: types.Type,
+) -> tuple[Signature, Callable[..., ir.Value]]:
     """Decode a code in each of 16 lanes; returns how many words were read.
 
     The jumps are uint32, and all other arguments are addresses.
     """
 
-    def code(context, b, signature, args):
+    def code(context: BaseContext, b: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]) -> ir.Value:
         states, paths, odd_jump, jump, classes, slots, codes, words = args
         state, path = _load(b, states, _WORD), _load(b, paths, _WORD)
         book = b.and_(path, _all(_WORD, 1))
@@ -142,7 +156,15 @@ def _decode_step(typingctx, states, paths, odd_jump, jump, classes, slots, codes
 
 
 @intrinsic
-def _encode_step(typingctx, states, classes, shift, codes, ranges, end):
+def _encode_step(
+    typingctx: Context,
+    states: types.Type,
+    classes: types.Type,
+    shift: types.Type,
+    codes: types.Type,
+    ranges: types.Type,
+    end: types.Type,
+) -> tuple[Signature, Callable[..., ir.Value]]:
     """Encode a code in each of 16 lanes; returns how many words were written before `end`.
 
     `shift` is uint32, and all other arguments are addresses. 16 words before `end` are overwritten,
@@ -150,7 +172,7 @@ def _encode_step(typingctx, states, classes, shift, codes, ranges, end):
     comes from a float32 quotient that is off by less than one, which the remainder corrects.
     """
 
-    def code(context, b, signature, args):
+    def code(context: BaseContext, b: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]) -> ir.Value:
         states, classes, shift, codes, ranges, end = args
         state = _load(b, states, _WORD)
         group = b.zext(_load(b, classes, _BYTE), _vector(_WORD))
@@ -178,7 +200,16 @@ def _encode_step(typingctx, states, classes, shift, codes, ranges, end):
 
 
 @njit
-def decode_rows(states, words, paths, odd_jump, jump, classes, slots, codes):
+def decode_rows(
+    states: np.ndarray,
+    words: np.ndarray,
+    paths: np.ndarray,
+    odd_jump: np.uint32,
+    jump: np.uint32,
+    classes: np.ndarray,
+    slots: np.ndarray,
+    codes: np.ndarray,
+) -> tuple[int, int]:
     """Decode whole rows of lanes: returns (how many codes, how many words).
 
     The arguments are those of rans.decode. There are 16, 32 or 64 states and paths, uint32; words
@@ -206,7 +237,15 @@ def decode_rows(states, words, paths, odd_jump, jump, classes, slots, codes):
 
 
 @njit
-def encode_rows(codes, classes, book_bits, ranges, states, words, at):
+def encode_rows(
+    codes: np.ndarray,
+    classes: np.ndarray,
+    book_bits: int,
+    ranges: np.ndarray,
+    states: np.ndarray,
+    words: np.ndarray,
+    at: int,
+) -> int:
     """Encode whole rows of lanes, from the last to the first; returns where the output begins.
 
     at: where it began before. Codes and classes are uint8, ranges and the 16, 32 or 64 states

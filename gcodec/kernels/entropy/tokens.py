@@ -42,7 +42,7 @@ _LOW32 = np.uint64(0xFFFF_FFFF)
 
 
 @njit
-def add_magnitudes(numbers, classes, sums, counts):
+def add_magnitudes(numbers: np.ndarray, classes: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> None:
     """sums[class] += |number| (float64), counts[class] += 1."""
     for i in range(numbers.size):
         sums[classes[i]] += abs(np.float64(numbers[i]))
@@ -50,7 +50,7 @@ def add_magnitudes(numbers, classes, sums, counts):
 
 
 @njit
-def _width(m):
+def _width(m: int) -> int:
     """The number of bits of m > 0."""
     bits = 0
     while m >> bits:
@@ -59,7 +59,7 @@ def _width(m):
 
 
 @njit
-def _range_of(m):
+def _range_of(m: int) -> int:
     """The range of a cell of magnitude m ≥ DIRECT."""
     found = _ESCAPE
     while STARTS[found] > m:
@@ -68,7 +68,7 @@ def _range_of(m):
 
 
 @njit
-def _big_symbol(m):
+def _big_symbol(m: int) -> int:
     """The symbol of a cell of magnitude m ≥ DIRECT.
 
     Its token is 12 + 2·⌊range / 2⌋ + parity. The two signs of a token stand for its two ranges.
@@ -78,7 +78,7 @@ def _big_symbol(m):
 
 
 @njit
-def _extra_bits(m):
+def _extra_bits(m: int) -> int:
     """How many raw bits a cell of magnitude m ≥ DIRECT has, its sign included."""
     found = _range_of(m)
     if found < _ESCAPE:
@@ -87,7 +87,7 @@ def _extra_bits(m):
 
 
 @njit
-def tokenise(numbers, classes, widths, symbols):
+def tokenise(numbers: np.ndarray, classes: np.ndarray, widths: np.ndarray, symbols: np.ndarray) -> int:
     """Fill in the symbols of numbers; returns how many raw bits they need.
 
     It works in strips: first as if each cell had a symbol of its own, in loops that the compiler
@@ -124,7 +124,7 @@ def tokenise(numbers, classes, widths, symbols):
 
 
 @njit
-def numbers_of(codes, numbers):
+def numbers_of(codes: np.ndarray, numbers: np.ndarray) -> None:
     """Fill in the numbers of codes of the even book that have no raw bits."""
     for i in range(codes.size):
         symbol = np.int64(codes[i])
@@ -132,7 +132,9 @@ def numbers_of(codes, numbers):
 
 
 @njit
-def _put(words, at, held, bits, value, width):
+def _put(
+    words: np.ndarray, at: np.uint64, held: np.uint64, bits: np.uint64, value: np.uint64, width: np.uint64
+) -> tuple[np.uint64, np.uint64, np.uint64]:
     """Append the `width` (at most 32) low bits of `value`; returns the new (at, held, bits).
 
     held: the bits that wait for a full word, with bits above them that have been written. bits: how
@@ -147,7 +149,9 @@ def _put(words, at, held, bits, value, width):
 
 
 @njit
-def _put_long(words, at, held, bits, value, width):
+def _put_long(
+    words: np.ndarray, at: np.uint64, held: np.uint64, bits: np.uint64, value: int, width: int
+) -> tuple[np.uint64, np.uint64, np.uint64]:
     """Like `_put`, for up to 62 bits. value, width: int64."""
     if width > 32:
         at, held, bits = _put(words, at, held, bits, _u64(value >> 32), _u64(width - 32))
@@ -156,7 +160,7 @@ def _put_long(words, at, held, bits, value, width):
 
 
 @njit
-def put_raw(numbers, classes, widths, words):
+def put_raw(numbers: np.ndarray, classes: np.ndarray, widths: np.ndarray, words: np.ndarray) -> None:
     """Write the raw bits of all numbers. words: uint32, one more than the bits need."""
     held, bits, at = _0, _0, _0
     for i in range(numbers.size):
@@ -182,14 +186,14 @@ def put_raw(numbers, classes, widths, words):
 
 
 @njit
-def peek(words, at, width):
+def peek(words: np.ndarray, at: np.uint64, width: np.uint64) -> int:
     """The `width` (0…32) bits from bit `at` on. at, width: uint64."""
     pair = _u64(words[at >> _5]) << _32 | _u64(words[(at >> _5) + _1])
     return np.int64((pair << (at & _31)) >> _1 >> (_63 - width))
 
 
 @njit
-def _get(words, at, width):
+def _get(words: np.ndarray, at: np.uint64, width: int) -> tuple[int, np.uint64]:
     """(the `width` bits, at most 60, from bit `at` on; the position after them)."""
     if width <= 32:
         return peek(words, at, _u64(width)), at + _u64(width)
@@ -199,7 +203,7 @@ def _get(words, at, width):
 
 
 @njit
-def get_number(symbol, width, words, at, end):
+def get_number(symbol: int, width: int, words: np.ndarray, at: np.uint64, end: np.uint64) -> tuple[int, np.uint64]:
     """(number, position after its raw bits) of a symbol below 31.
 
     The number is int64, and positions are uint64. words: `end` bits, with SPARE_WORDS words after
@@ -228,12 +232,12 @@ def get_number(symbol, width, words, at, end):
 
 
 @njit
-def with_raw(cell, width, rest):
+def with_raw(cell: int, width: int, rest: int) -> int:
     """The number of a cell. width: the raw width, above 0. rest: the raw bits."""
     return ((cell >> 1) << (width + 1) | rest << 1 | (cell & 1)) - (np.int64(1) << width)
 
 
 @njit
-def all_used(words, at, end):
+def all_used(words: np.ndarray, at: np.uint64, end: np.uint64) -> bool:
     """Whether the bits from `at` to `end` are fewer than 8 zeros."""
     return at <= end < at + _u64(8) and peek(words, at, end - at) == 0

@@ -28,14 +28,14 @@ ZERO_BOOK = 3  # the odd book that has a zero; the other books have the numbers 
 
 
 @njit
-def scale_of(scale, group):
+def scale_of(scale: int, group: int) -> float:
     """The scale s of a class. scale: the law's field. group: the class."""
     third = scale + group
     return THIRDS[third % 3] * 2.0 ** (third // 3 + LOWEST)
 
 
 @njit
-def _density(x, s, shape):
+def _density(x: float, s: float, shape: int) -> float:
     quotient = x / s
     base = 1.0 + quotient * quotient / (1 << shape)
     for _ in range(shape):
@@ -44,14 +44,14 @@ def _density(x, s, shape):
 
 
 @njit
-def _mass(low, high, s, shape):
+def _mass(low: float, high: float, s: float, shape: int) -> float:
     middle = (low + high) * 0.5
     sides = _density(low, s, shape) + _density(high, s, shape)
     return (sides + 4.0 * _density(middle, s, shape)) * (high - low)
 
 
 @njit
-def _span(cell, width, book):
+def _edges(cell: int, width: int, book: int) -> tuple[float, float]:
     """(low, high): between which values a cell lies that has a symbol of its own."""
     if width > 0:
         size = float(np.int64(2) << width)
@@ -71,7 +71,7 @@ def _span(cell, width, book):
 
 
 @njit
-def fill_law(law, group, width, book, frequencies):
+def fill_law(law: np.ndarray, group: int, width: int, book: int, frequencies: np.ndarray) -> None:
     """Fill in the frequencies of a class that follow from a law.
 
     law: int64, the fields scale, shape, peak and last token. group: the class. width: its raw
@@ -90,7 +90,7 @@ def fill_law(law, group, width, book, frequencies):
             end = STARTS[found + 1] if found < 3 else END
             mass = _mass(STARTS[found] * size, end * size, s, shape)
         else:
-            low, high = _span(token if symbol & 1 else -token, width, book)
+            low, high = _edges(token if symbol & 1 else -token, width, book)
             mass = _mass(low, high, s, shape)
             if width > 0:
                 mass = mass * 0.5
@@ -105,7 +105,7 @@ def fill_law(law, group, width, book, frequencies):
 
 
 @njit
-def put_law(law, out, at):
+def put_law(law: np.ndarray, out: np.ndarray, at: int) -> int:
     """Write a law; returns the position after it."""
     for field in range(FIELDS.size):
         at = put_bits(out, at, law[field], FIELDS[field])
@@ -113,7 +113,7 @@ def put_law(law, out, at):
 
 
 @njit
-def get_law(data, at, law):
+def get_law(data: np.ndarray, at: int, law: np.ndarray) -> int:
     """Read a law; returns the position after it, which may be beyond the data."""
     for field in range(FIELDS.size):
         law[field] = get_bits(data, at, FIELDS[field])
@@ -122,7 +122,9 @@ def get_law(data, at, law):
 
 
 @njit
-def law_bits(law, histograms, groups, widths, books):
+def law_bits(
+    law: np.ndarray, histograms: np.ndarray, groups: np.ndarray, widths: np.ndarray, books: np.ndarray
+) -> float:
     """The code length, in bits, of histograms (rows) by a law.
 
     groups, widths, books: the class, the raw width and the book of each row.
@@ -136,7 +138,7 @@ def law_bits(law, histograms, groups, widths, books):
 
 
 @njit
-def _first_scale(histograms, groups, widths):
+def _first_scale(histograms: np.ndarray, groups: np.ndarray, widths: np.ndarray) -> int:
     """The scale field that suits the mean magnitude of the numbers."""
     weight, total = 0.0, 0.0
     for row in range(groups.size):
@@ -152,7 +154,7 @@ def _first_scale(histograms, groups, widths):
 
 
 @njit
-def fit_law(histograms, groups, widths, books):
+def fit_law(histograms: np.ndarray, groups: np.ndarray, widths: np.ndarray, books: np.ndarray) -> np.ndarray:
     """The law with the shortest code of these histograms that a walk over its fields finds.
 
     The last token is the largest that occurs, so that every symbol that occurs has a frequency.

@@ -24,25 +24,25 @@ _FEW = 1 << 12  # the law is fitted to tables of fewer values; larger ones can p
 
 
 @njit
-def _book_of(table, width, zero):
+def _book_of(table: int, width: int, zero: bool) -> int:
     if width > 0:
         return RAW
     return EVEN if table % BOOKS == 0 else (ZERO_BOOK if zero else ODD)
 
 
 @njit
-def _pairing_of(book):
+def _pairing_of(book: int) -> int:
     return EVEN if book == ZERO_BOOK else book
 
 
 @njit
-def _tables_of(group, width, books):
+def _tables_of(group: int, width: int, books: int) -> int:
     """The number after that of the last table of a class. The first table is 2·group."""
     return BOOKS * group + (1 if width > 0 else books)
 
 
 @njit
-def _law_of(used, widths, books, zero, histograms):
+def _law_of(used: np.ndarray, widths: np.ndarray, books: int, zero: bool, histograms: np.ndarray) -> np.ndarray:
     """The law that suits the tables of few values."""
     rows = np.empty((TABLES, 4), np.int64)  # table, class, raw width, book
     count = 0
@@ -60,7 +60,16 @@ def _law_of(used, widths, books, zero, histograms):
 
 
 @njit
-def put_tables(used, widths, books, zero, histograms, out, at, frequencies):
+def put_tables(
+    used: np.ndarray,
+    widths: np.ndarray,
+    books: int,
+    zero: bool,
+    histograms: np.ndarray,
+    out: np.ndarray,
+    at: int,
+    frequencies: np.ndarray,
+) -> int:
     """Write the law, raw widths and tables of the classes `used`; returns the position after them.
 
     used: ascending. books: 1 without a trellis, else 2. zero: whether the odd book has a zero.
@@ -90,7 +99,9 @@ def put_tables(used, widths, books, zero, histograms, out, at, frequencies):
 
 
 @njit
-def get_tables(data, at, used, books, zero, widths, frequencies):
+def get_tables(
+    data: np.ndarray, at: int, used: np.ndarray, books: int, zero: bool, widths: np.ndarray, frequencies: np.ndarray
+) -> int:
     """Read what `put_tables` wrote: fills in raw widths by class and frequencies by table.
 
     Returns the position after them, or -1 if they are not valid.
@@ -116,7 +127,7 @@ def get_tables(data, at, used, books, zero, widths, frequencies):
 
 
 @njit
-def expected_bits(histograms, frequencies):
+def expected_bits(histograms: np.ndarray, frequencies: np.ndarray) -> float:
     """The code length of histograms (rows) by these tables, with the raw bits of cells."""
     bits = 0.0
     for table in range(histograms.shape[0]):

@@ -8,7 +8,7 @@ STRIP = 1024  # values that are measured together
 
 
 @njit
-def _levels_of(numbers, books, zero, levels):
+def _levels_of(numbers: np.ndarray, books: np.ndarray, zero: bool, levels: np.ndarray) -> None:
     """Fill in the levels of numbers. books: codes, uint8, whose bit 5 is the book."""
     for i in range(numbers.size):
         n, book = np.int64(numbers[i]), np.int64(books[i]) >> 5 & 1
@@ -17,7 +17,15 @@ def _levels_of(numbers, books, zero, levels):
 
 
 @njit
-def add_excess(values, scale, numbers, codes, zero, sums, counts):
+def add_excess(
+    values: np.ndarray,
+    scale: float,
+    numbers: np.ndarray,
+    codes: np.ndarray,
+    zero: bool,
+    sums: np.ndarray,
+    counts: np.ndarray,
+) -> None:
     """Add |value| − |level|, in steps, to the sum of each |level|, and 1 to its count.
 
     All levels beyond ±CENTROIDS share the last place. A value on the other side of zero than its
@@ -36,7 +44,16 @@ def add_excess(values, scale, numbers, codes, zero, sums, counts):
 
 
 @njit
-def squared_error(values, codes, by_code, numbers, zero, offsets, scales, largest):
+def squared_error(
+    values: np.ndarray,
+    codes: np.ndarray,
+    by_code: np.ndarray,
+    numbers: np.ndarray,
+    zero: bool,
+    offsets: np.ndarray,
+    scales: np.ndarray,
+    largest: float,
+) -> float:
     """Σ(x̂ − x)² of values x and what their levels decode to.
 
     numbers: empty if no code has raw bits. Then by_code[code] is the decoded value. If not, the

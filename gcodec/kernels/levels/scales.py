@@ -16,7 +16,7 @@ _STRIP = 256  # values that are worked on together, in vectors
 
 
 @njit
-def _sum(terms):
+def _sum(terms: np.ndarray) -> float:
     """The sum of an array by way of eight partial sums, which fit vectors."""
     a = b = c = d = e = f = g = h = 0.0
     whole = terms.size & ~7
@@ -35,7 +35,9 @@ def _sum(terms):
 
 
 @njit
-def add_energies(values, first, width, rows, columns, blocks):
+def add_energies(
+    values: np.ndarray, first: int, width: int, rows: np.ndarray, columns: np.ndarray, blocks: np.ndarray
+) -> None:
     """Add the squares of values to the energies of their rows, columns and blocks of BLOCK values.
 
     first: the flat index of the first value. width: of the matrix. rows[0] is the row of the first
@@ -65,7 +67,9 @@ def add_energies(values, first, width, rows, columns, blocks):
 
 
 @njit
-def fill_product(first, width, rows, columns, offset, classes):
+def fill_product(
+    first: int, width: int, rows: np.ndarray, columns: np.ndarray, offset: int, classes: np.ndarray
+) -> None:
     """classes[i] = clip(rows[r] + columns[c] − offset, 0, MAX_CLASSES − 1).
 
     r and c are the row and the column of the flat index first + i; rows[0] is the row of the index
@@ -82,14 +86,14 @@ def fill_product(first, width, rows, columns, offset, classes):
 
 
 @njit
-def fill_blocks(blocks, size, classes):
+def fill_blocks(blocks: np.ndarray, size: int, classes: np.ndarray) -> None:
     """classes[i] = blocks[i // size]."""
     for b in range(blocks.size):
         classes[b * size : (b + 1) * size].fill(blocks[b])
 
 
 @njit
-def quantise(values, scale, classes, rounding, numbers):
+def quantise(values: np.ndarray, scale: float, classes: np.ndarray, rounding: np.ndarray, numbers: np.ndarray) -> None:
     """numbers[i] = sign(x)·⌊|x|·scale + rounding[class]⌋ for x = values[i].
 
     numbers: of a dtype that can hold them. scale, rounding: in the dtype of the values, which is
@@ -107,7 +111,9 @@ def quantise(values, scale, classes, rounding, numbers):
 
 
 @njit
-def quantise_codes(values, scale, classes, rounding, by_code, codes):
+def quantise_codes(
+    values: np.ndarray, scale: float, classes: np.ndarray, rounding: np.ndarray, by_code: np.ndarray, codes: np.ndarray
+) -> tuple[float, int]:
     """Quantise, code and measure in one pass: (squared error, largest |number|).
 
     codes: filled in, uint8, with the codes of the numbers that `quantise` gives. by_code: the
@@ -133,7 +139,7 @@ def quantise_codes(values, scale, classes, rounding, by_code, codes):
 
 
 @njit
-def grade_levels(levels, classes, grades):
+def grade_levels(levels: np.ndarray, classes: np.ndarray, grades: np.ndarray) -> None:
     """Count levels by class and by the grade of their magnitude, in grades[class, grade].
 
     Magnitudes below 16 have grades of their own. From there on each octave has 8 grades.

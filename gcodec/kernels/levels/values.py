@@ -11,21 +11,41 @@ _u64 = np.uint64
 
 
 @njit
-def values_of_numbers(numbers, books, zero, offsets, scales, largest, out):
+def values_of_numbers(
+    numbers: np.ndarray,
+    books: np.ndarray,
+    zero: bool,
+    offsets: np.ndarray,
+    scales: np.ndarray,
+    largest: float,
+    out: np.ndarray,
+) -> None:
     """out[i] = the value of the number i of its book; see `value_of`."""
     for i in range(numbers.size):
         out[i] = value_of(level_of(np.int64(numbers[i]), books[i], zero), offsets, scales, largest)
 
 
 @njit
-def values_of_codes(codes, by_code, out):
+def values_of_codes(codes: np.ndarray, by_code: np.ndarray, out: np.ndarray) -> None:
     """out[i] = by_code[codes[i]]: the values if no number needs raw bits."""
     for i in range(codes.size):
         out[i] = by_code[codes[i]]
 
 
 @njit
-def values_with_raw(codes, classes, widths, words, end, by_code, zero, offsets, scales, largest, out):
+def values_with_raw(
+    codes: np.ndarray,
+    classes: np.ndarray,
+    widths: np.ndarray,
+    words: np.ndarray,
+    end: np.uint64,
+    by_code: np.ndarray,
+    zero: bool,
+    offsets: np.ndarray,
+    scales: np.ndarray,
+    largest: float,
+    out: np.ndarray,
+) -> bool:
     """Fill in values from codes and raw bits; returns whether the raw bits are valid.
 
     words, end: see `get_number`. Most symbols stand for one number and take a short way.
@@ -68,7 +88,7 @@ def values_with_raw(codes, classes, widths, words, end, by_code, zero, offsets, 
 
 
 @njit
-def fill_values(zero, offsets, scales, largest, by_code):
+def fill_values(zero: bool, offsets: np.ndarray, scales: np.ndarray, largest: float, by_code: np.ndarray) -> None:
     """by_code[code] = the value of a code that has no raw bits, and 0 for all other codes."""
     for code in range(by_code.size):
         symbol = code & 31
@@ -78,7 +98,7 @@ def fill_values(zero, offsets, scales, largest, by_code):
 
 
 @njit
-def level_of(number, odd, zero):
+def level_of(number: int, odd: bool, zero: bool) -> int:
     """The level of a number. odd: whether its book is the odd book, which may have a `zero`."""
     if odd and zero:
         return 2 * number - np.int64(number > 0) + np.int64(number < 0)
@@ -86,7 +106,7 @@ def level_of(number, odd, zero):
 
 
 @njit
-def value_of(level, offsets, scales, largest):
+def value_of(level: int, offsets: np.ndarray, scales: np.ndarray, largest: float) -> float:
     """±min((|level| + offset)·scales[0]·scales[1], largest), in float64 and in this order.
 
     offsets: the centroid offsets of the levels 0, 1, 2 …, in steps.
