@@ -200,7 +200,7 @@ def _within(values: np.ndarray, target: float) -> float:
 def _plain(values: np.ndarray, target: float, finest: float) -> tuple[float, np.ndarray]:
     """(step, numbers) of a quantiser without classes or trellis with about the target as error."""
     step = max(math.sqrt(target / values.size / _NOISE), finest)
-    some = values[:: values.size // _THIN | 1]  # an odd stride meets every column
+    some = np.ascontiguousarray(values[:: values.size // _THIN | 1])  # an odd stride meets every column
     part = Part(some, np.zeros(some.size, np.uint8), 1)
     quantiser = Quantiser.fresh(Labels(1), values.dtype, step)
     quantiser = _solved(quantiser, part, target * some.size / values.size, _ROUGH, finest)
