@@ -67,7 +67,8 @@ def _samples() -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
     rows_of_many_scales = np.exp(rng.standard_normal((ROWS, 1)))
     matrix = (low_rank + 0.3 * rng.standard_normal((ROWS, COLUMNS))) * rows_of_many_scales
     vector = matrix.reshape(-1)[:SHORT]
-    yield np.clip(np.exp(6 * rng.standard_normal(ROWS * COLUMNS)), 1e-7, 6e4), {"exact": {"lossless": True}}
+    many_exponents = np.exp(3.5 * rng.standard_normal(ROWS * COLUMNS)).clip(1e-7, 6e4)
+    yield many_exponents, {"exact": {"lossless": True}}
     yield from ((matrix, _COARSE), (matrix, _FINE), (vector, _COARSE), (vector, _FINEST))
 
 
