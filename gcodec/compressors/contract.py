@@ -23,7 +23,8 @@ experiments ask. Each has a default. They get plain data: a CodedTensor and a So
 
 A compressor is not trusted. Its caller decodes the bytes that it made and measures them: see
 `pipeline.compress`. A miss leads to more tries with a smaller bound and at last to exact storage,
-so a wrong compressor costs bits but never breaks a promise.
+so a wrong compressor costs bits but never breaks a promise. What raises other errors, or gives
+other types than it should, ends the call by an error that names the compressor.
 
 A compressor is a frozen dataclass. Its fields are its options (`seed`, `effort`, …), each with a
 default. One that can be unbiased has the field `seed`, an integer. Every parameter that decoding
@@ -39,6 +40,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..errors import InternalError
 from ..source import Source
 
 CHUNK = 1 << 20  # the most values that a chunk may hold
@@ -287,3 +289,7 @@ class Entry:
         module, _, name = self.path.partition(":")
         found: type[Compressor] = getattr(import_module(module), name)
         return found
+
+    def fault(self, words: str) -> Exception:
+        """The error that stands for a fault of this compressor."""
+        return InternalError(f"{self.name}: {words}")
