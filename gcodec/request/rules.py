@@ -24,6 +24,8 @@ class Rules:
     """
 
     def __init__(self, policy: Policy, threads: int, *, must_choose: bool = True) -> None:
+        if not isinstance(policy, Policy):
+            raise InvalidInput(f"the policy must be a gcodec.Policy, such as Policy(alpha=1e-3), not {policy!r:.200}")
         self.policy = policy
         self._common: dict[str, Any] = dict(threads=threads, nonfinite=policy.nonfinite, effort=policy.effort)
         self._bounds: dict[str, Any] = dict(alpha=policy.alpha, omega=policy.omega, lossless=policy.lossless)
