@@ -134,3 +134,16 @@ def test_urls_are_taken_by_every_door(tmp_path):
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: gcodec.encode(np.array([np.nan])), 'nonfinite="lossless" in Python'),
+        (lambda: gcodec.decode(DATA, limit=1), "limit=192 in Python"),
+        (lambda: gcodec.verify(DATA, trials=20), "against= in Python"),
+    ],
+)
+def test_what_to_do_is_said_in_words_of_python_too(call, words):
+    with pytest.raises(GcodecError, match=words):
+        call()

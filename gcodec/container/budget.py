@@ -76,7 +76,7 @@ class Budget:
             raise LimitExceeded(
                 f"record {name!r} brings the total to {self.decoded:,} decoded bytes and about {self.work / 1e9:.1f} s "
                 f"of work from {self._paid:,} bytes; {self._bytes:,} and {self._work / 1e9:.1f} s are accepted. If you "
-                f"trust the file, accept more: --limit {self.needed}, or above if more records follow"
+                f"trust the file, accept more: limit={self.needed} in Python, --limit {self.needed}, or above if more records follow"
             )
 
     @property

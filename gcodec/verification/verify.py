@@ -50,7 +50,7 @@ def verify(
     """
     trials = whole_number("trials", trials, 0)
     if trials and against is None:
-        raise InvalidInput("trials need the original: give it with --against")
+        raise InvalidInput("trials need the original: against= in Python, --against on the command line")
     if trials and trials < MIN_TRIALS:
         raise InvalidInput(f"{trials} trials say nothing; at least {MIN_TRIALS} are needed, 200 are good")
     originals = None if against is None else _sources(against)
