@@ -88,7 +88,7 @@ def tensor_file(name: str, dtype: str | None = None, trust: bool = False) -> Ite
 
     Raises InvalidInput when the file changes while it is open.
     """
-    where = remote.resolved(name)
+    where = _resolved(name)
     if name == "-" or remote.is_url(where):
         with scratch() as path, streams.speaking_of(path, _label(name)):
             if name == "-":
@@ -129,6 +129,13 @@ def _opened(path: Path, name: str, dtype: str | None, trust: bool) -> Iterator[T
         opened.check()
 
 
+def _resolved(name: str) -> str:
+    """One name for one input; raises InvalidInput for an empty one."""
+    if not name:
+        raise InvalidInput("the name of the input is empty; name a file, or - for standard input")
+    return remote.resolved(name)
+
+
 def _label(name: str) -> str:
     """What messages call an input."""
     return "standard input" if name == "-" else name
@@ -147,7 +154,7 @@ def _state(file: BinaryIO) -> tuple[int, int]:
 @contextmanager
 def container_file(name: str) -> Iterator[BinaryIO]:
     """A gcodec file open for reading: a path, a pipe, a URL, or "-" for standard input."""
-    where = remote.resolved(name)
+    where = _resolved(name)
     if name != "-" and not remote.is_url(where) and Path(where).is_dir():
         raise InvalidInput(f"{name} is a directory; name a gcodec file")
     with streams.about(_label(name), FormatError, UnsupportedVersion, UnsupportedFeature, LimitExceeded):
