@@ -13,16 +13,18 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
+from .arguments import is_seekable
 from .container.budget import Budget
 from .container.reader import Stream
 from .container.writer import ContainerWriter, check_name
 from .errors import InvalidInput
-from .io import remote
-from .io.atomic import replacing
+from .io import containers, remote
+from .io.atomic import replacing, scratch
+from .io.containers import File
 from .parallel import thread_count
 from .pipeline.archive import Archive, read_tensor
 from .pipeline.convert import encode_tensors
@@ -34,7 +36,6 @@ from .request.rules import Rules
 from .source import ArraySource, Source
 
 __all__ = ["Archive", "Policy", "Writer", "decode", "encode", "load", "open", "save"]
-File = str | os.PathLike[str] | BinaryIO
 
 
 def encode(
@@ -109,11 +110,13 @@ def decode(data: bytes, *, threads: int | None = None, limit: int | None = None)
     later gcodec, LimitExceeded, and InvalidInput when there are more tensors than one, or none.
     """
     try:
-        budget = Budget(limit, memoryview(data).nbytes)
+        view = memoryview(data)
     except TypeError:
         raise InvalidInput(f"decode takes bytes, not {type(data).__name__}; for a file use gcodec.load") from None
-    array, count = np.empty(0), 0
-    for record in Stream(io.BytesIO(data)):
+    if not view.c_contiguous:
+        raise InvalidInput("decode takes bytes that lie side by side; make a copy of these with bytes(…)")
+    budget, array, count = Budget(limit, view.nbytes), np.empty(0), 0
+    for record in Stream(io.BytesIO(view)):
         array = array if count else read_tensor(record, threads, budget)
         count += 1
     if count != 1:
@@ -146,8 +149,7 @@ def save(
 ) -> None:
     """Compress named arrays into a file, which appears whole or not at all.
 
-    A file that is there already is replaced.
-
+    path: also a URL (with the extra `gcodec[remote]`). A file that is there already is replaced.
     tensors: arrays by name, each as `encode` takes it. A mapping that is no dict is asked for each
     value once, when its turn comes (with the scope "file", for all of them first).
     policy: how each tensor is coded. In its place, its fields can be given by name: method to
@@ -176,7 +178,7 @@ def save(
     else:
         count = 1  # one tensor at a time is in memory; its chunks are still shared out
     chooser, scoped = rules.planned(_sources(tensors))
-    with replacing(Path(path)) as temporary, builtins.open(temporary, "wb") as file:
+    with _target(path) as temporary, builtins.open(temporary, "wb") as file:
         for _ in encode_tensors(_sources(tensors), meta | scoped, file, chooser, count):
             pass
 
@@ -188,7 +190,7 @@ def load(file: File, *, threads: int | None = None, limit: int | None = None) ->
     which is read from where it stands to its end and stays open. threads, limit, and what is
     raised: as for `decode`.
     """
-    with _opened(file) as source:
+    with containers.opened(file) as source:
         budget = Budget.of(source, limit)
         return {record.header.name: read_tensor(record, threads, budget) for record in Stream(source)}
 
@@ -201,33 +203,24 @@ def open(file: File, *, threads: int | None = None, limit: int | None = None) ->
     threads, limit, and what is raised: as for `decode`, and see `Archive`.
     """
     if isinstance(file, str | os.PathLike):
-        return Archive(_open_path(file), threads, limit, owned=True)
-    _check_binary(file)
-    if not file.seekable():
+        return Archive(containers.open_path(file), threads, limit, owned=True)
+    containers.check_binary(file)
+    if not is_seekable(file):
         raise InvalidInput("this file object is not seekable; gcodec.load reads it from start to end")
     return Archive(file, threads, limit)
 
 
 @contextmanager
-def _opened(file: File) -> Iterator[BinaryIO]:
-    """The binary file itself, or that of a path, which is closed at the end."""
-    if isinstance(file, str | os.PathLike):
-        with _open_path(file) as source:
-            yield source
+def _target(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path to write to; the file or URL gets what was written, once it is whole."""
+    where = remote.resolved(path) if isinstance(path, str) else os.fspath(path)
+    if remote.is_url(where):
+        with scratch() as temporary:
+            yield temporary
+            remote.upload(temporary, where)
     else:
-        _check_binary(file)
-        yield file
-
-
-def _open_path(path: str | os.PathLike[str]) -> BinaryIO:
-    if isinstance(path, str) and remote.is_url(path):
-        return remote.open_url(path)
-    return builtins.open(path, "rb")
-
-
-def _check_binary(file: object) -> None:
-    if isinstance(file, io.TextIOBase) or not callable(getattr(file, "read", None)):
-        raise InvalidInput(f"a path or a binary file object that is open for reading is needed, not {file!r:.200}")
+        with replacing(Path(where)) as temporary:
+            yield temporary
 
 
 def _sources(tensors: Mapping[str, AnyArray]) -> Iterator[tuple[str, Source]]:

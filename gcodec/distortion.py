@@ -50,7 +50,8 @@ def scan_source(name: str, source: Source, nonfinite: str) -> Scan | None:
         index = tuple(map(int, np.unravel_index(first, source.shape)))
         raise NonFinite(
             f"{name or 'the array'}: {count} of {source.size} values are NaN or infinite, the first at index {index}; "
-            "no bound can hold for them. Mend them, or store such tensors exactly with --nonfinite lossless"
+            'no bound can hold for them. Mend them, or store such tensors exactly: nonfinite="lossless" in Python, '
+            "--nonfinite lossless on the command line"
         )
     if count:
         return None

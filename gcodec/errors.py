@@ -13,7 +13,8 @@
     ├── UnsupportedVersion      4  written by a later major version
     ├── UnsupportedFeature      4  needs a compressor, dtype or flag that this version does not know
     ├── LimitExceeded           5  declares more than the reader's limits allow
-    └── OutOfMemory             5  the system gives too little memory (also a MemoryError)
+    ├── OutOfMemory             5  the system gives too little memory (also a MemoryError)
+    └── PluginError            70  a compressor of another package has a fault
 
     InternalError              70  what cannot happen unless gcodec itself has a fault
 
@@ -91,6 +92,13 @@ class LimitExceeded(GcodecError):
 class OutOfMemory(GcodecError, MemoryError):
     code = "memory"
     exit_code = 5
+
+
+class PluginError(GcodecError):
+    """A compressor of another package has a fault, which its authors can mend."""
+
+    code = "plug-in"
+    exit_code = 70
 
 
 class InternalError(Exception):

@@ -79,4 +79,6 @@ def _submitted(pool: ThreadPoolExecutor, function: Callable[[Item], Result], ite
     try:
         return pool.submit(function, item)
     except RuntimeError as error:  # which Python raises when a thread does not start
-        raise OutOfMemory("the system starts no further thread: use fewer (--threads)") from error
+        raise OutOfMemory(
+            "the system starts no further thread: use fewer (threads= in Python, or --threads)"
+        ) from error

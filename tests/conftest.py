@@ -1,11 +1,16 @@
 """Hypothesis profiles: dev (default), ci (deterministic, no deadlines), nightly (many examples)."""
 
 import os
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from checks import run_cli
 from hypothesis import HealthCheck, settings
+
+from gcodec.compressors import registry
+from gcodec.compressors.plugins import Plugins
 
 settings.register_profile("dev", deadline=None, max_examples=30)
 settings.register_profile("ci", deadline=None, max_examples=30, derandomize=True)
@@ -26,3 +31,17 @@ def large(tmp_path_factory):
 def gradient(tmp_path):
     np.save(tmp_path / "grads.npy", np.random.default_rng(0).normal(size=(64, 48)).astype(np.float32))
     return tmp_path / "grads.npy"
+
+
+@pytest.fixture
+def plugins(monkeypatch):
+    """Looks for plug-ins anew, in these folders too."""
+
+    def use(*folders: Path) -> None:
+        for folder in folders:
+            monkeypatch.syspath_prepend(folder)
+        monkeypatch.setattr(registry, "_PLUGINS", Plugins(registry._PLUGINS._taken))
+
+    yield use
+    for name in [name for name in sys.modules if name.startswith("gcodec_")]:
+        del sys.modules[name]

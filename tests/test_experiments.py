@@ -271,7 +271,7 @@ def test_what_is_refused(tmp_path, monkeypatch, tiny):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     fails("ridge", "--data", "digits", words="pip install 'gcodec[experiments]'")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    fails(*quick, "--out", tmp_path / "out", words="pip install 'gcodec[plot]'")
+    fails(*quick, "--out", tmp_path / "out", words="pip install 'gcodec[experiments]'")
     assert not (tmp_path / "out").exists()
 
 

@@ -15,7 +15,7 @@ from hdf5_files import numbers
 from vectors import gcz
 
 from gcodec.cli.files import tensor_file
-from gcodec.errors import InternalError, InvalidInput
+from gcodec.errors import Corrupt, InternalError, InvalidInput
 from gcodec.io.arrays import npy
 from gcodec.pipeline import convert
 from gcodec.source import ArraySource
@@ -186,3 +186,24 @@ def test_a_header_whose_fault_has_no_words(tmp_path, monkeypatch):
     monkeypatch.setattr(npy.npy_format, "read_array_header_1_0", read)
     with pytest.raises(InvalidInput, match="MemoryError"):
         npy.Reader(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("harm", ["container", "original"])
+def test_an_error_of_verify_names_the_file_that_is_at_fault(gradient, monkeypatch, harm):
+    """…with two files open, whichever of them is damaged."""
+    coded = f"{gradient}.gcz"
+    assert call_cli("encode", gradient, "--lossless")[0] == 0
+    if harm == "container":
+        data = bytearray(Path(coded).read_bytes())
+        data[len(data) // 2] ^= 1
+        Path(coded).write_bytes(data)
+    else:
+        monkeypatch.setattr(npy.FileSource, "read", refuse)
+    code, out, err = call_cli("verify", coded, "--against", gradient, "--json")
+    named = str(gradient) if harm == "original" else coded
+    assert code == 3 and json.loads(out)["error"]["file"] == named
+    assert err.startswith(f"gcodec: {named}: "), err
+
+
+def refuse(*_):
+    raise Corrupt("its blocks overlap")

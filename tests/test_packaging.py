@@ -33,3 +33,12 @@ def test_the_version_is_that_of_the_installed_package():
     except PackageNotFoundError:
         pytest.skip("gcodec is not installed here")
     assert installed == gcodec.__version__
+
+
+def test_the_tests_bring_what_builds_the_example():
+    """They build it without a network, and the setuptools of a new environment may be too old."""
+    example = tomllib.loads((ROOT / "examples" / "third_party_compressor" / "pyproject.toml").read_text())
+    (needed,) = example["build-system"]["requires"]
+    name, least = needed.split(">=")
+    (given,) = (line for line in PROJECT["optional-dependencies"]["test"] if line.startswith(f"{name}>="))
+    assert float(given.split(">=")[1].rpartition(".")[0]) >= float(least)

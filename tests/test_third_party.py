@@ -10,25 +10,14 @@ from pathlib import Path
 import checks
 import numpy as np
 import pytest
+from packages import CLASS, HEAD, copy_package, package
 
 import gcodec
 from gcodec.compressors import registry
-from gcodec.compressors.plugins import Plugins
 from gcodec.errors import InvalidInput, UnsupportedFeature
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "third_party_compressor"
-HEAD = """
-from dataclasses import dataclass
-from gcodec.compressors.contract import Compressor, Entry
-from gcodec.compressors.lossless.compressor import Lossless
-
-"""
-CLASS = """
-@dataclass(frozen=True)
-class Copy(Lossless):
-    pass
-"""
 
 
 @pytest.fixture(scope="module")
@@ -40,41 +29,6 @@ def installed(tmp_path_factory):
     command += ["--no-deps", "--no-build-isolation", "--target", target, source]
     subprocess.run(command, check=True, timeout=300)
     return target
-
-
-@pytest.fixture
-def plugins(monkeypatch):
-    """Looks for plug-ins anew, in these folders too."""
-
-    def use(*folders: Path) -> None:
-        for folder in folders:
-            monkeypatch.syspath_prepend(folder)
-        monkeypatch.setattr(registry, "_PLUGINS", Plugins(registry._PLUGINS._taken))
-
-    yield use
-    for name in [name for name in sys.modules if name.startswith("gcodec_")]:
-        del sys.modules[name]
-
-
-def package(folder: Path, module: str, source: str, *names: str) -> Path:
-    """An installed package: a module, and metadata with an entry point for each name."""
-    folder.mkdir(exist_ok=True)
-    (folder / f"{module}.py").write_text(source)
-    about = folder / f"{module}-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module.replace('_', '-')}\nVersion: 1.0\n")
-    points = "".join(f"{name} = {module}:ENTRY\n" for name in names)
-    (about / "entry_points.txt").write_text(f"[gcodec.compressors]\n{points}")
-    return folder
-
-
-def copy_package(
-    folder: Path, module: str, name: str, number: object = 130, body: str = CLASS, **entry: object
-) -> Path:
-    """A package with the compressor `name`, whose code is that of lossless."""
-    more = "".join(f", {key}={value!r}" for key, value in entry.items())
-    last = f'ENTRY = Entry({number!r}, {name!r}, "{module}:Copy", "a copy"{more})\n'
-    return package(folder, module, f"{HEAD}{body}\n{last}", name)
 
 
 def test_the_example_from_the_command_line(installed, tmp_path):
@@ -148,6 +102,7 @@ class Copy(Lossless):
     level: int
 """
 BROKEN = [
+    ("raise SystemExit('no licence')", {}, "importing it raises SystemExit: no licence"),
     ("raise RuntimeError('no\\n  licence')", {}, "importing it raises RuntimeError: no licence"),
     ("import a_module_that_is_not_there", {}, "importing it raises ModuleNotFoundError"),
     ("class Copy: pass", {}, "gcodec_bad:Copy is not a dataclass that is a Compressor"),

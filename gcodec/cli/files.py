@@ -7,9 +7,10 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..container.spool import PIECE
 from ..errors import (
@@ -25,6 +26,11 @@ from ..errors import (
 from ..io import formats, remote, streams
 from ..io.atomic import scratch
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..source import Source
+
 SUFFIX = ".gcz"
 
 
@@ -32,9 +38,15 @@ class TensorFile:
     """An input file of tensors that is open: its Reader, and whether it is still what it was."""
 
     def __init__(self, reader: formats.Reader, name: str, file: BinaryIO) -> None:
-        self.meta, self.tensors = reader.meta, reader.tensors
-        self._name, self._file = name, file
+        self.meta = reader.meta
+        self._reader, self._name, self._file = reader, name, file
         self._before = _state(file)
+
+    def tensors(self) -> "Iterator[tuple[str, Source]]":
+        """Names and tensors; an error of the file's format names the file, whoever reads it."""
+        with streams.about(self._name, FormatError):
+            found = list(self._reader.tensors())
+        return ((name, _Part(source, self._name)) for name, source in found)
 
     def check(self) -> None:
         """Raise InvalidInput when someone wrote to the file since it was opened."""
@@ -46,13 +58,37 @@ class TensorFile:
         return _state(self._file) != self._before
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A tensor of an input file, whose errors name the file. Others may be open beside it."""
+
+    source: "Source"
+    file: str
+
+    @property
+    def dtype(self) -> "np.dtype[Any]":
+        return self.source.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.source.shape
+
+    @property
+    def size(self) -> int:
+        return self.source.size
+
+    def read(self, start: int, stop: int) -> "np.ndarray[Any, Any]":
+        with streams.about(self.file, FormatError):
+            return self.source.read(start, stop)
+
+
 @contextmanager
 def tensor_file(name: str, dtype: str | None = None, trust: bool = False) -> Iterator[TensorFile]:
     """An input file; "-" (standard input), pipes and URLs are read to their end first.
 
     Raises InvalidInput when the file changes while it is open.
     """
-    where = remote.resolved(name)
+    where = _resolved(name)
     if name == "-" or remote.is_url(where):
         with scratch() as path, streams.speaking_of(path, _label(name)):
             if name == "-":
@@ -79,11 +115,11 @@ def tensor_file(name: str, dtype: str | None = None, trust: bool = False) -> Ite
 def _opened(path: Path, name: str, dtype: str | None, trust: bool) -> Iterator[TensorFile]:
     """The Reader of a regular file that messages call `name`."""
     fmt, label = formats.format_of(path, _label(name)), _label(name)
-    with (
-        streams.about(label, FormatError, NonFinite),
-        streams.open_input(path) as file,
-        formats.reader(path, fmt, dtype, trust) as reader,
-    ):
+    with ExitStack() as stack:
+        stack.enter_context(streams.about(label, NonFinite))
+        file = stack.enter_context(streams.open_input(path))
+        with streams.about(label, FormatError):
+            reader = stack.enter_context(formats.reader(path, fmt, dtype, trust))
         opened = TensorFile(reader, label, file)
         try:
             yield opened
@@ -91,6 +127,13 @@ def _opened(path: Path, name: str, dtype: str | None, trust: bool) -> Iterator[T
             opened.check()
             raise
         opened.check()
+
+
+def _resolved(name: str) -> str:
+    """One name for one input; raises InvalidInput for an empty one."""
+    if not name:
+        raise InvalidInput("the name of the input is empty; name a file, or - for standard input")
+    return remote.resolved(name)
 
 
 def _label(name: str) -> str:
@@ -111,7 +154,7 @@ def _state(file: BinaryIO) -> tuple[int, int]:
 @contextmanager
 def container_file(name: str) -> Iterator[BinaryIO]:
     """A gcodec file open for reading: a path, a pipe, a URL, or "-" for standard input."""
-    where = remote.resolved(name)
+    where = _resolved(name)
     if name != "-" and not remote.is_url(where) and Path(where).is_dir():
         raise InvalidInput(f"{name} is a directory; name a gcodec file")
     with streams.about(_label(name), FormatError, UnsupportedVersion, UnsupportedFeature, LimitExceeded):

@@ -11,6 +11,8 @@ from typing import Any
 from ..io.streams import write_text
 from . import interrupt
 
+LONGEST_NAME = 100  # characters of a tensor's name that are shown
+
 
 class Partial(Exception):
     """A part of the work was done: its result and text, and the error that speaks of the rest."""
@@ -72,12 +74,20 @@ def _finite(data: Any) -> Any:
 
 
 def printable(name: str) -> str:
-    """A tensor's name without anything that a terminal would act on."""
-    return name.encode("unicode_escape").decode("ascii")
+    """A tensor's name without what a terminal would act on, and without its middle if long."""
+    half = LONGEST_NAME // 2
+    parts = (name,) if len(name) <= LONGEST_NAME else (name[:half], name[-half:])
+    return "…".join(part.encode("unicode_escape").decode("ascii") for part in parts)
 
 
 def plural(count: int, what: str) -> str:
     return f"{count:,} {what}{'s' * (count != 1)}"
+
+
+def times(original: int, coded: int) -> str:
+    """How many times fewer bytes, or more, the coded ones are."""
+    fewer = max(original, 1) / max(coded, 1)
+    return f"{fewer:.1f} times fewer" if fewer >= 1 else f"{1 / fewer:.1f} times more"
 
 
 def table(rows: Iterable[Sequence[Any]], right: Sequence[int] = ()) -> str:

@@ -13,6 +13,21 @@ from ..io import remote, streams
 from ..io.atomic import replacing, scratch
 
 
+class Counted:
+    """A binary file that counts the bytes that are written to it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.size = file, 0
+
+    def write(self, data: bytes) -> int | None:
+        count: int | None = self._file.write(data)
+        self.size += count or 0
+        return count
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
 @contextmanager
 def target(output: str, force: bool, source: str) -> Iterator[Path]:
     """A path to write to: it becomes `output` at the end, or vanishes on an error.

@@ -55,12 +55,12 @@ _SETTINGS: Any = {
 }
 
 
-def require() -> None:
-    """Raise InvalidInput when matplotlib is not installed."""
+def require(extra: str = "plot") -> None:
+    """Raise InvalidInput when matplotlib is not installed, which `extra` brings."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise InvalidInput("pictures need matplotlib: pip install 'gcodec[plot]'") from None
+        raise InvalidInput(f"pictures need matplotlib: pip install 'gcodec[{extra}]'") from None
 
 
 def figure(columns: int, size: tuple[float, float]) -> "tuple[Figure, list[Axes]]":

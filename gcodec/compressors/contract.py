@@ -27,7 +27,8 @@ So whatever `encode` does, the values that were decoded then meet an `alpha` or 
 things are not measured. One is that a later decoding gives the same values: that takes a decoder
 that depends on its arguments alone. The crc of each chunk's decoded values shows if it does not,
 and reading then fails. The other is the expectation that an `omega` promise speaks of: the
-compressor must know it, and `verify --trials` tests it.
+compressor must know it, and `verify --trials` tests it. What raises other
+errors, or gives other types than it should, ends the call by an error that names the compressor.
 
 A compressor is a frozen dataclass. Its fields are its options (`seed`, `effort`, …), each with a
 default. One that can be unbiased has the field `seed`, an integer. Every parameter that decoding
@@ -43,6 +44,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..errors import InternalError
 from ..source import Source
 
 CHUNK = 1 << 20  # the most values that a chunk may hold
@@ -291,3 +293,7 @@ class Entry:
         module, _, name = self.path.partition(":")
         found: type[Compressor] = getattr(import_module(module), name)
         return found
+
+    def fault(self, words: str) -> Exception:
+        """The error that stands for a fault of this compressor."""
+        return InternalError(f"{self.name}: {words}")

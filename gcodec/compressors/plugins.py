@@ -18,6 +18,7 @@ from functools import cached_property
 
 from ..errors import InvalidInput, UnsupportedFeature
 from .contract import Compressor, Entry
+from .guard import ForeignEntry
 
 GROUP = "gcodec.compressors"
 FIRST_ID, LAST_ID = 128, (1 << 64) - 1  # ids for private use
@@ -32,7 +33,7 @@ class Plugin:
 
     name: str
     package: str
-    entry: Entry | None
+    entry: ForeignEntry | None
     flaw: str = ""
 
     @property
@@ -96,14 +97,15 @@ def _loaded(name: str, package: str, load: Callable[[], object]) -> Plugin:
     """The plug-in that an entry point is."""
     try:
         entry = load()
-    except Exception as error:  # whatever a foreign module raises while it is imported
+    except (Exception, SystemExit) as error:  # whatever a foreign module raises while it is imported
         return Plugin(name, package, None, _failed(error))
     if not isinstance(entry, Entry):
         return Plugin(name, package, None, f"its entry point names {entry!r}, which is no Entry")
-    return Plugin(name, package, entry, _flaw_of_entry(name, entry))
+    own = {field.name: getattr(entry, field.name) for field in fields(Entry)}
+    return Plugin(name, package, ForeignEntry(**own, package=package), _flaw_of_entry(name, entry))
 
 
-def _failed(error: Exception) -> str:
+def _failed(error: BaseException) -> str:
     return " ".join(f"importing it raises {type(error).__name__}: {error}".split())
 
 
@@ -136,14 +138,14 @@ def _without_clash(plugin: Plugin, plugins: Collection[Plugin], taken: Collectio
     return plugin
 
 
-def _flaw_of_class(entry: Entry) -> str:
+def _flaw_of_class(entry: ForeignEntry) -> str:
     """What the class lacks of the contract; empty if nothing."""
     try:
-        cls = entry.load()
+        cls = entry.load_bare()
         if not (isinstance(cls, type) and issubclass(cls, Compressor) and is_dataclass(cls)):
             return f"{entry.path} is not a dataclass that is a Compressor"
         cls()
-    except Exception as error:  # whatever a foreign module raises
+    except (Exception, SystemExit) as error:  # whatever a foreign module raises
         return _failed(error)
     kinds = getattr(cls, "kinds", ())
     if not kinds or not set(kinds) <= {"alpha", "omega", "exact"}:

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from ..arguments import is_seekable, whole_number
 from ..errors import LimitExceeded
 from .layout import TensorHeader
 
@@ -32,10 +33,14 @@ class Budget:
     decoded: int = 0
     work: int = 0
 
+    def __post_init__(self) -> None:
+        if self.limit is not None:
+            self.limit = whole_number("limit", self.limit, 1)
+
     @classmethod
     def of(cls, file: BinaryIO, limit: int | None) -> "Budget":
         """The budget of the container that begins at the file's position."""
-        if not file.seekable():
+        if not is_seekable(file):
             return cls(limit)
         at = file.tell()
         length = file.seek(0, os.SEEK_END) - at
@@ -71,7 +76,7 @@ class Budget:
             raise LimitExceeded(
                 f"record {name!r} brings the total to {self.decoded:,} decoded bytes and about {self.work / 1e9:.1f} s "
                 f"of work from {self._paid:,} bytes; {self._bytes:,} and {self._work / 1e9:.1f} s are accepted. If you "
-                f"trust the file, accept more: --limit {self.needed}, or above if more records follow"
+                f"trust the file, accept more: limit={self.needed} in Python, --limit {self.needed}, or above if more records follow"
             )
 
     @property

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ..arguments import whole_number
 from ..container.budget import Budget
 from ..container.layout import TensorHeader
 from ..container.reader import RandomAccess, Record
@@ -37,6 +38,7 @@ class Archive(Mapping[str, np.ndarray]):
         self._file, self._limit, self._owned, self._closed = file, limit, owned, False
         try:
             self._threads = thread_count(threads)
+            Budget(limit)  # which refuses what is no limit
             self._size = file.seek(0, os.SEEK_END)
             self._access = RandomAccess(file, self._size)
         except BaseException:
@@ -48,7 +50,7 @@ class Archive(Mapping[str, np.ndarray]):
         return read_tensor(self.record(name), self._threads, self._budget())
 
     def __contains__(self, name: object) -> bool:
-        return name in self._access.offsets
+        return isinstance(name, str) and name in self._access.offsets
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._access.offsets)
@@ -76,8 +78,8 @@ class Archive(Mapping[str, np.ndarray]):
         """The header of a tensor and access to its coded bytes."""
         if self._closed:
             raise Closed("the archive is closed; open it again")
-        if name not in self._access.offsets:
-            raise MissingTensor(f"there is no tensor named {name!r}; {self._names()}")
+        if name not in self:
+            raise MissingTensor(f"there is no tensor named {name!r:.200}; {self._names()}")
         return self._access.record(name)
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
@@ -86,6 +88,7 @@ class Archive(Mapping[str, np.ndarray]):
         shape = record.header.spec.shape
         if not shape:
             raise InvalidInput(f"{name!r} has no first axis, and so no rows")
+        start, stop = whole_number("start", start), whole_number("stop", stop)
         start, stop, _ = slice(start, stop).indices(shape[0])
         stop = max(start, stop)
         width = math.prod(shape[1:])

@@ -14,18 +14,18 @@ import numpy as np
 
 from .. import dtypes, ieee
 from ..compressors import registry
-from ..compressors.contract import Compressor, Guarantee, Payload, Plan, TensorSpec, TooFine
+from ..compressors.contract import Compressor, Entry, Guarantee, Payload, Plan, TensorSpec, TooFine
 from ..container.budget import Budget
 from ..container.fields import crc32
 from ..container.layout import Chunk, TensorHeader
 from ..container.spool import PIECE, Spool
 from ..distortion import Scan, relative_error, scan_source, squared_error
 from ..dtypes import as_bytes
-from ..errors import InternalError, InvalidInput
+from ..errors import FormatError, InvalidInput, UnsupportedFeature
 from ..parallel import ordered
 from ..request.choice import Choice
 from ..source import Source, spans
-from .decompress import compressor_of
+from .decompress import compressor_of, decoded
 from .seeds import record_seed
 
 FINEST = {np.dtype(np.float64): 2.0**-100}  # bounds below are met by the tensor itself, in fewer bits than by levels
@@ -194,9 +194,10 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
             head_crc=crc32(payload.head),
             chunks=chunks,
         )
-        if compressor_of(header) is not cls:
-            raise InternalError(f"{name or 'the array'}: no reader would take what {entry.name} made of it")
-        return CodedRecord(header, body, cls.work(payload.head, spec))
+        with _reading_back(entry):
+            if compressor_of(header) is not cls:
+                raise entry.fault(f"no reader would take what it made of {name or 'the array'}")
+            return CodedRecord(header, body, cls.work(payload.head, spec))
     except BaseException:
         body.close()
         raise
@@ -207,7 +208,9 @@ def _code_chunks(
 ) -> tuple[tuple[Chunk, ...], list[float]]:
     """Append the coded chunks to `body`; returns their table, and ‖(x̂ − x) / scale‖² of each."""
     spec = TensorSpec(source.dtype, source.shape)
-    decode = registry.by_name(choice.method).load().decoder(payload.head, spec)
+    entry = registry.by_name(choice.method)
+    with _reading_back(entry):
+        decode = entry.load().decoder(payload.head, spec)
     exact = choice.guarantee.kind == "exact"
 
     def work(span: tuple[int, int]) -> tuple[bytes, int, float]:
@@ -215,14 +218,13 @@ def _code_chunks(
         if spec.dtype == np.bool_:
             _check_bools(name, source.read(start, stop))
         data = payload.code(start, stop)
-        decoded = dtypes.narrow(decode(data, start, stop - start), spec.dtype)
+        with _reading_back(entry):
+            back = decoded(entry, spec.dtype, decode, data, span)
         values = source.read(start, stop)
-        if exact and not np.array_equal(decoded.view(np.uint8), values.view(np.uint8)):
-            raise InternalError(
-                f"{name or 'the array'}: {choice.method} did not give it back bit for bit (or it changed meanwhile)"
-            )
-        error2 = 0.0 if exact else squared_error(values, decoded, scan.scale)
-        return data, crc32(as_bytes(decoded)), error2
+        if exact and not np.array_equal(back.view(np.uint8), values.view(np.uint8)):
+            raise entry.fault(f"{name or 'the array'} did not come back bit for bit (or it changed meanwhile)")
+        error2 = 0.0 if exact else squared_error(values, back, scan.scale)
+        return data, crc32(as_bytes(back)), error2
 
     pieces = spans(source.size, payload.chunk)
     chunks: list[Chunk] = []
@@ -233,6 +235,15 @@ def _code_chunks(
         chunks.append(Chunk(len(data), crc32(data), decoded_crc))
         errors.append(error2)
     return tuple(chunks), errors
+
+
+@contextmanager
+def _reading_back(entry: Entry) -> Iterator[None]:
+    """What a compressor just made is not damaged: whatever its decoder refuses is its own fault."""
+    try:
+        yield
+    except (FormatError, UnsupportedFeature) as error:
+        raise entry.fault(f"it cannot decode what it made ({error})") from error
 
 
 def _check_bools(name: str, values: np.ndarray) -> None:

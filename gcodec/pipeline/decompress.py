@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import dtypes, ieee
 from ..compressors import registry
-from ..compressors.contract import Compressor, Decode
+from ..compressors.contract import Compressor, Decode, Entry
 from ..container.budget import Budget
 from ..container.fields import crc32
 from ..container.layout import TensorHeader
@@ -16,6 +16,7 @@ from ..container.reader import Record, whole
 from ..dtypes import as_bytes
 from ..errors import ChecksumMismatch, Corrupt, UnsupportedFeature
 from ..parallel import ordered
+from ..source import Span
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,27 @@ def _paid(record: Record, work: int, budget: Budget) -> Iterator[Record]:
 def _decode_chunk(header: TensorHeader, decode: Decode, i: int, data: bytes) -> Piece:
     first = i * header.chunk
     count = min(header.chunk, header.spec.size - first)
-    values = dtypes.narrow(decode(data, first, count), header.spec.dtype)
-    if values.shape != (count,):
-        raise Corrupt(f"record {header.name!r}: chunk {i} has the wrong number of values")
+    values = decoded(registry.by_id(header.compressor), header.spec.dtype, decode, data, (first, first + count))
     if crc32(as_bytes(values)) != header.chunks[i].decoded_crc:
         raise ChecksumMismatch(f"record {header.name!r}: chunk {i} decodes to other values than it was encoded from")
     return Piece(header, first, values)
+
+
+def decoded(entry: Entry, dtype: np.dtype, decode: Decode, data: bytes, span: Span) -> np.ndarray:
+    """The values of a chunk in the tensor's dtype, contiguous and as many as asked for.
+
+    Decoders are not trusted, as measuring their values reads memory. Raises what `decode` raises,
+    and the error for a fault of the compressor.
+    """
+    start, stop = span
+    values = decode(data, start, stop - start)
+    if not isinstance(values, np.ndarray):
+        raise entry.fault(f"its decoder gives {type(values).__name__}, not a numpy array")
+    work = dtypes.work_dtype(dtype) if dtypes.is_float(dtype) else dtype
+    if values.shape != (stop - start,) or values.dtype not in (dtype, work):
+        words = f"its decoder gives {values.dtype} of shape {values.shape}"
+        raise entry.fault(f"{words}, where {work} of shape {(stop - start,)} is wanted")
+    return np.ascontiguousarray(dtypes.narrow(values, dtype))
 
 
 def compressor_of(header: TensorHeader) -> type[Compressor]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import dtypes as known
+from ..arguments import several
 from ..compressors import registry
 from ..container.budget import Budget
 from ..container.reader import Stream
@@ -36,8 +37,8 @@ def warm_up(methods: Iterable[str] | None = None, dtypes: Iterable[npt.DTypeLike
     as numpy or the command line name them; None for all floating ones. A method that is not made
     for a dtype is passed over. Raises InvalidInput for a method or a dtype that is unknown.
     """
-    names = [entry.name for entry in registry.entries()] if methods is None else list(methods)
-    types = [_dtype(dtype) for dtype in (DTYPES if dtypes is None else dtypes)]
+    names = [entry.name for entry in registry.entries()] if methods is None else several("methods", methods, "['sd']")
+    types = [_dtype(dtype) for dtype in several("dtypes", DTYPES if dtypes is None else dtypes, "['float32']")]
     for name in names:
         for array, bounds in _samples():
             for choice in _choices(name, bounds):
@@ -54,7 +55,10 @@ def _choices(method: str, bounds: Mapping[str, dict[str, Any]]) -> Iterator[Choi
 
 
 def _dtype(dtype: npt.DTypeLike) -> np.dtype:
-    return known.by_name(dtype if isinstance(dtype, str) else np.dtype(dtype).name)
+    try:
+        return known.by_name(dtype if isinstance(dtype, str) else np.dtype(dtype).name)
+    except TypeError:
+        raise InvalidInput(f"{dtype!r:.200} is no dtype; dtypes are such as ['float32', 'bf16']") from None
 
 
 def _samples() -> Iterator[tuple[np.ndarray, dict[str, Any]]]:

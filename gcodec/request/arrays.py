@@ -25,6 +25,9 @@ _RAW_OF_TORCH = {  # dtypes that numpy lacks: the integers of the same width, an
 }
 
 
+ONE = "the array"  # what messages call the only array, which has no name
+
+
 def array_of(name: str, value: AnyArray) -> np.ndarray:
     """The value as an array of a dtype that the format has; where it can be, without a copy.
 
@@ -32,7 +35,7 @@ def array_of(name: str, value: AnyArray) -> np.ndarray:
     memory (their values, without gradient), and every other object with an `__array__` method.
     Raises InvalidInput for anything else, for masked values, and for a dtype that cannot be stored.
     """
-    what = name or "the array"
+    what = name or ONE
     if _is_torch(value):
         array = _array_of_torch(what, value)
     elif isinstance(value, np.ma.MaskedArray):
@@ -55,6 +58,8 @@ def array_of(name: str, value: AnyArray) -> np.ndarray:
 
 def _array_of_object(what: str, value: Any) -> np.ndarray:
     kind = type(value).__name__
+    if isinstance(value, Mapping) and what == ONE:
+        raise InvalidInput(f"{what}: is a {kind}; gcodec.save takes arrays by name, and writes them to a file")
     if isinstance(value, Mapping):
         example = f"{what}/{next(iter(value), 'weight')}"
         raise InvalidInput(

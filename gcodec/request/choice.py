@@ -3,15 +3,16 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from numbers import Integral, Real
 from typing import Any, Literal
 
+from ..arguments import check_flag, check_number, check_text, named, whole_number
 from ..compressors import registry
 from ..compressors.contract import Guarantee
 from ..errors import InvalidInput
 from ..parallel import thread_count
 
 DEFAULT_ALPHA, DEFAULT_OMEGA = 0.1, 0.25  # the paper's choices for a single array
+WHOLE = ("seed", "max_draws", "block", "states")  # the options that are whole numbers
 Effort = Literal["best", "fast"]
 Nonfinite = Literal["refuse", "lossless"]
 
@@ -56,9 +57,13 @@ def choose(
     method does not have. `effort` is accepted for every method: where there is nothing to choose,
     it changes nothing.
     """
-    _check_words(effort, nonfinite)
+    check_text("method", method)
+    check_flag("lossless", lossless)
+    check_words(effort, nonfinite)
     guarantee = _guarantee(method, alpha, omega, lossless)
-    own = dict(seed=seed, max_draws=max_draws, block=block, states=states) | dict(options or {})
+    own = dict(seed=seed, max_draws=max_draws, block=block, states=states) | named(
+        "options", {} if options is None else options
+    )
     given = _accepted(method, {name: value for name, value in own.items() if value is not None})
     if "effort" in options_of(method):
         given["effort"] = effort
@@ -72,10 +77,11 @@ def kinds_of(method: str) -> tuple[str, ...]:
 
 def options_of(method: str) -> tuple[str, ...]:
     """The options of a method: the fields of its class (`auto` gives each method what it knows)."""
+    check_text("method", method)
     return registry.OPTIONS if method == "auto" else registry.option_names(method)
 
 
-def _check_words(effort: str, nonfinite: str) -> None:
+def check_words(effort: str, nonfinite: str) -> None:
     for name, value, words in (("effort", effort, registry.EFFORTS), ("nonfinite", nonfinite, ("refuse", "lossless"))):
         if value not in words:
             raise InvalidInput(f'{name} must be "{words[0]}" or "{words[1]}", not {value!r}')
@@ -88,16 +94,16 @@ def _accepted(method: str, options: dict[str, Any]) -> dict[str, Any]:
         if name not in known:
             others = f"; it has {', '.join(known)}" if known else ""
             raise InvalidInput(f"method {method} has no option {name}{others}")
-        if name in ("seed", "max_draws", "block", "states") and not isinstance(value, Integral):
-            raise InvalidInput(f"{name} must be a whole number, not {value!r}")
+        if name in WHOLE:
+            whole_number(name, value)
     return options
 
 
 def _guarantee(method: str, alpha: float | None, omega: float | None, lossless: bool) -> Guarantee:
     """The guarantee that was asked for, or the method's preferred one with its default bound."""
     for name, value in (("alpha", alpha), ("omega", omega)):
-        if value is not None and not isinstance(value, Real):
-            raise InvalidInput(f"{name} must be a number, not {value!r}")
+        if value is not None:
+            check_number(name, value)
     kinds = kinds_of(method)
     bounds = {"alpha": alpha, "omega": omega, "exact": 0.0 if lossless else None}
     given = [kind for kind, bound in bounds.items() if bound is not None]

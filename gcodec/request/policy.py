@@ -1,14 +1,21 @@
 """How each tensor of a file is coded: one default, rules for names, and small tensors exact."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from ..arguments import check_flag, check_number, check_text, named, several, whole_number
 from ..errors import InvalidInput
-from .choice import Effort, Nonfinite
+from .choice import WHOLE, Effort, Nonfinite, check_words
 
 SMALL = 1024  # values; biases, norms and learning rates below it are worth more than the bits they cost
 Scope = Literal["tensor", "file"]
+_CHECKS: dict[str, Callable[[str, Any], object]] = {  # what fields must be unless they are None
+    "method": check_text,
+    "alpha": check_number,
+    "omega": check_number,
+    **dict.fromkeys(WHOLE, whole_number),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,14 +64,24 @@ class Policy:
     options: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if isinstance(self.exact, str) or not all(isinstance(glob, str) for glob in self.exact):
-            raise InvalidInput(f"exact must be a list of globs, such as ['*norm*'], not {self.exact!r}")
-        for name, rules in (("methods", self.methods), ("alphas", self.alphas), ("options", self.options)):
-            if not isinstance(rules, Mapping) or not all(isinstance(key, str) for key in rules):
-                raise InvalidInput(f"{name} must be a dict with strings as keys, not {rules!r}")
-            object.__setattr__(self, name, dict(rules))  # a copy, which the caller cannot change later
-        object.__setattr__(self, "exact", tuple(self.exact))
-        if not isinstance(self.small, int) or self.small < 0:
-            raise InvalidInput(f"small must be a number of values, 0 or more, not {self.small!r}")
+        kept: dict[str, Any] = {name: named(name, getattr(self, name)) for name in ("methods", "alphas", "options")}
+        kept["exact"] = tuple(several("exact", self.exact, "['*norm*']"))
+        kept["small"] = whole_number("small", self.small, 0)
+        for name, value in kept.items():  # copies, which the caller cannot change later
+            object.__setattr__(self, name, value)
+        self._check_rules()
+        for name, check in _CHECKS.items():
+            if getattr(self, name) is not None:
+                check(name, getattr(self, name))
+        check_flag("lossless", self.lossless)
+        check_words(self.effort, self.nonfinite)
         if self.scope not in ("tensor", "file"):
             raise InvalidInput(f'scope must be "tensor" or "file", not {self.scope!r}')
+
+    def _check_rules(self) -> None:
+        for glob in self.exact:
+            check_text("each glob of exact", glob)
+        for glob, method in self.methods.items():
+            check_text(f"the method of {glob!r}", method)
+        for glob, alpha in self.alphas.items():
+            check_number(f"the alpha of {glob!r}", alpha)

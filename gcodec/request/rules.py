@@ -13,6 +13,7 @@ from .choice import Choice, choose, kinds_of, options_of
 from .policy import Policy
 
 Chooser = Callable[[str, Source], Choice]
+_SHOWN = 8  # names that an error lists
 
 
 class Rules:
@@ -24,6 +25,8 @@ class Rules:
     """
 
     def __init__(self, policy: Policy, threads: int, *, must_choose: bool = True) -> None:
+        if not isinstance(policy, Policy):
+            raise InvalidInput(f"the policy must be a gcodec.Policy, such as Policy(alpha=1e-3), not {policy!r:.200}")
         self.policy = policy
         self._common: dict[str, Any] = dict(threads=threads, nonfinite=policy.nonfinite, effort=policy.effort)
         self._bounds: dict[str, Any] = dict(alpha=policy.alpha, omega=policy.omega, lossless=policy.lossless)
@@ -51,7 +54,7 @@ class Rules:
         """Raise InvalidInput when a glob matches no name, or the rules for a name do not fit."""
         for glob in self._globs():
             if not any(fnmatchcase(name, glob) for name in names):
-                raise InvalidInput(f"{glob!r} matches none of the {len(names)} tensors; gcodec info lists names")
+                raise InvalidInput(f"the rule {glob!r} matches no tensor; {_listed(names)}")
         for name in names:
             rules = _last(self.policy.methods, name), _last(self.policy.alphas, name)
             if rules not in self._made and _last(self.policy.exact, name) is None:
@@ -125,6 +128,14 @@ class Rules:
             needs = alpha_glob is None and bounds.get("lossless") and "alpha" in kinds_of(method)
             hint = f"; these tensors need a bound of their own, such as alpha {method_glob}=1e-3" if needs else ""
             raise InvalidInput(f"the rule {' with '.join(rules)}: {error}{hint}") from None
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first few names, in a sentence."""
+    if list(names) in ([], [""]):
+        return "there is none" if not names else "the only one has no name"
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return f"there {'is' if len(names) == 1 else 'are'} {', '.join(repr(name[:80]) for name in names[:_SHOWN])}{more}"
 
 
 def _last(globs: Iterable[str], name: str) -> str | None:

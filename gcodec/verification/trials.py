@@ -22,12 +22,12 @@ from statistics import NormalDist
 
 import numpy as np
 
-from ..compressors.contract import CHUNK, Check, CodedTensor, Compressor
+from ..compressors import registry
+from ..compressors.contract import CHUNK, Check, CodedTensor, Entry
 from ..container.reader import Record
 from ..distortion import scan_source
-from ..dtypes import narrow
 from ..parallel import ordered
-from ..pipeline.decompress import compressor_of
+from ..pipeline.decompress import decoded
 from ..source import Source, spans
 
 CHANCE = 5e-4  # that a test fails without a fault
@@ -40,7 +40,7 @@ Run = Callable[[int, int], np.ndarray]
 
 def try_seeds(record: Record, original: Source, trials: int, threads: int) -> list[Check]:
     """Unbiasedness, and the expected distortion against the bound, over seeds 1 … trials."""
-    compressor, coded = compressor_of(record.header), record.coded()
+    entry, coded = registry.by_id(record.header.compressor), record.coded()
     scan = scan_source(record.header.name, original, "refuse")
     assert scan is not None  # NaN or infinity was refused
     unit = math.ldexp(1.0, math.frexp(math.sqrt(scan.norm2))[1])  # so that the squares of errors fit float32
@@ -48,26 +48,27 @@ def try_seeds(record: Record, original: Source, trials: int, threads: int) -> li
     gram = np.zeros((trials, trials))
     distortions = np.zeros(trials)
     stride = -(-trials * min(CHUNK, original.size) // KEPT)
-    coders = [_coder(compressor, coded, original, seed) for seed in range(1, trials + 1)]
+    coders = [_coder(entry, coded, original, seed) for seed in range(1, trials + 1)]
     runs, chunk = [run for run, _ in coders], coders[0][1]
     for start, stop in spans(original.size, min(chunk, CHUNK)):
         values = original.read(start, stop).astype(np.float64)
         kept = np.empty((trials, -(-values.size // stride)), np.float32)
-        for i, decoded in enumerate(ordered(lambda run: run(start, stop), runs, threads)):  # noqa: B023 (used at once)
-            error = (decoded.astype(np.float64) - values) / scan.scale / unit
+        for i, back in enumerate(ordered(lambda run: run(start, stop), runs, threads)):  # noqa: B023 (used at once)
+            error = (back.astype(np.float64) - values) / scan.scale / unit
             distortions[i] += np.dot(error, error) / norm2
             kept[i] = error[::stride]
         gram += (kept @ kept.T).astype(np.float64) / norm2
     return judge(gram, distortions, coded.payload.expected or 0.0, coded.guarantee.bound, 1 / stride)
 
 
-def _coder(compressor: type[Compressor], coded: CodedTensor, source: Source, seed: int) -> tuple[Run, int]:
+def _coder(entry: Entry, coded: CodedTensor, source: Source, seed: int) -> tuple[Run, int]:
     """A function (start, stop) → decoded values for one seed, and the chunk length."""
+    compressor = entry.load()
     payload = compressor.encode_again(coded, source, seed)
     decode = compressor.decoder(payload.head, coded.spec)
 
     def run(start: int, stop: int) -> np.ndarray:
-        return narrow(decode(payload.code(start, stop), start, stop - start), source.dtype)
+        return decoded(entry, source.dtype, decode, payload.code(start, stop), (start, stop))
 
     return run, payload.chunk
 

@@ -1,15 +1,16 @@
 """`verify`: does a container keep its promises, and where does it stand against the theory?"""
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
 from typing import BinaryIO, cast
 
+from ..arguments import whole_number
 from ..container.budget import Budget
 from ..container.layout import TensorHeader
 from ..container.reader import Stream, whole
 from ..errors import InvalidInput
+from ..io import containers
 from ..parallel import thread_count
 from ..request.arrays import AnyArray, array_of
 from ..source import ArraySource, Source
@@ -18,7 +19,7 @@ from .tensors import check_tensor
 from .whole import metadata_checks, names_check, scope_check
 
 MIN_TRIALS = 10
-Container = str | os.PathLike[str] | bytes | BinaryIO
+Container = containers.File | bytes
 Originals = Mapping[str, Source | AnyArray]
 
 
@@ -34,7 +35,7 @@ def verify(
 ) -> Report:
     """Check every tensor of a container, and measure it against the originals if they are given.
 
-    container: a path, the bytes, or a binary file.
+    container: a path, a URL (with the extra `gcodec[remote]`), the bytes, or a binary file.
     against: the originals: arrays as `encode` takes them, or Sources, by name; or one array. The
         container must have these tensors and no others.
     trials: with `against`, how often to encode each tensor with an omega guarantee with new seeds,
@@ -47,8 +48,9 @@ def verify(
     and `to_json()` gives plain data. Raises InvalidInput, also for trials that no tensor has a use
     for, and on damaged bytes what decoding raises: then no promise can be checked.
     """
+    trials = whole_number("trials", trials, 0)
     if trials and against is None:
-        raise InvalidInput("trials need the original: give it with --against")
+        raise InvalidInput("trials need the original: against= in Python, --against on the command line")
     if trials and trials < MIN_TRIALS:
         raise InvalidInput(f"{trials} trials say nothing; at least {MIN_TRIALS} are needed, 200 are good")
     originals = None if against is None else _sources(against)
@@ -73,15 +75,10 @@ def verify(
     return report
 
 
-@contextmanager
-def _opened(container: Container) -> Iterator[BinaryIO]:
+def _opened(container: Container) -> AbstractContextManager[BinaryIO]:
     if isinstance(container, bytes | bytearray):
-        yield BytesIO(container)
-    elif isinstance(container, str | os.PathLike):
-        with open(container, "rb") as file:
-            yield file
-    else:
-        yield container
+        return nullcontext(BytesIO(container))
+    return containers.opened(container)
 
 
 def _sources(against: Originals | AnyArray) -> dict[str, Source]:

@@ -57,9 +57,8 @@ def decode(
     if fmt != "h5" and found.meta.get("format") == "h5" and tensor is None:
         kept = found.meta.get("kept", 0) if isinstance(found.meta.get("kept"), int) else 0
         result["left_out"] = {"datasets": kept, "attributes": True, "links": True}
-        text += (
-            f"; left out: {plural(kept, 'dataset')} of text and the like, all attributes and links (--to h5 keeps them)"
-        )
+        others = f"{plural(kept, 'dataset')} of text and the like, " if kept else ""
+        text += f"; left out: {others}all attributes and links (--to h5 keeps them)"
     if found.lost:
         raise Partial(found.damage(), result | {"missing": found.missing}, text)
     show(result, text, as_json=json, quiet=quiet, to_stderr=output == "-")

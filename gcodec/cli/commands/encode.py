@@ -1,13 +1,13 @@
 """`gcodec encode`: a file of tensors to a container."""
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 from ...errors import InvalidInput
 from .. import options as opt
 from ..files import encoded_name, tensor_file
-from ..output import plural, progress_bar, show
-from ..targets import binary_target
+from ..output import plural, progress_bar, show, times
+from ..targets import Counted, binary_target
 
 
 def encode(
@@ -49,12 +49,12 @@ def encode(
     plain_method, plain_alpha = methods.pop("", None), alphas.pop("", None)
     policy = Policy(
         method=plain_method,
-        alpha=None if plain_alpha is None else _number(plain_alpha),
+        alpha=None if plain_alpha is None else _number("", plain_alpha),
         omega=omega,
         lossless=lossless,
         exact=exact or (),
         methods=methods,
-        alphas={glob: _number(text) for glob, text in alphas.items()},
+        alphas={glob: _number(f"{glob}=", text) for glob, text in alphas.items()},
         small=SMALL if small is None else small,
         scope=cast(Any, scope),
         effort=cast(Any, effort),
@@ -76,10 +76,14 @@ def encode(
         total = sum(source.size * source.dtype.itemsize for _, source in tensors)
         meta = {**reader.meta, **scoped, "bytes": total, "names": [name for name, _ in tensors]}
         with binary_target(output, force, input) as file, progress_bar(total, "encoding", quiet) as progress:
-            headers = list(encode_tensors(tensors, meta, file, chooser, count, progress, reader.check))
+            counted = Counted(file)
+            headers = list(
+                encode_tensors(tensors, meta, cast(BinaryIO, counted), chooser, count, progress, reader.check)
+            )
     bounded = plain_alpha is not None or omega is not None or bool(alphas)
     described = [describe(header) for header in headers]
-    lines = [_size(described, f"{input} → {output}", sum(map(original_bytes, headers)))]
+    original = sum(map(original_bytes, headers))
+    lines = [f"{input} → {output}: {original:,} → {counted.size:,} bytes ({times(original, counted.size)})"]
     lines += [_line(tensor) for tensor in described] if single else [_summary(described, scoped)]
     if not bounded and any(tensor["guarantee"]["class"] != "exact" for tensor in described):
         lines[-1] += " (the default; choose with --alpha, --omega or --lossless)"
@@ -100,16 +104,12 @@ def _rules(values: list[str] | None, option: str) -> dict[str, str]:
     return rules
 
 
-def _number(text: str) -> float:
+def _number(rule: str, text: str) -> float:
+    """The alpha of an option; `rule` is what stands before it."""
     try:
         return float(text)
     except ValueError:
-        raise InvalidInput(f"--alpha {text}: not a number") from None
-
-
-def _size(tensors: list[dict[str, Any]], files: str, original: int) -> str:
-    coded = sum(tensor["bytes"] for tensor in tensors)
-    return f"{files}: {original:,} → {coded:,} bytes ({original / max(coded, 1):.1f} times fewer)"
+        raise InvalidInput(f"--alpha {rule}{text}: {repr(text) if text else 'what follows'} is not a number") from None
 
 
 def _line(tensor: dict[str, Any]) -> str:

@@ -89,7 +89,7 @@ def _check_folder(out: str | None, force: bool) -> None:
         return
     from ...comparison.pictures import require
 
-    require()
+    require("experiments")
     folder = Path(out)
     if folder.exists() and not folder.is_dir():
         raise InvalidInput(f"{out} is a file; name a folder with --out")

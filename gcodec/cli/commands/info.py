@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .. import options as opt
 from ..files import container_file
-from ..output import plural, printable, show, table
+from ..output import plural, printable, show, table, times
 
 if TYPE_CHECKING:
     from ...container.layout import FileHeader, TensorHeader
@@ -27,10 +27,10 @@ def info(file: opt.FileArg, json: opt.JsonOpt = False) -> None:
         ("name", "dtype", "shape", "method", "guarantee", "distortion", "bytes", "bits/coordinate")
     ]
     rows += [_row(tensor) for tensor in result["tensors"]]
-    times = f", {original / result['bytes']:.1f} times fewer than the {original:,} decoded ones" if original else ""
+    beside = f", {times(original, length)} than the {original:,} decoded ones" if original else ""
     own = [header for header in headers if not is_skeleton(header.name)]
     count = plural(len(own), "tensor")
-    head = f"{file}: gcodec format {version.major}.{version.minor}, {count}, {result['bytes']:,} bytes{times}"
+    head = f"{file}: gcodec format {version.major}.{version.minor}, {count}, {result['bytes']:,} bytes{beside}"
     if "scope" in meta:
         head += f"\nalpha ≤ {meta['scope']['alpha']:g} over all floating tensors as one vector (--scope file)"
     if len(own) < len(headers):

@@ -42,11 +42,12 @@ def inspect(
     from ...verification.inspection import arrays_of, inspect_record
 
     folder = _folder(dump, force)
-    found = []
+    found: list[Inspection] = []
+    bare: list[str] = []
     with ExitStack() as stack:
         source = stack.enter_context(container_file(file))
         budget = Budget.of(source, limit)
-        for record in whole(Stream(source)):
+        for number, record in enumerate(whole(Stream(source))):
             if tensor is not None and record.header.name != tensor:
                 continue
             header = record.header
@@ -54,10 +55,16 @@ def inspect(
             budget.check(header.name)
             found.append(inspect_record(record))
             if folder is not None:
-                _dump(arrays_of(record), folder, len(found) - 1, record)
+                arrays = arrays_of(record)
+                _dump(arrays, folder, number, record)
+                if not arrays:
+                    bare.append(printable(record.header.name) or file)
     if tensor is not None and not found:
         raise MissingTensor(f"{file} holds no tensor named {tensor!r}; gcodec info lists names")
     text = "\n\n".join(_text(file, one) for one in found) or f"{file}: holds no tensor"
+    if folder is not None:
+        text += f"\n\narrays are in {folder}" if len(bare) < len(found) else ""
+        text += f"\n\nno arrays to look at: {', '.join(bare)}" if bare else ""
     show({"tensors": [one.to_json() for one in found]}, text, as_json=json)
 
 
@@ -88,6 +95,8 @@ def _folder(dump: str | None, force: bool) -> Path | None:
     """The folder for arrays, which must be empty or new, or may be written to with -f."""
     if dump is None:
         return None
+    if not dump:
+        raise InvalidInput("the name of the folder is empty; name one with --dump")
     folder = Path(dump)
     if folder.exists() and not folder.is_dir():
         raise InvalidInput(f"{dump} is a file; name a folder with --dump")
@@ -106,6 +115,8 @@ def _dump(arrays: "Mapping[str, np.ndarray]", folder: Path, number: int, record:
     place = folder / f"{number:03d}_{_safe(name)}" if name else folder
     place.mkdir(parents=True, exist_ok=True)
     for part, array in arrays.items():
+        if (place / f"{part}.npy").is_symlink():  # what it points to is not ours
+            (place / f"{part}.npy").unlink()
         with replacing(place / f"{part}.npy") as path, open(path, "wb") as file:
             np.save(file, array, allow_pickle=False)
 

@@ -186,7 +186,7 @@ def unpack_header(packed: object, limit: int | None) -> bytes | None:
     if len(header) > allowed:
         raise LimitExceeded(
             f"the safetensors header in the file's metadata unpacks to more than {allowed:,} bytes from {len(data):,}. "
-            "If you trust the file, raise the limit with --limit"
+            "If you trust the file, accept more by limit= in Python, or --limit"
         )
     if not unpack.eof:
         raise Corrupt("the safetensors header in the file's metadata is damaged: it is cut")
