@@ -148,6 +148,15 @@ def test_scales_of_sc():
         assert "scales" in failing(record(forged))
 
 
+@pytest.mark.parametrize("factor", [0.98, 1.02, 2, 1e30, 1e-30])
+def test_the_norm_of_one_block_of_sc(factor):
+    payload, record = coded("sc", SHORT, 2.0)
+    forged, _ = coded("sc", (SHORT * factor).astype(np.float32), 2.0)
+    assert failing(record(payload), SHORT) == []
+    found = [check.name for check in gcodec.verify(gcz.container(record(forged)), SHORT).failures]
+    assert "norm" in found and ("certificate" in found) == (factor == 1e30)
+
+
 def test_norms_of_sc_that_are_rounded_to_the_nearest(monkeypatch):
     payload, record = coded("sc", X, 1.0)
     true = spherical.Rules

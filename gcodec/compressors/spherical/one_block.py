@@ -30,6 +30,7 @@ SEEDED = golomb.CODES  # the first byte of a head with a seed; else that byte is
 _DIGITS, _MAX_DIGITS = 8, 52  # the fewest and the most binary digits of the scale behind the point
 _SLACK = 2.0**-13  # the share of the bound that pays for rounding the scale
 _WORK = 1 << 28  # how many components a search may draw on average when nobody asked for one block
+_BEYOND = 900  # a power of two that no right scale is away from another
 _LONG = 1 << 10  # beyond this length, draws are counted by components, not by directions
 
 
@@ -228,9 +229,23 @@ def read_index(data: bytes, head: Head) -> tuple[int, int]:
 
 
 def norm_of(data: bytes, head: Head, spec: TensorSpec) -> float:
-    """‖x̂‖. Raises Corrupt when the data cannot be right."""
+    """‖x̂‖; infinite beyond float64. Raises Corrupt when the data cannot be right."""
     scale, exponent = _read_scale(data, read_index(data, head)[1], spec)
-    return math.ldexp(scale, exponent)
+    with np.errstate(over="ignore"):
+        return float(np.ldexp(scale, exponent))
+
+
+def units_off(data: bytes, head: Head, wanted: float, exponent: int, spec: TensorSpec) -> float:
+    """The stored scale less wanted·2^exponent, in units of its last digit where that is.
+
+    An encoder rounds the scale to one of the two numbers next to it, which are less than 1 away.
+    """
+    left = read_index(data, head)[1]
+    scale, power = _read_scale(data, left, spec)
+    digits = left - exponent_field(spec.dtype)[0]
+    fraction, own = math.frexp(wanted)
+    apart = min(power - exponent - own + 1, _BEYOND)
+    return (scale * 2.0**apart - 2 * fraction) * 2.0**digits
 
 
 def _read_scale(data: bytes, left: int, spec: TensorSpec) -> tuple[float, int]:
