@@ -30,6 +30,14 @@ def test_a_certificate_is_within_its_bound():
     assert only_failing(gcz.container(rsd(expected=math.nextafter(0.5, 1), distortion=0.0))) == ["certificate"]
 
 
+def test_results_that_no_unbiased_encoder_keeps():
+    """Its errors are bounded, so one beyond 16 times the bound is false, and one where none is expected."""
+    assert only_failing(gcz.container(rsd(expected=0.5, distortion=8.0))) == []
+    assert only_failing(gcz.container(rsd(expected=0.5, distortion=math.nextafter(8, 9)))) == ["certificate"]
+    assert only_failing(gcz.container(rsd(expected=0.0, distortion=0.0))) == []
+    assert only_failing(gcz.container(rsd(expected=0.0, distortion=1e-9))) == ["certificate"]
+
+
 @pytest.mark.parametrize("off", [1e-6, -1e-6])
 def test_the_stored_distortion_is_the_measured_one_within_a_millionth(off):
     for part, failing in ((0.98, []), (1.02, ["stored distortion"])):
