@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checks import call_cli
+from vectors import gcz
 
 import gcodec
 from gcodec.compressors import registry
@@ -149,6 +150,27 @@ def test_damage_and_greed_are_refused(tmp_path):
     gcodec.save(tmp_path / "wide.gcz", {str(i): MATRIX for i in range(3)}, "sd", alpha=0.1)
     code, _, err = call_cli("inspect", tmp_path / "wide.gcz", "--limit", "20000")
     assert code == 5 and "--limit" in err
+
+
+@pytest.mark.parametrize("head", [b"", b"\x01"])
+@pytest.mark.parametrize(("method", "kind"), CASES)
+def test_a_head_that_is_no_head(tmp_path, method, kind, head):
+    """The checksums are right, so only the method can refuse it."""
+    one = gcz.record("", MATRIX[:3, :4].copy(), f"{method}:{kind}", 0.5)
+    (tmp_path / "x.gcz").write_bytes(gcz.container(one.holding(head=head)))
+    code, out, err = call_cli("inspect", tmp_path / "x.gcz", "--dump", tmp_path / "d")
+    valid = (method, head) in (("lossless", b""), ("sc", b"\x01"))
+    assert code == (0 if valid else 3) and ("head" in err) == (not valid), (out, err)
+
+
+def test_norms_beyond_float64(tmp_path):
+    """Decoded values are within it, the norms of blocks and of the whole are not."""
+    for bound, options in ((0.1, {}), (0.9, {"block": 64})):
+        one = gcz.record("", np.full(64, 1.7e308), "sc:alpha", bound, **options)
+        (tmp_path / "x.gcz").write_bytes(gcz.container(one))
+        code, _, err = call_cli("inspect", tmp_path / "x.gcz", "--dump", tmp_path / str(bound))
+        assert code == 0, err
+        assert np.isposinf(np.load(tmp_path / str(bound) / "norms.npy")).any()
 
 
 def test_an_empty_tensor(tmp_path):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import BinaryIO, cast
 
+from .. import ieee
 from ..container.budget import Budget
 from ..container.layout import TensorHeader
 from ..container.reader import Stream, whole
@@ -22,6 +23,7 @@ Container = str | os.PathLike[str] | bytes | BinaryIO
 Originals = Mapping[str, Source | AnyArray]
 
 
+@ieee.arithmetic()
 def verify(
     container: Container,
     against: Originals | AnyArray | None = None,
