@@ -109,7 +109,9 @@ def _certificate(header: TensorHeader) -> Check:
     words = "relative squared L2 error" if kind == "alpha" else "expected relative squared L2 error"
     margin = f", {100 * (bound - reached) / bound:.2f} % below" if reached <= bound else ""
     impossible = _impossible(header) if kind == "omega" else ""
-    return Check("certificate", reached <= bound and not impossible, f"{words} {compared(reached, bound)}{margin}{impossible}")
+    return Check(
+        "certificate", reached <= bound and not impossible, f"{words} {compared(reached, bound)}{margin}{impossible}"
+    )
 
 
 def _impossible(header: TensorHeader) -> str:
