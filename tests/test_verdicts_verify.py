@@ -31,7 +31,7 @@ def test_a_certificate_is_within_its_bound():
 
 
 def test_results_that_no_unbiased_encoder_keeps():
-    """Its errors are bounded, so one beyond 16 times the bound is false, and one where none is expected."""
+    """An error beyond 16 times the bound is false, and so is one where none is expected."""
     assert only_failing(gcz.container(rsd(expected=0.5, distortion=8.0))) == []
     assert only_failing(gcz.container(rsd(expected=0.5, distortion=math.nextafter(8, 9)))) == ["certificate"]
     assert only_failing(gcz.container(rsd(expected=0.0, distortion=0.0))) == []

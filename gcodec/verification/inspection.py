@@ -48,7 +48,7 @@ def inspect_record(record: Record) -> Inspection:
 
 @ieee.arithmetic()
 def arrays_of(record: Record) -> Mapping[str, np.ndarray]:
-    """What the payload holds, by name; see the compressor's `arrays`. Raises what decoding raises."""
+    """The compressor's `arrays`: what the payload holds. Raises what decoding raises."""
     compressor, coded = _opened(record)
     return compressor.arrays(coded) if record.header.chunks else {}
 
