@@ -52,6 +52,11 @@ def test_the_pair_around_the_optimum_grows_apart_as_log_log_d():
         assert high - low == pytest.approx(math.log2(math.log2(d)), rel=1e-6)
 
 
+def test_a_bound_of_nothing_is_0_and_not_minus_0():
+    (row,) = (row for row in report.rows(100, omega=1e308) if row.group == report.LOWER)
+    assert f"{row.bits:.1f} {row.rate:.4f}" == "0.0 0.0000"
+
+
 def test_the_slow_down_of_training():
     (row,) = (row for row in report.rows(100, alpha=0.2) if row.group == report.TRAINING)
     assert (row.rounds, row.bits, row.kind) == (1.25, None, "alpha")

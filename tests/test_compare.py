@@ -14,10 +14,12 @@ from checks import call_cli
 
 import gcodec
 from gcodec.baselines import FAMILIES
+from gcodec.comparison import pictures
 from gcodec.comparison.advice import INCOMPLETE, advice
 from gcodec.comparison.compare import compare
 from gcodec.comparison.measure import measure
-from gcodec.comparison.summary import Curve
+from gcodec.comparison.picture import rate_distortion
+from gcodec.comparison.summary import Comparison, Curve
 from gcodec.compressors import registry
 from gcodec.errors import InvalidInput
 from gcodec.source import ArraySource
@@ -230,6 +232,23 @@ def test_page_and_picture(checkpoint, tmp_path):
     assert first.startswith(b"\x89PNG") and len(first) < 150_000
     assert call_cli(*args)[0] == 2 and page.read_text(encoding="utf-8") == text
     assert call_cli(*args, "-f")[0] == 0 and picture.read_bytes() == first
+
+
+def test_the_picture_shows_all_points_of_gcodec_and_names_the_best_of_the_others():
+    pytest.importorskip("matplotlib", reason="pictures need the extra gcodec[plot]")
+    curves = (
+        Curve("sd", "method", "alpha", ((2.0, 0.1), (4.0, 1e-4))),
+        Curve("rsd", "method", "omega", ((1.0, 0.5), (14.0, 0.01))),
+        Curve("eden", "baseline", "omega", ((1.0, 0.4), (3.0, 0.02))),
+        Curve("top-k", "baseline", "alpha", ((2.0, 0.45), (30.0, 0.005))),
+        Curve("rand-k", "baseline", "omega", ((9.0, 0.9), (40.0, 0.2))),
+    )
+    (axes,) = rate_distortion(Comparison((0.5, 0.1), (), (), (), (), curves)).axes
+    for rate, error in (*curves[0].points, *curves[1].points):
+        assert axes.get_xlim()[0] <= rate < axes.get_xlim()[1] < 20
+        assert axes.get_ylim()[0] < error < axes.get_ylim()[1]
+    assert {text.get_text() for text in axes.texts} == {"eden", "top-k"}
+    assert {line.get_marker() for line in axes.lines if line.get_color() == pictures.BASE} <= {"", "None"}
 
 
 def test_names_are_escaped(tmp_path):

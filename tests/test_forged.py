@@ -1,5 +1,6 @@
 """Files that lie about themselves in a consistent way: `verify` finds each with the original."""
 
+import math
 import re
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from gcodec.compressors import registry
 from gcodec.compressors.contract import CodedTensor, Guarantee, TensorSpec
 from gcodec.compressors.dither import compressor as dither
 from gcodec.compressors.sparse_dithering import compressor as sparse
+from gcodec.compressors.sparse_dithering.checks import CHANCE, Deviation
 from gcodec.compressors.spherical import compressor as spherical
 from gcodec.compressors.spherical import one_block, plan
 from gcodec.source import ArraySource
@@ -92,6 +94,49 @@ def test_sd_as_rsd():
     assert "roundings by fraction" in found
 
 
+def test_sd_as_rsd_of_few_values():
+    """Of ten values no roundings are too unlikely, and the check says so. Of 100 all are found."""
+    for size, name in ((10, None), (100, "roundings by fraction"), (300, "roundings by fraction")):
+        for seed in range(5):
+            x = np.random.default_rng(seed).standard_normal(size).astype(np.float32)
+            payload = registry.by_name("sd").load()().encode(ArraySource(x), Guarantee("alpha", 0.1))
+            _, record = coded("rsd", x, 0.3)
+            found = rows(gcz.container(record(replace(payload, expected=0.3))), x)
+            assert found["roundings by fraction"].ok == (name is None)
+            unseen = "too few values to tell if it is too low" in found["roundings by fraction"].detail
+            assert unseen == (size == 10)
+
+
+def test_levels_that_lean_to_one_sign(monkeypatch):
+    """Positive values are rounded up more often, and negative ones down."""
+
+    def lean(values, lows, highs, seed, start, levels):
+        p = (np.abs(values) - lows) / (highs - lows)
+        p = np.clip(p + 0.25 * np.sign(values) * np.minimum(p, 1 - p), 0, 1)
+        levels += np.random.default_rng(1).random(levels.size) < p
+        levels[values < 0] *= -1
+
+    monkeypatch.setattr(sparse.kernels, "draw_levels", lean)
+    payload, record = coded("rsd", np.tile(X, 4), 0.25)
+    assert failing(record(payload), np.tile(X, 4)) == ["roundings by sign"]
+
+
+@pytest.mark.parametrize("size", [3, 20, 300])
+def test_the_range_of_roundings(size):
+    """It is near that of the sum itself: nearer than Bernstein's, and never too near."""
+    random = np.random.default_rng(0)
+    p, weights = random.random(size), random.uniform(-1, 1, size)
+    deviation = Deviation()
+    deviation.add(weights, (random.random(size) < p).astype(float), p)
+    low, high = deviation._range()
+    sums = (weights * ((random.random((100_000, size)) < p) - p)).sum(axis=1)
+    assert low < sums.min() and sums.max() < high
+    log = math.log(2 / CHANCE)
+    assert high - low < 2 * (log / 3 + math.sqrt(log * log / 9 + 2 * deviation.variance * log))
+    if size == 300:  # nearly normal: 1e-6/2 is beyond 4.9 standard deviations
+        assert 4.9 < high / math.sqrt(deviation.variance) < 1.15 * 4.9
+
+
 @pytest.mark.parametrize("states", [1, 8, 32])
 def test_a_path_of_dither_that_is_not_the_nearest(monkeypatch, states):
     """One level of 3,000 is moved to the next point of its trellis."""
@@ -146,6 +191,15 @@ def test_scales_of_sc():
         classes = tuple(replace(one, scales=one.scales * scale) for one in parsed.classes)
         forged = replace(payload, head=replace(parsed, classes=classes).pack(), expected=1.0)
         assert "scales" in failing(record(forged))
+
+
+@pytest.mark.parametrize("factor", [0.98, 1.02, 2, 1e30, 1e-30])
+def test_the_norm_of_one_block_of_sc(factor):
+    payload, record = coded("sc", SHORT, 2.0)
+    forged, _ = coded("sc", (SHORT * factor).astype(np.float32), 2.0)
+    assert failing(record(payload), SHORT) == []
+    found = [check.name for check in gcodec.verify(gcz.container(record(forged)), SHORT).failures]
+    assert "norm" in found and ("certificate" in found) == (factor == 1e30)
 
 
 def test_norms_of_sc_that_are_rounded_to_the_nearest(monkeypatch):

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checks import call_cli
+from vectors import gcz
 
 import gcodec
 from gcodec.compressors import registry
 from gcodec.compressors.contract import Section
+from gcodec.compressors.sparse_dithering.anatomy import FILLING
 from gcodec.container.reader import RandomAccess
 from gcodec.theory import sparse_dithering as theory
 from gcodec.verification.inspection import arrays_of, inspect_record
@@ -43,7 +45,7 @@ def test_sections_have_all_bits_of_the_payload(method, kind, bound):
         found = inspect_record(record(x, method, **bounded(kind, bound)))
         assert math.fsum(part.bits for part in found.sections) == pytest.approx(found.bits, abs=1e-6)
         assert len({part.name for part in found.sections}) == len(found.sections) >= 2
-        assert all(part.bits >= 0 or part.name == "filling" for part in found.sections)
+        assert all(part.bits >= 0 or part.name == FILLING for part in found.sections)
 
 
 @pytest.mark.parametrize(("method", "options"), [("sd", {"alpha": 0.1}), ("rsd", {"omega": 0.25, "seed": 1})])
@@ -57,7 +59,7 @@ def test_sections_of_a_gradient_are_the_paper_s(method, options):
         assert abs(part.bits - part.formula) <= 1
     levels = section(found, "levels")
     assert levels.bits <= levels.formula and section(found, "parameter").bits < 0.1
-    assert -40 <= section(found, "filling").bits < 8
+    assert -40 <= section(found, FILLING).bits < 8
     counted = dict(found.yardsticks)["the paper's count of these levels"]
     assert counted == pytest.approx(math.fsum(part.formula or 0.0 for part in found.sections))
     assert abs(found.bits - counted) <= 11.2
@@ -73,8 +75,11 @@ def test_yardsticks_of_sd_are_those_of_theory():
     found = dict(inspect_record(record(MATRIX, "sd", alpha=0.1)).yardsticks)
     assert found["30 + log2 d + 3.35 d"] == theory.published_bits(d)
     assert found["the exact count of the worst vector"] == theory.exact_bits(0.1, d)
-    gap = found["1.69 d above the optimum"] - found["the optimum, about, from"]
-    assert gap == pytest.approx(1.69 * d) and found["the optimum, about, from"] < found["the optimum, about, to"]
+    gap = found["1.69 d above the optimum"] - found["the optimum up to a constant, at least"]
+    assert (
+        gap == pytest.approx(1.69 * d)
+        and found["the optimum up to a constant, at least"] < found["the optimum up to a constant, at most"]
+    )
     assert "30 + log2 d + 3.35 d" not in dict(inspect_record(record(MATRIX, "sd", alpha=0.2)).yardsticks)
 
 
@@ -149,6 +154,27 @@ def test_damage_and_greed_are_refused(tmp_path):
     gcodec.save(tmp_path / "wide.gcz", {str(i): MATRIX for i in range(3)}, "sd", alpha=0.1)
     code, _, err = call_cli("inspect", tmp_path / "wide.gcz", "--limit", "20000")
     assert code == 5 and "--limit" in err
+
+
+@pytest.mark.parametrize("head", [b"", b"\x01"])
+@pytest.mark.parametrize(("method", "kind"), CASES)
+def test_a_head_that_is_no_head(tmp_path, method, kind, head):
+    """The checksums are right, so only the method can refuse it."""
+    one = gcz.record("", MATRIX[:3, :4].copy(), f"{method}:{kind}", 0.5)
+    (tmp_path / "x.gcz").write_bytes(gcz.container(one.holding(head=head)))
+    code, out, err = call_cli("inspect", tmp_path / "x.gcz", "--dump", tmp_path / "d")
+    valid = (method, head) in (("lossless", b""), ("sc", b"\x01"))
+    assert code == (0 if valid else 3) and ("head" in err) == (not valid), (out, err)
+
+
+def test_norms_beyond_float64(tmp_path):
+    """Decoded values are within it, the norms of blocks and of the whole are not."""
+    for bound, options in ((0.1, {}), (0.9, {"block": 64})):
+        one = gcz.record("", np.full(64, 1.7e308), "sc:alpha", bound, **options)
+        (tmp_path / "x.gcz").write_bytes(gcz.container(one))
+        code, _, err = call_cli("inspect", tmp_path / "x.gcz", "--dump", tmp_path / str(bound))
+        assert code == 0, err
+        assert np.isposinf(np.load(tmp_path / str(bound) / "norms.npy")).any()
 
 
 def test_an_empty_tensor(tmp_path):

@@ -158,6 +158,20 @@ def test_encode_and_decode_keep_the_rules_in_a_spoilt_thread(spoilt):
         assert ieee._is_right()
 
 
+@pytest.mark.parametrize("method", ["rsd", "dither", "sc"])
+def test_verify_and_inspect_keep_the_rules_in_a_spoilt_thread(spoilt, method):
+    """The noise of tiny values follows from their squares and from a tiny step."""
+    random = np.random.default_rng(0).standard_normal(500)
+    for x in ((random * 3e-38).astype(np.float32), random * 3e-308):
+        data = gcodec.encode(x, method, omega=0.25, seed=1)
+        right = gcodec.verify(data, x, trials=10, sections=True)
+        spoilt(1)
+        found = gcodec.verify(data, x, trials=10, sections=True)
+        assert not ieee._is_right()
+        spoilt(0)
+        assert found.ok and found.to_json() == right.to_json()
+
+
 def test_what_cannot_be_mended_is_named(spoilt, monkeypatch):
     monkeypatch.setattr(ieee, "_set_default", lambda: None)
     spoilt(1)

@@ -84,6 +84,21 @@ def test_sc_is_one_block_wherever_it_can_be_searched(alpha, most):
     assert bits[0] <= most and bits[0] < bits[1]
 
 
+@pytest.mark.parametrize("d", [14, 30])
+def test_sc_takes_part_or_the_command_says_why_not(tmp_path, d):
+    pytest.importorskip("sklearn", reason="its reader is that of the extra gcodec[experiments]")
+    rng = np.random.default_rng(0)
+    rows = [" ".join(f"{i + 1}:{x:.3f}" for i, x in enumerate(row)) for row in rng.standard_normal((40, d))]
+    text = "".join(f"{(-1) ** n} {row}\n" for n, row in enumerate(rows))
+    (tmp_path / "two.txt").write_text(text)
+    options = ("--data", tmp_path / "two.txt", "--rounds", 2, "--json")
+    code, out, err = call_cli("experiment", "paper", *options)
+    assert code == 0, err
+    found = json.loads(out)
+    assert any(row["method"].startswith("sc") for row in found["paper"]) == (d == 14)
+    assert found.get("warnings", []) == [] if d == 14 else "sc at α = 0.2 is left out" in found["warnings"][0]
+
+
 LIBSVM = "1 1:0.5 3:2\n-1 2:1.5\n1 1:1 2:0.25 3:1\n-1 1:-1 3:-2\n"
 
 

@@ -125,11 +125,21 @@ def test_rate_does_not_depend_on_the_direction(shape):
     assert abs(cosines.mean() - mean_cosine(0.5, 9)) < NORMAL_999 * cosines.std() / math.sqrt(seeds)
 
 
+@pytest.mark.parametrize(("d", "alpha"), [(6, 0.01), (10, 0.1), (10, 0.09), (17, 0.25)])
+def test_a_short_tensor_is_one_block_by_default(d, alpha):
+    """What takes up to 2²⁰ draws on average. As blocks it would take four times the bits."""
+    x = random_vectors(d, 1)[0]
+    payload, chunks = encode(x, "alpha", alpha)
+    assert len(payload.head) == 1 and payload_bits(payload, chunks) < 80
+    payload, chunks = encode(x, "alpha", alpha, max_draws=1 << 20)
+    assert len(payload.head) > single.MAX_HEAD and payload_bits(payload, chunks) > 120
+
+
 def test_budget_errors_name_what_fits():
     x = random_vectors(64, 1)[0]
     with pytest.raises(InvalidInput, match=r"alpha of 0\.742 or more for 64 values, or 9 values at alpha = 0\.1"):
-        encode(x, "alpha", 0.1, block=64)
-    payload, chunks = encode(x, "alpha", 0.742, block=64)
+        encode(x, "alpha", 0.1, block=64, max_draws=1 << 22)
+    payload, chunks = encode(x, "alpha", 0.742, block=64, max_draws=1 << 22)
     assert distortion(x, decode(x, payload, chunks)) <= 0.742
     assert encode(x[:9], "alpha", 0.1, block=9)
     with pytest.raises(InvalidInput, match="omega of"):

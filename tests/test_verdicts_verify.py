@@ -30,6 +30,14 @@ def test_a_certificate_is_within_its_bound():
     assert only_failing(gcz.container(rsd(expected=math.nextafter(0.5, 1), distortion=0.0))) == ["certificate"]
 
 
+def test_results_that_no_unbiased_encoder_keeps():
+    """An error beyond 16 times the bound is false, and so is one where none is expected."""
+    assert only_failing(gcz.container(rsd(expected=0.5, distortion=8.0))) == []
+    assert only_failing(gcz.container(rsd(expected=0.5, distortion=math.nextafter(8, 9)))) == ["certificate"]
+    assert only_failing(gcz.container(rsd(expected=0.0, distortion=0.0))) == []
+    assert only_failing(gcz.container(rsd(expected=0.0, distortion=1e-9))) == ["certificate"]
+
+
 @pytest.mark.parametrize("off", [1e-6, -1e-6])
 def test_the_stored_distortion_is_the_measured_one_within_a_millionth(off):
     for part, failing in ((0.98, []), (1.02, ["stored distortion"])):
@@ -139,14 +147,14 @@ def test_the_worst_case_of_lossless(chunk):
     """Noise in zstd frames takes more than the noise, though it decodes."""
     x = np.random.default_rng(0).integers(0, 256, 40, np.uint8)
     good = gcz.record("", x, "lossless", chunk=chunk)
-    plain = 8 * (40 + 4 * len(good.chunks))
+    plain = 8 * (40 + len(good.chunks))
     assert gcodec.verify(gcz.container(good)).tensors[0].upper_bound_bits == plain
     assert 8 * sum(map(len, good.chunks)) == plain and only_failing(gcz.container(good)) == []
-    frames = [zstandard.ZstdCompressor().compress(chunk[4:]) for chunk in good.chunks]
-    framed = good.holding(chunks=[gcz.u32(len(frame)) + frame for frame in frames])
+    frames = [zstandard.ZstdCompressor().compress(chunk[1:]) for chunk in good.chunks]
+    framed = good.holding(chunks=[b"\1" + gcz.u32(len(frame)) + frame for frame in frames])
     assert only_failing(gcz.container(framed), x) == ["upper bound"]
     wide = gcz.record("", x.view(np.uint64), "lossless")
-    assert gcodec.verify(gcz.container(wide)).tensors[0].upper_bound_bits == 8 * 8 * (5 + 4)
+    assert gcodec.verify(gcz.container(wide)).tensors[0].upper_bound_bits == 8 * 8 * (5 + 1)
 
 
 def test_lower_bounds():

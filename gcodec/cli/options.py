@@ -49,7 +49,8 @@ SeedOpt = Annotated[
     int | None, typer.Option(help="Seed of the unbiased methods; default: a fresh one for each tensor.")
 ]
 MaxDrawsOpt = Annotated[
-    int | None, typer.Option(help="sc: most directions tried for a block, 64 to 2^31; default: 2^22 = 4194304.")
+    int | None,
+    typer.Option(help="sc: most directions tried for a block, 64 to 2^31; default: 2^22, of a short tensor 2^25."),
 ]
 BlockOpt = Annotated[
     int | None,

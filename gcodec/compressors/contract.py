@@ -27,8 +27,8 @@ So whatever `encode` does, the values that were decoded then meet an `alpha` or 
 things are not measured. One is that a later decoding gives the same values: that takes a decoder
 that depends on its arguments alone. The crc of each chunk's decoded values shows if it does not,
 and reading then fails. The other is the expectation that an `omega` promise speaks of: the
-compressor must know it, and `verify --trials` tests it. What raises other
-errors, or gives other types than it should, ends the call by an error that names the compressor.
+compressor must know it, and `verify --trials` tests it. What raises other errors, or gives other
+types than it should, ends the call by an error that names the compressor.
 
 A compressor is a frozen dataclass. Its fields are its options (`seed`, `effort`, …), each with a
 default. One that can be unbiased has the field `seed`, an integer. Every parameter that decoding

@@ -113,8 +113,8 @@ def unpack_json(data: bytes, what: str) -> dict[str, Any]:
 
 
 def _is_number(value: object) -> bool:
-    """Whether a value is a JSON number that a float64 can hold."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    """Whether a value is a JSON number of at least 0 that a float64 can hold."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
 
 
 def unpack_meta(data: bytes) -> dict[str, Any]:

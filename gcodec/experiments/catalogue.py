@@ -42,10 +42,14 @@ class Asked:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an experiment found: dataclasses of one kind as rows, and its files by name."""
+    """What an experiment found: dataclasses of one kind as rows, and its files by name.
+
+    left_out: what it did not run, and why, a sentence each.
+    """
 
     rows: Sequence[Any]
     files: dict[str, Any]  # each a File
+    left_out: tuple[str, ...] = ()
 
 
 Run = Callable[[Progress], Outcome]
@@ -113,7 +117,7 @@ def _paper(asked: Asked) -> Run:
         curves = [(problem, paper.run(problem, rounds, asked.seed, ours, progress)) for problem in found]
         rows = [line for problem, own in curves for line in paper.lines(problem, own)]
         files = {"table.csv": table_csv(rows), "paper.png": partial(panels.paper, curves)}
-        return Outcome(rows, files)
+        return Outcome(rows, files, tuple(filter(None, map(paper.left_out, found))))
 
     return run
 

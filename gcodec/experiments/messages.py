@@ -6,10 +6,10 @@ but not counted, and the other messages have nothing like it.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -87,12 +87,16 @@ class Plain:
 
 @dataclass(frozen=True)
 class Method:
-    """A method of gcodec, with a class of guarantee that it has and the bound of that class."""
+    """A method of gcodec, with a class of guarantee that it has and the bound of that class.
+
+    options: those of the method that take the place of its `message_options`.
+    """
 
     name: str
     kind: str
     constants: Constants = Constants()
     group: str = METHOD
+    options: Mapping[str, Any] | None = None
 
     def constant(self, d: int) -> float:
         return {"exact": 0.0, "alpha": self.constants.alpha, "omega": self.constants.omega}[self.kind]
@@ -110,7 +114,8 @@ class Method:
     def _choice(self, source: Source, stamp: tuple[int, ...]) -> Choice:
         bound = self.constant(source.size)
         spec, guarantee = TensorSpec(source.dtype, source.shape), Guarantee(self.kind, bound)
-        options = registry.by_name(self.name).load().message_options(spec, guarantee)
+        own = self.options or registry.by_name(self.name).load().message_options(spec, guarantee)
+        options = dict(own)
         if self.kind == "omega":
             options["seed"] = int(np.random.SeedSequence(stamp).generate_state(1, np.uint64)[0])
         return choose(self.name, threads=1, **{self.kind: bound} if bound else {}, **options)  # type: ignore[arg-type]

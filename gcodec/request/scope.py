@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import ieee
 from ..compressors.contract import CHUNK
 from ..distortion import scan_source
 from ..dtypes import is_float
@@ -42,6 +43,7 @@ class Histogram:
         return float(self.squares[below] + (self.counts[-1] - self.counts[below]) * step * step / 12)
 
 
+@ieee.arithmetic()
 def histogram(source: Source) -> Histogram:
     """One pass over a tensor with finite values, not all zero."""
     counts: dict[int, float] = {}

@@ -100,13 +100,25 @@ def _contractive(asked: _Asked) -> list[BoundsRow]:
             LOWER, "uncertainty", "any code, error in expectation", sphere.uncertainty_bits(alpha, d), "with the norm"
         ),
         line(LOWER, "cap", strict, sphere.cap_bits(alpha, d), "the norm's bits come on top; holds for mean bits, too"),
-        line(OPTIMUM, "from", strict, low, exact or "-log2 P + log2 d + constant"),
-        line(OPTIMUM, "to", strict, high, exact or "-log2 P + log2 d + log2 log2 d + constant"),
+        line(
+            OPTIMUM,
+            "from",
+            strict,
+            low,
+            exact or "-log2 P + log2 d; right up to an unknown constant, so fewer bits may do",
+        ),
+        line(OPTIMUM, "to", strict, high, exact or "-log2 P + log2 d + log2 log2 d; right up to an unknown constant"),
         line(UPPER, "sd exact", "sparse dithering, worst vector", sd.exact_bits(alpha, d), "with 31 bits of norm"),
         line(UPPER, "sd closed", "the same in closed form", sd.closed_form_bits(alpha, d), "any alpha"),
         line(UPPER, "sd published", "the same, the paper's constant", sd.published_bits(d), "30 + log2 d + 3.35 d"),
         line(UPPER, "sc", "spherical compression, mean", spherical.expected_bits(alpha, d), draws),
-        line(METHOD, "ecsq", "Gaussian data, fine steps", d * shannon.scalar_rate(alpha), "other data need less"),
+        line(
+            METHOD,
+            "ecsq",
+            "Gaussian data, fine steps",
+            d * shannon.scalar_rate(alpha),
+            "asymptotic in d; other data need less",
+        ),
         line(TRAINING, "descent", "steps of gradient descent", None, "1/(1-alpha) times as many"),
     ]
     published = alpha == sd.PUBLISHED_NU and d >= 3  # below 3, only `sd exact` holds

@@ -50,7 +50,7 @@ def contractive_rate(alpha: float) -> float:
     Raises ValueError unless 0 < α ≤ 1.
     """
     check_alpha(alpha)
-    return -0.5 * math.log2(alpha)
+    return max(0.0, -0.5 * math.log2(alpha))  # no −0
 
 
 def unbiased_rate(omega: float) -> float:

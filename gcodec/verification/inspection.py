@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..compressors.contract import Section
+from .. import ieee
+from ..compressors.contract import CodedTensor, Compressor, Section
 from ..container.describe import describe
 from ..container.layout import TensorHeader
 from ..container.reader import Record
@@ -35,18 +36,28 @@ class Inspection:
         return describe(self.header) | plain(self.sections, self.bits, self.yardsticks)
 
 
+@ieee.arithmetic()
 def inspect_record(record: Record) -> Inspection:
     """Parse every chunk of a record, which must be readable twice. Raises what decoding raises."""
-    compressor, coded = compressor_of(record.header), record.coded()
+    compressor, coded = _opened(record)
     if not record.header.chunks:
         head = Section("head", 8.0 * record.header.head_length)
         return Inspection(record.header, (head,), ())
     return Inspection(record.header, tuple(compressor.sections(coded)), tuple(compressor.yardsticks(coded)))
 
 
+@ieee.arithmetic()
 def arrays_of(record: Record) -> Mapping[str, np.ndarray]:
-    """What the payload holds, by name; see the compressor's `arrays`."""
-    return compressor_of(record.header).arrays(record.coded()) if record.header.chunks else {}
+    """The compressor's `arrays`: what the payload holds. Raises what decoding raises."""
+    compressor, coded = _opened(record)
+    return compressor.arrays(coded) if record.header.chunks else {}
+
+
+def _opened(record: Record) -> tuple[type[Compressor], CodedTensor]:
+    """A record whose head its compressor's decoder takes. Raises Corrupt if it does not."""
+    compressor, coded = compressor_of(record.header), record.coded()
+    compressor.decoder(coded.payload.head, coded.spec)
+    return compressor, coded
 
 
 def plain(sections: Sequence[Section], bits: int, yardsticks: Sequence[tuple[str, float]]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
 from typing import BinaryIO, cast
 
+from .. import ieee
 from ..arguments import whole_number
 from ..container.budget import Budget
 from ..container.layout import TensorHeader
@@ -23,6 +24,7 @@ Container = containers.File | bytes
 Originals = Mapping[str, Source | AnyArray]
 
 
+@ieee.arithmetic()
 def verify(
     container: Container,
     against: Originals | AnyArray | None = None,

@@ -173,7 +173,7 @@ def check_meta(header: Reader) -> None:
     require(isinstance(names, list) and all(isinstance(name, str) for name in names), "META: names")
     require(isinstance(scope, dict) and isinstance(scope.get("norm2"), dict), "META: scope")
     numbers = (scope.get("alpha"), *scope["norm2"].values())
-    require(all(type(x) in (int, float) and abs(x) < 2**1024 for x in numbers), "META: scope")
+    require(all(type(x) in (int, float) and 0 <= x < 2**1024 for x in numbers), "META: scope")
 
 
 # ---- §4 Dtypes, with arithmetic.md, Rounding to the dtype ----

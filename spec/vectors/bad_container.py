@@ -91,6 +91,7 @@ BLOCKS = (
     fault("meta-bytes-fraction", "META.bytes is not an integer.", "another type", lambda: container(meta(bytes=1.5))),
     fault("meta-scope-without-norm2", "META.scope has no norm2.", "another type", lambda: container(meta(scope={"alpha": 0.1}))),
     fault("meta-scope-without-alpha", "META.scope has no alpha.", "another type", lambda: container(meta(scope={"norm2": {}}))),
+    fault("meta-scope-norm2-negative", "A norm of META.scope is negative.", "another type", lambda: container(meta(scope={"alpha": 0.1, "norm2": {"a": -1}}))),
     fault("meta-scope-norm2-string", "A norm of META.scope is a string.", "another type", lambda: container(meta(scope={"alpha": 0.1, "norm2": {"a": "1"}}))),
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ import typer
 from ...errors import InvalidInput
 from ...io.atomic import replacing
 from .. import options as opt
-from ..output import show, table
+from ..output import note, show, table
 
 ALL = "all"
 _NAMES = "paper, ridge, logistic, workers, sweep, both, network, theory, or all of them."
@@ -66,6 +66,8 @@ def experiment(
         with progress_steps(one, quiet) as progress:
             found[one] = outcome = run(progress)
         _write(outcome.files, out, one if name == ALL else "")
+        for sentence in outcome.left_out:
+            note(sentence)
         if not json:
             show({}, f"{chr(10) * (len(found) > 1)}{one}\n{_text(outcome.rows)}", quiet=quiet)
     _write(shared_files(found), out, "")

@@ -11,6 +11,7 @@ from ...theory import sphere
 from ..contract import CodedTensor, Section
 from .code import unpack_levels
 
+FILLING = "filling, less what is saved"
 _SHARED = math.log2(16 / 15)  # what the choice of unary costs a chunk
 
 
@@ -36,7 +37,7 @@ def paper_bits(size: int, zeros: int, level_sum: int) -> float:
 
 
 def sections(coded: CodedTensor) -> list[Section]:
-    """The parts of the joint code at −log2 of their shares of the interval; filling is the rest."""
+    """The parts of the joint code at −log2 of their shares of the interval; the rest is filling."""
     size, whole = coded.spec.size, 8.0 * len(coded.payload.head)
     zeros, level_sum, signs, numbers, bitmap, parameters, levels = 0, 0, 0, 0.0, 0.0, 0.0, 0.0
     for start, stop in coded.spans:
@@ -61,7 +62,7 @@ def sections(coded: CodedTensor) -> list[Section]:
         Section("parameter", parameters, None, "unary, or which Rice code"),
     ]
     filling = whole - math.fsum(part.bits for part in parts)
-    return [*parts, Section("filling", filling, None, "to whole bytes, less what the joint code of a chunk saves")]
+    return [*parts, Section(FILLING, filling, None, "to whole bytes; negative where the joint code saves more")]
 
 
 def own_count(coded: CodedTensor) -> list[tuple[str, float]]:
@@ -79,7 +80,7 @@ def for_every_vector(coded: CodedTensor) -> list[tuple[str, float]]:
     if nu == theory.PUBLISHED_NU and d >= 3:
         found.append(("30 + log2 d + 3.35 d", theory.published_bits(d)))
         found.append(("1.69 d above the optimum", low + 1.69 * d))
-    return [*found, ("the optimum, about, from", low), ("the optimum, about, to", high)]
+    return [*found, ("the optimum up to a constant, at least", low), ("the optimum up to a constant, at most", high)]
 
 
 def on_average(coded: CodedTensor) -> list[tuple[str, float]]:

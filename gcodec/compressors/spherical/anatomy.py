@@ -37,7 +37,8 @@ def arrays(coded: CodedTensor) -> dict[str, np.ndarray]:
         return {"lengths": np.array([span[1]]), "norms": np.array([norm]), "indices": np.array([index])}
     plan = Plan.unpack(head)
     found = [read_leaves(coded.payload.code(start, stop), stop - start, plan) for start, stop in coded.spans]
-    norms = np.concatenate([leaves.levels for leaves in found]) * plan.step * 2.0**plan.exponent
+    with np.errstate(over="ignore"):  # a norm may be beyond float64
+        norms = np.ldexp(np.concatenate([leaves.levels for leaves in found]) * plan.step, plan.exponent)
     return {
         "lengths": np.concatenate([leaves.lengths for leaves in found]),
         "norms": norms,

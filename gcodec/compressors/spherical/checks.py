@@ -41,10 +41,8 @@ def index_check(name: str, classes: Sequence[ClassReport]) -> Check:
     expected = math.fsum(one.blocks * one.expected_bits for one in classes) / blocks
     slack = _chance(sum(one.deviation for one in classes) / blocks)
     power = f"chance may add {slack:.2g}" if slack <= 3 else "not enough independent blocks to tell"
-    detail = (
-        f"{measured:.3f} bits in the mean over {_blocks(blocks)}; expected is the entropy {expected:.3f} (−log2 P + log2 e = "
-        f"{cap + math.log2(math.e):.3f} for a small P), and the paper's average case allows −log2 P + 3 = {cap + 3:.3f} ({power})"
-    )
+    theory = f"expected is {expected:.3f}, the paper allows {cap + 3:.3f} ({power})"
+    detail = f"{measured:.3f} bits in the mean over {_blocks(blocks)}; {theory}"
     return Check(name, measured <= cap + 3 + slack, detail)
 
 
@@ -62,13 +60,10 @@ def _chance(deviation: float) -> float:
 def _average_check(coded: CodedTensor, index_bits: float) -> Check:
     """All bits of the payload beside the least that vectors of random direction take on average."""
     d, kind, bound, bits = coded.spec.size, coded.guarantee.kind, coded.guarantee.bound, coded.bits
-    if kind == "alpha":
-        least, formula = sphere.cap_bits(bound, d), f"−log2 P({bound:g}, {d:,})"
-    else:
-        least, formula = sphere.uncertainty_bits(bound / (1 + bound), d), f"d/2·log2((1+ω)/ω), d = {d:,}"
+    least = sphere.cap_bits(bound, d) if kind == "alpha" else sphere.uncertainty_bits(bound / (1 + bound), d)
+    rest = f"{index_bits:,.0f} bits of indices, {bits - index_bits:,.0f} others"
     detail = (
-        f"{index_bits:,.0f} bits of indices and {bits - index_bits:,.0f} of norms, splits and head: {(bits - least) / d:+.4f} "
-        f"bits per coordinate from what a vector of random direction needs on average, {formula} = {least:,.0f}"
+        f"{rest}: {(bits - least) / d:+.4f} bits per coordinate from the least mean of random directions, {least:,.0f}"
     )
     return Check("average case", True, detail)
 

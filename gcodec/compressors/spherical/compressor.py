@@ -44,6 +44,7 @@ from .blocks import Rules, decode_chunk, encode_chunk, with_centroids
 from .choose import FINEST, LENGTHS, Problem, Survey, best_survey
 from .plan import BLOCKS, DRAWS_RATIO, Plan
 
+_DEFAULT_DRAWS = 1 << 22  # the most for a block of several
 MAX_DRAWS = 1 << 31  # the most draws that can be asked for
 _ZERO = 0.8  # norms below this many steps become 0, of a code that is not unbiased
 _SEARCHES = 8  # the most searches of the whole tensor to meet a bound
@@ -56,7 +57,8 @@ class Spherical(Compressor):
 
     seed: the seed of the shared directions, 0…2⁶⁴−1.
     max_draws: the most directions that are tried for a block, 64…2³¹. Caps are chosen so that a
-    search takes a 32nd of them on average.
+    search takes a 32nd of them on average. None stands for 2²², and for up to 2²⁵ where that makes
+    a short tensor one block.
     block: the length of the longest blocks, 1…128. The tensor's whole size, or more, stands for one
     block; None lets the encoder choose.
 
@@ -66,7 +68,7 @@ class Spherical(Compressor):
     """
 
     seed: int = 0
-    max_draws: int = 1 << 22
+    max_draws: int | None = None
     block: int | None = None
 
     kinds: ClassVar[tuple[str, ...]] = ("alpha", "omega")
@@ -81,20 +83,22 @@ class Spherical(Compressor):
         self._check(source, guarantee)
         values = Scaled.of(source)
         whole = self.block is not None and self.block >= source.size
+        draws = self.max_draws / DRAWS_RATIO if self.max_draws else single.default_draws(source.size)
         if whole:
-            single.check(guarantee, source.shape, self.max_draws / DRAWS_RATIO)
-        if whole or self.block is None and single.is_cheap(guarantee, source.size, self.max_draws / DRAWS_RATIO):
-            return self._encode_single(values, single.Cap.of(guarantee, source.size))
+            single.check(guarantee, source.shape, draws)
+        if whole or self.block is None and single.is_cheap(guarantee, source.size, draws):
+            return self._encode_single(values, single.Cap.of(guarantee, source.size), int(draws * DRAWS_RATIO))
         return self._encode_blocks(values, guarantee)
 
     def _check(self, source: Source, guarantee: Guarantee) -> None:
-        for name, value in (("seed", self.seed), ("max_draws", self.max_draws), ("block", self.block or 0)):
+        draws = _DEFAULT_DRAWS if self.max_draws is None else self.max_draws
+        for name, value in (("seed", self.seed), ("max_draws", draws), ("block", self.block or 0)):
             if not isinstance(value, Integral):
                 raise InvalidInput(f"{name} must be a whole number, not {value!r}")
         if not 0 <= self.seed < 1 << 64:
             raise InvalidInput(f"seed must be in 0…2^64−1, not {self.seed}")
-        if not 2 * DRAWS_RATIO <= self.max_draws <= MAX_DRAWS:
-            raise InvalidInput(f"max_draws must be in {2 * DRAWS_RATIO}…2^31, not {self.max_draws}")
+        if not 2 * DRAWS_RATIO <= draws <= MAX_DRAWS:
+            raise InvalidInput(f"max_draws must be in {2 * DRAWS_RATIO}…2^31, not {draws}")
         if self.block is not None and not (1 <= self.block <= kernels.MAX_LENGTH or self.block >= source.size):
             raise InvalidInput(
                 f"block must be in 1…{kernels.MAX_LENGTH}, or the tensor's whole size ({source.size}, shape "
@@ -105,8 +109,8 @@ class Spherical(Compressor):
                 f"sc cannot be unbiased in {source.dtype}: rounding to it is not. Use method rsd, or convert to float32"
             )
 
-    def _encode_single(self, values: Scaled, cap: single.Cap) -> Payload:
-        payload = _in_one(values, cap, self.seed, self.max_draws)
+    def _encode_single(self, values: Scaled, cap: single.Cap, max_draws: int) -> Payload:
+        payload = _in_one(values, cap, self.seed, max_draws)
         if cap.expected is None:
             return payload
         norm = math.sqrt(energy(values.read(0, values.size)))
@@ -115,7 +119,7 @@ class Spherical(Compressor):
     def _encode_blocks(self, values: Scaled, guarantee: Guarantee) -> Payload:
         unbiased = guarantee.kind == "omega"
         bound = guarantee.bound * (1 - 2.0**-10)
-        rules = Rules(zero=_ZERO, unbiased=unbiased, max_draws=self.max_draws)
+        rules = Rules(zero=_ZERO, unbiased=unbiased, max_draws=self.max_draws or _DEFAULT_DRAWS)
         total = math.fsum(energy(part) for _, part in values.pieces())
         problem = Problem(values.pieces, total, values.size, bound, rules, values.exponent, self.seed)
         lengths = tuple(k for k in LENGTHS if k <= values.size) or LENGTHS[:1]

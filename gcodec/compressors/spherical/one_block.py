@@ -30,6 +30,9 @@ SEEDED = golomb.CODES  # the first byte of a head with a seed; else that byte is
 _DIGITS, _MAX_DIGITS = 8, 52  # the fewest and the most binary digits of the scale behind the point
 _SLACK = 2.0**-13  # the share of the bound that pays for rounding the scale
 _WORK = 1 << 28  # how many components a search may draw on average when nobody asked for one block
+_DRAWS_BITS, _MORE_DRAWS_BITS = 17, 20  # log2 of the draws on average that any block gets, and a short one
+_MORE_WORK = 1 << 24  # how many components a search with more draws may draw on average
+_BEYOND = 900  # a power of two that no right scale is away from another
 _LONG = 1 << 10  # beyond this length, draws are counted by components, not by directions
 
 
@@ -76,6 +79,15 @@ def _budget(d: int, draws: float) -> float:
     A long block gets fewer draws, since its directions take long to make.
     """
     return math.log2(draws) - max(0.0, math.log2(d / _LONG))
+
+
+def default_draws(d: int) -> float:
+    """The most draws on average for one block of d values when nobody gave a number.
+
+    A short block gets more than others, because all of its blocks together would cost more bits,
+    and its directions are made in no time. Its search takes some tenths of a second.
+    """
+    return max(2.0**_DRAWS_BITS, min(2.0**_MORE_DRAWS_BITS, _MORE_WORK / d))
 
 
 def _bits(guarantee: Guarantee, d: int) -> float:
@@ -228,9 +240,23 @@ def read_index(data: bytes, head: Head) -> tuple[int, int]:
 
 
 def norm_of(data: bytes, head: Head, spec: TensorSpec) -> float:
-    """‖x̂‖. Raises Corrupt when the data cannot be right."""
+    """‖x̂‖; infinite beyond float64. Raises Corrupt when the data cannot be right."""
     scale, exponent = _read_scale(data, read_index(data, head)[1], spec)
-    return math.ldexp(scale, exponent)
+    with np.errstate(over="ignore"):
+        return float(np.ldexp(scale, exponent))
+
+
+def units_off(data: bytes, head: Head, wanted: float, exponent: int, spec: TensorSpec) -> float:
+    """The stored scale less wanted·2^exponent, in units of its last digit where that is.
+
+    An encoder rounds the scale to one of the two numbers next to it, which are less than 1 away.
+    """
+    left = read_index(data, head)[1]
+    scale, power = _read_scale(data, left, spec)
+    digits = left - exponent_field(spec.dtype)[0]
+    fraction, own = math.frexp(wanted)
+    apart = min(power - exponent - own + 1, _BEYOND)
+    return (scale * 2.0**apart - 2 * fraction) * 2.0**digits
 
 
 def _read_scale(data: bytes, left: int, spec: TensorSpec) -> tuple[float, int]:

@@ -20,6 +20,7 @@ from .blocks import Rules
 from .choose import Survey
 from .plan import BLOCKS, Plan
 
+_ROUNDED = 2.0**-6  # units of the last digit; more than sums of squares are off by
 _SCALE = 2.0**-20  # relative; more than the rounding of a scale to float32
 Again = Callable[[int], Payload]  # the payload that the original gives with a seed
 
@@ -33,8 +34,11 @@ def of_record(coded: CodedTensor, original: Source, trials: int, again: Again, r
     values, head = Scaled.of(original), coded.payload.head
     total = math.fsum(energy(part) for _, part in values.pieces())
     if head[0] < BLOCKS:
-        cap, seed = single.Cap.of(coded.guarantee, coded.spec.size), single.Head.unpack(head).seed
-        expected, beyond = cap.scale**2 * (1 + 2.0 ** (-2 * cap.digits - 2)) - 1, 1.01 * cap.scale * math.sqrt(total)
+        cap, parsed = single.Cap.of(coded.guarantee, coded.spec.size), single.Head.unpack(head)
+        seed, scale, (span,) = parsed.seed, cap.scale * math.sqrt(total), coded.spans
+        off = single.units_off(coded.payload.code(*span), parsed, scale, values.exponent, coded.spec)
+        yield _norm_check(off)
+        expected, beyond = cap.expected or 0.0, 1.01 * scale
     else:
         plan = Plan.unpack(head)
         yield _scales_check(plan)
@@ -44,6 +48,12 @@ def of_record(coded: CodedTensor, original: Source, trials: int, again: Again, r
     yield noise_check(expected_in_dtype(expected, beyond, math.sqrt(total), values), coded, "plan")
     if trials:
         yield _bytes_check(coded, again(seed))
+
+
+def _norm_check(off: float) -> Check:
+    """Whether the scale is one of the two numbers next to the right one."""
+    detail = f"the stored scale is {off:+.4g} units of its last digit from ‖x‖ over the mean cosine"
+    return Check("norm", abs(off) < 1 + _ROUNDED, f"{detail}; it is rounded, so by less than 1")
 
 
 def _scales_check(plan: Plan) -> Check:

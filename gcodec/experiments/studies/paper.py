@@ -16,6 +16,7 @@ import numpy as np
 
 from ...baselines.sparsification import TopK
 from ...compressors import registry
+from ...compressors.spherical.plan import DRAWS_RATIO
 from ...errors import InvalidInput
 from ...theory import sphere
 from ..descent import Curve, best, descend
@@ -28,7 +29,7 @@ SPHERICAL = {"ridge": 0.15, "logistic": 0.2}
 CONDITION = {"ridge": 285.0, "logistic": 150.0}
 OURS = ("tcq",)  # methods of gcodec beside those of the paper
 _MOST_VALUES = 1 << 26  # a file's data is held as one dense matrix of at most so many values
-_SEARCHABLE = 18  # log2 of the draws for a message of `sc` in one block: some 10 ms
+_SEARCHABLE = 21  # log2 of the draws on average for a message of `sc` in one block: a second or less
 _COUNTS = 48  # values of k that are tried, at most
 
 
@@ -99,8 +100,8 @@ def from_file(file: str, condition: float | None) -> Problem:
 
 def run(problem: Problem, rounds: int, seed: int, ours: tuple[str, ...], progress: Progress) -> list[Curve]:
     """All curves of one problem: exact descent first, then the best Top-k."""
-    d, kind = problem.dimension, "ridge" if isinstance(problem, Ridge) else "logistic"
-    todo = list(_coders(d, SPHERICAL[kind], ours))
+    d = problem.dimension
+    todo = list(_coders(d, SPHERICAL[_kind(problem)], ours))
     curves: list[Curve] = []
 
     def descent(label: str, coder: Coder) -> Curve:
@@ -112,6 +113,17 @@ def run(problem: Problem, rounds: int, seed: int, ours: tuple[str, ...], progres
         progress(len(curves), len(todo) + 1)
     top = best((descent(f"best Top-k (k = {k})", Operator("top-k", TopK(k / d))) for k in _counts(d)), GOAL)
     return [curves[0], top, *curves[1:]]
+
+
+def left_out(problem: Problem) -> str:
+    """Which of the paper's methods a problem is too large for, and why. Empty if there is none."""
+    spherical, d = SPHERICAL[_kind(problem)], problem.dimension
+    if (bits := _draws_bits(d, spherical)) <= _SEARCHABLE:
+        return ""
+    return (
+        f"{problem.data}: sc at α = {spherical:g} is left out: a message of {d} values as one block takes 2^{bits:.1f} "
+        f"draws on average, and more than 2^{_SEARCHABLE} would take too long"
+    )
 
 
 def lines(problem: Problem, curves: list[Curve]) -> list[Line]:
@@ -137,10 +149,20 @@ def _line(problem: Problem, curve: Curve, plain: int | None, reference: float | 
     )
 
 
+def _kind(problem: Problem) -> str:
+    return "ridge" if isinstance(problem, Ridge) else "logistic"
+
+
+def _draws_bits(d: int, alpha: float) -> float:
+    """log2 of the draws that one block of `sc` takes on average."""
+    return sphere.cap_bits(alpha, d)
+
+
 def _coders(d: int, spherical: float, ours: tuple[str, ...]) -> Iterator[tuple[str, Coder]]:
     yield "basic", Plain()
-    if sphere.cap_bits(spherical, d) <= _SEARCHABLE:
-        yield f"sc, α = {spherical:g}", Method("sc", "alpha", Constants(alpha=spherical))
+    if _draws_bits(d, spherical) <= _SEARCHABLE:
+        options = {"max_draws": DRAWS_RATIO << _SEARCHABLE + 1}
+        yield f"sc, α = {spherical:g}", Method("sc", "alpha", Constants(alpha=spherical), options=options)
     yield "sd, α = 0.1", Method("sd", "alpha", Constants(alpha=0.1))
     yield "rsd, ω = 0.25", Method("rsd", "omega", Constants(omega=0.25))
     for name in ours:
