@@ -13,6 +13,7 @@ import pytest
 import gcodec
 from gcodec.compressors import registry
 from gcodec.compressors.contract import Check, Compressor, Guarantee, TensorSpec
+from gcodec.compressors.guard import ForeignEntry
 from gcodec.compressors.plugins import Plugin
 from gcodec.container.reader import RandomAccess, Record
 from gcodec.dtypes import narrow
@@ -49,7 +50,7 @@ def test_the_entry(entry):
     kinds = ", ".join(sorted(entry.load().kinds))
     page = (ROOT / "spec" / "format.md").read_text(encoding="utf-8")
     assert re.search(rf"^\| {entry.id} \| {entry.name} \| {kinds} \|", page, re.MULTILINE)
-    assert Plugin(entry.name, "gcodec", entry).problem == ""
+    assert Plugin(entry.name, "gcodec", ForeignEntry(**vars(entry), package="gcodec")).problem == ""
     with pytest.raises(FrozenInstanceError):
         entry.load()().seed = 1
 

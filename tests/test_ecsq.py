@@ -108,10 +108,11 @@ def test_chunks_decode_alone_and_threads_do_not_matter():
 
 
 def test_a_sample_that_misses_nothing():
-    """All values are levels, which a sample of the tensor does not tell."""
+    """All values that are not zero are one level at any step, so hardly a step spends the bound."""
     x = np.zeros((4, 1 << 18), ml_dtypes.float8_e5m2)
     x[:, ::4096] = 1
-    assert np.array_equal(gcodec.decode(gcodec.encode(x, "ecsq")), x)
+    data = gcodec.encode(x, "ecsq")
+    assert len(data) < 320 and distortion(x, gcodec.decode(data)) < 0.02
 
 
 @pytest.mark.parametrize("bound", [0.3, 1e-3, 1e-9])

@@ -99,7 +99,7 @@ def test_a_record_ends_before_the_next_one_begins():
     assert b.pack()[:1] == b"T"
     for over in (0, 1):
         values = np.append(np.arange(19), ord("T")).astype(np.uint8)
-        chunk = bytes(4) + values.tobytes()
+        chunk = bytes(1) + values.tobytes()
         a = replace(exact(values), decoded=(crc32(values.tobytes()),)).holding(chunks=[chunk])
         packed = a.pack()
         rest = b.pack() if not over else b.pack()[1:]
@@ -117,7 +117,7 @@ def test_a_record_ends_before_the_next_one_begins():
 
 def test_the_last_record_ends_before_the_index():
     values = np.append(np.arange(19), ord("I")).astype(np.uint8)
-    a = exact(values).holding(chunks=[bytes(4) + values.tobytes()])
+    a = exact(values).holding(chunks=[bytes(1) + values.tobytes()])
     packed = a.pack()[:-1]
     data = gcz.container(packed, index=gcz.index_header([(text("a"), 16)]))
     assert data[16 + len(packed) :].startswith(b"INDX") and sought(data) == "corrupt"

@@ -35,7 +35,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         if self.limit is not None:
-            self.limit = whole_number("limit", self.limit, 1)
+            self.limit = whole_number("limit", self.limit, 0)
 
     @classmethod
     def of(cls, file: BinaryIO, limit: int | None) -> "Budget":

@@ -13,7 +13,7 @@ from ..dtypes import is_float
 from ..errors import InvalidInput
 from ..request.choice import Choice
 from ..source import Source, matricise
-from .compress import Attempt, CodedRecord, scan_for_bound, store
+from .compress import Attempt, CodedRecord, in_passes, scan_for_bound, store
 from .compress import compress as compress_by
 
 SMALL = 1 << 17  # values; up to here, methods are tried that another one beats on larger tensors
@@ -30,6 +30,7 @@ def compress(name: str, source: Source, choice: Choice) -> CodedRecord:
     """
     methods = candidates(source, choice)
     if choice.guarantee.kind == "omega" and len(methods) > 1:
+        choice = in_passes(choice, 2)
         probe = replace(choice, options=choice.options | {"seed": PROBE_SEED})
         with _smallest(name, source, probe, methods) as coded:
             methods = (registry.by_id(coded.header.compressor).name,)
@@ -96,13 +97,15 @@ def _promising(
 ) -> list[Callable[[], CodedRecord]]:
     """What codes the tensor by the methods that may take the fewest bits, as far as plans tell."""
     exactly = registry.EXACT.load()().plan(source, Guarantee("exact"))
-    found: list[tuple[Plan, Callable[[], CodedRecord]]] = [(exactly, partial(store, name, source, choice))]
+    found: list[tuple[Plan, Callable[[int], CodedRecord]]] = []
     for method in methods[:-1]:
         with suppress(InvalidInput, TooFine):
             attempt = Attempt.of(name, source, _by(choice, method), scan)
             found.append((attempt.plan, attempt.run))
+    found.append((exactly, lambda passes: store(name, source, in_passes(choice, passes))))
     enough = min(plan.most for plan, _ in found)
-    return [run for plan, run in found if plan.least <= enough]
+    runs = [run for plan, run in found if plan.least <= enough]
+    return [partial(run, len(runs)) for run in runs]
 
 
 def _by(choice: Choice, method: str) -> Choice:

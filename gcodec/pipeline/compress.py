@@ -124,16 +124,20 @@ class Attempt:
         with _naming(name):
             return cls(name, source, choice, scan, compressor, guarantee, compressor.plan(source, guarantee))
 
-    def run(self) -> CodedRecord:
-        """Code the tensor. Raises TooFine, and InvalidInput for a tensor that does not suit."""
-        guarantee, bound = self.guarantee, self.choice.guarantee.bound
+    def run(self, passes: int = 1) -> CodedRecord:
+        """Code the tensor. Raises TooFine, and InvalidInput for a tensor that does not suit.
+
+        passes: of how many that are needed this is one, for progress.
+        """
+        choice = in_passes(self.choice, passes)
+        guarantee, bound = self.guarantee, choice.guarantee.bound
         make = self.plan.payload
         for _ in range(TRIES):
             with _naming(self.name):
                 payload = make()
             if payload.expected == math.inf:  # it cannot be unbiased, whatever the bound
                 break
-            coded = _code(self.name, self.source, self.choice, payload, self.scan)
+            coded = _code(self.name, self.source, choice, payload, self.scan)
             reached = _reached(coded.header)
             if reached <= bound:
                 return coded
@@ -143,7 +147,12 @@ class Attempt:
                 break
             guarantee = Guarantee(guarantee.kind, tighter)
             make = partial(self.compressor.encode, self.source, guarantee)
-        return store(self.name, self.source, self.choice)
+        return store(self.name, self.source, choice)
+
+
+def in_passes(choice: Choice, passes: int) -> Choice:
+    """The choice for one of so many passes: what is done in it counts for its share."""
+    return replace(choice, progress=lambda values: choice.progress(values // passes))
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from ..container.reader import Record
 from ..container.writer import ContainerWriter
 from ..io import formats
 from ..parallel import ordered
-from ..request.choice import Choice
 from ..request.rules import Chooser
 from ..source import Source
 from . import auto
@@ -23,14 +22,13 @@ ByteProgress = Callable[[int], object]  # is called with the bytes of the origin
 
 
 class _Meter:
-    """Calls `progress` with the bytes done of one tensor, each once, however often it is coded."""
+    """Calls `progress` with the bytes done of one tensor, each once."""
 
-    def __init__(self, source: Source, choice: Choice, progress: ByteProgress) -> None:
+    def __init__(self, source: Source, progress: ByteProgress) -> None:
         self._left, self._width, self._progress = source.size * source.dtype.itemsize, source.dtype.itemsize, progress
-        self._passes = len(auto.candidates(source, choice))
 
     def count(self, values: int) -> None:
-        self._advance(values * self._width // self._passes)
+        self._advance(values * self._width)
 
     def finish(self) -> None:
         self._advance(self._left)
@@ -61,7 +59,7 @@ def encode_tensors(
     def work(item: tuple[str, Source]) -> CodedRecord:
         name, source = item
         choice = chooser(name, source)
-        meter = _Meter(source, choice, progress)
+        meter = _Meter(source, progress)
         alone = 1 if threads > 1 and source.size <= SIDE_BY_SIDE else choice.threads
         coded = auto.compress(name, source, replace(choice, threads=alone, progress=meter.count))
         meter.finish()

@@ -46,7 +46,7 @@ def zero_planes(count: int, size: int = MOST) -> bytes:
     import zstandard
 
     frame = zstandard.ZstdCompressor(level=1).compress(bytes(size))
-    return (gcz.u32(len(frame)) + frame) * count
+    return (b"\x01" + gcz.u32(len(frame)) + frame) * count
 
 
 def all_zero_bitmap() -> bytes:

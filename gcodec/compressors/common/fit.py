@@ -26,7 +26,7 @@ from .step_search import FLATTEST, STEEPEST, TRIES, Spending, solve_step
 # tensor of up to _LARGE values. For a larger one it depends on whether there is a trellis, with
 # which each pass takes long. At most _FEW passes go over a larger tensor.
 _LEFT = 0.005
-_LARGE, _LEFT_OF_LARGE, _FEW = 1 << 17, {False: 0.004, True: 0.01}, 8
+_LARGE, _LEFT_OF_LARGE, _FEW = 1 << 17, {False: 0.003, True: 0.01}, 8
 # While classes are chosen, the error of a sample may miss its target by this share.
 _ROUGH = 0.03
 # The error of a sample may be at most this share of the sample's energy.

@@ -30,7 +30,7 @@ class Lossless(Compressor):
 
     @classmethod
     def work(cls, head: bytes, spec: TensorSpec) -> int:
-        return spec.size * spec.dtype.itemsize
+        return spec.size * spec.dtype.itemsize // 2
 
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
         return Payload(b"", min(CHUNK, max(source.size, 1)), lambda start, stop: _pack(source.read(start, stop)))
