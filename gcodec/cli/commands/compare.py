@@ -28,8 +28,13 @@ def compare(
     small: Annotated[
         int | None, typer.Option(min=0, help="Leave out tensors of fewer values; default: as encode.")
     ] = None,
-    plot: Annotated[str | None, typer.Option(help="Draw bits against error into this file (.png, .svg, .pdf).")] = None,
-    html: Annotated[str | None, typer.Option(help="Write a report as one self-contained page.")] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(callback=opt.standard_output, help="Draw bits against error into this file (.png, .svg, .pdf)."),
+    ] = None,
+    html: Annotated[
+        str | None, typer.Option(callback=opt.standard_output, help="Write a report as one self-contained page.")
+    ] = None,
     tensors: Annotated[bool, typer.Option("--tensors", help="Print the tables of the tensors too.")] = False,
     dtype: opt.DtypeOpt = None,
     threads: opt.ThreadsOpt = None,
