@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from checks import call_cli
 from hdf5_files import numbers
+from safetensors.numpy import save_file
 from vectors import gcz
 
+import gcodec
 from gcodec.cli.files import tensor_file
 from gcodec.errors import Corrupt, InternalError, InvalidInput
 from gcodec.io.arrays import npy
@@ -207,3 +209,29 @@ def test_an_error_of_verify_names_the_file_that_is_at_fault(gradient, monkeypatc
 
 def refuse(*_):
     raise Corrupt("its blocks overlap")
+
+
+def test_the_name_of_the_skeleton_is_reserved(tmp_path):
+    """A tensor of this name would be taken for the frame of an HDF5 file, and left out."""
+    arrays = {"a": np.ones(9, np.float32), "//hdf5": np.ones(9, np.float32)}
+    path = tmp_path / "x.safetensors"
+    save_file(arrays, path)
+    code, _, err = call_cli("encode", path)
+    assert code == 2 and err.startswith(f"gcodec: {path}: the tensor name '//hdf5' is reserved"), err
+    assert os.listdir(tmp_path) == [path.name]
+    with pytest.raises(InvalidInput, match="reserved"):
+        gcodec.save(tmp_path / "x.gcz", arrays, lossless=True)
+    with gcodec.Writer(io.BytesIO(), gcodec.Policy(lossless=True)) as writer:
+        writer.add("a", arrays["a"])
+        with pytest.raises(InvalidInput, match="reserved"):
+            writer.add("//hdf5", arrays["a"])
+
+
+def test_names_that_a_format_reserves(tmp_path):
+    arrays = {"__metadata__": np.ones(9), "__gcodec_dtypes__.json": np.ones(5)}
+    gcodec.save(tmp_path / "x.gcz", arrays, lossless=True)
+    assert call_cli("decode", tmp_path / "x.gcz", "-o", tmp_path / "x.npz")[0] == 0
+    with np.load(tmp_path / "x.npz") as back:
+        assert set(back.files) == set(arrays)
+    code, _, err = call_cli("decode", tmp_path / "x.gcz", "-o", tmp_path / "x.safetensors")
+    assert code == 2 and "__metadata__" in err

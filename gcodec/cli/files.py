@@ -44,8 +44,13 @@ class TensorFile:
 
     def tensors(self) -> "Iterator[tuple[str, Source]]":
         """Names and tensors; an error of the file's format names the file, whoever reads it."""
+        from ..io.skeleton import check_free
+
         with streams.about(self._name, FormatError):
             found = list(self._reader.tensors())
+        with streams.about(self._name, InvalidInput):
+            for name, _ in found if self.meta["format"] != "h5" else ():
+                check_free(name)
         return ((name, _Part(source, self._name)) for name, source in found)
 
     def check(self) -> None:
