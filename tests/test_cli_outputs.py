@@ -3,6 +3,7 @@
 There are links, modes, signals, and streams that are closed or stop early.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -74,3 +75,32 @@ def test_an_interrupt_that_got_lost_comes_again(monkeypatch):
             interrupt._interrupt(signal.SIGTERM, None)
         with pytest.raises(KeyboardInterrupt, match=str(int(signal.SIGTERM))):
             progress(1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("where", ["typer", "numpy", "gcodec.parallel"])
+def test_a_signal_while_the_command_starts(gradient, number, where):
+    """Whatever is being imported or parsed, one line and the signal's own exit code come of it."""
+    script = (
+        "import builtins, os, sys\n"
+        "from gcodec.__main__ import main\n"
+        "true = builtins.__import__\n"
+        "def load(name, globals=None, locals=None, fromlist=(), level=0):\n"
+        "    full = f'gcodec.{name}' if level else name\n"
+        f"    if full == {where!r}:\n"
+        "        builtins.__import__ = true\n"
+        f"        os.kill(os.getpid(), {int(number)})\n"
+        "    return true(name, globals, locals, fromlist, level)\n"
+        "builtins.__import__ = load\n"
+        f"sys.argv = ['gcodec', 'encode', {str(gradient)!r}, '--json']\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=120, check=False)
+    assert done.returncode == 128 + number, done.stderr
+    assert done.stderr == b"gcodec: interrupted; nothing was left behind\n"
+    assert json.loads(done.stdout)["error"]["exit_code"] == 128 + number
+    assert os.listdir(gradient.parent) == [gradient.name]
+    done = subprocess.run(
+        [sys.executable, "-c", script.replace(repr(where), "'of no module'")], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

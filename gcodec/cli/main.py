@@ -42,9 +42,9 @@ def guarded(command: Callable[..., object]) -> Callable[..., None]:
             except typer.Exit:
                 raise
             except output.Partial as partial:
-                _fail(failure_of(partial.error), asked, _is_stdout_taken(options), partial)
+                _fail(failure_of(interrupt.cause(partial.error)), asked, _is_stdout_taken(options), partial)
             except (Exception, KeyboardInterrupt) as error:
-                _fail(failure_of(error), asked, _is_stdout_taken(options))
+                _fail(failure_of(interrupt.cause(error)), asked, _is_stdout_taken(options))
 
     return run
 
@@ -135,8 +135,7 @@ for module in (encode, decode, verify, info, inspect, bounds, compare, experimen
 
 
 def main() -> None:
-    """The entry point of the `gcodec` script."""
-    interrupt.install()
+    """Run the command that the arguments name."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=PLAIN_LETTERS)
