@@ -11,10 +11,12 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from checks import call_cli, run_cli, said
 
+import gcodec
 from gcodec.cli import interrupt
 from gcodec.cli.output import progress_bar
 
@@ -53,6 +55,20 @@ def test_closed_standard_streams(gradient):
         ["sh", "-c", f"exec {sys.executable} -m gcodec encode {gradient} -o - 2>&-"], capture_output=True, check=False
     )
     assert done.returncode == 0 and done.stdout == Path(coded).read_bytes()
+
+
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "<&- 2>&-", ">&-"])
+def test_hdf5_with_closed_standard_streams(tmp_path, closed):
+    """No pipe to the process that reads HDF5 gets the number of a standard stream."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["g/x"] = np.ones((64, 64), np.float32)
+    for command in ("encode x.h5 --lossless", "decode x.h5.gcz -o y.h5"):
+        done = subprocess.run(
+            ["sh", "-c", f"exec {sys.executable} -m gcodec {command} {closed}"], cwd=tmp_path, timeout=120, check=False,
+            env=os.environ | {"PYTHONPATH": str(Path(gcodec.__file__).parents[1])},
+        )  # fmt: skip
+        assert done.returncode == 0, command
+    assert (tmp_path / "y.h5").read_bytes() == (tmp_path / "x.h5").read_bytes()
 
 
 def test_a_reader_of_text_may_stop(gradient):

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from .. import __version__
-from ..io.streams import PLAIN_LETTERS, write_text
+from ..io.streams import PLAIN_LETTERS, fill_closed, write_text
 from ..kernels.compiler import notice
 from . import interrupt, memory, output
 from .commands import bounds, compare, decode, encode, experiment, info, inspect, verify
@@ -136,6 +136,7 @@ for module in (encode, decode, verify, info, inspect, bounds, compare, experimen
 
 def main() -> None:
     """Run the command that the arguments name."""
+    fill_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=PLAIN_LETTERS)

@@ -76,6 +76,18 @@ def standard_output() -> BinaryIO:
     return cast(BinaryIO, File(sys.stdout.fileno(), "wb", "standard output"))
 
 
+def fill_closed() -> None:
+    """Open /dev/null where a standard stream is closed, so that no other file gets its number.
+
+    Python remembers which were closed: they stay None in `sys`.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # which takes the lowest number that is free
+
+
 def is_standard_input(name: str) -> bool:
     """Whether a path leads to standard input, by one of its names or as the same pipe or device."""
     return name in _names_of(0, "stdin") or (sys.stdin is not None and _is_stream(name, 0))
