@@ -98,7 +98,7 @@ def _draw(result: "Comparison", path: Path, fmt: str) -> None:
 def _write_page(result: "Comparison", path: Path, source: str) -> None:
     from ...comparison.page import page
 
-    path.write_text(page(result, source), encoding="utf-8")
+    path.write_text(page(result, source), encoding="utf-8", errors="backslashreplace")  # of a file name that is no text
 
 
 def _sections(result: "Comparison", input: str, tensors: bool) -> list[str]:
