@@ -95,7 +95,7 @@ def tensor_file(name: str, dtype: str | None = None, trust: bool = False) -> Ite
     """
     where = _resolved(name)
     if name == "-" or remote.is_url(where):
-        with scratch() as path, streams.speaking_of(path, _label(name)):
+        with scratch() as path, streams.speaking_of(path, label(name)):
             if name == "-":
                 _copy(streams.standard_input(), path)
             else:
@@ -119,13 +119,14 @@ def tensor_file(name: str, dtype: str | None = None, trust: bool = False) -> Ite
 @contextmanager
 def _opened(path: Path, name: str, dtype: str | None, trust: bool) -> Iterator[TensorFile]:
     """The Reader of a regular file that messages call `name`."""
-    fmt, label = formats.format_of(path, _label(name)), _label(name)
+    shown = label(name)
+    fmt = formats.format_of(path, shown)
     with ExitStack() as stack:
-        stack.enter_context(streams.about(label, NonFinite))
+        stack.enter_context(streams.about(shown, NonFinite))
         file = stack.enter_context(streams.open_input(path))
-        with streams.about(label, FormatError):
+        with streams.about(shown, FormatError):
             reader = stack.enter_context(formats.reader(path, fmt, dtype, trust))
-        opened = TensorFile(reader, label, file)
+        opened = TensorFile(reader, shown, file)
         try:
             yield opened
         except (GcodecError, InternalError):  # which may be for this very reason
@@ -141,7 +142,7 @@ def _resolved(name: str) -> str:
     return remote.resolved(name)
 
 
-def _label(name: str) -> str:
+def label(name: str) -> str:
     """What messages call an input."""
     return "standard input" if name == "-" else name
 
@@ -162,7 +163,7 @@ def container_file(name: str) -> Iterator[BinaryIO]:
     where = _resolved(name)
     if name != "-" and not remote.is_url(where) and Path(where).is_dir():
         raise InvalidInput(f"{name} is a directory; name a gcodec file")
-    with streams.about(_label(name), FormatError, UnsupportedVersion, UnsupportedFeature, LimitExceeded):
+    with streams.about(label(name), FormatError, UnsupportedVersion, UnsupportedFeature, LimitExceeded):
         if name == "-":
             yield streams.standard_input()
         else:

@@ -185,7 +185,12 @@ def about(name: str, *kinds: type[GcodecError]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        if error.file is None:
-            error.file = name
-            error.args = (str(error) if name in str(error) else f"{name}: {error}",)
+        name_file(error, name)
         raise
+
+
+def name_file(error: GcodecError, name: str) -> None:
+    """Let an error name the file that it is about, if it names none yet."""
+    if error.file is None:
+        error.file = name
+        error.args = (str(error) if name in str(error) else f"{name}: {error}",)

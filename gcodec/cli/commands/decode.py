@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import FormatError, InvalidInput, MissingTensor
 from ...io import formats
+from ...io.streams import name_file
 from .. import options as opt
 from ..contents import Contents, contents
-from ..files import SUFFIX, container_file, decoded_name
+from ..files import SUFFIX, container_file, decoded_name, label
 from ..output import Partial, plural, progress_bar, show
 from ..targets import whole_target
 
@@ -60,7 +61,9 @@ def decode(
         others = f"{plural(kept, 'dataset')} of text and the like, " if kept else ""
         text += f"; left out: {others}all attributes and links (--to h5 keeps them)"
     if found.lost:
-        raise Partial(found.damage(), result | {"missing": found.missing}, text)
+        error = found.damage()
+        name_file(error, label(file))
+        raise Partial(error, result | {"missing": found.missing}, text)
     show(result, text, as_json=json, quiet=quiet, to_stderr=output == "-")
 
 
