@@ -40,7 +40,7 @@ class TensorFile:
     def __init__(self, reader: formats.Reader, name: str, file: BinaryIO) -> None:
         self.meta = reader.meta
         self._reader, self._name, self._file = reader, name, file
-        self._before = _state(file)
+        self._before = os.fstat(file.fileno())
 
     def tensors(self) -> "Iterator[tuple[str, Source]]":
         """Names and tensors; an error of the file's format names the file, whoever reads it."""
@@ -53,14 +53,30 @@ class TensorFile:
                 check_free(name)
         return ((name, _Part(source, self._name)) for name, source in found)
 
+    def check_same(self, path: Path) -> None:
+        """Raise InvalidInput when another file took the path while the Reader opened it."""
+        if not os.path.samestat(os.stat(path), self._before):
+            raise self._changed()
+
     def check(self) -> None:
         """Raise InvalidInput when someone wrote to the file since it was opened."""
         if self.has_changed:
-            raise InvalidInput(f"{self._name}: changed while it was read; try again when nobody writes to it")
+            raise self._changed()
 
     @property
     def has_changed(self) -> bool:
-        return _state(self._file) != self._before
+        """Whether size or times differ.
+
+        A file that gets or loses a name, as one that is replaced, has the same values: its time of
+        change alone is another.
+        """
+        now, before = os.fstat(self._file.fileno()), self._before
+        if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            return True
+        return now.st_ctime_ns != before.st_ctime_ns and now.st_nlink == before.st_nlink
+
+    def _changed(self) -> InvalidInput:
+        return InvalidInput(f"{self._name}: changed while it was read; try again when nobody writes to it")
 
 
 @dataclass(frozen=True)
@@ -127,6 +143,7 @@ def _opened(path: Path, name: str, dtype: str | None, trust: bool) -> Iterator[T
         with streams.about(shown, FormatError):
             reader = stack.enter_context(formats.reader(path, fmt, dtype, trust))
         opened = TensorFile(reader, shown, file)
+        opened.check_same(path)
         try:
             yield opened
         except (GcodecError, InternalError):  # which may be for this very reason
@@ -150,11 +167,6 @@ def label(name: str) -> str:
 def _copy(source: BinaryIO, path: Path) -> None:
     with open(path, "wb") as target:
         shutil.copyfileobj(source, target, PIECE)
-
-
-def _state(file: BinaryIO) -> tuple[int, int]:
-    about = os.fstat(file.fileno())
-    return about.st_size, about.st_mtime_ns
 
 
 @contextmanager
