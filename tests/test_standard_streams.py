@@ -157,7 +157,7 @@ def test_file_names_that_are_no_text(tmp_path):
 
 def test_a_full_standard_output(large):
     """/dev/full takes nothing."""
-    for command in (f"decode {large}.gcz -o -", f"encode {large} --lossless -o -", f"info {large}.gcz"):
+    for command in (f"decode {large}.gcz -o -", f"encode {large} --lossless -o -", f"info {large}.gcz", "--help"):
         for setting in ("", "PYTHONUNBUFFERED=1 "):
             code, _, err = shell(f"{setting}{' '.join(GCODEC)} {command} > /dev/full")
             assert code == 5 and err.count("\n") == 1 and "tandard output: No space left" in err, (command, err)

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from .. import __version__
-from ..io.streams import PLAIN_LETTERS, fill_closed, write_text
+from ..io.streams import PLAIN_LETTERS, fill_closed, naming, write_text
 from ..kernels.compiler import notice
 from . import interrupt, memory, output
 from .commands import bounds, compare, decode, encode, experiment, info, inspect, verify
@@ -34,11 +34,15 @@ def guarded(command: Callable[..., object]) -> Callable[..., None]:
         notice.call(None if options.get("quiet") or asked else _say_compiling, COMPILING_IS_LONG)
         with output.notes(asked):
             try:
-                if command is not app:  # help and the version need little memory
+                if command is app:  # what it does on its own is to print help and the version
+                    with naming("standard output"):
+                        command(*args, **options)
+                else:
                     memory.check(options.get("threads", 1))
-                command(*args, **options)
+                    command(*args, **options)
                 if sys.stdout:
-                    sys.stdout.flush()
+                    with naming("standard output"):
+                        sys.stdout.flush()
             except typer.Exit:
                 raise
             except output.Partial as partial:
