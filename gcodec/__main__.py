@@ -1,3 +1,19 @@
-from .cli.main import main
+"""The `gcodec` command: signals are caught before anything large is imported."""
 
-main()
+from .cli import interrupt
+
+
+def main() -> None:
+    """The entry point of the `gcodec` script."""
+    interrupt.install()
+    try:
+        from .cli.main import main as command
+
+        command()
+    except BaseException as error:
+        interrupt.end(error)
+        raise
+
+
+if __name__ == "__main__":
+    main()

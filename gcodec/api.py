@@ -25,6 +25,7 @@ from .errors import InvalidInput
 from .io import containers, remote
 from .io.atomic import replacing, scratch
 from .io.containers import File
+from .io.skeleton import check_free
 from .parallel import thread_count
 from .pipeline.archive import Archive, read_tensor
 from .pipeline.convert import encode_tensors
@@ -236,3 +237,4 @@ def _check_tensors(path: object, tensors: object) -> None:
         )
     for name in tensors:
         check_name(name)
+        check_free(name)

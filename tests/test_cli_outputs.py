@@ -3,6 +3,7 @@
 There are links, modes, signals, and streams that are closed or stop early.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -10,10 +11,12 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from checks import call_cli, run_cli, said
 
+import gcodec
 from gcodec.cli import interrupt
 from gcodec.cli.output import progress_bar
 
@@ -54,6 +57,20 @@ def test_closed_standard_streams(gradient):
     assert done.returncode == 0 and done.stdout == Path(coded).read_bytes()
 
 
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "<&- 2>&-", ">&-"])
+def test_hdf5_with_closed_standard_streams(tmp_path, closed):
+    """No pipe to the process that reads HDF5 gets the number of a standard stream."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["g/x"] = np.ones((64, 64), np.float32)
+    for command in ("encode x.h5 --lossless", "decode x.h5.gcz -o y.h5"):
+        done = subprocess.run(
+            ["sh", "-c", f"exec {sys.executable} -m gcodec {command} {closed}"], cwd=tmp_path, timeout=120, check=False,
+            env=os.environ | {"PYTHONPATH": str(Path(gcodec.__file__).parents[1])},
+        )  # fmt: skip
+        assert done.returncode == 0, command
+    assert (tmp_path / "y.h5").read_bytes() == (tmp_path / "x.h5").read_bytes()
+
+
 def test_a_reader_of_text_may_stop(gradient):
     """`gcodec info x.gcz | head -1` is no error."""
     run_cli("encode", gradient)
@@ -74,3 +91,32 @@ def test_an_interrupt_that_got_lost_comes_again(monkeypatch):
             interrupt._interrupt(signal.SIGTERM, None)
         with pytest.raises(KeyboardInterrupt, match=str(int(signal.SIGTERM))):
             progress(1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("where", ["typer", "numpy", "gcodec.parallel"])
+def test_a_signal_while_the_command_starts(gradient, number, where):
+    """Whatever is being imported or parsed, one line and the signal's own exit code come of it."""
+    script = (
+        "import builtins, os, sys\n"
+        "from gcodec.__main__ import main\n"
+        "true = builtins.__import__\n"
+        "def load(name, globals=None, locals=None, fromlist=(), level=0):\n"
+        "    full = f'gcodec.{name}' if level else name\n"
+        f"    if full == {where!r}:\n"
+        "        builtins.__import__ = true\n"
+        f"        os.kill(os.getpid(), {int(number)})\n"
+        "    return true(name, globals, locals, fromlist, level)\n"
+        "builtins.__import__ = load\n"
+        f"sys.argv = ['gcodec', 'encode', {str(gradient)!r}, '--json']\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=120, check=False)
+    assert done.returncode == 128 + number, done.stderr
+    assert done.stderr == b"gcodec: interrupted; nothing was left behind\n"
+    assert json.loads(done.stdout)["error"]["exit_code"] == 128 + number
+    assert os.listdir(gradient.parent) == [gradient.name]
+    done = subprocess.run(
+        [sys.executable, "-c", script.replace(repr(where), "'of no module'")], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -54,6 +54,21 @@ def test_the_skeleton_is_no_tensor(keras):
         assert ("--salvage" in err) == (not options)
 
 
+def test_what_is_lost_with_the_skeleton_is_said(tmp_path, keras):
+    names = names_of(keras)
+    flipped(keras, names[1])
+    out = tmp_path / "back.h5"
+    code, _, err = call_cli("decode", keras, "-o", out)
+    assert code == 3 and "whole are: none" in err and "--salvage also looks behind the damage" in err
+    code, text, err = call_cli("decode", keras, "-o", out, "--salvage")
+    assert code == 3 and "left out: 1 dataset of text and the like, all attributes and links (which are lost)" in text
+    assert "--salvage" not in err
+    found = json.loads(call_cli("decode", keras, "-o", out, "--salvage", "-f", "--json")[1])
+    assert found["left_out"] == {"datasets": 1, "attributes": True, "links": True} and found["missing"] == []
+    with h5py.File(out) as back:
+        assert all(name in back for name in names[1:])
+
+
 def test_salvage_of_one_tensor(tmp_path, keras):
     names = names_of(keras)
     flipped(keras, names[3])

@@ -96,7 +96,6 @@ def test_a_fault_outside_of_the_commands_is_exit_code_70(monkeypatch, capsys):
         raise ValueError("unforeseen")
 
     monkeypatch.setattr(main, "app", fail)
-    monkeypatch.setattr(main.interrupt, "install", lambda: None)
     monkeypatch.setattr(main.warnings, "showwarning", main.warnings.showwarning)
     with pytest.raises(SystemExit) as end:
         main.main()

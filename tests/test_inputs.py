@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from checks import call_cli
 from hdf5_files import numbers
+from safetensors.numpy import save_file
 from vectors import gcz
 
+import gcodec
 from gcodec.cli.files import tensor_file
 from gcodec.errors import Corrupt, InternalError, InvalidInput
 from gcodec.io.arrays import npy
@@ -53,14 +55,13 @@ def test_an_input_that_changes_is_refused(changing, tmp_path, options):
 
 def test_a_stream_of_an_input_that_changes_has_no_end(changing):
     sent = io.BytesIO()
-    with tensor_file(str(changing)) as reader:
+    with pytest.raises(InvalidInput, match="changed while"), tensor_file(str(changing)) as reader:
         headers = convert.encode_tensors(
             list(reader.tensors()), {}, sent, lambda name, source: choice(), 1, check=reader.check
         )
         with pytest.raises(InvalidInput, match="changed while it was read"):
             list(headers)
-        assert len(sent.getvalue()) > 1000 and not sent.getvalue().endswith(b"GCZE")
-        os.utime(changing, ns=(reader._before[1],) * 2)
+    assert len(sent.getvalue()) > 1000 and not sent.getvalue().endswith(b"GCZE")
 
 
 def choice():
@@ -105,6 +106,25 @@ def test_encrypted_members(tmp_path, which):
 def test_bounds_at_the_ends_of_float64(gradient, method, omega):
     code, _, err = call_cli("encode", gradient, "-f", "--method", method, "--omega", omega)
     assert code == 0, err
+
+
+def test_a_change_with_the_old_time_is_seen(gradient):
+    before = os.stat(gradient)
+    with pytest.raises(InvalidInput, match="changed while it was read"), tensor_file(str(gradient)):
+        with open(gradient, "r+b") as file:
+            file.seek(200)
+            file.write(b"other bytes")
+        os.utime(gradient, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_a_file_that_is_replaced_stays_what_it_was(gradient):
+    """Whoever opened it before has the old values, all of them."""
+    old = np.load(gradient)
+    with tensor_file(str(gradient)) as opened:
+        np.save(gradient.with_name("new.npy"), old + 1)
+        os.replace(gradient.with_name("new.npy"), gradient)
+        ((_, source),) = opened.tensors()
+        assert (source.read(0, old.size) == old.ravel()).all()
 
 
 @pytest.fixture
@@ -207,3 +227,29 @@ def test_an_error_of_verify_names_the_file_that_is_at_fault(gradient, monkeypatc
 
 def refuse(*_):
     raise Corrupt("its blocks overlap")
+
+
+def test_the_name_of_the_skeleton_is_reserved(tmp_path):
+    """A tensor of this name would be taken for the frame of an HDF5 file, and left out."""
+    arrays = {"a": np.ones(9, np.float32), "//hdf5": np.ones(9, np.float32)}
+    path = tmp_path / "x.safetensors"
+    save_file(arrays, path)
+    code, _, err = call_cli("encode", path)
+    assert code == 2 and err.startswith(f"gcodec: {path}: the tensor name '//hdf5' is reserved"), err
+    assert os.listdir(tmp_path) == [path.name]
+    with pytest.raises(InvalidInput, match="reserved"):
+        gcodec.save(tmp_path / "x.gcz", arrays, lossless=True)
+    with gcodec.Writer(io.BytesIO(), gcodec.Policy(lossless=True)) as writer:
+        writer.add("a", arrays["a"])
+        with pytest.raises(InvalidInput, match="reserved"):
+            writer.add("//hdf5", arrays["a"])
+
+
+def test_names_that_a_format_reserves(tmp_path):
+    arrays = {"__metadata__": np.ones(9), "__gcodec_dtypes__.json": np.ones(5)}
+    gcodec.save(tmp_path / "x.gcz", arrays, lossless=True)
+    assert call_cli("decode", tmp_path / "x.gcz", "-o", tmp_path / "x.npz")[0] == 0
+    with np.load(tmp_path / "x.npz") as back:
+        assert set(back.files) == set(arrays)
+    code, _, err = call_cli("decode", tmp_path / "x.gcz", "-o", tmp_path / "x.safetensors")
+    assert code == 2 and "__metadata__" in err

@@ -146,7 +146,8 @@ def test_a_salvaged_file_is_one_object(files, tmp_path):
     code, out, err = call_cli("decode", tmp_path / "x.gcz", "-o", tmp_path / "x.npz", "--salvage", "--json")
     found = json.loads(out)
     assert code == 3 and found["tensors"] == ["b"] and found["missing"] == ["a"] and not found["ok"], err
-    assert found["error"]["code"] == "checksum"
+    assert found["error"]["code"] == "checksum" and found["error"]["file"] == str(tmp_path / "x.gcz")
+    assert err.startswith(f"gcodec: {tmp_path}/x.gcz: ")
     check("decode", found)
 
 

@@ -222,3 +222,24 @@ def test_a_file_object_that_fails():
             for name, array in tensors.items():
                 writer.add(name, array)
         assert file.data == whole.data[:most]
+
+
+def test_an_output_whose_name_would_be_too_long(tmp_path):
+    name = tmp_path / ("x" * 251 + ".npy")
+    np.save(name, np.ones(4))
+    code, _, err = call_cli("encode", name)
+    assert code == 5 and err.endswith("File name too long; choose a shorter name with -o\n")
+    assert call_cli("encode", name, "-o", tmp_path / "x.gcz")[0] == 0
+
+
+def test_too_few_open_files(tmp_path):
+    """The limit is said, whatever was to be opened."""
+    gcodec.save(tmp_path / "x.gcz", {"x": np.ones(4)}, lossless=True)
+    script = (
+        "import resource, sys\nfrom gcodec.__main__ import main\nimport gcodec.cli.main\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))\n"
+        f"sys.argv = ['gcodec', 'info', {str(tmp_path / 'x.gcz')!r}]\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 5 and "Too many open files" in done.stderr and "ulimit -n" in done.stderr, done.stderr
+    assert done.stderr.count("\n") == 1

@@ -109,6 +109,28 @@ def test_pipes_that_are_paths(gradient, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"grads.npy", "x.gcz", "back.npy", "pipe", "1.gcz", "2.gcz"}
 
 
+def test_other_names_of_standard_streams(gradient, tmp_path):
+    """What is said of the work does not get between the data, whatever the stream is called."""
+    tool, coded, back = " ".join(GCODEC), tmp_path / "x.gcz", tmp_path / "back.npy"
+    assert shell(f"{tool} encode {gradient} -o {coded} && {tool} decode {coded} -o {back}")[0] == 0
+    (tmp_path / "out").symlink_to("/dev/stdout")
+    (tmp_path / "in").symlink_to("/dev/stdin")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("/dev/fd/1", "/proc/self/fd/1", tmp_path / "out"):
+        for options in ("", "--json"):
+            code, out, err = shell(f"{tool} encode {gradient} -o {name} {options} | cat")
+            assert (code, out) == (0, coded.read_bytes()) and err, (name, options)
+            code, out, err = shell(f"{tool} decode {coded} --to npy -o {name} {options} | cat")
+            assert (code, out) == (0, back.read_bytes()) and err, (name, options)
+    pipe = tmp_path / "pipe"
+    assert shell(f"{tool} encode {gradient} -o {pipe} >{pipe} & cat {pipe}")[1] == coded.read_bytes()
+    for name in ("/dev/fd/0", "/proc/self/fd/0", tmp_path / "in"):
+        assert shell(f"cat {gradient} | {tool} encode {name}")[:2] == (0, coded.read_bytes()), name
+        assert shell(f"cat {coded} | {tool} decode {name}")[:2] == (0, back.read_bytes()), name
+    code, _, err = shell(f"{tool} compare {gradient} --html {tmp_path / 'out'} | cat; exit ${{PIPESTATUS[0]}}")
+    assert code == 2 and "--html" in err
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
 def test_text_in_any_encoding(gradient, encoding):
     for command in (("encode", gradient, "-f", "--method", "sd"), ("verify", f"{gradient}.gcz")):
@@ -135,7 +157,7 @@ def test_file_names_that_are_no_text(tmp_path):
 
 def test_a_full_standard_output(large):
     """/dev/full takes nothing."""
-    for command in (f"decode {large}.gcz -o -", f"encode {large} --lossless -o -", f"info {large}.gcz"):
+    for command in (f"decode {large}.gcz -o -", f"encode {large} --lossless -o -", f"info {large}.gcz", "--help"):
         for setting in ("", "PYTHONUNBUFFERED=1 "):
             code, _, err = shell(f"{setting}{' '.join(GCODEC)} {command} > /dev/full")
             assert code == 5 and err.count("\n") == 1 and "tandard output: No space left" in err, (command, err)

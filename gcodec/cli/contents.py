@@ -42,6 +42,13 @@ class Contents:
         done = set(self.done)
         return [name for name in _tensors(wanted) if name not in done]
 
+    @property
+    def lacks_skeleton(self) -> bool:
+        """Whether the frame of an HDF5 file is not among what came out whole."""
+        from ..io.skeleton import SKELETON
+
+        return self.meta.get("format") == "h5" and self.tensor is None and SKELETON not in self.done
+
     def check_names(self) -> None:
         """Note that tensors are lost which the metadata name, though no record was damaged."""
         if self.tensor is None and self.missing and not self.lost:
@@ -52,8 +59,16 @@ class Contents:
         more = f" (and {len(self.lost) - 1} more)" if len(self.lost) > 1 else ""
         text = f"{self.lost[0]}{more}; whole are: {', '.join(map(_quoted, self.tensors)) or 'none'}"
         text += f"; missing are: {', '.join(map(_quoted, self.missing))}" if self.missing else ""
-        text += " (decode --salvage writes the whole ones)" if self.tensors and not self.salvage else ""
-        return type(self.lost[0])(text)
+        return type(self.lost[0])(text + self._hint())
+
+    def _hint(self) -> str:
+        """What --salvage would do; without it, reading stops at the first damage."""
+        if self.salvage or self.tensor is not None:
+            return ""
+        if self.tensors:
+            return " (decode --salvage writes the whole ones)"
+        behind = self.named and not isinstance(self.lost[0], Truncated)
+        return " (decode --salvage also looks behind the damage)" if behind else ""
 
 
 def contents(file: BinaryIO, name: str, tensor: str | None, salvage: bool) -> Contents:

@@ -1,5 +1,6 @@
 """What went wrong, as one line, a stable code and an exit code."""
 
+import errno
 import signal
 import traceback
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from .. import __version__
 from ..errors import GcodecError, InternalError
 
 USAGE, SYSTEM = 2, 5  # exit codes
+_OF_FILES = "; the limit of this process is too low, raise it (ulimit -n)"
+_HINTS = {errno.ENAMETOOLONG: "; choose a shorter name with -o", errno.EMFILE: _OF_FILES}
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def failure_of(error: BaseException) -> Failure:
 def _of_system(error: OSError) -> Failure:
     file = None if error.filename is None else str(error.filename)
     where = f"{file}: " if file else ""
-    hint = "; check the name" if error.strerror == "No such file or directory" else ""
+    hint = "; check the name" if error.strerror == "No such file or directory" else _HINTS.get(error.errno or 0, "")
     return Failure("io", f"{where}{error.strerror or error}{hint}", SYSTEM, file)
 
 

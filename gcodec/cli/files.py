@@ -40,22 +40,43 @@ class TensorFile:
     def __init__(self, reader: formats.Reader, name: str, file: BinaryIO) -> None:
         self.meta = reader.meta
         self._reader, self._name, self._file = reader, name, file
-        self._before = _state(file)
+        self._before = os.fstat(file.fileno())
 
     def tensors(self) -> "Iterator[tuple[str, Source]]":
         """Names and tensors; an error of the file's format names the file, whoever reads it."""
+        from ..io.skeleton import check_free
+
         with streams.about(self._name, FormatError):
             found = list(self._reader.tensors())
+        with streams.about(self._name, InvalidInput):
+            for name, _ in found if self.meta["format"] != "h5" else ():
+                check_free(name)
         return ((name, _Part(source, self._name)) for name, source in found)
+
+    def check_same(self, path: Path) -> None:
+        """Raise InvalidInput when another file took the path while the Reader opened it."""
+        if not os.path.samestat(os.stat(path), self._before):
+            raise self._changed()
 
     def check(self) -> None:
         """Raise InvalidInput when someone wrote to the file since it was opened."""
         if self.has_changed:
-            raise InvalidInput(f"{self._name}: changed while it was read; try again when nobody writes to it")
+            raise self._changed()
 
     @property
     def has_changed(self) -> bool:
-        return _state(self._file) != self._before
+        """Whether size or times differ.
+
+        A file that gets or loses a name, as one that is replaced, has the same values: its time of
+        change alone is another.
+        """
+        now, before = os.fstat(self._file.fileno()), self._before
+        if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            return True
+        return now.st_ctime_ns != before.st_ctime_ns and now.st_nlink == before.st_nlink
+
+    def _changed(self) -> InvalidInput:
+        return InvalidInput(f"{self._name}: changed while it was read; try again when nobody writes to it")
 
 
 @dataclass(frozen=True)
@@ -90,7 +111,7 @@ def tensor_file(name: str, dtype: str | None = None, trust: bool = False) -> Ite
     """
     where = _resolved(name)
     if name == "-" or remote.is_url(where):
-        with scratch() as path, streams.speaking_of(path, _label(name)):
+        with scratch() as path, streams.speaking_of(path, label(name)):
             if name == "-":
                 _copy(streams.standard_input(), path)
             else:
@@ -114,13 +135,15 @@ def tensor_file(name: str, dtype: str | None = None, trust: bool = False) -> Ite
 @contextmanager
 def _opened(path: Path, name: str, dtype: str | None, trust: bool) -> Iterator[TensorFile]:
     """The Reader of a regular file that messages call `name`."""
-    fmt, label = formats.format_of(path, _label(name)), _label(name)
+    shown = label(name)
+    fmt = formats.format_of(path, shown)
     with ExitStack() as stack:
-        stack.enter_context(streams.about(label, NonFinite))
+        stack.enter_context(streams.about(shown, NonFinite))
         file = stack.enter_context(streams.open_input(path))
-        with streams.about(label, FormatError):
+        with streams.about(shown, FormatError):
             reader = stack.enter_context(formats.reader(path, fmt, dtype, trust))
-        opened = TensorFile(reader, label, file)
+        opened = TensorFile(reader, shown, file)
+        opened.check_same(path)
         try:
             yield opened
         except (GcodecError, InternalError):  # which may be for this very reason
@@ -136,7 +159,7 @@ def _resolved(name: str) -> str:
     return remote.resolved(name)
 
 
-def _label(name: str) -> str:
+def label(name: str) -> str:
     """What messages call an input."""
     return "standard input" if name == "-" else name
 
@@ -146,18 +169,13 @@ def _copy(source: BinaryIO, path: Path) -> None:
         shutil.copyfileobj(source, target, PIECE)
 
 
-def _state(file: BinaryIO) -> tuple[int, int]:
-    about = os.fstat(file.fileno())
-    return about.st_size, about.st_mtime_ns
-
-
 @contextmanager
 def container_file(name: str) -> Iterator[BinaryIO]:
     """A gcodec file open for reading: a path, a pipe, a URL, or "-" for standard input."""
     where = _resolved(name)
     if name != "-" and not remote.is_url(where) and Path(where).is_dir():
         raise InvalidInput(f"{name} is a directory; name a gcodec file")
-    with streams.about(_label(name), FormatError, UnsupportedVersion, UnsupportedFeature, LimitExceeded):
+    with streams.about(label(name), FormatError, UnsupportedVersion, UnsupportedFeature, LimitExceeded):
         if name == "-":
             yield streams.standard_input()
         else:

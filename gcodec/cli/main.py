@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from .. import __version__
-from ..io.streams import PLAIN_LETTERS, write_text
+from ..io.streams import PLAIN_LETTERS, fill_closed, naming, write_text
 from ..kernels.compiler import notice
 from . import interrupt, memory, output
 from .commands import bounds, compare, decode, encode, experiment, info, inspect, verify
@@ -34,17 +34,21 @@ def guarded(command: Callable[..., object]) -> Callable[..., None]:
         notice.call(None if options.get("quiet") or asked else _say_compiling, COMPILING_IS_LONG)
         with output.notes(asked):
             try:
-                if command is not app:  # help and the version need little memory
+                if command is app:  # what it does on its own is to print help and the version
+                    with naming("standard output"):
+                        command(*args, **options)
+                else:
                     memory.check(options.get("threads", 1))
-                command(*args, **options)
+                    command(*args, **options)
                 if sys.stdout:
-                    sys.stdout.flush()
+                    with naming("standard output"):
+                        sys.stdout.flush()
             except typer.Exit:
                 raise
             except output.Partial as partial:
-                _fail(failure_of(partial.error), asked, _is_stdout_taken(options), partial)
+                _fail(failure_of(interrupt.cause(partial.error)), asked, _is_stdout_taken(options), partial)
             except (Exception, KeyboardInterrupt) as error:
-                _fail(failure_of(error), asked, _is_stdout_taken(options))
+                _fail(failure_of(interrupt.cause(error)), asked, _is_stdout_taken(options))
 
     return run
 
@@ -135,8 +139,8 @@ for module in (encode, decode, verify, info, inspect, bounds, compare, experimen
 
 
 def main() -> None:
-    """The entry point of the `gcodec` script."""
-    interrupt.install()
+    """Run the command that the arguments name."""
+    fill_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=PLAIN_LETTERS)

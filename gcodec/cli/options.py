@@ -4,21 +4,30 @@ from typing import Annotated
 
 import typer
 
+from ..io.streams import is_standard_input, is_standard_output
 
-def _standard(name: str | None) -> str | None:
-    """`-` for the names by which the system knows the standard streams."""
-    return "-" if name in ("/dev/stdin", "/dev/stdout") else name
+
+def standard_input(name: str | None) -> str | None:
+    """`-` for every other name of standard input."""
+    return "-" if name and is_standard_input(name) else name
+
+
+def standard_output(name: str | None) -> str | None:
+    """`-` for every other name of standard output, so that nothing but the data goes there."""
+    return "-" if name and is_standard_output(name) else name
 
 
 InputArg = Annotated[
     str,
-    typer.Argument(metavar="INPUT", callback=_standard, help=".npy, .npz, .h5 or .safetensors; - for standard input."),
+    typer.Argument(
+        metavar="INPUT", callback=standard_input, help=".npy, .npz, .h5 or .safetensors; - for standard input."
+    ),
 ]
 FileArg = Annotated[
-    str, typer.Argument(metavar="FILE", callback=_standard, help="A gcodec file (.gcz), or - for standard input.")
+    str, typer.Argument(metavar="FILE", callback=standard_input, help="A gcodec file (.gcz), or - for standard input.")
 ]
 OutOpt = Annotated[
-    str | None, typer.Option("-o", "--output", callback=_standard, help="Where to write; - for standard output.")
+    str | None, typer.Option("-o", "--output", callback=standard_output, help="Where to write; - for standard output.")
 ]
 MethodsOpt = Annotated[
     list[str] | None,
@@ -80,7 +89,9 @@ TrustOpt = Annotated[
         help="Read and write HDF5 within this process: 0.2 s quicker, for files that you made yourself.",
     ),
 ]
-AgainstOpt = Annotated[str | None, typer.Option(help="The original, to measure the error against.")]
+AgainstOpt = Annotated[
+    str | None, typer.Option(callback=standard_input, help="The original, to measure the error against.")
+]
 TrialsOpt = Annotated[
     int, typer.Option(min=0, help="With --against: encode this often with new seeds, and test the expectations.")
 ]

@@ -26,6 +26,14 @@ def is_skeleton(name: str) -> bool:
     return name == SKELETON
 
 
+def check_free(name: str) -> None:
+    """Raise InvalidInput for the skeleton's name, which no tensor of a user may have."""
+    if is_skeleton(name):
+        raise InvalidInput(
+            f"the tensor name {name!r} is reserved for the frame of an HDF5 file, and would be lost; rename the tensor"
+        )
+
+
 def holes(ranges: list[tuple[int, int]], size: int) -> list[tuple[int, int]]:
     """Ranges (offset, length) of a file as holes: sorted, united, the short ones left out."""
     united: list[list[int]] = []

@@ -10,6 +10,7 @@ import errno
 import io
 import os
 import select
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -73,6 +74,43 @@ def standard_output() -> BinaryIO:
     if sys.stdout is None:
         raise OSError(errno.EBADF, "is closed", "standard output")
     return cast(BinaryIO, File(sys.stdout.fileno(), "wb", "standard output"))
+
+
+def fill_closed() -> None:
+    """Open /dev/null where a standard stream is closed, so that no other file gets its number.
+
+    Python remembers which were closed: they stay None in `sys`.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # which takes the lowest number that is free
+
+
+def is_standard_input(name: str) -> bool:
+    """Whether a path leads to standard input, by one of its names or as the same pipe or device."""
+    return name in _names_of(0, "stdin") or (sys.stdin is not None and _is_stream(name, 0))
+
+
+def is_standard_output(name: str) -> bool:
+    """Whether a path leads to standard output, by one of its names or as the same pipe or device."""
+    return name in _names_of(1, "stdout") or (sys.stdout is not None and _is_stream(name, 1))
+
+
+def _names_of(number: int, name: str) -> tuple[str, ...]:
+    return f"/dev/{name}", f"/dev/fd/{number}", f"/proc/self/fd/{number}"
+
+
+def _is_stream(path: str, number: int) -> bool:
+    """Whether a path is the pipe or device that a descriptor is open for; a regular file is not."""
+    if path == os.devnull:  # where nothing gets mixed, and which has a better name in messages
+        return False
+    try:
+        about = os.stat(path)
+        return not stat.S_ISREG(about.st_mode) and os.path.samestat(about, os.fstat(number))
+    except (OSError, ValueError):  # such as a file that is not there yet
+        return False
 
 
 def read_at(file: BinaryIO, buffer: memoryview, offset: int) -> int:
@@ -147,7 +185,12 @@ def about(name: str, *kinds: type[GcodecError]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        if error.file is None:
-            error.file = name
-            error.args = (str(error) if name in str(error) else f"{name}: {error}",)
+        name_file(error, name)
         raise
+
+
+def name_file(error: GcodecError, name: str) -> None:
+    """Let an error name the file that it is about, if it names none yet."""
+    if error.file is None:
+        error.file = name
+        error.args = (str(error) if name in str(error) else f"{name}: {error}",)

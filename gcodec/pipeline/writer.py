@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 from ..container.writer import ContainerWriter
 from ..errors import InvalidInput
+from ..io.skeleton import check_free
 from ..parallel import thread_count
 from ..request.arrays import AnyArray, array_of
 from ..request.choice import Choice
@@ -57,6 +58,7 @@ class Writer:
         call raises Closed, as it does after `close`.
         """
         self._container.check_new(name)
+        check_free(name)
         source = ArraySource(array_of(name, array))
         write_record(self._container, name, source, self._rules.choice(name, source))
 

@@ -28,8 +28,13 @@ def compare(
     small: Annotated[
         int | None, typer.Option(min=0, help="Leave out tensors of fewer values; default: as encode.")
     ] = None,
-    plot: Annotated[str | None, typer.Option(help="Draw bits against error into this file (.png, .svg, .pdf).")] = None,
-    html: Annotated[str | None, typer.Option(help="Write a report as one self-contained page.")] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(callback=opt.standard_output, help="Draw bits against error into this file (.png, .svg, .pdf)."),
+    ] = None,
+    html: Annotated[
+        str | None, typer.Option(callback=opt.standard_output, help="Write a report as one self-contained page.")
+    ] = None,
     tensors: Annotated[bool, typer.Option("--tensors", help="Print the tables of the tensors too.")] = False,
     dtype: opt.DtypeOpt = None,
     threads: opt.ThreadsOpt = None,
@@ -93,7 +98,7 @@ def _draw(result: "Comparison", path: Path, fmt: str) -> None:
 def _write_page(result: "Comparison", path: Path, source: str) -> None:
     from ...comparison.page import page
 
-    path.write_text(page(result, source), encoding="utf-8")
+    path.write_text(page(result, source), encoding="utf-8", errors="backslashreplace")  # of a file name that is no text
 
 
 def _sections(result: "Comparison", input: str, tensors: bool) -> list[str]:

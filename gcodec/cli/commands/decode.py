@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import FormatError, InvalidInput, MissingTensor
 from ...io import formats
+from ...io.streams import name_file
 from .. import options as opt
 from ..contents import Contents, contents
-from ..files import SUFFIX, container_file, decoded_name
+from ..files import SUFFIX, container_file, decoded_name, label
 from ..output import Partial, plural, progress_bar, show
 from ..targets import whole_target
 
@@ -54,13 +55,16 @@ def decode(
     what = "" if formats.SUFFIXES.get(Path(output).suffix) == fmt else f" ({fmt})"
     text = f"{file} → {output}{what}: {plural(len(found.tensors), 'tensor')}"
     result: dict[str, Any] = {"input": file, "output": output, "format": fmt, "tensors": found.tensors}
-    if fmt != "h5" and found.meta.get("format") == "h5" and tensor is None:
+    if found.lacks_skeleton:
         kept = found.meta.get("kept", 0) if isinstance(found.meta.get("kept"), int) else 0
         result["left_out"] = {"datasets": kept, "attributes": True, "links": True}
         others = f"{plural(kept, 'dataset')} of text and the like, " if kept else ""
-        text += f"; left out: {others}all attributes and links (--to h5 keeps them)"
+        why = "which are lost" if fmt == "h5" else "--to h5 keeps them"
+        text += f"; left out: {others}all attributes and links ({why})"
     if found.lost:
-        raise Partial(found.damage(), result | {"missing": found.missing}, text)
+        error = found.damage()
+        name_file(error, label(file))
+        raise Partial(error, result | {"missing": found.missing}, text)
     show(result, text, as_json=json, quiet=quiet, to_stderr=output == "-")
 
 
