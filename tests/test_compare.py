@@ -4,7 +4,6 @@ Its page, its picture and its refusals are tested too.
 """
 
 import json
-import os
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -257,13 +256,6 @@ def test_names_are_escaped(tmp_path):
     np.savez(tmp_path / "x.npz", **{"<b>&": np.ones((40, 50)) + np.eye(40, 50), "c": np.eye(40, 50)})
     assert call_cli("compare", tmp_path / "x.npz", "--methods", "sd", "--html", tmp_path / "x.html", "-q")[0] == 0
     assert "&lt;b&gt;&amp;" in (tmp_path / "x.html").read_text(encoding="utf-8")
-
-
-def test_a_page_about_a_file_whose_name_is_no_text(tmp_path):
-    name = tmp_path / os.fsdecode(b"bad\xff.npy")
-    np.save(name, np.ones(64, np.float32))
-    assert call_cli("compare", name, "--methods", "sd", "--html", tmp_path / "x.html", "-q") == (0, "", "")
-    assert "bad\\udcff.npy" in (tmp_path / "x.html").read_text(encoding="utf-8")
 
 
 def test_what_is_refused(gradient, tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checks import said
+from checks import call_cli, said
 
 import gcodec
 from gcodec.io import streams
@@ -153,6 +153,13 @@ def test_file_names_that_are_no_text(tmp_path):
         assert options or name in done.stdout
     done = subprocess.run([*GCODEC, "encode", name], capture_output=True, timeout=60, check=False)
     assert done.returncode == 2 and done.stderr.count(b"\n") == 1 and b"exists" in done.stderr
+
+
+def test_a_page_about_a_file_whose_name_is_no_text(tmp_path):
+    name = tmp_path / os.fsdecode(b"bad\xff.npy")
+    np.save(name, np.ones(64, np.float32))
+    assert call_cli("compare", name, "--methods", "sd", "--html", tmp_path / "x.html", "-q") == (0, "", "")
+    assert "bad\\udcff.npy" in (tmp_path / "x.html").read_text(encoding="utf-8")
 
 
 def test_a_full_standard_output(large):

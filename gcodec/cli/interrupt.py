@@ -28,7 +28,10 @@ def check() -> None:
 
 
 def cause(error: BaseException) -> BaseException:
-    """What an error comes from: the signal, if there was one, as a library may turn it into its own error."""
+    """What an error comes from: the signal, if one came.
+
+    A library may have turned that into an error of its own.
+    """
     return KeyboardInterrupt(_seen[0]) if _seen else error
 
 

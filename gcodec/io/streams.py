@@ -89,12 +89,12 @@ def fill_closed() -> None:
 
 
 def is_standard_input(name: str) -> bool:
-    """Whether a path leads to standard input, by one of its names or as the same pipe or device."""
+    """Whether a path is standard input, by one of its names or as the same pipe or device."""
     return name in _names_of(0, "stdin") or (sys.stdin is not None and _is_stream(name, 0))
 
 
 def is_standard_output(name: str) -> bool:
-    """Whether a path leads to standard output, by one of its names or as the same pipe or device."""
+    """Whether a path is standard output, by one of its names or as the same pipe or device."""
     return name in _names_of(1, "stdout") or (sys.stdout is not None and _is_stream(name, 1))
 
 

@@ -98,7 +98,8 @@ def _draw(result: "Comparison", path: Path, fmt: str) -> None:
 def _write_page(result: "Comparison", path: Path, source: str) -> None:
     from ...comparison.page import page
 
-    path.write_text(page(result, source), encoding="utf-8", errors="backslashreplace")  # of a file name that is no text
+    errors = "backslashreplace"  # the name of a file may be no text
+    path.write_text(page(result, source), encoding="utf-8", errors=errors)
 
 
 def _sections(result: "Comparison", input: str, tensors: bool) -> list[str]:
