@@ -16,6 +16,7 @@ import gcodec
 from gcodec.errors import GcodecError
 from gcodec.io import atomic
 from gcodec.io.atomic import replacing
+from gcodec.kernels.compiler.folder import folder
 
 GCODEC = [sys.executable, "-m", "gcodec"]
 
@@ -179,6 +180,7 @@ def test_a_full_folder_of_temporary_files(large, tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise OSError(28, "No space left on device")
 
+    folder()  # the place of compiled kernels is looked for once, with a temporary file
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     code, _, err = call_cli("encode", large, "--lossless", "-o", tmp_path / "x.gcz")
     assert code == 0, err  # all of it stays in memory
