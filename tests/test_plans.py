@@ -8,7 +8,7 @@ import pytest
 
 import gcodec
 from gcodec.compressors import registry
-from gcodec.compressors.contract import Guarantee
+from gcodec.compressors.contract import Guarantee, TooFine
 from gcodec.compressors.klt import compressor as klt
 from gcodec.errors import InvalidInput
 from gcodec.source import ArraySource
@@ -81,3 +81,15 @@ def test_what_cannot_win_is_not_coded(monkeypatch):
     assert not coded
     gcodec.encode(load("lm_up"), alpha=0.1)
     assert len(coded) == 1
+
+
+@pytest.mark.parametrize("error", [InvalidInput("not this one"), TooFine()])
+def test_a_method_that_refuses_after_its_plan_leaves_the_others(monkeypatch, error):
+    """The plan of klt alone would win on this gradient."""
+
+    def refuse(self, look):
+        raise error
+
+    x = load("lm_up")
+    monkeypatch.setattr(klt.Klt, "_payload", refuse)
+    assert len(gcodec.encode(x, alpha=0.1)) == len(gcodec.encode(x, "tcq", alpha=0.1))

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 
 from .. import ieee
 from ..compressors import registry
@@ -66,16 +65,20 @@ def _fits(entry: Entry, source: Source, effort: str) -> bool:
 def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str]) -> CodedRecord:
     """The smallest of what the methods give, with what readers want to be paid.
 
-    Those that cannot win by their plans are not coded. A method that refuses the tensor is left
-    out. The last one takes any tensor.
+    The method that promises most comes first. One that cannot win by its plan is not coded. One
+    that refuses the tensor is left out, whatever it planned. The last one takes any tensor.
     """
     scan = scan_for_bound(name, source, choice)
     if scan is None:
         return store(name, source, choice)
+    plans = sorted(_plans(name, source, choice, scan, methods), key=lambda found: found[0].most)
+    passes = sum(plan.least <= plans[0][0].most for plan, _ in plans)
     best: CodedRecord | None = None
-    for run in _promising(name, source, choice, scan, methods):
+    for plan, run in plans:
+        if best is not None and plan.least > 8 * best.paid_size:
+            continue
         try:
-            coded = run()
+            coded = run(passes)
         except (InvalidInput, TooFine):  # it is not made for this tensor
             continue
         except BaseException:
@@ -89,23 +92,22 @@ def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str])
             best = coded
         else:
             coded.close()
-    return store(name, source, choice) if best is None else best
+    assert best is not None  # exact storage takes any tensor
+    return best
 
 
-def _promising(
+def _plans(
     name: str, source: Source, choice: Choice, scan: Scan, methods: Sequence[str]
-) -> list[Callable[[], CodedRecord]]:
-    """What codes the tensor by the methods that may take the fewest bits, as far as plans tell."""
-    exactly = registry.EXACT.load()().plan(source, Guarantee("exact"))
+) -> list[tuple[Plan, Callable[[int], CodedRecord]]]:
+    """The plan of each method, and what codes the tensor by it in one of so many passes."""
     found: list[tuple[Plan, Callable[[int], CodedRecord]]] = []
     for method in methods[:-1]:
         with suppress(InvalidInput, TooFine):
             attempt = Attempt.of(name, source, _by(choice, method), scan)
             found.append((attempt.plan, attempt.run))
+    exactly = registry.EXACT.load()().plan(source, Guarantee("exact"))
     found.append((exactly, lambda passes: store(name, source, in_passes(choice, passes))))
-    enough = min(plan.most for plan, _ in found)
-    runs = [run for plan, run in found if plan.least <= enough]
-    return [partial(run, len(runs)) for run in runs]
+    return found
 
 
 def _by(choice: Choice, method: str) -> Choice:
