@@ -14,7 +14,7 @@ seq:
   - id: blocks
     type: block
     repeat: until
-    repeat-until: _.kind == "INDX"
+    repeat-until: '_.kind == "INDX" or (_.kind == "TENS" and _io.size - _io.pos == 16)'
   - id: footer
     type: footer
   - id: end
@@ -57,7 +57,7 @@ types:
       - id: len_body
         type: u8
         valid:
-          expr: 'kind == "META" or kind == "INDX" ? _ == 0 : _ <= 0x7fffffffffffffff'
+          expr: 'kind == "META" or kind == "INDX" ? _ == 0 : _ <= 0x3fffffffffffffff'
       - id: header
         size: len_header
         type:
@@ -195,8 +195,9 @@ types:
   footer:
     doc: The footer, format.md section 6.
     seq:
-      - id: index_offset
+      - id: offset
         type: u8
+        doc: Of the index, or of the only record where there is no index.
       - id: crc
         type: u4
       - id: magic

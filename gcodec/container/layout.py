@@ -20,6 +20,7 @@ END_MAGIC = b"GCZE"
 MAJOR, MINOR = 1, 0
 GUARANTEES = ("exact", "alpha", "omega")
 MAX_HEADER = 1 << 24
+MAX_BODY = 1 << 62  # the last four bytes of a frame then differ from END_MAGIC
 MAX_JSON = 1 << 23
 MAX_JSON_PARTS = 1 << 19  # the most bytes that are one of [ { , : since each value has one
 MAX_CHUNKS = 1 << 19
@@ -82,7 +83,7 @@ class Frame:
         frame = cls(*struct.unpack("<4sIQ", data))
         if not frame.type.isalpha():
             raise Corrupt(f"block type {frame.type!r} is not of four letters")
-        if frame.header_length > MAX_HEADER or frame.body_length >= 2**63:
+        if frame.header_length > MAX_HEADER or frame.body_length >= MAX_BODY:
             raise Corrupt(f"block {frame.type.decode()}: declares more bytes than the format allows")
         return frame
 
@@ -256,13 +257,16 @@ class Index:
 
 @dataclass(frozen=True)
 class Footer:
-    """The footer (spec/format.md §6)."""
+    """The footer (spec/format.md §6).
 
-    index_offset: int
+    offset: of the index, or of the only record.
+    """
+
+    offset: int
     SIZE: ClassVar[int] = 16
 
     def pack(self) -> bytes:
-        data = struct.pack("<Q", self.index_offset)
+        data = struct.pack("<Q", self.offset)
         return data + struct.pack("<I", crc32(data)) + END_MAGIC
 
     @classmethod

@@ -9,7 +9,7 @@ from typing import IO, Any, BinaryIO
 
 from ..compressors.contract import CodedTensor, Payload
 from ..errors import Corrupt, InternalError, Truncated, UnsupportedFeature
-from .layout import MAGIC, FileHeader, Footer, Frame, Index, TensorHeader, checked, unpack_meta
+from .layout import END_MAGIC, MAGIC, FileHeader, Footer, Frame, Index, TensorHeader, checked, unpack_meta
 from .spool import PIECE, Spool
 
 Fetch = Callable[[int, int], bytes]  # (offset in the body, length) → bytes
@@ -72,32 +72,39 @@ class Stream:
 
     def __iter__(self) -> Iterator[Record]:
         entries: list[tuple[str, int]] = []
-        arrived = 0
+        arrived = end_of_record = 0
         while True:
             start = self._at
-            frame, header = _read_block(self._read)
+            first = self._read(Frame.SIZE)
+            if first.endswith(END_MAGIC):
+                if start != end_of_record or len(entries) != 1:
+                    raise Corrupt("there is no index, and not one record alone as the last block")
+                self._end(Footer.unpack(first), entries[0][1])
+                return
+            frame, header = _read_block(first, self._read)
             end = self._at + frame.body_length
             if frame.type == b"TENS":
                 parsed = _tensor_header(frame, header)
                 entries.append((parsed.name, start))
                 yield Record(parsed, self._body(self._at, end), arrived)
                 self._skip_to(end)
+                end_of_record = end
                 self.names.append(parsed.name)
             elif frame.type == b"META":
                 if start != FileHeader.SIZE:
                     raise Corrupt("META is not the first block")
                 self.meta = unpack_meta(header)
             elif frame.type == b"INDX":
-                self._end(start, Index.unpack(header, start), entries)
+                if list(Index.unpack(header, start).entries) != entries:
+                    raise Corrupt("the index does not agree with the records")
+                self._end(Footer.unpack(self._read(Footer.SIZE)), start)
                 return
             self._skip_to(end)
             arrived += frame.body_length
 
-    def _end(self, start: int, index: Index, entries: list[tuple[str, int]]) -> None:
-        if list(index.entries) != entries:
-            raise Corrupt("the index does not agree with the records")
-        if Footer.unpack(self._read(Footer.SIZE)).index_offset != start:
-            raise Corrupt("the footer does not point to the index")
+    def _end(self, footer: Footer, start: int) -> None:
+        if footer.offset != start:
+            raise Corrupt("the footer does not point to the index, or to the only record")
         if self._file.read(1):
             raise Corrupt("there are bytes after the end of the container")
 
@@ -165,15 +172,21 @@ class RandomAccess:
         self.meta = self._read_meta()
         data = self.read_at(size - Footer.SIZE, Footer.SIZE)
         try:
-            index_offset = Footer.unpack(data).index_offset
+            offset = Footer.unpack(data).offset
         except Corrupt:
             raise Truncated("there is no footer at the end: the file was cut, or something follows it") from None
-        frame, header = self._block(index_offset)
-        if frame.type != b"INDX" or index_offset + Frame.SIZE + len(header) + 4 != size - Footer.SIZE:
-            raise Corrupt("the footer does not point to the index")
-        entries = Index.unpack(header, index_offset).entries
+        entries, end = self._last_block(offset, size - Footer.SIZE)
         self.offsets = dict(entries)
-        self._ends = dict(zip(self.offsets, [*(offset for _, offset in entries[1:]), index_offset], strict=False))
+        self._ends = dict(zip(self.offsets, [*(offset for _, offset in entries[1:]), end], strict=False))
+
+    def _last_block(self, offset: int, footer: int) -> tuple[tuple[tuple[str, int], ...], int]:
+        """Names and offsets of the records, and where the last record must end at the latest."""
+        frame, header = self._block(offset)
+        if frame.type not in (b"INDX", b"TENS") or _body_at(offset, header) + frame.body_length != footer:
+            raise Corrupt("the footer does not point to the index, or to the only record")
+        if frame.type == b"TENS":
+            return ((_tensor_header(frame, header).name, offset),), footer
+        return Index.unpack(header, offset).entries, offset
 
     def record(self, name: str) -> Record:
         """The record with this name.
@@ -182,7 +195,7 @@ class RandomAccess:
         """
         offset = self.offsets[name]
         frame, header = self._block(offset)
-        body = offset + Frame.SIZE + len(header) + 4
+        body = _body_at(offset, header)
         if frame.type != b"TENS" or body + frame.body_length > self._ends[name]:
             raise Corrupt(f"the index does not point to the record {name!r}")
         parsed = _tensor_header(frame, header)
@@ -211,7 +224,7 @@ class RandomAccess:
             position += n
             return self.read_at(position - n, n)
 
-        return _read_block(read)
+        return _read_block(read(Frame.SIZE), read)
 
     def _read_meta(self) -> dict[str, Any]:
         """META, which is the first block if there is one."""
@@ -226,15 +239,19 @@ def _tensor_header(frame: Frame, header: bytes) -> TensorHeader:
     return parsed
 
 
-def _read_block(read: Callable[[int], bytes]) -> tuple[Frame, bytes]:
-    """Frame and header of a block.
+def _body_at(offset: int, header: bytes) -> int:
+    """Where the body of the block at `offset` begins: after its frame, its header and their crc."""
+    return offset + Frame.SIZE + len(header) + 4
+
+
+def _read_block(first: bytes, read: Callable[[int], bytes]) -> tuple[Frame, bytes]:
+    """Frame and header of a block, whose first Frame.SIZE bytes are there already.
 
     Raises UnsupportedFeature for an unknown type that is required.
     """
-    data = read(Frame.SIZE)
-    frame = Frame.unpack(data)
+    frame = Frame.unpack(first)
     header = read(frame.header_length)
-    checked(header, int.from_bytes(read(4), "little"), f"block {frame.type.decode()}", before=data)
+    checked(header, int.from_bytes(read(4), "little"), f"block {frame.type.decode()}", before=first)
     if frame.type not in (b"TENS", b"META", b"INDX") and frame.type[:1].isupper():
         raise UnsupportedFeature(f"a block of type {frame.type.decode()} must be understood and is not; update gcodec")
     if frame.type in (b"META", b"INDX") and frame.body_length:

@@ -1,4 +1,4 @@
-"""Write a container to any binary file object: records as they come, then index and footer."""
+"""Write a container to any binary file object: records as they come, then its end."""
 
 import errno
 import os
@@ -75,19 +75,23 @@ class ContainerWriter:
             raise InvalidInput(f"two tensors have the name {name!r}")
 
     def close(self) -> None:
-        """Write the index and the footer; a second call does nothing.
+        """Write the index, which a single record needs not, and the footer.
 
+        A second call does nothing.
         Raises Closed when the container was cut.
         """
         if self.is_closed:
             return
         self._check_open()
-        start = self._offset
-        packed = Index(tuple(self._entries.items())).pack()
-        _check(partial(Index.unpack, end=start), packed, "the index")
+        start, index = self._offset, b""
+        if len(self._entries) == 1:
+            (start,) = self._entries.values()
+        else:
+            packed = Index(tuple(self._entries.items())).pack()
+            _check(partial(Index.unpack, end=start), packed, "the index")
+            index = pack_block(b"INDX", packed)
         with self._writing():
-            self._write(pack_block(b"INDX", packed))
-            self._write(Footer(start).pack())
+            self._write(index + Footer(start).pack())
         self._ended = _CLOSED
 
     @property

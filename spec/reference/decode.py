@@ -159,7 +159,7 @@ class Block:
         self.offset = file.at // 8
         self.type, header_length, self.body_length = file.bytes(4), file.unsigned(4), file.unsigned(8)
         require(self.type.isalpha(), "a block type that is not four letters")
-        require(header_length <= 1 << 24 and self.body_length < 1 << 63, "a block beyond the format's limits")
+        require(header_length <= 1 << 24 and self.body_length < 1 << 62, "a block beyond the format's limits")
         self.header = Reader(file.bytes(header_length))
         check_crc(file.data[self.offset : file.at // 8], file.unsigned(4), "the header of a block")
         require(self.body_length == 0 or self.type not in (b"META", b"INDX"), "META or INDX with a body")
@@ -234,10 +234,9 @@ class Record:
     def __init__(self, block: Block) -> None:
         fields = block.header
         self.name = fields.text(fields.varint())
-        require(len(self.name.encode()) < 1 << 16, "a name of 2^16 bytes or more")
         dtype, dimensions = fields.varint(), fields.varint()
+        require(len(self.name.encode()) < 1 << 16 and dimensions <= 64, "a longer name or shape than the format allows")
         require(dtype in DTYPES, f"dtype {dtype}", "unsupported-feature")
-        require(dimensions <= 64, "more than 64 dimensions")
         self.dtype, self.work = DTYPES[dtype], F64 if DTYPES[dtype] == F64 else F32
         self.shape = tuple(fields.varint() for _ in range(dimensions))
         self.size = math.prod(self.shape)
@@ -257,8 +256,7 @@ class Record:
         self.chunks = [(fields.varint(), fields.unsigned(4), fields.unsigned(4)) for _ in range(chunks)]
         fields.end()
         lengths = [length for length, _crc, _decoded_crc in self.chunks]
-        require(max(lengths, default=0) <= 1 << 25, "a chunk of more than 2^25 bytes")
-        require(self.head_length + sum(lengths) == block.body_length, "lengths that do not add up to the body's")
+        require(max(lengths, default=0) <= 1 << 25 and self.head_length + sum(lengths) == block.body_length, "lengths")
 
     def decode(self, file: Reader) -> Iterator[bytes]:
         require(self.compressor in COMPRESSORS, f"compressor, payload version {self.compressor}", "unsupported-feature")
@@ -286,11 +284,10 @@ def check_index(fields: Reader, records: dict[str, int]) -> None:
 
 
 # ---- §6 Footer ----
-def read_footer(file: Reader, index_offset: int) -> None:
+def read_footer(file: Reader, last: int) -> None:
     offset, crc, magic = file.bytes(8), file.unsigned(4), file.bytes(4)
-    require(magic == b"GCZE", "the end magic is wrong")
     check_crc(offset, crc, "the footer")
-    require(int.from_bytes(offset, "little") == index_offset, "the footer does not point to the index")
+    require((int.from_bytes(offset, "little"), magic) == (last, b"GCZE"), "the offset or the magic of the footer")
     file.end()
 
 
@@ -302,7 +299,7 @@ def decode_file(data: bytes) -> Iterator[tuple[Record, Iterator[bytes]]]:
     """
     file, records, left = Reader(data, "truncated"), {}, (1 << 26) + (len(data) << 15)  # §7: decoded bytes paid for
     read_file_header(file)
-    while True:
+    while file.data[file.at // 8 + 12 :][:4] != b"GCZE":
         block = Block(file)
         end = file.at // 8 + block.body_length
         if block.type == b"META":
@@ -317,10 +314,13 @@ def decode_file(data: bytes) -> Iterator[tuple[Record, Iterator[bytes]]]:
             yield record, record.decode(file)
         elif block.type == b"INDX":
             check_index(block.header, records)
-            return read_footer(file, block.offset)
+            break
         else:
             require(block.type[:1].islower(), f"block type {block.type!r}", "unsupported-feature")
         file.bytes(end - file.at // 8)
+    else:
+        require(len(records) == 1 and block.type == b"TENS", "no index, and not one record alone as the last block")
+    read_footer(file, block.offset)
 
 
 # ======== arithmetic.md ========

@@ -144,23 +144,23 @@ def split(container: bytes) -> list[Record | bytes]:
     """The blocks before the index of a container that is right; all but TENS as bytes."""
     blocks: list[Record | bytes] = []
     at = FileHeader.SIZE
-    while True:
+    while at < len(container) - Footer.SIZE:
         frame = Frame.unpack(container[at : at + Frame.SIZE])
         header = container[at + Frame.SIZE :][: frame.header_length]
         body = at + Frame.SIZE + frame.header_length + 4
         end = body + frame.body_length
         if frame.type == b"INDX":
-            return blocks
+            break
         is_record = frame.type == b"TENS"
         blocks.append(split_record(header, container[body:end]) if is_record else container[at:end])
         at = end
+    return blocks
 
 
 def container(*blocks: Record | bytes, start: bytes | None = None, **end) -> bytes:
-    """A whole file.
+    """A whole file, without an index if it is of one record and `end` has no part of an index.
 
-    start: another file header.
-    end: other parts than the right ones, for `ending`.
+    start: another file header. end: other parts than the right ones, for `ending`.
     """
     data = FileHeader().pack() if start is None else start
     entries = []
@@ -168,6 +168,8 @@ def container(*blocks: Record | bytes, start: bytes | None = None, **end) -> byt
         if isinstance(block, Record):
             entries.append((block.fields["name"], len(data)))
         data += block.pack() if isinstance(block, Record) else block
+    if len(entries) == 1 and isinstance(blocks[-1], Record) and not {"index", "index_block"} & set(end):
+        end = {"index_block": b"", "footer": Footer(entries[0][1]).pack()} | end
     return data + ending(entries, len(data), **end)
 
 

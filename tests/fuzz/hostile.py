@@ -77,7 +77,11 @@ def cases() -> list[Hostile]:
         Hostile("JSON of a number beyond floats", meta(b'{"bytes":0,"x":1e99999}'), "values"),
         Hostile("index of many entries", gcz.container(index=pack_varint(30000) + b"\0\0" * 30000), "corrupt"),
         Hostile("header of 16 MiB declared", gcz.container()[:16] + Frame(b"TENS", 1 << 24, 0).pack(), "truncated"),
-        Hostile("body of 2⁶² bytes declared", gcz.container()[:16] + pack_block(b"skip", b"", 1 << 62), "truncated"),
+        Hostile(
+            "body of 2⁶² − 1 bytes declared",
+            gcz.container()[:16] + pack_block(b"skip", b"", (1 << 62) - 1),
+            "truncated",
+        ),
         Hostile("head of 64 MiB declared", head_declared(), "truncated"),
         Hostile("2⁴⁷ values declared", gcz.container(sized(base(), 2**47)), "corrupt"),
         Hostile("a table of 7000 chunks of one value", gcz.container(one_value_chunks(7000)), "corrupt"),

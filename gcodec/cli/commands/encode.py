@@ -74,7 +74,9 @@ def encode(
         rules.check([name for name, _ in tensors])
         chooser, scoped = rules.planned(tensors)
         total = sum(source.size * source.dtype.itemsize for _, source in tensors)
-        meta = {**reader.meta, **scoped, "bytes": total, "names": [name for name, _ in tensors]}
+        meta = {**reader.meta, **scoped, "bytes": total}
+        if not single:
+            meta["names"] = [name for name, _ in tensors]
         with binary_target(output, force, input) as file, progress_bar(total, "encoding", quiet) as progress:
             counted = Counted(file)
             headers = list(
