@@ -21,7 +21,7 @@ import gcodec
 from gcodec.compressors import registry
 
 ROOT = Path(__file__).parent.parent
-EARLIER = "8b830c798bfa5359d8410ef8114ff6d14ada6591"
+EARLIER = "8ca3ac2a9bf6bffb77782dbcb3948a717ef35b1d"
 DECODE = """
 import sys, gcodec, numpy as np
 from pathlib import Path
