@@ -73,7 +73,7 @@ EffortOpt = Annotated[str, typer.Option(help="best (fewest bytes) or fast; of me
 ThreadsOpt = Annotated[int | None, typer.Option("-T", "--threads", help="Threads; default: one for each core.")]
 ForceOpt = Annotated[bool, typer.Option("-f", "--force", help="Overwrite an existing output.")]
 JsonOpt = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-QuietOpt = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors.")]
+QuietOpt = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors, and what --json gives.")]
 DtypeOpt = Annotated[str | None, typer.Option(help="What raw integers of an .npy file stand for, such as bf16.")]
 NonfiniteOpt = Annotated[str, typer.Option(help="Tensors with NaN or infinity: refuse, or store them lossless.")]
 TensorOpt = Annotated[str | None, typer.Option(help="Decode this tensor alone.")]

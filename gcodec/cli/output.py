@@ -53,7 +53,7 @@ def show(
     The object says whether all went well, under "ok", and has the warnings, if there are any.
     """
     stream = sys.stderr if to_stderr else sys.stdout
-    if quiet or stream is None:  # closed by whoever started us
+    if (quiet and not as_json) or stream is None:  # closed by whoever started us
         return
     try:
         if as_json:
