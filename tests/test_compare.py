@@ -1,7 +1,4 @@
-"""`gcodec compare`: its numbers are those of the codec, the bounds and the baselines.
-
-Its page, its picture and its refusals are tested too.
-"""
+"""`gcodec compare`: its numbers are those of the codec and the theory; its page and its refusals."""
 
 import json
 import sys
@@ -119,8 +116,7 @@ def test_the_text(gradient, checkpoint):
     code, out, _ = call_cli("compare", checkpoint, "--methods", "sd", "--alpha", 0.1, "--tensors")
     assert code == 0 and "large (30×70), alpha = 0.1" in out and "left out:" in out
     assert call_cli("compare", gradient, "--methods", "sd", "-q")[1] == ""
-    code, out, err = call_cli("compare", gradient, "--methods", "sd", "-q", "--json")
-    assert (code, err, json.loads(out)["ok"]) == (0, "", True)
+    assert json.loads(call_cli("compare", gradient, "--methods", "sd", "-q", "--json")[1])["ok"]
 
 
 def test_all_methods_are_measured_unless_some_are_named(gradient):
