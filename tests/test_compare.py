@@ -1,4 +1,4 @@
-"""`gcodec compare`: its numbers are those of the codec and the theory; its page and its refusals."""
+"""`gcodec compare`: its numbers are those of codec and theory. Its page, and its refusals."""
 
 import json
 import sys

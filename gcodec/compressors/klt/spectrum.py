@@ -45,13 +45,22 @@ class Spectrum:
 
         The squared error is then about the target.
         """
+        squares = self.values**2
+        tails = np.maximum(self.total - np.concatenate([[0.0], np.cumsum(squares)]), 0.0)
+        rising, sides = squares[::-1], self.height + self.width
+        least = self._least() / 3
+
+        def rank_at(step: float) -> int:
+            """The number of components that are worth their bits."""
+            return int(squares.size - np.searchsorted(rising, least * step * step, "right"))
+
         low, high = math.sqrt(self.total) * 2.0**-40, math.sqrt(self.total)
-        for _ in range(60):
+        for _ in range(40):
             step = math.sqrt(low * high)
-            rank = self._rank(step)
-            error = self.tail(rank) + rank * (self.height + self.width) * _NOISE * step * step
+            rank = rank_at(step)
+            error = tails[rank] + rank * sides * _NOISE * step * step
             low, high = (step, high) if error < target else (low, step)
-        return max(self._rank(low), 1), low
+        return max(rank_at(low), 1), low
 
     def bits(self, target: float) -> float:
         """About the bits of both factors at the planned rank and step."""
@@ -83,18 +92,17 @@ class Spectrum:
         squares = min(last, left / float(shape.sum())) * shape
         return replace(self, values=np.concatenate([self.values[:known], np.sqrt(squares)]))
 
-    def _rank(self, step: float) -> int:
-        """The number of components k with σ_k²/θ above what their coding costs.
+    def _least(self) -> float:
+        """The σ²/θ, with θ = (2·step)²/12, above which a component is worth what it costs.
 
-        θ = (2·step)²/12.
+        The cost is a multiple of the lengths of both vectors, and for each of them its length times
+        ln(σ²/θ/length). It is below σ²/θ from one number on, which is found by iteration.
         """
-        theta = step * step / 3
-        squares = np.maximum(self.values**2 / theta, 1e-300)
-        cost = np.full(squares.shape, (self.height + self.width) * _OVERHEAD)
-        for side in (self.height, self.width):
-            cost += side * np.maximum(np.log(squares / side), 0)
-        worth = squares > cost
-        return int(np.argmin(worth)) if not worth.all() else worth.size
+        sides = self.height + self.width
+        least = 2.0 * sides
+        for _ in range(60):
+            least = sides * _OVERHEAD + sum(side * math.log(least / side) for side in (self.height, self.width))
+        return least
 
 
 def sketch_of(matrix: Matrix, total: float) -> Spectrum:
