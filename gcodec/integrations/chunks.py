@@ -1,0 +1,146 @@
+"""What all array stores share: how their chunks are coded, and containers back to chunks.
+
+A chunk is an ordinary container with one tensor. Its shape is that of the chunk, or of a smaller
+box at the chunk's origin: whatever lies outside of the box has the store's fill value.
+"""
+
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, BinaryIO, Literal, Self
+
+import numpy as np
+
+import gcodec
+from gcodec.errors import Corrupt, GcodecError, InvalidInput
+
+Shape = tuple[int, ...]
+
+
+def missing(host: str, extra: str) -> ImportError:
+    """The error for a host that is not installed."""
+    return ImportError(f"{host} is not installed; install it with: pip install 'gcodec[{extra}]'")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Settings:
+    """How chunks are coded: the arguments of `gcodec.encode` that a store keeps in its metadata.
+
+    One of alpha, omega and lossless is needed: nobody's values are degraded silently. The guarantee
+    holds for each chunk, and so for the whole array: Σ‖x̂ − x‖² ≤ alpha·Σ‖x‖².
+
+    Raises InvalidInput for what `gcodec.encode` would refuse.
+    """
+
+    method: str = "auto"
+    alpha: float | None = None
+    omega: float | None = None
+    lossless: bool = False
+    effort: Literal["best", "fast"] = "best"
+    nonfinite: Literal["refuse", "lossless"] = "refuse"
+
+    def __post_init__(self) -> None:
+        if self.alpha is None and self.omega is None and self.lossless is False:
+            raise InvalidInput("a store needs a bound: give alpha, such as alpha=1e-3, or omega, or lossless=True")
+        gcodec.Writer(io.BytesIO(), gcodec.Policy(**self.given()))  # which checks all of them
+        for name in ("alpha", "omega"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, float(getattr(self, name)))
+
+    @classmethod
+    def parse(cls, given: object) -> Self:
+        """The settings that `given()` gave before, as they came back from JSON."""
+        known = [field.name for field in fields(cls)]
+        if not isinstance(given, Mapping):
+            raise InvalidInput(f"the configuration of gcodec must be an object with keys, not {given!r:.200}")
+        for name in given:
+            if name not in known:
+                raise InvalidInput(f"the configuration of gcodec has no {name!r:.200}; it may have {', '.join(known)}")
+        return cls(**given)
+
+    def given(self) -> dict[str, Any]:
+        """What differs from the defaults, by name and in a fixed order, ready for JSON."""
+        values = {field.name: getattr(self, field.name) for field in fields(Settings)}
+        defaults = {field.name: field.default for field in fields(Settings) if field.default is not MISSING}
+        return {name: value for name, value in values.items() if value != defaults[name]}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.given().items())})"
+
+    def coded(self, values: np.ndarray) -> bytes:
+        """A chunk as a container. It uses one thread, as stores code many chunks at a time."""
+        return gcodec.encode(values, threads=1, **self.given())
+
+
+class Chunk:
+    """A container that holds a chunk, with its values read only where they are asked for.
+
+    file: the container, seekable. dtype, shape: what the store says of the chunk; the container may
+    hold a smaller box. Raises Corrupt when it holds anything else, and what `gcodec.open` raises.
+    """
+
+    def __init__(self, file: BinaryIO, dtype: np.dtype, shape: Shape) -> None:
+        self._archive = gcodec.open(file, threads=1)
+        if len(self._archive) != 1:
+            raise Corrupt(f"a chunk must hold one tensor, not {len(self._archive)}")
+        (self._name,) = self._archive
+        header = self._archive.header(self._name)
+        self.dtype, self.shape = dtype, shape
+        self.box: Shape = header.spec.shape
+        self.is_exact = header.guarantee.kind == "exact"
+        fits = len(self.box) == len(shape) and all(n <= side for n, side in zip(self.box, shape, strict=True))
+        if header.spec.dtype != dtype.newbyteorder("=") or not fits:
+            raise Corrupt(
+                f"the chunk holds {header.spec.dtype} of shape {self.box}, where the array has {dtype} of {shape}"
+            )
+
+    def values(self, fill: object) -> np.ndarray:
+        """All values."""
+        return self._padded(self._archive[self._name], self.shape, fill)
+
+    def rows(self, start: int, stop: int, fill: object) -> np.ndarray:
+        """The values from row `start` to row `stop`; what does not hold them is not read."""
+        held = self._archive.rows(self._name, min(start, self.box[0]), min(stop, self.box[0]))
+        return self._padded(held, (stop - start, *self.shape[1:]), fill)
+
+    def _padded(self, held: np.ndarray, shape: Shape, fill: object) -> np.ndarray:
+        if held.shape == shape:
+            return held.astype(self.dtype, copy=False)
+        out = np.full(shape, fill, self.dtype)
+        out[tuple(slice(0, n) for n in held.shape)] = held
+        return out
+
+
+def corner(selection: Any, shape: Shape) -> tuple[Shape, bool]:
+    """The smallest box at a chunk's origin that holds a selection, and whether it holds no more.
+
+    selection: an index of numpy within the chunk. Any but whole numbers and slices of step 1 stand
+    for the whole chunk, not filled.
+    """
+    parts = selection if isinstance(selection, tuple) else (selection,)
+    spans = [slice(int(part), int(part) + 1) if isinstance(part, int | np.integer) else part for part in parts]
+    if len(spans) != len(shape) or not all(isinstance(span, slice) and span.step in (None, 1) for span in spans):
+        return shape, False
+    ends = [span.indices(side)[:2] for span, side in zip(spans, shape, strict=True)]
+    return tuple(stop for _, stop in ends), all(start == 0 for start, _ in ends)
+
+
+def rows_of(selection: Any, shape: tuple[int, ...]) -> tuple[int, int]:
+    """The rows of a chunk that a selection lies in, from the first to the one after the last."""
+    first = selection[0] if isinstance(selection, tuple) and selection else ...
+    if isinstance(first, slice):
+        return first.indices(shape[0])[0], first.indices(shape[0])[1]
+    if isinstance(first, int | np.integer | np.ndarray) and np.size(first):
+        return int(np.min(first)), int(np.max(first)) + 1
+    return 0, (shape or (0,))[0]
+
+
+@contextmanager
+def about(chunk: str) -> Iterator[None]:
+    """Errors say which chunk they are about."""
+    try:
+        yield
+    except GcodecError as error:
+        error.args = (f"{chunk}: {error}",)
+        raise
