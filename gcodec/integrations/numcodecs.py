@@ -1,0 +1,67 @@
+"""numcodecs: arrays to containers of gcodec, for zarr v2 and whatever else uses numcodecs.
+
+    numcodecs.get_codec({"id": "gcodec", "alpha": 0.1})
+
+The codec sees whole chunks alone. When zarr v2 changes a part of a chunk, it decodes, changes and
+codes the whole chunk, and the errors of what was not changed add up. Write whole chunks there, or
+use zarr v3, where the codec refuses such a write.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+import gcodec
+
+from .chunks import Settings, missing
+
+try:
+    from numcodecs.abc import Codec
+    from numcodecs.compat import ensure_bytes, ensure_contiguous_ndarray, ndarray_copy
+    from numcodecs.registry import register_codec
+except ImportError as error:
+    raise missing("numcodecs", "zarr") from error
+
+RAW = "MmSUV"  # kinds of dtypes that are no numbers: their bytes are stored exactly
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Gcodec(Settings, Codec):
+    """The codec `gcodec`: an array of numbers in, a container out.
+
+    It codes an array with its dtype and shape (an array in Fortran order as its transpose, which
+    lies in memory the same way). What is no floating array, such as bytes, is stored exactly.
+    """
+
+    codec_id: ClassVar[str] = "gcodec"
+
+    def encode(self, buf: Any) -> bytes:
+        """The container of an array, or of another object with a buffer.
+
+        Raises InvalidInput for a dtype that cannot be stored, and NonFinite.
+        """
+        array = ensure_contiguous_ndarray(buf, flatten=False)
+        if array.dtype.kind in RAW and array.dtype.isbuiltin != 2:
+            array = array.reshape(-1, order="A").view(np.uint8)
+        return self.coded(array if array.flags.c_contiguous else array.T)
+
+    def decode(self, buf: Any, out: Any = None) -> Any:
+        """The values of a container, one after the other as they lay in memory.
+
+        out: a buffer of their size that gets them. Raises what `gcodec.decode` raises.
+        """
+        values = gcodec.decode(ensure_bytes(buf), threads=1).reshape(-1)
+        return values if out is None else ndarray_copy(values, ensure_contiguous_ndarray(out))
+
+    def get_config(self) -> dict[str, Any]:
+        """What `numcodecs.get_codec` makes this codec of again, ready for JSON."""
+        return {"id": self.codec_id, **self.given()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The codec of a configuration without its id. Raises InvalidInput for one that is none."""
+        return cls.parse(config)
+
+
+register_codec(Gcodec)  # for those who import this file where gcodec is not installed

@@ -1,0 +1,122 @@
+"""numcodecs: its own checks, and zarr v2 through it."""
+
+import json
+
+import numpy as np
+import pytest
+from stores import FAST, error, fresh, installed, normal
+
+from gcodec.errors import FormatError, InvalidInput, NonFinite
+
+numcodecs = pytest.importorskip("numcodecs", reason="the extra gcodec[zarr] is not installed")
+from gcodec.integrations.numcodecs import Gcodec  # noqa: E402
+
+X = normal(300, 64)
+ARRAYS = [
+    np.arange(1000, dtype="i4"),
+    np.linspace(1000, 1001, 1000, dtype="f8"),
+    normal(100, 10).astype("f8"),
+    np.asfortranarray(normal(10, 100).reshape(100, 10)),
+    normal(10, 10, 10).reshape(10, 10, 10, order="F"),
+    np.random.default_rng(0).integers(0, 2, 1000).astype(bool),
+    np.random.default_rng(0).integers(0, 1 << 40, 1000).view("M8[ns]"),
+    np.random.default_rng(0).integers(0, 1 << 40, 1000).view("m8[m]"),
+    np.array([b"one", b"three"] * 10),
+    np.zeros(7, "i4,f8"),
+]
+
+
+@pytest.fixture
+def checks():
+    return pytest.importorskip("numcodecs.tests.common", reason="numcodecs came without its tests")
+
+
+@pytest.mark.parametrize("array", ARRAYS, ids=lambda array: f"{array.dtype}{array.shape}")
+def test_their_checks_of_arrays(checks, array):
+    checks.check_encode_decode(array, Gcodec(lossless=True))
+    if array.dtype.kind in "biufc":  # the others come back as bytes
+        checks.check_encode_decode_array(array, Gcodec(lossless=True))
+
+
+def test_their_other_checks(checks):
+    for codec in (Gcodec(lossless=True), Gcodec(alpha=0.1, method="ecsq"), Gcodec(alpha=1e-3, nonfinite="lossless")):
+        checks.check_config(codec)
+    assert repr(Gcodec(alpha=0.1, **FAST)) == "Gcodec(method='ecsq', alpha=0.1, effort='fast')"
+    checks.check_err_decode_object_buffer(Gcodec(lossless=True))
+    checks.check_err_encode_object_buffer(Gcodec(lossless=True))
+
+
+def test_shape_and_dtype_reach_the_encoder():
+    """A matrix of rank one costs next to nothing, in either order."""
+    x = np.outer(normal(400), normal(300, seed=1))
+    codec = Gcodec(alpha=0.1, method="klt", effort="fast")
+    for array in (x, np.asfortranarray(x), x.T):
+        data = codec.encode(array)
+        assert len(data) < x.size / 100
+        back = codec.decode(data).reshape(array.shape, order="F" if array.flags.f_contiguous else "C")
+        assert back.dtype == x.dtype and error(back, array) <= 0.1
+
+
+def test_configurations():
+    codec = Gcodec(alpha=0.1, **FAST)
+    config = codec.get_config()
+    assert json.dumps(config) == '{"id": "gcodec", "method": "ecsq", "alpha": 0.1, "effort": "fast"}'
+    assert numcodecs.get_codec(json.loads(json.dumps(config))) == codec
+    for wrong, words in (({}, "bound"), ({"alpha": 0}, "between"), ({"level": 3}, "no 'level'")):
+        with pytest.raises(InvalidInput, match=words):
+            numcodecs.get_codec({"id": "gcodec", **wrong})
+
+
+def test_errors():
+    codec = Gcodec(alpha=0.1, **FAST)
+    data = codec.encode(X)
+    for bad in (b"", data[:40], data[:-1], b"x" + data):
+        with pytest.raises(FormatError):
+            codec.decode(bad)
+    with pytest.raises(NonFinite):
+        codec.encode(np.full(2000, np.nan))
+    with pytest.raises(ValueError, match="contiguous"):
+        codec.encode(X[::2, ::2])
+    with pytest.raises(ValueError):
+        codec.decode(data, out=np.empty(7, np.float32))
+    with pytest.raises(InvalidInput, match="float128|longdouble"):
+        codec.encode(np.zeros(3, np.longdouble))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("place", ["compressors", "filters"])
+def test_zarr_v2(tmp_path, order, place):
+    zarr = pytest.importorskip("zarr")
+    options = {"compressors": None, "filters": None, place: [Gcodec(alpha=0.1, **FAST)]}
+    array = zarr.create_array(
+        tmp_path / "a", shape=X.shape, dtype="f4", chunks=(128, 64), zarr_format=2, order=order, **options
+    )
+    array[:] = X
+    found = zarr.open_array(tmp_path / "a", mode="r")
+    assert error(found[:], X) <= 0.1 and np.array_equal(found[5:9, 3], found[:][5:9, 3])
+    assert not np.array_equal(found[:], X)
+
+
+def test_a_fresh_process_reads_zarr_v2(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    array = zarr.create_array(
+        tmp_path / "a", shape=X.shape, dtype="f4", zarr_format=2, compressors=Gcodec(lossless=True)
+    )
+    array[:] = X
+    (tmp_path / "packages").mkdir()
+    code = "import sys, zarr; print(zarr.open_array(sys.argv[1], mode='r')[5].tobytes().hex())"
+    assert fresh(code, tmp_path / "a", env=installed(tmp_path / "packages")).strip() == X[5].tobytes().hex()
+
+
+def test_numcodecs_alone_stays_light(tmp_path):
+    code = """if 1:
+        import sys, numcodecs
+        light = 'numba' not in sys.modules
+        codec = numcodecs.get_codec({'id': 'gcodec', 'lossless': True})
+        print(light, codec.decode(codec.encode(b'abc')).tobytes())"""
+    assert fresh(code, env=installed(tmp_path)) == "True b'abc'\n"
+
+
+def test_without_numcodecs():
+    code = "import sys; sys.modules['numcodecs'] = None\ntry: import gcodec.integrations.numcodecs\nexcept ImportError as e: print(e)"
+    assert fresh(code) == "numcodecs is not installed; install it with: pip install 'gcodec[zarr]'\n"
