@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .compressors.contract import Check, Guarantee, TensorSpec
     from .container.layout import TensorHeader
     from .container.reader import Record
+    from .integrations.hdf5 import hdf5
     from .pipeline.warm_up import warm_up
     from .verification.report import Report, TensorReport
     from .verification.verify import verify
@@ -30,6 +31,7 @@ _HOMES = {  # the public names, by the module that has them
     "compressors.contract": ("Check", "Guarantee", "TensorSpec"),
     "container.layout": ("TensorHeader",),
     "container.reader": ("Record",),
+    "integrations.hdf5": ("hdf5",),
     "pipeline.warm_up": ("warm_up",),
     "verification.report": ("Report", "TensorReport"),
     "verification.verify": ("verify",),
@@ -48,6 +50,7 @@ __all__ = [  # the functions, and the types of what they take and return
     "decode",
     "encode",
     "errors",
+    "hdf5",
     "load",
     "open",
     "save",

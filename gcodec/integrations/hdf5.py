@@ -1,0 +1,185 @@
+"""HDF5 within this process: a filter for h5py, in Python, whose chunks are containers of gcodec.
+
+    import gcodec, h5py
+    with h5py.File("w.h5", "w") as file:
+        file.create_dataset("w", data=x, chunks=(1024, 256), **gcodec.hdf5(alpha=0.1))
+
+A file can be read where the filter is registered: call `gcodec.integrations.hdf5.register()` first.
+The filter has no way to see which part of a chunk is written, so write whole chunks: HDF5 decodes,
+changes and codes a chunk anew for a part of it, and the errors of what was not changed add up.
+"""
+
+import atexit
+import ctypes
+import io
+import math
+import os
+import signal
+import struct
+from functools import cache, lru_cache
+from threading import Timer
+from typing import Any
+
+import h5py
+import ml_dtypes
+import numpy as np
+
+import gcodec
+from gcodec.errors import Corrupt, InvalidInput, UnsupportedFeature
+
+from . import hdf5_library as library
+from .chunks import Chunk, Settings
+
+FILTER = 34485  # The HDF Group leaves the numbers from 32768 on to everybody
+NAME = b"gcodec: each chunk is a container (.gcz) with an enforced bound"  # stands in the files
+VERSION = 1
+LAYOUT = struct.Struct("<IdII12s")  # version, bound, kind, flags, method: the first words of the filter's values
+TYPE = struct.Struct("<8s")  # the dtype, in the next words; the shape of a chunk follows
+WORDS, SHAPE = LAYOUT.size // 4, (LAYOUT.size + TYPE.size) // 4
+KINDS = ("lossless", "alpha", "omega")
+FAST = 1  # a flag: effort="fast"
+RETRY = 0.1  # seconds until an interrupt is raised again
+_last: list[BaseException] = []
+
+
+def hdf5(**settings: Any) -> dict[str, Any]:
+    """The arguments of h5py's `create_dataset` for a dataset whose chunks gcodec codes.
+
+    settings: method, alpha, omega, lossless and effort, as for `gcodec.encode`; a bound is needed.
+    A chunk with NaN or infinity is stored exactly: HDF5 codes chunks when it likes, and after an
+    error in the midst of that it crashes, so nothing can be refused then. It registers the filter.
+
+    Raises InvalidInput. `create_dataset` raises ValueError or OSError for values that are no
+    numbers, for a fill value other than 0 where a bound is given (chunks at the edge are padded
+    with it), and when another filter comes before this one.
+    """
+    if settings.get("nonfinite", "lossless") != "lossless":
+        raise InvalidInput("in HDF5, chunks with NaN or infinity are stored exactly: nonfinite can only be 'lossless'")
+    given = Settings(**settings)
+    register()
+    kind = next(kind for kind in KINDS if getattr(given, kind) not in (None, False))
+    bound = 0.0 if kind == "lossless" else getattr(given, kind)
+    packed = LAYOUT.pack(VERSION, bound, KINDS.index(kind), FAST * (given.effort == "fast"), given.method.encode())
+    return {"compression": FILTER, "compression_opts": struct.unpack(f"<{WORDS}I", packed)}
+
+
+@cache
+def register() -> None:
+    """Make h5py in this process know the filter; a second call does nothing.
+
+    Raises ImportError for a build of h5py that hides HDF5's functions.
+    """
+    library.library()
+    h5py.h5z.register_filter(ctypes.addressof(_FILTER_CLASS))
+    atexit.register(_flush)
+
+
+def last_error() -> BaseException | None:
+    """The error of the filter when it failed for the last time; None before that.
+
+    The error that h5py raises has its words, and this one has its type.
+    """
+    return _last[-1] if _last else None
+
+
+def _flush() -> None:
+    """Write what is left in memory of open files, while there is a Python to code it."""
+    for file in h5py.h5f.get_obj_ids(types=h5py.h5f.OBJ_FILE):
+        h5py.h5f.flush(file)
+
+
+@lru_cache(16)
+def _settings(words: tuple[int, ...]) -> Settings:
+    """The settings that the first words of the filter's values stand for."""
+    if len(words) < WORDS:
+        raise InvalidInput("the dataset has no bound; create it with **gcodec.hdf5(alpha=…)")
+    version, bound, kind, flags, method = LAYOUT.unpack(struct.pack(f"<{WORDS}I", *words))
+    if version != VERSION or kind >= len(KINDS):
+        raise UnsupportedFeature(f"the filter's values {words} are unknown to this version of gcodec")
+    return Settings.parse(
+        {
+            "method": method.rstrip(b"\0").decode("ascii", "replace"),
+            KINDS[kind]: bound if kind else True,
+            "effort": "fast" if flags & FAST else "best",
+            "nonfinite": "lossless",
+        }
+    )
+
+
+def _type_and_shape(words: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
+    """The dtype and the shape of a chunk, which stand behind the settings."""
+    if len(words) <= SHAPE:
+        raise InvalidInput("the dataset was created where the filter was not registered, so its dtype is not known")
+    if words[0] != VERSION:
+        raise UnsupportedFeature(f"the filter's values are of version {words[0]}, unknown to this version of gcodec")
+    name = struct.pack("<2I", *words[WORDS:SHAPE]).rstrip(b"\0").decode("ascii", "replace")
+    try:
+        return np.dtype(getattr(ml_dtypes, name, None) or name), words[SHAPE:]
+    except TypeError:
+        raise Corrupt(f"the filter's values name the dtype {name!r}, which is unknown") from None
+
+
+def _encoded(words: tuple[int, ...], data: bytes) -> bytes:
+    dtype, shape = _type_and_shape(words)
+    if len(data) != math.prod(shape) * dtype.itemsize:
+        raise InvalidInput(f"{len(data)} bytes came for a chunk of {dtype} of shape {shape}")
+    return _settings(words[:WORDS]).coded(np.frombuffer(data, dtype).reshape(shape))
+
+
+def _decoded(words: tuple[int, ...], data: bytes) -> bytes:
+    dtype, shape = _type_and_shape(words)
+    chunk = Chunk(io.BytesIO(data), dtype, shape)
+    if chunk.box != shape:
+        raise Corrupt(f"the chunk holds values of shape {chunk.box}, where the dataset has chunks of {shape}")
+    return chunk.values(0).tobytes()
+
+
+def _filter(flags: int, count: int, words: Any, nbytes: int, size: Any, buffer: Any) -> int:
+    """What HDF5 calls for each chunk; 0 stands for a failure."""
+    try:
+        change = _decoded if flags & library.REVERSE else _encoded
+        return library.replace(buffer, size, change(tuple(words[:count]), ctypes.string_at(buffer[0], nbytes)))
+    except KeyboardInterrupt:  # which comes again, when HDF5 is through with the chunk
+        Timer(RETRY, os.kill, (os.getpid(), signal.SIGINT)).start()
+        return _filter(flags, count, words, nbytes, size, buffer)
+    except BaseException as error:
+        return _failed(error, 0)
+
+
+def _set_local(create: int, kind: int, space: int) -> int:
+    """What HDF5 calls for a new dataset: adds dtype and chunk shape to the filter's values."""
+    try:
+        if (first := library.first_filter(create)) != FILTER:
+            raise InvalidInput(f"filter {first} comes before gcodec, which must be the first: leave out shuffle=True")
+        words = library.values_of(create, FILTER)[:WORDS]
+        settings, dtype = _settings(words), _dtype(library.type_of(kind))
+        if not settings.lossless and library.has_fill(create, kind, dtype.itemsize):
+            raise InvalidInput(
+                "chunks at the edge are padded with the fill value, which would use up the error that the bound "
+                "allows; create the dataset with the fill value 0, or with lossless=True"
+            )
+        name = TYPE.pack((dtype.name if dtype.kind == "V" else dtype.str).encode())
+        return library.set_values(create, FILTER, (*words, *struct.unpack("<2I", name), *library.chunk_shape(create)))
+    except BaseException as error:
+        return _failed(error, -1)
+
+
+def _dtype(kind: h5py.h5t.TypeID) -> Any:
+    """The dtype of an HDF5 type. Raises InvalidInput for values that are no numbers."""
+    if isinstance(kind, h5py.h5t.TypeFloatID) and (kind.get_size(), kind.get_fields()[1:3]) == (2, (7, 8)):
+        return np.dtype(ml_dtypes.bfloat16)
+    if kind.dtype.kind not in "biufc" or kind.dtype.itemsize != kind.get_size():
+        raise InvalidInput(f"values of dtype {kind.dtype} are no numbers that gcodec can store; leave out its filter")
+    gcodec.encode(np.empty(0, kind.dtype), lossless=True)  # which refuses the others that cannot be stored
+    return kind.dtype
+
+
+def _failed(error: BaseException, status: int) -> int:
+    _last[:] = [error]
+    library.push_error(f"gcodec: {type(error).__name__}: {error}")
+    return status
+
+
+_FILTER_CLASS = library.FilterClass(  # which lives as long as this module
+    1, FILTER, 1, 1, NAME, None, library.PREPARE(_set_local), library.CODE(_filter)
+)
