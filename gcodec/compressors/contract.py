@@ -52,10 +52,7 @@ Decode = Callable[[bytes, int, int], np.ndarray]
 
 
 class TooFine(Exception):
-    """A bound asks for finer steps than a compressor's format has.
-
-    The caller then stores the tensor exactly.
-    """
+    """A bound asks for finer steps than a format has; the caller then stores the tensor exactly."""
 
 
 @dataclass(frozen=True)
@@ -96,12 +93,15 @@ class Payload:
         called from several threads.
     expected: of an unbiased compressor, E‖x̂ − x‖²/‖x‖² of this very tensor, or an upper bound of
         it. None for all others.
+    again: codes a tensor of the same shape and dtype by this payload's parameters, without most of
+        the search; it gives None where they do not fit. None where there is no such way.
     """
 
     head: bytes
     chunk: int
     code: Callable[[int, int], bytes]
     expected: float | None = None
+    again: "Callable[[Source, Guarantee], Payload | None] | None" = None
 
 
 @dataclass(frozen=True)

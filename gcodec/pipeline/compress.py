@@ -37,11 +37,15 @@ SPOOL = 1 << 24  # coded bytes of one tensor kept in memory before they go to a 
 
 @dataclass(frozen=True)
 class CodedRecord:
-    """A compressed tensor: its header, and its body in a temporary file, which `close` removes."""
+    """A compressed tensor: its header, and its body in a temporary file, which `close` removes.
+
+    payload: what the body was made from; it can read the tensor as long as that is there.
+    """
 
     header: TensorHeader
     body: IO[bytes]
     work: int  # nanoseconds: about what decoding it takes at worst, as its compressor says
+    payload: Payload
 
     def pieces(self) -> Iterator[bytes]:
         """The body in pieces of at most 1 MiB."""
@@ -206,7 +210,7 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
         with _reading_back(entry):
             if compressor_of(header) is not cls:
                 raise entry.fault(f"no reader would take what it made of {name or 'the array'}")
-            return CodedRecord(header, body, cls.work(payload.head, spec))
+            return CodedRecord(header, body, cls.work(payload.head, spec), payload)
     except BaseException:
         body.close()
         raise

@@ -1,14 +1,19 @@
 """What methods share that code each value as a level: `ecsq` and `tcq`."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 
 from ... import dtypes
 from ...coding.bitstring import BitReader
 from ...source import Source
-from ..contract import Decode, Payload, Plan, TensorSpec
-from .fit import Survey
+from ..contract import Decode, Guarantee, Payload, Plan, TensorSpec
+from .fit import LevelCoder, Survey, finest_step
 from .levels import Points, decode_levels
+from .scale_choice import exponent_of, renewed, scan
 from .scale_classes import ScaleClasses
+from .step_search import Spending
 
 _EVEN = 0.8  # classes that leave more of the bits than that hardly matter
 # What tensors took at least and at most, as multiples of the survey's bits: of tensors whose
@@ -17,6 +22,9 @@ _EVEN = 0.8  # classes that leave more of the bits than that hardly matter
 _RANGE = {True: (0.8, 1.3), False: (0.6, 2.7)}
 _PLAIN_MORE = 1.13  # times as many bits as with a trellis, at most, without one
 _SMALL = 6000.0  # bits that heads, tables and lanes may take
+# For a tensor much like the one before it: the share of the bound that may be left, and the steps
+# that are tried at most.
+_LEFT_AGAIN, _TRIES_AGAIN = 0.015, 4
 
 
 def plan_of(source: Source, bound: float, states: int) -> Plan:
@@ -24,11 +32,33 @@ def plan_of(source: Source, bound: float, states: int) -> Plan:
     survey = Survey.of(source, bound, states)
     least, most = _RANGE[survey.bits > _EVEN * survey.plain_bits]
 
-    def payload() -> Payload:
-        coder = survey.fit()
-        return Payload(coder.head(), coder.classes.tiling.chunk, coder.code)
+    most *= _PLAIN_MORE if states == 1 else 1.0
+    return Plan(least * survey.bits, most * survey.bits + _SMALL, lambda: _payload(survey.fit()))
 
-    return Plan(least * survey.bits, (_PLAIN_MORE if states == 1 else 1.0) * most * survey.bits + _SMALL, payload)
+
+def _payload(coder: LevelCoder) -> Payload:
+    def again(source: Source, guarantee: Guarantee) -> Payload | None:
+        found = _fit_again(coder, source, guarantee.bound)
+        return None if found is None else _payload(found)
+
+    return Payload(coder.head(), coder.classes.tiling.chunk, coder.code, again=again)
+
+
+def _fit_again(before: LevelCoder, source: Source, bound: float) -> LevelCoder | None:
+    """A coder for a tensor much like that of another coder, by its labels, prices and centroids.
+
+    Only classes and step follow from the tensor. None where the scale of float64 values differs.
+    """
+    if exponent_of(source) != before.exponent:
+        return None
+    tiling = before.classes.tiling
+    energies = scan(source, tiling, math.ldexp(1.0, -before.exponent))
+    growth = math.sqrt(energies.total / before.energy)
+    reference, step = growth * before.reference, growth * before.quantiser.step
+    classes = renewed(before.classes, energies, reference)
+    coder = replace(before, source=source, classes=classes, kept={}, energy=energies.total, reference=reference)
+    trial = coder.tried_with(finest_step(energies, before.quantiser.labels.states))
+    return Spending(trial, bound * energies.total).search(step, _LEFT_AGAIN, _TRIES_AGAIN)
 
 
 def decoder_of(name: str, head: bytes, spec: TensorSpec, states: tuple[int, ...]) -> Decode:

@@ -17,7 +17,7 @@ from ...source import Source
 from .levels import Coded, Labels, Points
 from .quantiser import LARGEST_LEVEL, Part, Quantiser
 from .sample import take
-from .scale_choice import SampledLevels, choose_classes, exponent_of, read, scan
+from .scale_choice import Energies, SampledLevels, choose_classes, exponent_of, read, scan
 from .scale_classes import ScaleClasses, Tiling
 from .scaled import energy
 from .step_search import FLATTEST, STEEPEST, TRIES, Spending, solve_step
@@ -59,7 +59,8 @@ class LevelCoder:
     """What makes the bytes of a tensor.
 
     quantiser: it is for the tensor's values times 2^-exponent. rate: about how many bits a value
-    takes. kept: the levels of chunks that are quantised already, by their first flat index.
+    takes. kept: the levels of chunks that are quantised already, by their first flat index. energy:
+    ‖x‖² of these values. reference: the step by which the classes were chosen.
     """
 
     source: Source
@@ -68,6 +69,8 @@ class LevelCoder:
     quantiser: Quantiser
     rate: float
     kept: dict[int, Coded] = field(default_factory=dict)
+    energy: float = 0.0
+    reference: float = 0.0
 
     def with_step(self, step: float) -> "LevelCoder":
         return replace(self, quantiser=self.quantiser.with_step(step), kept={})
@@ -134,14 +137,15 @@ class Survey:
     """A first look at a tensor: scale classes, and values of a sample.
 
     states: of the trellis; 1 means no trellis. target: the squared error that the bound allows.
-    share: the part of it, and of the bits, that falls to the sample. step: one without classes and
-    trellis. bits, plain_bits: about what levels take with the classes, and without them.
+    total: ‖x‖². share: the part of both, and of the bits, that falls to the sample. step: one
+    without classes and trellis. bits, plain_bits: what levels take with classes and without, about.
     """
 
     source: Source
     exponent: int
     states: int
     target: float
+    total: float
     finest: float
     classes: ScaleClasses
     part: Part
@@ -160,14 +164,16 @@ class Survey:
         sample = take(source, tiling, energies, scale)
         values, share = sample.values, sample.part / sample.whole
         target = bound * energies.total
-        finest = math.sqrt(energies.blocks.max()) * (_FINEST if states == 1 else 1 / LARGEST_LEVEL)
+        finest = finest_step(energies, states)
         step, numbers = _plain(values, _within(values, target * share), finest)
         levels = SampledLevels(sample.spans, numbers, 1 / share)
         classes, bits, plain_bits = choose_classes(energies, tiling, 2 * step, levels)
         longest = min(tiling.chunk, tiling.size)
         lanes = lanes_for(_CLASSES_MORE * bits * longest / tiling.size)
         part = Part(values, classes.fill_all(sample.spans), lanes)
-        return cls(source, exponent, states, target, finest, classes, part, share, step, bits, plain_bits)
+        return cls(
+            source, exponent, states, target, energies.total, finest, classes, part, share, step, bits, plain_bits
+        )
 
     def fit(self) -> LevelCoder:
         """The coder whose error is at most the target, and close to it where the levels allow that.
@@ -183,13 +189,19 @@ class Survey:
             part = replace(part, lanes=lanes)
             best = _settle(part, dtype, best.quantiser.step, aim, self.states)
             rate = best.bits / self.share / tiling.size
-        coder = LevelCoder(self.source, self.exponent, self.classes, best.quantiser, rate)
+        total, reference = self.total, 2 * self.step
+        coder = LevelCoder(self.source, self.exponent, self.classes, best.quantiser, rate, {}, total, reference)
         left, tries, slope = _LEFT, TRIES, STEEPEST
         if tiling.size > _LARGE:
             left, tries = _LEFT_OF_LARGE[self.states > 1], _FEW
         if part.values.size < tiling.size:
             coder, slope = _aimed(coder, part, (1 - left / 2) * aim, self.finest)
         return Spending(coder.tried_with(self.finest), self.target).search(coder.quantiser.step, left, tries, slope)
+
+
+def finest_step(energies: Energies, states: int) -> float:
+    """The finest step that is tried for values with these energies."""
+    return math.sqrt(energies.blocks.max()) * (_FINEST if states == 1 else 1 / LARGEST_LEVEL)
 
 
 def _within(values: np.ndarray, target: float) -> float:

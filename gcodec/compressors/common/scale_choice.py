@@ -116,6 +116,31 @@ def neighbours(classes: ScaleClasses, energies: Energies, step: float) -> Iterat
                 yield replace(same, blocks=_rounded(same.blocks, coarse))
 
 
+def renewed(classes: ScaleClasses, energies: Energies, step: float) -> ScaleClasses:
+    """Classes of the same kind, and as coarse, for another tensor of the same tiling."""
+    tiling = classes.tiling
+    if classes.mode == BLOCKS and classes.blocks is not None:
+        fresh = _of_blocks(energies, tiling, step, classes.block)
+        assert fresh.blocks is not None
+        return replace(fresh, blocks=_rounded(fresh.blocks, _coarseness(classes.blocks)))
+    for fresh in candidates(energies, tiling, step):
+        if _kind(fresh) == _kind(classes):
+            if classes.rows is None or fresh.rows is None:
+                return fresh
+            return replace(fresh, rows=_rounded(fresh.rows, _coarseness(classes.rows)))
+    return ScaleClasses(tiling)
+
+
+def _kind(classes: ScaleClasses) -> tuple[int, bool, bool]:
+    uses = (numbers is not None and bool(numbers.any()) for numbers in (classes.rows, classes.columns))
+    return classes.mode, *uses  # type: ignore[return-value]  # they are two
+
+
+def _coarseness(numbers: np.ndarray) -> int:
+    """The distance of neighbouring classes, in thirds of an octave."""
+    return max(int(np.gcd.reduce(numbers.max() - numbers)), 1)
+
+
 def _rounded(numbers: np.ndarray, coarse: int) -> np.ndarray:
     """Numbers, each rounded to the highest one less a multiple of `coarse`, but not below 0."""
     top = numbers.max()

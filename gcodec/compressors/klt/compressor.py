@@ -20,9 +20,10 @@ from ..common.levels import Points, Step
 from ..common.scaled import Scaled
 from ..contract import CodedTensor, Compressor, Decode, Guarantee, Payload, Plan, Section, TensorSpec
 from . import anatomy
+from .again import fit_again
 from .factors import Basis, Columns, View, product
 from .look import Look
-from .search import fit
+from .search import Attempt, fit
 
 _RANK_BITS, _CLASS_BITS, _LENGTH_BYTES = 12, 5, 4
 _HEAD_ROOM = 256  # bits beside those of the columns
@@ -138,13 +139,7 @@ class Klt(Compressor):
         return Plan(*look.range(), lambda: self._payload(look))
 
     def _payload(self, look: Look) -> Payload:
-        coder, view = fit(look, self.effort == "best"), look.matrix.view
-        offsets, rows = coder.settings.first.points.offsets, coder.second.columns.has_rows
-        second = coder.second.encode(0) if view.together else b""
-        head = Head(coder.points(), offsets, coder.first.columns, rows, coder.first.encode(0), second).pack(view)
-        if not _is_paid_for(view, coder.settings.rank, len(head)):
-            raise InvalidInput("klt: the factors are so sparse that a decoder would not trust them; use tcq")
-        return Payload(head, view.chunk, lambda start, stop: b"" if view.together else coder.code(start, stop))
+        return _payload_of(fit(look, self.effort == "best"))
 
     @classmethod
     def work(cls, head: bytes, spec: TensorSpec) -> int:
@@ -195,3 +190,18 @@ class Klt(Compressor):
     @classmethod
     def arrays(cls, coded: CodedTensor) -> Mapping[str, np.ndarray]:
         return anatomy.arrays(coded, Head.unpack(coded.payload.head, View.of(coded.spec.shape)))
+
+
+def _payload_of(coder: Attempt) -> Payload:
+    view = coder.task.matrix.view
+    offsets, rows = coder.settings.first.points.offsets, coder.second.columns.has_rows
+    second = coder.second.encode(0) if view.together else b""
+    head = Head(coder.points(), offsets, coder.first.columns, rows, coder.first.encode(0), second).pack(view)
+    if not _is_paid_for(view, coder.settings.rank, len(head)):
+        raise InvalidInput("klt: the factors are so sparse that a decoder would not trust them; use tcq")
+
+    def again(source: Source, guarantee: Guarantee) -> Payload | None:
+        found = fit_again(coder, source, guarantee.bound)
+        return None if found is None else _payload_of(found)
+
+    return Payload(head, view.chunk, lambda start, stop: b"" if view.together else coder.code(start, stop), again=again)

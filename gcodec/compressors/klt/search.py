@@ -25,7 +25,7 @@ from .matrix import Matrix
 from .spectrum import Spectrum, spectrum_of
 
 _TOLERANCE = 0.004  # share of the target by which a distortion may stay below it
-_ROOM = 1e-4  # share of the bound that is left for roundings that were not foreseen
+ROOM = 1e-4  # share of the bound that is left for roundings that were not foreseen
 _ROUNDS = 3  # how often prices and step are settled
 _STRIDE, _STRIDES = 0.08, 3  # share of the planned rank between tried ones; number of higher ones
 _LEVELS = 1 << 17  # about how many of a factor's levels settings are learned from
@@ -136,26 +136,26 @@ def fit(look: Look, thorough: bool) -> Attempt:
     matrix, bound, total = look.matrix, look.bound, look.sketch.total
     scaled = matrix.scaled
     spectrum = spectrum_of(matrix, look.sketch, bound * total)
-    task = Task(matrix, spectrum, bound * total * (1 - _ROOM))
+    task = Task(matrix, spectrum, bound * total * (1 - ROOM))
     settings = _choose(task, thorough)
     for _ in range(_CHECKS):
         attempt = _solve(task, settings)
         if spectrum.values[0] > LARGEST_LEVEL / 4 * attempt.settings.step:
             raise TooFine
-        if _is_rounded_finely(scaled.source.dtype, bound):
+        if is_rounded_finely(scaled.source.dtype, bound):
             break
         error = attempt.measure()
         if error <= bound * total:
             break
         settings = attempt.settings
-        task = replace(task, target=task.target * (bound * total / error) * (1 - _ROOM))
+        task = replace(task, target=task.target * (bound * total / error) * (1 - ROOM))
     return attempt
 
 
-def _is_rounded_finely(dtype: np.dtype, bound: float) -> bool:
-    """Whether roundings to a dtype, and in float32 products, are far below what _ROOM leaves."""
+def is_rounded_finely(dtype: np.dtype, bound: float) -> bool:
+    """Whether roundings to a dtype, and in float32 products, are far below what ROOM leaves."""
     spacing = float(dtypes.spacing(dtype))
-    return spacing * spacing * _ROUNDING < 0.1 * _ROOM * bound and bound > 1e-4
+    return spacing * spacing * _ROUNDING < 0.1 * ROOM * bound and bound > 1e-4
 
 
 def _solve(task: Task, settings: Settings) -> Attempt:

@@ -10,7 +10,7 @@ from .matrix import Matrix
 
 _SMALL = 256  # up to this width, all vectors are computed
 _SKETCH = 64  # vectors of the first look
-_MARGIN, _OVERSAMPLE = 1.15, 8  # a subspace is this much wider than the rank that it must give well
+MARGIN, OVERSAMPLE = 1.15, 8  # a subspace is this much wider than the rank that it must give well
 _RELIABLE = 0.55  # share of a subspace's values; the later ones are too small
 _SHARE, _FULL = 0.45, 2048  # above this share of the width, up to this width, all vectors are computed
 _TWICE = 1024  # from this width on, one power iteration more: spectra are flatter there
@@ -110,7 +110,7 @@ def sketch_of(matrix: Matrix, total: float) -> Spectrum:
     if matrix.view.width <= _SMALL:
         return _full(matrix, total)
     start = np.random.default_rng(0).standard_normal((matrix.view.width, _SKETCH))
-    return _leading(matrix, total, start, 1)
+    return leading(matrix, total, start, 1)
 
 
 def spectrum_of(matrix: Matrix, sketch: Spectrum, target: float) -> Spectrum:
@@ -126,17 +126,17 @@ def spectrum_of(matrix: Matrix, sketch: Spectrum, target: float) -> Spectrum:
     random = np.random.default_rng(1)
     while True:
         rank = found.extended().plan(target)[0]
-        count = min(int(rank * _MARGIN) + _OVERSAMPLE, most)
+        count = min(int(rank * MARGIN) + OVERSAMPLE, most)
         if count > _SHARE * width and width <= _FULL:
             return _full(matrix, sketch.total)
         more = max(count - found.values.size, 0)
         start = np.concatenate([found.vectors[:, :count], random.standard_normal((width, more))], axis=1)
-        found = _leading(matrix, sketch.total, start, 2 if width >= _TWICE else 1)
-        if count == most or found.plan(target)[0] + _OVERSAMPLE <= count:
+        found = leading(matrix, sketch.total, start, 2 if width >= _TWICE else 1)
+        if count == most or found.plan(target)[0] + OVERSAMPLE <= count:
             return found
 
 
-def _leading(matrix: Matrix, total: float, start: np.ndarray, rounds: int) -> Spectrum:
+def leading(matrix: Matrix, total: float, start: np.ndarray, rounds: int) -> Spectrum:
     """The singular vectors within the span of (XᵀX)^rounds · start.
 
     The last product serves twice: it gives the values by Rayleigh and Ritz, and turns the vectors
