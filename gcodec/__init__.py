@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import errors
     from .api import Archive, Policy, Writer, decode, encode, load, open, save
+    from .channel.channel import Channel
     from .compressors.contract import Check, Guarantee, TensorSpec
     from .container.layout import TensorHeader
     from .container.reader import Record
@@ -28,6 +29,7 @@ if os.name != "posix":
     raise ImportError("gcodec runs on Linux and macOS only, as it reads files by os.pread; on Windows, run it in WSL")
 _HOMES = {  # the public names, by the module that has them
     "api": ("Archive", "Policy", "Writer", "decode", "encode", "load", "open", "save"),
+    "channel.channel": ("Channel",),
     "compressors.contract": ("Check", "Guarantee", "TensorSpec"),
     "container.layout": ("TensorHeader",),
     "container.reader": ("Record",),
@@ -38,6 +40,7 @@ _HOMES = {  # the public names, by the module that has them
 }
 __all__ = [  # the functions, and the types of what they take and return
     "Archive",
+    "Channel",
     "Check",
     "Guarantee",
     "Policy",

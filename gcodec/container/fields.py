@@ -44,6 +44,11 @@ class Cursor:
         self._at += n
         return self._data[self._at - n : self._at]
 
+    @property
+    def left(self) -> int:
+        """How many bytes are left."""
+        return len(self._data) - self._at
+
     def u8(self) -> int:
         return self.take(1)[0]
 

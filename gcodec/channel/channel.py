@@ -1,0 +1,185 @@
+"""The two ends of a channel: lists of tensors in, messages out, and back."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes, ieee
+from ..arguments import whole_number
+from ..compressors.contract import TensorSpec
+from ..container.fields import crc32
+from ..dtypes import as_bytes
+from ..errors import ChecksumMismatch, InvalidInput
+from ..request.choice import Effort, choose
+from .coder import Coder, Measure, check_work, measure_of, unpacked
+from .joined import encode_joined, split
+from .manifest import Example, Manifest
+from .message import Message, Parcel
+
+_JOINED = -1  # the number of the coder of the joined tensors
+
+
+class Channel:
+    """Messages of the same tensors, again and again: gradients, or changes of a model.
+
+    >>> sender = Channel({"weight": ((64, 64), np.float32)}, alpha=0.1)
+    >>> receiver = Channel({"weight": ((64, 64), np.float32)})
+    >>> message = sender.encode([np.ones((64, 64), np.float32)])
+    >>> bool(np.array_equal(receiver.decode(message)[0], sender.decoded[0]))
+    True
+
+    Both ends make a channel of the same tensors. A message says everything that decoding needs, so
+    a lost one harms no other. Only the sending end remembers: what the search for the last message
+    found, which makes the next one cheap, and with feedback what was not sent yet.
+    """
+
+    def __init__(
+        self,
+        tensors: Mapping[str, Example],
+        method: str = "auto",
+        *,
+        alpha: float | None = None,
+        omega: float | None = None,
+        lossless: bool = False,
+        effort: Effort = "best",
+        feedback: bool = True,
+        seed: int | None = None,
+        rank: int = 0,
+        threads: int | None = None,
+    ) -> None:
+        """tensors: for each name an array like those to come, or its shape and dtype.
+
+        method, alpha, omega, lossless, effort, threads: as for `gcodec.encode`. The bound holds for
+        each floating tensor; others are exact. feedback: whether what a message leaves out under
+        alpha is added to the next one. So nothing is lost for good, and training bears bounds that
+        it would not bear without. seed, rank: of an unbiased method; the noise of each message
+        follows from seed, rank, step and tensor. Without a seed it is fresh.
+
+        Raises InvalidInput.
+        """
+        self.manifest = Manifest.of(tensors)
+        self._choice = choose(method, alpha=alpha, omega=omega, lossless=lossless, effort=effort, threads=threads)
+        self._seed = None if seed is None else whole_number("seed", seed)
+        self._rank = whole_number("rank", rank)
+        self._feedback = feedback and self._choice.guarantee.kind == "alpha"
+        self._coders: dict[int, Coder] = {}
+        self._memory: dict[int, np.ndarray] = {}
+        self.step = 0
+        self.decoded: list[np.ndarray] = []
+
+    def encode(self, arrays: Sequence[Any] | Mapping[str, Any]) -> bytes:
+        """The message of these arrays, in the order of the tensors, or by name.
+
+        Afterwards `decoded` has what the other end will see, and `step` is one more. Raises
+        InvalidInput for arrays of another shape or dtype, and for a bound finer than what a dtype
+        can hold of the sum with the memory; and NonFinite. They name the tensor, and memory and
+        step are as before.
+        """
+        given = self.manifest.arrays(arrays)
+        with ieee.arithmetic():
+            sums = [self._with_memory(i, array) for i, array in enumerate(given)]
+            self.decoded, scales, parcels = self._coded(sums)
+        if self._feedback:
+            floats = [i for i, array in enumerate(given) if dtypes.is_float(array.dtype)]
+            self._memory = {i: np.asarray(sums[i] - dtypes.widen(self.decoded[i])) for i in floats}
+        message = Message(self._choice.guarantee, self.step, parcels, scales, _crc_of(self.decoded))
+        self.step += 1
+        return message.pack(self.manifest)
+
+    def decode(self, data: bytes, out: Sequence[np.ndarray] | None = None) -> list[np.ndarray]:
+        """The arrays of a message; with `out`, they are put into these arrays.
+
+        Raises an error of the FormatError family for damaged bytes and for a message of other
+        tensors, UnsupportedVersion or UnsupportedFeature, and LimitExceeded for a message that
+        takes far more time than its tensors' sizes let expect.
+        """
+        message, specs = Message.unpack(bytes(data), self.manifest), self.manifest.specs
+        kind = message.guarantee.kind
+        arrays = [np.zeros(spec.shape, spec.dtype) for spec in specs]
+        alone, small = self.manifest.alone(kind), self.manifest.joined(kind)
+        coded = [_as_coded(specs[i], kind) for i in alone]
+        if small:
+            coded.append(TensorSpec(np.dtype(np.float32), (sum(specs[i].size for i in small),)))
+        with ieee.arithmetic():
+            check_work(message.parcels, coded)
+            vectors = [unpacked(parcel, spec) for parcel, spec in zip(message.parcels, coded, strict=True)]
+            if small:
+                vectors[-1:] = split(vectors[-1], message.scales, [specs[i].shape for i in small])
+            for i, vector in zip((*alone, *small), vectors, strict=True):
+                arrays[i] = dtypes.narrow(vector, specs[i].dtype)
+        if _crc_of(arrays) != message.values:
+            raise ChecksumMismatch("message: it decodes to other values than it was encoded from")
+        if out is None:
+            return arrays
+        for target, array in zip(out, arrays, strict=True):
+            target[...] = array
+        return list(out)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a training checkpoint needs of the sending end: the step, and the memory by name."""
+        names = self.manifest.names
+        return {"step": self.step, "memory": {names[i]: array.copy() for i, array in self._memory.items()}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state_dict` was taken. Raises InvalidInput for that of other tensors."""
+        memory: dict[int, np.ndarray] = {}
+        for name, array in state["memory"].items():
+            if name not in self.manifest.names:
+                raise InvalidInput(f"the state has a tensor {name!r} that the channel lacks")
+            i = self.manifest.names.index(name)
+            spec, found = self.manifest.specs[i], np.array(array)
+            if found.shape != spec.shape or found.dtype != dtypes.work_dtype(spec.dtype):
+                raise InvalidInput(f"{name}: the state has another shape or dtype than the channel")
+            memory[i] = found
+        self.step, self._memory = whole_number("step", state["step"], 0), memory
+
+    def _coded(self, sums: Sequence[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray, tuple[Parcel, ...]]:
+        """(what each tensor decodes to, the scales of the joined ones, the parcels)."""
+        kind, specs = self._choice.guarantee.kind, self.manifest.specs
+        decoded = [np.zeros(spec.shape, spec.dtype) for spec in specs]
+        parcels, scales = [], np.zeros(0, np.uint16)
+        for i in self.manifest.alone(kind):
+            parcel, back = self._coder(i).encode(sums[i], self._measure(i, sums[i]))
+            parcels.append(parcel)
+            decoded[i] = dtypes.narrow(back, specs[i].dtype)
+        if small := self.manifest.joined(kind):
+            measures = [self._measure(i, sums[i]) for i in small]
+            scales, parcel, parts = encode_joined(self._coder(_JOINED), [sums[i] for i in small], measures)
+            parcels.append(parcel)
+            for i, part in zip(small, parts, strict=True):
+                decoded[i] = dtypes.narrow(part, specs[i].dtype)
+        return decoded, scales, tuple(parcels)
+
+    def _with_memory(self, i: int, array: np.ndarray) -> np.ndarray:
+        """What is to be sent, of the dtype that it is coded in."""
+        wide = array.astype(_as_coded(self.manifest.specs[i], self._choice.guarantee.kind).dtype, copy=False)
+        return np.asarray(wide + self._memory[i]) if i in self._memory else wide
+
+    def _measure(self, i: int, array: np.ndarray) -> Measure:
+        return measure_of(self.manifest.names[i], array, self.manifest.specs[i].dtype)
+
+    def _coder(self, i: int) -> Coder:
+        """The coder of a tensor, or of the joined ones; with a seed, one for this message alone."""
+        name = "the joined small tensors" if i == _JOINED else self.manifest.names[i]
+        if self._choice.guarantee.kind == "omega" and self._seed is not None:
+            mixed = hashlib.blake2b(f"{self._seed} {self._rank} {self.step}".encode(), digest_size=8).digest()
+            options = self._choice.options | {"seed": int.from_bytes(mixed, "little")}
+            return Coder(name, replace(self._choice, options=options))
+        return self._coders.setdefault(i, Coder(name, self._choice))
+
+
+def _as_coded(spec: TensorSpec, kind: str) -> TensorSpec:
+    """The tensor with the dtype that it is coded in: under alpha, the work dtype."""
+    if kind == "alpha" and dtypes.is_float(spec.dtype):
+        return TensorSpec(dtypes.work_dtype(spec.dtype), spec.shape)
+    return spec
+
+
+def _crc_of(arrays: Sequence[np.ndarray]) -> int:
+    crc = 0
+    for array in arrays:
+        crc = crc32(as_bytes(array.reshape(-1)), crc)
+    return crc

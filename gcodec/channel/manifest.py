@@ -1,0 +1,91 @@
+"""What both ends of a channel agree on before the first message: names, shapes and dtypes."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .. import dtypes
+from ..compressors.contract import TensorSpec
+from ..container.fields import crc32
+from ..errors import InvalidInput
+from ..request.arrays import array_of
+
+JOINED = 4096  # values; smaller tensors, except those of float64, travel joined as one vector
+Example = np.ndarray | tuple[Sequence[int], object]  # an array, or its shape and dtype
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The tensors of every message of a channel, in order."""
+
+    names: tuple[str, ...]
+    specs: tuple[TensorSpec, ...]
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Example]) -> "Manifest":
+        """tensors: for each name an array like those to come, or a pair (shape, dtype).
+
+        Raises InvalidInput for a dtype that no container can hold, and for a shape that is none.
+        """
+        if not isinstance(tensors, Mapping) or not all(isinstance(name, str) for name in tensors):
+            raise InvalidInput("a channel needs a mapping from names to arrays, or to pairs (shape, dtype)")
+        return cls(tuple(tensors), tuple(_spec_of(name, example) for name, example in tensors.items()))
+
+    @cached_property
+    def digest(self) -> int:
+        """The crc by which a message names the manifest that it is for."""
+        rows = [[name, spec.dtype.name, spec.shape] for name, spec in zip(self.names, self.specs, strict=True)]
+        return crc32(json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode())
+
+    def joined(self, kind: str) -> tuple[int, ...]:
+        """The numbers of the tensors that travel joined, which are small, under this guarantee."""
+        if kind != "alpha":
+            return ()
+        floats = [i for i, spec in enumerate(self.specs) if dtypes.is_float(spec.dtype)]
+        return tuple(i for i in floats if self.specs[i].dtype != np.float64 and 0 < self.specs[i].size < JOINED)
+
+    def alone(self, kind: str) -> tuple[int, ...]:
+        """The numbers of the tensors that are vectors of their own. Empty ones are not coded."""
+        joined = set(self.joined(kind))
+        return tuple(i for i, spec in enumerate(self.specs) if spec.size and i not in joined)
+
+    def arrays(self, given: Mapping[str, object] | Sequence[object]) -> list[np.ndarray]:
+        """The arrays of one message, in order. Raises InvalidInput where one is not as agreed."""
+        if isinstance(given, Mapping):
+            if set(given) != set(self.names):
+                raise InvalidInput(f"the channel has the tensors {', '.join(self.names)}; give exactly these")
+            given = [given[name] for name in self.names]
+        if len(given) != len(self.names):
+            raise InvalidInput(f"the channel has {len(self.names)} tensors, not {len(given)}")
+        return [self._checked(i, array) for i, array in enumerate(given)]
+
+    def _checked(self, i: int, value: object) -> np.ndarray:
+        array, spec = array_of(self.names[i], value), self.specs[i]  # type: ignore[arg-type]  # it is checked there
+        if array.dtype.newbyteorder("=") != spec.dtype or array.shape != spec.shape:
+            raise InvalidInput(
+                f"{self.names[i]}: {array.dtype} of shape {array.shape} is given; the channel has {spec.dtype} of "
+                f"shape {spec.shape}"
+            )
+        return np.ascontiguousarray(array, spec.dtype).reshape(spec.shape)
+
+
+def _spec_of(name: str, example: Example) -> TensorSpec:
+    if isinstance(example, tuple):
+        shape, dtype = example
+        try:
+            found = TensorSpec(np.dtype(dtype), tuple(map(int, shape)))  # type: ignore[call-overload]
+        except (TypeError, ValueError):
+            raise InvalidInput(f"{name}: {example!r} is not a pair (shape, dtype)") from None
+        if any(n < 0 for n in found.shape):
+            raise InvalidInput(f"{name}: a shape has no negative numbers")
+    else:
+        array = array_of(name, example)
+        found = TensorSpec(array.dtype.newbyteorder("="), array.shape)
+    dtypes.code_of(found.dtype)
+    if math.prod(found.shape) >= 1 << 48:
+        raise InvalidInput(f"{name}: a tensor of 2^48 values or more")
+    return found
