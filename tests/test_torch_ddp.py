@@ -1,0 +1,167 @@
+"""DistributedDataParallel with a channel: two processes on this machine, over gloo."""
+
+import os
+import re
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+if not torch.distributed.is_available():
+    pytest.skip("this torch has no distributed package", allow_module_level=True)
+
+from torch import nn  # noqa: E402 (torch may not be there)
+from torch.distributed import all_gather, destroy_process_group, init_process_group  # noqa: E402
+from torch.nn.parallel import DistributedDataParallel  # noqa: E402
+
+RANKS = 2
+
+
+class Net(nn.Module):
+    """Two layers, one of which may be left out, so that its parameters have no gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.side, self.last = nn.Linear(40, 130), nn.Linear(130, 130), nn.Linear(130, 6)
+
+    def forward(self, x: torch.Tensor, side: bool = True) -> torch.Tensor:
+        x = torch.relu(self.first(x))
+        return self.last(x + self.side(x) if side else x)
+
+
+def model(**options) -> DistributedDataParallel:
+    torch.manual_seed(0)
+    return DistributedDataParallel(Net(), bucket_cap_mb=0.03, **options)
+
+
+def train(ddp: DistributedDataParallel, rank: int, steps: int, first: int = 0, **options) -> float:
+    optimizer = torch.optim.SGD(ddp.parameters(), 0.05)
+    loss = torch.zeros(())
+    for step in range(first, first + steps):
+        generator = torch.Generator().manual_seed(1000 * rank + step)
+        x = torch.randn(32, 40, generator=generator)
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(ddp(x, **options), x[:, :6].argmax(1))
+        loss.backward()
+        optimizer.step()
+    return float(loss)
+
+
+def flat(ddp: DistributedDataParallel) -> torch.Tensor:
+    return torch.cat([parameter.detach().reshape(-1) for parameter in ddp.parameters()])
+
+
+def assert_equal_replicas(ddp: DistributedDataParallel) -> None:
+    own = flat(ddp)
+    every = [torch.empty_like(own) for _ in range(RANKS)]
+    all_gather(every, own)
+    assert all(torch.equal(own, other) for other in every)
+
+
+def learns_and_stays_equal(rank: int) -> None:
+    """With several buckets, which torch rearranges after the first step."""
+    from gcodec.integrations import torch_ddp
+
+    plain, ddp = model(), model()
+    state = torch_ddp.compress(ddp, alpha=0.1)
+    expected, loss = train(plain, rank, 40), train(ddp, rank, 40)
+    assert_equal_replicas(ddp)
+    assert loss < expected + 0.05 < 1.7
+    assert state.statistics.steps == 40 and state.statistics.ratio > 8
+    assert state.statistics.received > 0
+
+
+def options_of_torch(rank: int) -> None:
+    from gcodec.integrations import torch_ddp
+
+    for options in ({"gradient_as_bucket_view": True}, {"static_graph": True}, {"find_unused_parameters": True}):
+        ddp = model(**options)
+        torch_ddp.compress(ddp, alpha=0.2, method="ecsq", start=1)
+        train(ddp, rank, 5, **({"side": False} if "find_unused_parameters" in options else {}))
+        assert_equal_replicas(ddp)
+    ddp = model()
+    torch_ddp.compress(ddp, alpha=0.2, method="ecsq", start=0)
+    with ddp.no_sync():
+        nn.functional.mse_loss(ddp(torch.ones(2, 40)), torch.zeros(2, 6)).backward()
+    train(ddp, rank, 3)
+    assert_equal_replicas(ddp)
+
+
+def goes_on_from_its_state(rank: int) -> None:
+    """A model that is resumed has other buckets at first, so it is equal up to what they change."""
+    from gcodec.integrations import torch_ddp
+
+    ddp, other = model(), model()
+    state, again = (torch_ddp.compress(one, alpha=0.3, method="ecsq") for one in (ddp, other))
+    train(ddp, rank, 6)
+    saved = state.state_dict()
+    assert saved["steps"] == 6 and set(saved["memory"]) == {name for name, _ in ddp.module.named_parameters()}
+    other.load_state_dict(ddp.state_dict())
+    again.load_state_dict(saved)
+    assert all(np.array_equal(again.state_dict()["memory"][name], array) for name, array in saved["memory"].items())
+    assert train(ddp, rank, 4, 6) == pytest.approx(train(other, rank, 4, 6), rel=0.02)
+    assert_equal_replicas(other)
+
+
+def a_rank_that_fails_ends_the_others(rank: int) -> None:
+    from gcodec.integrations import torch_ddp
+
+    ddp = model()
+    torch_ddp.compress(ddp, alpha=0.1, start=0)
+    x = torch.full((2, 40), float("nan") if rank == 1 else 1.0)
+    with pytest.raises(Exception, match="NaN" if rank == 1 else "rank 1 could not encode"):
+        nn.functional.mse_loss(ddp(x), torch.zeros(2, 6)).backward()
+
+
+CASES = (learns_and_stays_equal, options_of_torch, goes_on_from_its_state, a_rank_that_fails_ends_the_others)
+
+
+def run(rank: int, folder: str) -> None:
+    """All cases in one process, as its start takes longest; what fails is written to a file."""
+    torch.set_num_threads(1)
+    init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=RANKS)
+    for case in CASES:
+        try:
+            case(rank)
+            text = ""
+        except BaseException:
+            text = traceback.format_exc()
+        Path(folder, f"{case.__name__}.{rank}").write_text(text)
+    destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ranks")
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    torch.multiprocessing.spawn(run, (str(folder),), nprocs=RANKS)
+    return folder
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+@pytest.mark.parametrize("rank", range(RANKS))
+def test_case(outcomes, case, rank):
+    assert (outcomes / f"{case.__name__}.{rank}").read_text() == ""
+
+
+def test_what_no_channel_takes_is_refused_at_once():
+    import gcodec
+    from gcodec.integrations import torch_ddp
+
+    with pytest.raises(gcodec.errors.InvalidInput, match="alpha"):
+        torch_ddp.Compression({}, None, 2, {"alpha": 2.0})
+    assert torch_ddp.Statistics().ratio == 1.0
+    assert np.isfinite(torch_ddp.Statistics(plain=3, sent=2).ratio)
+
+
+def test_the_code_of_the_page_runs(tmp_path):
+    page = (Path(__file__).parent.parent / "docs" / "training.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 2
+    blocks[0] = blocks[0].replace('"gloo"', f'"gloo", init_method="file://{tmp_path}/meet", rank=0, world_size=1')
+    for block in blocks:
+        subprocess.run([sys.executable, "-c", block], check=True, timeout=300)
