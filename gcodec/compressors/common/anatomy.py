@@ -17,6 +17,7 @@ _NOTES = {
     "tables": "raw widths and frequencies of symbols",
     "lanes": "the first state of each lane, and their numbers",
     "symbols": "the entropy-coded levels",
+    "signs": "a bit for each value that has one",
     "raw bits": "the low bits of large levels",
 }
 
@@ -50,12 +51,17 @@ def count_levels(tally: Tally, reader: BitReader, classes: np.ndarray, labels: L
 
 def count_lanes(tally: Tally, reader: BitReader, of: str = "") -> None:
     """Lanes with their symbols, and the raw bits after them."""
+    count_symbols(tally, reader, of)
+    with tally.part(f"{of}raw bits", reader):
+        reader.rest()
+
+
+def count_symbols(tally: Tally, reader: BitReader, of: str = "") -> None:
+    """Lanes with their symbols."""
     before = reader.at
     symbols = 16 * (read_lanes(reader)[1].size - MAX_LANES)
     tally.add(f"{of}lanes", reader.at - before - symbols)
     tally.add(f"{of}symbols", symbols)
-    with tally.part(f"{of}raw bits", reader):
-        reader.rest()
 
 
 def read_head(tally: Tally, name: str, coded: CodedTensor) -> tuple[Points, ScaleClasses]:

@@ -68,7 +68,7 @@ def _range_of(m: int) -> int:
 
 
 @njit
-def _big_symbol(m: int) -> int:
+def big_symbol(m: int) -> int:
     """The symbol of a cell of magnitude m ≥ DIRECT.
 
     Its token is 12 + 2·⌊range / 2⌋ + parity. The two signs of a token stand for its two ranges.
@@ -78,7 +78,7 @@ def _big_symbol(m: int) -> int:
 
 
 @njit
-def _extra_bits(m: int) -> int:
+def extra_bits(m: int) -> int:
     """How many raw bits a cell of magnitude m ≥ DIRECT has, its sign included."""
     found = _range_of(m)
     if found < _ESCAPE:
@@ -116,8 +116,8 @@ def tokenise(numbers: np.ndarray, classes: np.ndarray, widths: np.ndarray, symbo
         for i in range(strip.size):
             m = abs(cells[i])
             if m >= DIRECT:
-                raw += _extra_bits(m)
-                out[i] = _big_symbol(m)
+                raw += extra_bits(m)
+                out[i] = big_symbol(m)
             else:
                 out[i] = 2 * m - 1 if cells[i] > 0 else 2 * m
     return raw
@@ -149,14 +149,43 @@ def _put(
 
 
 @njit
-def _put_long(
+def put_long(
     words: np.ndarray, at: np.uint64, held: np.uint64, bits: np.uint64, value: int, width: int
 ) -> tuple[np.uint64, np.uint64, np.uint64]:
-    """Like `_put`, for up to 62 bits. value, width: int64."""
+    """Like `put`, for up to 62 bits. value, width: int64."""
     if width > 32:
         at, held, bits = _put(words, at, held, bits, _u64(value >> 32), _u64(width - 32))
         value, width = value & 0xFFFF_FFFF, np.int64(32)
     return _put(words, at, held, bits, _u64(value), _u64(width))
+
+
+@njit
+def put_cell(
+    words: np.ndarray, at: np.uint64, held: np.uint64, bits: np.uint64, cell: int
+) -> tuple[np.uint64, np.uint64, np.uint64]:
+    """Like `put_long`: append the raw bits, without those of the raw width, of a cell.
+
+    A cell whose magnitude is below DIRECT has none.
+    """
+    m = abs(cell)
+    if m < DIRECT:
+        return at, held, bits
+    found = _range_of(m)
+    rest = (m - STARTS[found]) >> 1
+    if found == _ESCAPE:
+        length = _width(rest + 1) - 1
+        at, held, bits = _put(words, at, held, bits, _u64(length), _u64(_LENGTH_BITS))
+        at, held, bits = put_long(words, at, held, bits, (rest + 1) ^ (np.int64(1) << length), length)
+    else:
+        at, held, bits = _put(words, at, held, bits, _u64(rest), _u64(_EXTRA[found]))
+    return _put(words, at, held, bits, _u64(cell < 0), _1)
+
+
+@njit
+def finish_raw(words: np.ndarray, at: np.uint64, held: np.uint64, bits: np.uint64) -> None:
+    """Write the bits that still wait for a full word."""
+    if bits > _0:
+        words[at] = (held << (_32 - bits)) & _LOW32
 
 
 @njit
@@ -167,22 +196,11 @@ def put_raw(numbers: np.ndarray, classes: np.ndarray, widths: np.ndarray, words:
         width, n = widths[classes[i]], np.int64(numbers[i])
         centred = n + (np.int64(1) << width) if width > 0 else n
         cell = (centred >> (width + 1)) << 1 | (n & 1)
-        m = abs(cell)
-        if m >= DIRECT:
-            found = _range_of(m)
-            rest = (m - STARTS[found]) >> 1
-            if found == _ESCAPE:
-                length = _width(rest + 1) - 1
-                at, held, bits = _put(words, at, held, bits, _u64(length), _u64(_LENGTH_BITS))
-                at, held, bits = _put_long(words, at, held, bits, (rest + 1) ^ (np.int64(1) << length), length)
-            else:
-                at, held, bits = _put(words, at, held, bits, _u64(rest), _u64(_EXTRA[found]))
-            at, held, bits = _put(words, at, held, bits, _u64(cell < 0), _1)
+        at, held, bits = put_cell(words, at, held, bits, cell)
         if width > 0:
             low = (centred >> 1) & ((np.int64(1) << width) - 1)
-            at, held, bits = _put_long(words, at, held, bits, low, width)
-    if bits > _0:
-        words[at] = (held << (_32 - bits)) & _LOW32
+            at, held, bits = put_long(words, at, held, bits, low, width)
+    finish_raw(words, at, held, bits)
 
 
 @njit
@@ -193,7 +211,7 @@ def peek(words: np.ndarray, at: np.uint64, width: np.uint64) -> int:
 
 
 @njit
-def _get(words: np.ndarray, at: np.uint64, width: int) -> tuple[int, np.uint64]:
+def get_long(words: np.ndarray, at: np.uint64, width: int) -> tuple[int, np.uint64]:
     """(the `width` bits, at most 60, from bit `at` on; the position after them)."""
     if width <= 32:
         return peek(words, at, _u64(width)), at + _u64(width)
@@ -203,31 +221,37 @@ def _get(words: np.ndarray, at: np.uint64, width: int) -> tuple[int, np.uint64]:
 
 
 @njit
-def get_number(symbol: int, width: int, words: np.ndarray, at: np.uint64, end: np.uint64) -> tuple[int, np.uint64]:
-    """(number, position after its raw bits) of a symbol below 31.
+def get_cell(symbol: int, width: int, words: np.ndarray, at: np.uint64, end: np.uint64) -> tuple[int, np.uint64]:
+    """(cell, position after the raw bits that `put_cell` wrote) of a symbol below 31.
 
-    The number is int64, and positions are uint64. words: `end` bits, with SPARE_WORDS words after
-    them. at ≤ end. The position is beyond `end` if bits are missing or the number is too large.
+    The cell is int64, and positions are uint64. width: the raw width. words: `end` bits, with
+    SPARE_WORDS words after them. at ≤ end. The position is beyond `end` if bits are missing or the
+    number is too large.
     """
     token = (symbol + 1) >> 1
-    if symbol >= BIG:
-        found = (token & 2) | ((symbol & 1) ^ 1)
-        if found == _ESCAPE:
-            length, at = _get(words, at, _LENGTH_BITS)
-            if length + width > MAX_WIDTH:
-                return np.int64(0), end + _1
-            rest, at = _get(words, at, length)
-            rest = (rest | (np.int64(1) << length)) - 1
-        else:
-            rest, at = _get(words, at, _EXTRA[found])
-        cell = STARTS[found] + 2 * rest + (token & 1)
-        sign, at = _get(words, at, 1)
-        cell = -cell if sign else cell
+    if symbol < BIG:
+        return np.int64(token if symbol & 1 else -token), at
+    found = (token & 2) | ((symbol & 1) ^ 1)
+    if found == _ESCAPE:
+        length, at = get_long(words, at, _LENGTH_BITS)
+        if length + width > MAX_WIDTH:
+            return np.int64(0), end + _1
+        rest, at = get_long(words, at, length)
+        rest = (rest | (np.int64(1) << length)) - 1
     else:
-        cell = token if symbol & 1 else -token
-    if width == 0:
-        return np.int64(cell), at
-    rest, at = _get(words, at, width)
+        rest, at = get_long(words, at, _EXTRA[found])
+    cell = STARTS[found] + 2 * rest + (token & 1)
+    sign, at = get_long(words, at, 1)
+    return np.int64(-cell if sign else cell), at
+
+
+@njit
+def get_number(symbol: int, width: int, words: np.ndarray, at: np.uint64, end: np.uint64) -> tuple[int, np.uint64]:
+    """(number, position after its raw bits) of a symbol below 31; all else is as in `get_cell`."""
+    cell, at = get_cell(symbol, width, words, at, end)
+    if width == 0 or at > end:
+        return cell, at
+    rest, at = get_long(words, at, width)
     return with_raw(cell, width, rest), at
 
 
