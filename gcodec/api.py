@@ -45,6 +45,7 @@ def encode(
     *,
     alpha: float | None = None,
     omega: float | None = None,
+    pointwise: float | None = None,
     lossless: bool = False,
     effort: Effort = "best",
     nonfinite: Nonfinite = "refuse",
@@ -65,11 +66,12 @@ def encode(
     floating ones are stored exactly); a Python or numpy scalar; or a tensor of PyTorch in memory.
     method: the name of a method, or "auto" for the one that needs the fewest bytes.
 
-    At most one guarantee. Without any, alpha is 0.1, or omega 1/4 for a method that is unbiased;
-    these are the paper's choices.
+    At most one guarantee. Without any, alpha is 0.1, or omega 1/4 for a method that is unbiased
+    (these are the paper's choices), or pointwise 0.01 for one that bounds each value.
 
     alpha: 0 < alpha < 1. The decoded x̂ has ‖x̂ − x‖² ≤ alpha·‖x‖².
     omega: > 0. Over the seed, E x̂ = x and E‖x̂ − x‖² ≤ omega·‖x‖².
+    pointwise: 0 < pointwise < 1. Every x̂ᵢ has |x̂ᵢ − xᵢ| ≤ pointwise·|xᵢ| and the sign of xᵢ.
     lossless: x̂ is x, bit for bit.
 
     effort: "best" for the fewest bytes, "fast" for less time. Every method accepts it.
@@ -90,8 +92,8 @@ def encode(
     means that gcodec's check of its own work failed.
     """
     choice = choose(
-        method, alpha=alpha, omega=omega, lossless=lossless, effort=effort, nonfinite=nonfinite, seed=seed,
-        max_draws=max_draws, block=block, states=states, options=options, threads=threads,
+        method, alpha=alpha, omega=omega, pointwise=pointwise, lossless=lossless, effort=effort, nonfinite=nonfinite,
+        seed=seed, max_draws=max_draws, block=block, states=states, options=options, threads=threads,
     )  # fmt: skip
     file = io.BytesIO()
     container = ContainerWriter(file)
@@ -132,10 +134,12 @@ def save(
     *,
     alpha: float | None = None,
     omega: float | None = None,
+    pointwise: float | None = None,
     lossless: bool = False,
     exact: Sequence[str] = (),
     methods: Mapping[str, str] | None = None,
     alphas: Mapping[str, float] | None = None,
+    pointwises: Mapping[str, float] | None = None,
     small: int = SMALL,
     scope: Scope = "tensor",
     effort: Effort = "best",
@@ -154,16 +158,16 @@ def save(
     tensors: arrays by name, each as `encode` takes it. A mapping that is no dict is asked for each
     value once, when its turn comes (with the scope "file", for all of them first).
     policy: how each tensor is coded. In its place, its fields can be given by name: method to
-    options, which `Policy` describes. One of method, alpha, omega and lossless is needed: nobody's
-    weights are degraded silently. Arrays of fewer than `small` values are stored exactly, unless a
-    rule names them.
+    options, which `Policy` describes. One of method, alpha, omega, pointwise and lossless is
+    needed: nobody's weights are degraded silently. Arrays of fewer than `small` values are stored
+    exactly, unless a rule names them.
     threads: the most that are used; None is one for each core. The bytes do not depend on them.
 
     Raises InvalidInput, which names the tensor or the rule, NonFinite, and OSError.
     """
     named = Policy(
-        method=method, alpha=alpha, omega=omega, lossless=lossless, exact=exact, methods=methods or {},
-        alphas=alphas or {}, small=small, scope=scope, effort=effort, nonfinite=nonfinite, seed=seed,
+        method=method, alpha=alpha, omega=omega, pointwise=pointwise, lossless=lossless, exact=exact,
+        methods=methods or {}, alphas=alphas or {}, pointwises=pointwises or {}, small=small, scope=scope, effort=effort, nonfinite=nonfinite, seed=seed,
         max_draws=max_draws, block=block, states=states, options=options or {},
     )  # fmt: skip
     if policy is not None and named != Policy():

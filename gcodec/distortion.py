@@ -1,12 +1,12 @@
 """Norms and errors of tensors, by which bounds are measured.
 
 A promise is about real numbers, so what is measured in float64 is taken with its rounding errors:
-`relative_error` is never below the true ratio. Sums have a fixed order, so it is the same number on
-all processors.
+`relative_error` is never below the true ratio, and `largest_error` is the true one, rounded up.
+Sums have a fixed order, so each is the same number on all processors.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -98,6 +98,43 @@ def relative_error(errors: Iterable[float], scan: Scan) -> float:
     if error2 == 0:
         return 0.0
     return math.nextafter(error2 / scan.norm2 * (1 + SLACK), math.inf) if scan.norm2 else math.inf
+
+
+def part_error(kind: str, values: np.ndarray, decoded: np.ndarray, scan: Scan) -> float:
+    """What a part of a tensor with a guarantee of this kind adds to its distortion."""
+    return largest_error(values, decoded) if kind == "pointwise" else squared_error(values, decoded, scan.scale)
+
+
+def whole_error(kind: str, parts: Sequence[float], scan: Scan) -> float:
+    """The distortion, from what `part_error` gives for all parts of a tensor, in order."""
+    return max(parts, default=0.0) if kind == "pointwise" else relative_error(parts, scan)
+
+
+@ieee.arithmetic()
+def largest_error(values: np.ndarray, decoded: np.ndarray) -> float:
+    """max |x̂ᵢ − xᵢ|/|xᵢ| of finite values x, the least float64 that is not below it.
+
+    So it is within a bound that is a float64 only if the real number is. It is infinite when a
+    value is not finite, and when a zero or a sign is not kept. Floats find the values whose ratio
+    may be the largest, with roundings of 2⁻⁵² of it, and of these it is computed exactly. From 1
+    on, where every bound is broken, it is only not below the true one.
+    """
+    x, y = values.astype(np.float64), decoded.astype(np.float64)
+    if not np.isfinite(y).all() or ((x == 0) != (y == 0)).any() or (np.signbit(x) != np.signbit(y)).any():
+        return math.inf
+    x, y = np.abs(x[x != y]), np.abs(y[x != y])
+    if x.size == 0:
+        return 0.0
+    with np.errstate(over="ignore"):
+        ratios = np.abs(y - x) / x
+    largest = ratios.max()
+    if largest >= 1:
+        return math.nextafter(float(largest) * (1 + 2.0**-50), math.inf)
+    near = ratios >= largest * (1 - 2.0**-48)
+    pairs = set(zip(x[near].tolist(), y[near].tolist(), strict=True))
+    exact = max(abs(Fraction(b) - Fraction(a)) / Fraction(a) for a, b in pairs)
+    rounded = float(exact)
+    return rounded if Fraction(rounded) >= exact else math.nextafter(rounded, math.inf)
 
 
 def exceeds(pairs: Iterable[tuple[np.ndarray, np.ndarray]], bound: float) -> bool:

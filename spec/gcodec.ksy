@@ -107,12 +107,12 @@ types:
         type: u1
         enum: guarantee
         valid:
-          max: guarantee::omega
+          max: guarantee::pointwise
       - id: bound
         type: f8
         if: guarantee != guarantee::exact
         valid:
-          expr: '_ > 0 and (guarantee == guarantee::alpha ? _ < 1 : _ <= 1.7976931348623157e308)'
+          expr: '_ > 0 and (guarantee != guarantee::omega ? _ < 1 : _ <= 1.7976931348623157e308)'
       - id: distortion
         type: f8
         if: guarantee != guarantee::exact
@@ -239,6 +239,7 @@ enums:
     0: exact
     1: alpha
     2: omega
+    3: pointwise
   dtype:
     1: float16
     2: bfloat16

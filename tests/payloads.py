@@ -1,6 +1,6 @@
 """A compressor used through its contract, without a container.
 
-The tests of `ecsq` and `dither` share this.
+The tests of `ecsq`, `dither` and `geometric` share this.
 """
 
 import os

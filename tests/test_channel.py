@@ -173,6 +173,15 @@ def test_a_bound_finer_than_the_dtype_is_refused():
         sender.encode([np.ones(9, ml_dtypes.bfloat16)])
 
 
+def test_a_promise_that_messages_lack_is_refused():
+    with pytest.raises(InvalidInput, match="a channel promises exact, alpha, omega, and not pointwise"):
+        channel(method="geometric")
+    data = bytearray(channel(alpha=0.1).encode(gradients(0)))
+    data[9:10] = b"\x03"
+    with pytest.raises(Corrupt, match="guarantee 3 is unknown"):
+        channel().decode(bytes(data[:-4]) + crc32(bytes(data[:-4])).to_bytes(4, "little"))
+
+
 @pytest.mark.parametrize(
     "tensors", [["a"], {1: np.zeros(3)}, {"a": ("x", "f4")}, {"a": ((2,), "O")}, {"a": ((-1,), "f4")}]
 )

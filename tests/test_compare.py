@@ -120,8 +120,10 @@ def test_the_text(gradient, checkpoint):
 
 
 def test_all_methods_are_measured_unless_some_are_named(gradient):
-    found = {row["name"] for row in answer(gradient, "--alpha", 0.25)["totals"]}
-    assert found == {entry.name for entry in registry.ENTRIES} | set(FAMILIES)
+    found = answer(gradient, "--alpha", 0.25, "--pointwise", 0.1)
+    assert {row["name"] for row in found["totals"] + found["pointwise"]} == {
+        entry.name for entry in registry.ENTRIES
+    } | set(FAMILIES)
 
 
 def test_the_command_asks_what_was_measured(gradient):

@@ -30,7 +30,13 @@ for vector in vectors("good"):
     print(vector, crc32(repr(tensors(vector.data, threads=2)).encode()))
 """
 SMALL_CHUNK = 1 << 12
-OPTIONS = {"lossless": {}, "sd": {"alpha": 0.1}, "rsd": {"omega": 0.5, "seed": 3}, "dither": {"omega": 0.5, "seed": 3}}
+OPTIONS = {
+    "lossless": {},
+    "sd": {"alpha": 0.1},
+    "rsd": {"omega": 0.5, "seed": 3},
+    "dither": {"omega": 0.5, "seed": 3},
+    "geometric": {"pointwise": 0.05},
+}
 
 
 def digests(threads: int) -> list[str]:

@@ -54,6 +54,20 @@ def test_a_smaller_bound_or_noise_than_there_is(method, omega):
     assert failing(record(replace(payload, expected=omega))) == []
 
 
+def test_a_pointwise_error_that_is_larger_than_stated():
+    record = gcz.record("", X, "geometric", 0.1)
+    assert failing(record) == []
+    assert failing(record.but(distortion=gcz.f64(0.05))) == ["stored distortion"]
+    assert failing(record.but(bound=gcz.f64(0.05), distortion=gcz.f64(0.04))) == ["stored distortion", "original"]
+    assert not gcodec.verify(gcz.container(record.but(bound=gcz.f64(0.05)))).ok
+    other = X.copy()
+    other[7] *= 1.3
+    assert failing(record, other) == ["stored distortion", "original"]
+    for zero in (0.0, -0.0):
+        other[7] = zero
+        assert failing(record, other) == ["stored distortion", "original"]
+
+
 def test_levels_that_are_all_rounded_up(monkeypatch):
     def up(values, lows, highs, seed, start, levels):
         levels += 1

@@ -51,6 +51,59 @@ def test_a_bound_equal_to_the_stored_distortion_is_kept_exactly(method, dtype):
     assert kept >= 20
 
 
+@pytest.mark.parametrize(
+    ("x", "y", "expected"),
+    [
+        ([4.0, 1.0], [3.0, 1.0], 0.25),
+        ([3.0], [4.0], math.nextafter(1 / 3, 1)),
+        ([1.0], [1 + 2.0**-52], 2.0**-52),
+        ([5e-324, -1e-323], [5e-324, -1.5e-323], 0.5),
+        ([1.7e308, -1.7e308], [1.7e308, -0.85e308], 0.5),
+        ([5e-324], [1.7e308], math.inf),
+        ([0.0, -0.0, 2.0], [0.0, -0.0, 2.0], 0.0),
+        ([0.0], [-0.0], math.inf),
+        ([0.0], [5e-324], math.inf),
+        ([5e-324], [0.0], math.inf),
+        ([1.0], [-1.0], math.inf),
+        ([1.0], [math.nan], math.inf),
+        ([-1.0], [-math.inf], math.inf),
+        ([], [], 0.0),
+    ],
+)
+def test_the_largest_error_is_the_least_float_that_is_not_below_it(x, y, expected):
+    assert distortion.largest_error(np.array(x), np.array(y)) == expected
+
+
+def test_a_largest_error_that_breaks_every_bound():
+    x = np.random.default_rng(1).standard_normal(1 << 20)
+    assert 1 <= distortion.largest_error(x, 2 * x) <= 1 + 1e-14  # at once, though all ratios are equal
+    assert 2 <= distortion.largest_error(x[:9], 3 * x[:9]) <= 2 + 1e-14
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: np.dtype(dtype).name)
+def test_the_largest_error_of_random_values(dtype):
+    rng = np.random.default_rng(2)
+    for _ in range(40):
+        x = rng.standard_normal(30).astype(dtype)
+        y = (x.astype(np.float64) * rng.uniform(0.9, 1.1, 30)).astype(dtype)
+        pairs = [(Fraction(float(a)), Fraction(float(b))) for a, b in zip(x, y, strict=True) if a]
+        exact = max(abs(b - a) / abs(a) for a, b in pairs)
+        if ((y == 0) == (x == 0)).all():
+            found = distortion.largest_error(x, y)
+            assert Fraction(math.nextafter(found, 0)) < exact <= Fraction(found) or exact == found == 0
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: np.dtype(dtype).name)
+def test_a_pointwise_bound_equal_to_the_error_is_kept_exactly(dtype):
+    x = np.random.default_rng(1).standard_normal(300).astype(dtype)
+    for bound in (0.3, 0.25, 0.1):
+        first = header(gcodec.encode(x, "geometric", pointwise=bound))
+        assert first.distortion <= bound
+        if first.distortion:
+            again = gcodec.encode(x, "geometric", pointwise=first.distortion)
+            assert header(again).distortion <= first.distortion and gcodec.verify(again, x).ok
+
+
 def test_verify_decides_in_exact_arithmetic_near_the_bound():
     x = np.random.default_rng(3).standard_normal(200).astype(np.float32)
     y = gcodec.decode(gcodec.encode(x, "ecsq", alpha=0.1))

@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from checks import call_cli, header_of
+from checks import call_cli, check_pointwise, header_of
 from safetensors.numpy import save_file
 
 import gcodec
@@ -50,6 +50,17 @@ def encoded(model, *options):
         (["--alpha", "=0.1"], "the glob is missing"),
         (["--alpha", "0.1", "--method", "a*=sd", "--max-draws", "100"], "no option max_draws"),
         (["--alpha", "0.1", "--scope", "all"], "scope must be"),
+        *((["--pointwise", bad], "pointwise must be between 0 and 1") for bad in ("1", "0", "-1", "nan", "inf")),
+        (["--lossless", "--pointwise", "a*=7"], "the rule pointwise a*=7.0: pointwise must be between 0 and 1"),
+        (["--pointwise", "x"], "--pointwise x: 'x' is not a number"),
+        (["--pointwise", "a*=1e-2", "--pointwise", "a*=1e-3"], "given twice"),
+        (["--pointwise", "a*=1e-2"], "tensors without a rule"),
+        (["--lossless", "--pointwise", "no*=1e-2"], "matches no tensor"),
+        (["--pointwise", "0.1", "--alpha", "0.1"], "only one of alpha, omega, pointwise and lossless"),
+        (["--pointwise", "0.1", "--method", "a*=sd"], "cannot guarantee pointwise"),
+        (["--alpha", "0.1", "--method", "geometric"], "cannot guarantee alpha"),
+        (["--pointwise", "0.1", "--scope", "file"], "needs one alpha"),
+        (["--alpha", "0.1", "--scope", "file", "--pointwise", "a*=0.1"], "needs one alpha"),
     ],
 )
 def test_rules_that_do_not_fit_are_refused_at_once(model, options, words):
@@ -77,6 +88,32 @@ def test_rules_win_over_lossless(model):
     assert found["tok.weight"] == ("sd", "alpha", 0.01) and found["a.weight"][1] == "exact"
     _, found = encoded(model, "--lossless", "--alpha", "*=1e-2", "--method", "*=sd", "--exact", "tok*")
     assert found["tok.weight"][1] == "exact" and found["a.weight"] == ("sd", "alpha", 0.01)
+
+
+def test_pointwise_rules_win_over_alpha_rules_and_defaults(model):
+    _, found = encoded(model, "--alpha", "1e-3", "--pointwise", "tok*=1e-2")
+    assert found["tok.weight"][1:] == ("pointwise", 0.01) and found["a.weight"][1:] == ("alpha", 1e-3)
+    _, found = encoded(model, "--lossless", "--alpha", "*.weight=1e-3", "--pointwise", "tok*=1e-2")
+    assert found["tok.weight"] == ("geometric", "pointwise", 0.01) and found["a.weight"][1:] == ("alpha", 1e-3)
+    _, found = encoded(model, "--pointwise", "0.5", "--pointwise", "a*=0.1", "--pointwise", "a.w*=0.2", "--exact", "b*")
+    assert [found[f"{name}.weight"][2] for name in ("tok", "a", "b")] == [0.5, 0.2, 0.0]
+    assert "3 tensors: 2 geometric (pointwise ≤ 0.5)" in encoded(model, "--pointwise", "0.5", "--exact", "b*")[0]
+
+
+def test_pointwise_in_python(tmp_path):
+    tensors = {name: np.random.default_rng(0).normal(size=2000).astype("f4") for name in ("v", "w")}
+    gcodec.save(tmp_path / "x.gcz", tensors, alpha=1e-2, pointwises={"v": 0.03})
+    gcodec.save(tmp_path / "y.gcz", tensors, policy=Policy(alpha=1e-2, pointwises={"v": 0.03}))
+    assert (tmp_path / "x.gcz").read_bytes() == (tmp_path / "y.gcz").read_bytes()
+    with gcodec.open(tmp_path / "x.gcz") as archive:
+        assert [archive.header(name).guarantee.kind for name in archive] == ["pointwise", "alpha"]
+    gcodec.save(tmp_path / "z.gcz", tensors, pointwise=0.2)
+    for name, y in gcodec.load(tmp_path / "z.gcz").items():
+        check_pointwise(tensors[name], y, 0.2)
+    assert gcodec.verify(tmp_path / "z.gcz", tensors).ok
+    for bad in ({"v": "a"}, {"v": None}, {1: 0.5}, 0.5):
+        with pytest.raises(InvalidInput):
+            Policy(alpha=0.1, pointwises=bad)
 
 
 def test_a_default_bound_is_stated(model):

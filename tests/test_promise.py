@@ -74,8 +74,11 @@ def test_non_finite(bad):
     x[2, 3] = x[3, 0] = bad
     with pytest.raises(NonFinite, match=r"2 of 20 .* index \(2, 3\)"):
         gcodec.encode(x, alpha=0.1)
-    y = gcodec.decode(gcodec.encode(x, alpha=0.1, nonfinite="lossless"))
-    assert y.tobytes() == x.tobytes()
+    with pytest.raises(NonFinite, match=r"2 of 20 .* index \(2, 3\)"):
+        gcodec.encode(x, pointwise=0.1)
+    for bound in ({"alpha": 0.1}, {"pointwise": 0.1}):
+        y = gcodec.decode(gcodec.encode(x, nonfinite="lossless", **bound))
+        assert y.tobytes() == x.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -88,6 +91,12 @@ def test_non_finite(bad):
         ("rsd", {"omega": float("inf")}, "positive"),
         ("sd", {"omega": 1.0}, "guarantees alpha"),
         ("sd", {"alpha": 0.1, "omega": 1.0}, "only one"),
+        ("auto", {"alpha": 0.1, "pointwise": 0.1}, "only one"),
+        ("auto", {"pointwise": 0.1, "lossless": True}, "only one"),
+        *(("geometric", {"pointwise": bad}, "between 0 and 1") for bad in (0.0, 1.0, -0.1, 2, float("nan"))),
+        ("geometric", {"pointwise": "0.1"}, "must be a number"),
+        ("geometric", {"alpha": 0.1}, "guarantees pointwise"),
+        ("sd", {"pointwise": 0.1}, "guarantees alpha"),
         ("sd", {"seed": 1}, "no option seed"),
         ("zip", {}, "unknown"),
         ("sd", {"threads": 0}, "threads"),
@@ -121,7 +130,7 @@ def test_any_array_any_alpha(x, alpha):
 class Liar(Compressor):
     """A compressor that gives back the bytes that it was made with, whatever was asked for."""
 
-    kinds = ("alpha", "omega")
+    kinds = ("alpha", "omega", "pointwise")
     work_per_value = 1
     answer = 0.0
     expected = 0.0
@@ -135,7 +144,7 @@ class Liar(Compressor):
 
 
 @pytest.mark.parametrize("answer", [0.0, 1e30, np.inf, np.nan])
-@pytest.mark.parametrize("bound", [{"alpha": 0.5}, {"omega": 0.01}])
+@pytest.mark.parametrize("bound", [{"alpha": 0.5}, {"omega": 0.01}, {"pointwise": 0.9}])
 def test_a_lying_compressor_is_found_out(monkeypatch, answer, bound):
     monkeypatch.setattr(Liar, "answer", answer)
     monkeypatch.setattr(Entry, "load", lambda entry, real=Entry.load: Liar if entry.id == 2 else real(entry))

@@ -17,7 +17,7 @@ from ..request.choice import Effort, choose
 from .coder import Coder, Measure, check_work, measure_of, unpacked
 from .joined import encode_joined, split
 from .manifest import Example, Manifest
-from .message import Message, Parcel
+from .message import PROMISES, Message, Parcel
 
 _JOINED = -1  # the number of the coder of the joined tensors
 
@@ -62,6 +62,8 @@ class Channel:
         """
         self.manifest = Manifest.of(tensors)
         self._choice = choose(method, alpha=alpha, omega=omega, lossless=lossless, effort=effort, threads=threads)
+        if self._choice.guarantee.kind not in PROMISES:
+            raise InvalidInput(f"a channel promises {', '.join(PROMISES)}, and not {self._choice.guarantee.kind}")
         self._seed = None if seed is None else whole_number("seed", seed)
         self._rank = whole_number("rank", rank)
         self._feedback = feedback and self._choice.guarantee.kind == "alpha"

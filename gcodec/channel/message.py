@@ -8,12 +8,13 @@ import numpy as np
 
 from ..compressors.contract import CHUNK, Guarantee
 from ..container.fields import Cursor, crc32, pack_varint
-from ..container.layout import GUARANTEES, MAX_CODED_CHUNK, MAX_HEAD
+from ..container.layout import MAX_CODED_CHUNK, MAX_HEAD
 from ..errors import ChecksumMismatch, Corrupt, NotGcodec, UnsupportedVersion
 from .manifest import Manifest
 
 MAGIC = b"GCM"
 VERSION = 1
+PROMISES = ("exact", "alpha", "omega")  # the guarantees of messages, by their code
 _INFINITE = 0x7F80  # bits of a bfloat16
 ZERO = 0  # in the place of a compressor's id: all values are zero
 
@@ -75,7 +76,7 @@ class Message:
     def pack(self, manifest: Manifest) -> bytes:
         kind, bound = self.guarantee.kind, self.guarantee.bound
         parts = [MAGIC, bytes([VERSION]), struct.pack("<I", manifest.digest), pack_varint(self.step)]
-        parts += [bytes([GUARANTEES.index(kind)]), b"" if kind == "exact" else struct.pack("<d", bound)]
+        parts += [bytes([PROMISES.index(kind)]), b"" if kind == "exact" else struct.pack("<d", bound)]
         parts += [self.scales.astype("<u2").tobytes(), *(parcel.pack() for parcel in self.parcels)]
         data = b"".join((*parts, struct.pack("<I", self.values)))
         return data + struct.pack("<I", crc32(data))
@@ -116,14 +117,14 @@ def _checked(data: bytes) -> bytes:
 
 def _guarantee(cursor: Cursor) -> Guarantee:
     code = cursor.u8()
-    if code >= len(GUARANTEES):
+    if code >= len(PROMISES):
         raise Corrupt(f"message: guarantee {code} is unknown")
-    if GUARANTEES[code] == "exact":
+    if PROMISES[code] == "exact":
         return Guarantee("exact")
     bound = cursor.f64()
-    if not 0 < bound < (math.inf if GUARANTEES[code] == "omega" else 1):
+    if not 0 < bound < (math.inf if PROMISES[code] == "omega" else 1):
         raise Corrupt("message: a bound is not in its range")
-    return Guarantee(GUARANTEES[code], bound)
+    return Guarantee(PROMISES[code], bound)
 
 
 def _rounded_up(value: float) -> bytes:

@@ -52,6 +52,14 @@ SmallOpt = Annotated[
 ScopeOpt = Annotated[str, typer.Option(help="tensor: alpha holds for each; file: for all of them as one vector.")]
 SalvageOpt = Annotated[bool, typer.Option("--salvage", help="Of a damaged FILE, write the tensors that are whole.")]
 AlphaOpt = Annotated[float | None, typer.Option(help="Largest relative squared L2 error, 0 < alpha < 1; enforced.")]
+PointwisesOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pointwise",
+        help="Largest relative error of every single value, between 0 and 1; zeros and signs are exact. GLOB=BOUND for "
+        "some tensors, where it wins over --alpha.",
+    ),
+]
 OmegaOpt = Annotated[float | None, typer.Option(help="Unbiased, with at most this expected relative squared L2 error.")]
 LosslessOpt = Annotated[bool, typer.Option("--lossless", help="Bit for bit.")]
 SeedOpt = Annotated[

@@ -15,12 +15,12 @@ from .summary import Comparison, Row, fewest
 class Advice:
     """The method of fewest bits for one error and class.
 
-    kind, bound: what to ask for, "alpha" or "omega". use: the method, or "auto" where different
-    methods win on different tensors. winners: those. rate: bits per coordinate. known: the best
-    known operator of the class that reaches the error, "" if none does; fewer: how many times fewer
-    bits than it. complete: whether all known operators of the class were compared. compressible:
-    whether the rate is below the lower bound for a vector about which nothing is known. command:
-    what to type.
+    kind, bound: what to ask for, "alpha", "omega" or "pointwise". use: the method, or "auto" where
+    different methods win on different tensors. winners: those. rate: bits per coordinate. known:
+    the best known operator of the class that reaches the error, "" if none does; fewer: how many
+    times fewer bits than it. complete: whether all known operators of the class were compared.
+    compressible: whether the rate is below the lower bound for a vector about which nothing is
+    known. command: what to type.
     """
 
     kind: str
@@ -49,9 +49,22 @@ INCOMPLETE = "* of the known operators compared; others were left out"
 
 
 def advice(comparison: Comparison, input: str = "INPUT") -> list[Advice]:
-    """A line for each α and class that was measured on all tensors. `input` is for the command."""
-    found = (_line(comparison, alpha, kind, input) for alpha in comparison.alphas for kind in ("alpha", "omega"))
+    """A line for each bound and class that was measured on all tensors.
+
+    input: for the command.
+    """
+    found = [_line(comparison, alpha, kind, input) for alpha in comparison.alphas for kind in ("alpha", "omega")]
+    found += [_of_each(comparison, bound, input) for bound in comparison.pointwises]
     return [line for line in found if line is not None]
+
+
+def _of_each(comparison: Comparison, bound: float, input: str) -> Advice | None:
+    """The line for a bound of each value, which no known operator promises."""
+    best = fewest((row for row in comparison.pointwise if row.alpha == bound), METHOD, "pointwise")
+    if best is None:
+        return None
+    command = f"gcodec encode {shlex.quote(input)} --pointwise {bound!r}"
+    return Advice("pointwise", bound, best.name, (best.name,), best.rate, "", None, True, False, command)
 
 
 def footnote(lines: Sequence[Advice]) -> str:

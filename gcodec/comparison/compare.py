@@ -23,24 +23,27 @@ def compare(
     alphas: Sequence[float] = ALPHAS,
     methods: list[str] | None = None,
     *,
+    pointwises: Sequence[float] = (),
     small: int = SMALL,
     threads: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Comparison:
     """Measure all `methods` on all tensors for each α.
 
+    pointwises: bounds of the error of each value, for methods that promise one.
     methods: names of `measure.known_names`; None stands for all.
     small: tensors of fewer values are left out.
     progress: after each measurement it gets the bytes of the original.
 
     Tensors are also left out when their dtype is always stored exactly, when they have NaN or
     infinite values, and when they are zero throughout. A method is left out for a tensor that it
-    refuses. The result names all that was left out. Raises InvalidInput for an unknown method, an α
-    outside (0, 1), threads < 1, and when nothing is left.
+    refuses. The result names all that was left out. Raises InvalidInput for an unknown method, a
+    bound outside (0, 1), threads < 1, and when nothing is left.
     """
     alphas = tuple(sorted({choose("auto", alpha=alpha).guarantee.bound for alpha in alphas}, reverse=True))
+    pointwises = tuple(sorted({choose("auto", pointwise=each).guarantee.bound for each in pointwises}, reverse=True))
     cores = choose("auto", threads=threads).threads
-    wanted = tasks(methods, list(alphas))
+    wanted = tasks(methods, list(alphas), pointwises)
     left_out: list[tuple[str, str]] = []
     measured: list[Measurement] = []
     subjects: list[tuple[str, str, tuple[int, ...]]] = []
@@ -67,12 +70,12 @@ def compare(
     if not measured:
         reasons = "; ".join(f"{name}: {why}" for name, why in left_out)
         raise InvalidInput(f"nothing is left to compare: {reasons or 'the file holds no tensor'}")
-    return evaluated(alphas, tuple(subjects), tuple(left_out), measured)
+    return evaluated(alphas, tuple(subjects), tuple(left_out), measured, pointwises)
 
 
-def runs(methods: list[str] | None, alphas: Sequence[float]) -> int:
+def runs(methods: list[str] | None, alphas: Sequence[float], pointwises: Sequence[float] = ()) -> int:
     """How often `compare` measures each tensor."""
-    return len(tasks(methods, list(dict.fromkeys(alphas))))
+    return len(tasks(methods, list(dict.fromkeys(alphas)), list(dict.fromkeys(pointwises))))
 
 
 def _subject(name: str, source: Source, small: int) -> Subject | str:

@@ -3,7 +3,7 @@
 import math
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -43,9 +43,9 @@ class Subject:
 class Task:
     """What to measure.
 
-    alpha: the bound that a method is asked for; an unbiased method is asked for omega = α/(1−α). It
-    is
-        None for an exact method, and for a baseline, which has parameters instead.
+    alpha: the bound that a method is asked for; an unbiased method is asked for omega = α/(1−α),
+    and one of kind pointwise for this bound of each value. It is None for an exact method, and for
+    a baseline, which has parameters instead.
     """
 
     group: str
@@ -67,8 +67,8 @@ class Measurement:
     """What was measured.
 
     bits: those of the payload (head and chunks), or of a baseline's message. distortion: ‖x̂ −
-    x‖²/‖x‖². For an unbiased method it is the expectation over the seed, where the
-        compressor states it.
+    x‖²/‖x‖², or the largest relative error for kind pointwise. For an unbiased method it is the
+        expectation over the seed, where the compressor states it.
     energy, scale: ‖x‖² = scale²·energy. encode_seconds, decode_seconds: processor time on one core.
     For a baseline, encode_seconds is the
         time of both ways and decode_seconds is None.
@@ -100,10 +100,10 @@ class Measurement:
     def least_bits(self) -> dict[str, float] | None:
         """The lower bounds of the bits at this distortion, for a vector that nothing is known of.
 
-        It is None at distortion 0 and from 1 on. "cap" holds for methods that keep their bound for
-        every input, and counts the direction alone.
+        It is None at distortion 0 and from 1 on, and for kind pointwise. "cap" holds for methods
+        that keep their bound for every input, and counts the direction alone.
         """
-        if not 0 < self.reached < 1:
+        if self.task.kind == "pointwise" or not 0 < self.reached < 1:
             return None
         return {
             "uncertainty": sphere.uncertainty_bits(self.reached, self.size),
@@ -119,26 +119,32 @@ def known_names() -> list[str]:
     return ["auto", *(name for name in names if name not in FAMILIES), *FAMILIES]
 
 
-def tasks(names: list[str] | None, alphas: list[float]) -> list[Task]:
+def tasks(names: list[str] | None, alphas: list[float], pointwises: Sequence[float] = ()) -> list[Task]:
     """What to measure for these names and bounds. None stands for all methods and baselines.
 
-    Raises InvalidInput for an unknown name.
+    Methods that bound each value are measured at `pointwises`. Raises InvalidInput for an unknown
+    name, and for such a method without a bound.
     """
     known = known_names()
     for name in names or ():
         if name not in known:
             raise InvalidInput(f"method {name!r} is unknown; known are {', '.join(known)}")
     wanted = known[1:] if names is None else list(dict.fromkeys(names))
-    return [task for name in wanted for task in _tasks(name, alphas)]
+    found = {name: list(_tasks(name, alphas, pointwises)) for name in wanted}
+    for name in names or ():
+        if not found[name]:
+            raise InvalidInput(f"method {name} bounds the error of each value; give a bound with --pointwise")
+    return [task for tasks in found.values() for task in tasks]
 
 
-def _tasks(name: str, alphas: list[float]) -> Iterator[Task]:
+def _tasks(name: str, alphas: list[float], pointwises: Sequence[float]) -> Iterator[Task]:
     if name in FAMILIES:
         yield from (Task(BASELINE, name, member.kind, baseline=member) for member in FAMILIES[name])
         return
-    kinds = ("alpha",) if name == "auto" else registry.by_name(name).load().kinds
+    kinds = ("alpha", "pointwise") if name == "auto" else registry.by_name(name).load().kinds
+    bounds: dict[str, Sequence[float | None]] = {"exact": [None], "pointwise": pointwises}
     for kind in kinds:
-        yield from (Task(METHOD, name, kind, alpha) for alpha in ([None] if kind == "exact" else alphas))
+        yield from (Task(METHOD, name, kind, bound) for bound in bounds.get(kind, alphas))
 
 
 def measure(subject: Subject, task: Task) -> Measurement:
@@ -147,7 +153,7 @@ def measure(subject: Subject, task: Task) -> Measurement:
 
 
 def _method(subject: Subject, task: Task) -> Measurement:
-    bounds = {"alpha": {"alpha": task.alpha}, "omega": {"omega": _omega(task)}, "exact": {"lossless": True}}[task.kind]
+    bounds = {"omega": {"omega": _omega(task)}, "exact": {"lossless": True}}.get(task.kind, {task.kind: task.alpha})
     seed = {"seed": SEED} if task.kind == "omega" else {}
     choice = choose(task.name, threads=1, **bounds, **seed)  # type: ignore[arg-type]
     start = time.thread_time()

@@ -56,6 +56,7 @@ def page(comparison: Comparison, source: str) -> str:
         _advice(advice(comparison, source)),
         f"<figure>{picture}</figure>\n{_WORDS}",
         *(_section(comparison, alpha) for alpha in comparison.alphas),
+        *(_section_of_each(comparison, bound) for bound in comparison.pointwises),
         _left_out(comparison.left_out),
         _tensors(comparison),
         "</main></body>\n</html>\n",
@@ -88,9 +89,14 @@ def _section(comparison: Comparison, alpha: float) -> str:
     return f"<h2>Error at most α = {alpha:g}</h2>\n{_table(rows)}"
 
 
+def _section_of_each(comparison: Comparison, bound: float) -> str:
+    rows = [row for row in comparison.pointwise if row.alpha == bound]
+    return f"<h2>Every value within ε = {bound:g} of itself</h2>\n{_table(rows)}"
+
+
 def _table(rows: Sequence[Row]) -> str:
     head = "".join(f'<th{_number(1 <= i <= 6)} scope="col">{text}</th>' for i, text in enumerate(_HEADINGS))
-    best = [fewest(rows, METHOD, kind) for kind in ("alpha", "omega")]
+    best = [fewest(rows, METHOD, kind) for kind in ("alpha", "omega", "pointwise")]
     body = "\n".join(_line(row, row in best) for row in rows)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>'
 

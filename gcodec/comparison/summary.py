@@ -21,6 +21,9 @@ ALL = "all tensors"
 class Row:
     """What a method or baseline gives for one α, on a tensor or on ALL.
 
+    Of kind pointwise, `alpha` is the bound, and both `distortion` and `reached` are the largest
+    relative error of a value.
+
     rate: bits per coordinate. distortion, reached: ‖x̂ − x‖²/‖x‖² (see Measurement), and the same
     as an α. reaches: whether reached ≤ alpha. bounds: the lower bounds in bits per coordinate at
     `reached`, for a vector about which nothing is known. gap: the rate less the lower bound of the
@@ -105,6 +108,7 @@ class Comparison:
 
     tensors: the name, dtype and shape of each tensor that was measured.
     left_out: what was left out, and why.
+    pointwises, pointwise: bounds of each value, and the rows for them on all tensors.
     """
 
     alphas: tuple[float, ...]
@@ -113,6 +117,8 @@ class Comparison:
     rows: tuple[Row, ...]
     totals: tuple[Row, ...]
     curves: tuple[Curve, ...]
+    pointwises: tuple[float, ...] = ()
+    pointwise: tuple[Row, ...] = ()
 
     @property
     def size(self) -> int:
@@ -129,22 +135,31 @@ def evaluated(
     tensors: Sequence[tuple[str, str, tuple[int, ...]]],
     left_out: Sequence[tuple[str, str]],
     measured: Sequence[Measurement],
+    pointwises: Sequence[float] = (),
 ) -> Comparison:
     """The comparison that measurements amount to.
 
     A method that was not measured on all tensors has no total.
     """
     rows, totals = [], []
+    in_norm = [one for one in measured if one.task.kind != "pointwise"]
     for alpha in alphas:
-        chosen = _answers(alpha, measured)
+        chosen = _answers(alpha, in_norm)
         rows += [_row(alpha, [one], one.tensor) for found in chosen.values() for one in found]
-        whole = [found for found in chosen.values() if len(found) == len(tensors)]
-        totals += sorted((_row(alpha, found, ALL) for found in whole), key=_order)
+        totals += _totals(alpha, chosen, len(tensors))
+    each = [one for one in measured if one.task.kind in ("pointwise", "exact")]
+    of_each = [row for bound in pointwises for row in _totals(bound, _answers(bound, each), len(tensors))]
     rows.sort(key=lambda row: _order(row))
     places = {name: i for i, (name, _, _) in enumerate(tensors)}
     rows.sort(key=lambda row: places[row.tensor])
-    curves = _curves(measured, len(tensors))
-    return Comparison(tuple(alphas), tuple(tensors), tuple(left_out), tuple(rows), tuple(totals), curves)
+    curves = _curves(in_norm, len(tensors))
+    found = tuple(alphas), tuple(tensors), tuple(left_out), tuple(rows), tuple(totals), curves
+    return Comparison(*found, tuple(pointwises), tuple(of_each))
+
+
+def _totals(alpha: float, chosen: dict[tuple[str, str], list[Measurement]], tensors: int) -> list[Row]:
+    """The rows of what was measured on all tensors."""
+    return sorted((_row(alpha, found, ALL) for found in chosen.values() if len(found) == tensors), key=_order)
 
 
 def fewest(rows: Iterable[Row], group: str, kind: str) -> Row | None:
@@ -201,7 +216,13 @@ def _row(alpha: float, found: Sequence[Measurement], tensor: str) -> Row:
 
 
 def _together(found: Sequence[Measurement]) -> tuple[float, float]:
-    """The distortion of tensors taken as one vector, and the same as an α."""
+    """The distortion of tensors taken as one vector, and the same as an α.
+
+    Of kind pointwise it is the largest one.
+    """
+    if found[0].task.kind == "pointwise":
+        worst = max(one.distortion for one in found)
+        return worst, worst
     largest = max(one.scale for one in found)
     energies = [one.energy * (one.scale / largest) ** 2 for one in found]
     total = math.fsum(energies)

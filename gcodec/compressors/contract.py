@@ -23,12 +23,12 @@ experiments ask. Each has a default. They get plain data: a CodedTensor and a So
 
 A compressor is not trusted. Its caller decodes the bytes that it made and measures them: see
 `pipeline.compress`. A miss leads to more tries with a smaller bound and at last to exact storage.
-So whatever `encode` does, the values that were decoded then meet an `alpha` or `exact` promise. Two
-things are not measured. One is that a later decoding gives the same values: that takes a decoder
-that depends on its arguments alone. The crc of each chunk's decoded values shows if it does not,
-and reading then fails. The other is the expectation that an `omega` promise speaks of: the
-compressor must know it, and `verify --trials` tests it. What raises other errors, or gives other
-types than it should, ends the call by an error that names the compressor.
+So whatever `encode` does, the values that were decoded then meet an `alpha`, `pointwise` or `exact`
+promise. Two things are not measured. One is that a later decoding gives the same values: that takes
+a decoder that depends on its arguments alone. The crc of each chunk's decoded values shows if it
+does not, and reading then fails. The other is the expectation that an `omega` promise speaks of:
+the compressor must know it, and `verify --trials` tests it. What raises other errors, or gives
+other types than it should, ends the call by an error that names the compressor.
 
 A compressor is a frozen dataclass. Its fields are its options (`seed`, `effort`, …), each with a
 default. One that can be unbiased has the field `seed`, an integer. Every parameter that decoding
@@ -61,6 +61,7 @@ class Guarantee:
 
     kind "alpha": ‖x̂ − x‖² ≤ bound·‖x‖², for every input.
     kind "omega": E x̂ = x and E‖x̂ − x‖² ≤ bound·‖x‖² over the seed.
+    kind "pointwise": |x̂ᵢ − xᵢ| ≤ bound·|xᵢ| for every i; signs are kept, those of zeros too.
     kind "exact": x̂ is x, bit for bit; the bound is 0.
     """
 

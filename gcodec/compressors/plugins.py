@@ -148,8 +148,8 @@ def _flaw_of_class(entry: ForeignEntry) -> str:
     except (Exception, SystemExit) as error:  # whatever a foreign module raises
         return _failed(error)
     kinds = getattr(cls, "kinds", ())
-    if not kinds or not set(kinds) <= {"alpha", "omega", "exact"}:
-        return f'its kinds are {kinds!r}, and must be some of "alpha", "omega" and "exact"'
+    if not kinds or not set(kinds) <= {"alpha", "omega", "pointwise", "exact"}:
+        return f'its kinds are {kinds!r}, and must be some of "alpha", "omega", "pointwise" and "exact"'
     if "omega" in kinds and "seed" not in {f.name for f in fields(cls)}:
         return "it can be unbiased, but has no option seed"
     if not hasattr(cls, "work_per_value") and cls.work.__func__ is Compressor.work.__func__:

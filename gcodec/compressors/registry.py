@@ -14,7 +14,7 @@ from .plugins import FIRST_ID, Plugins
 EFFORTS = ("best", "fast")  # the efforts of `auto`; its guarantees and options are here too
 _ANY_SIZE = dict.fromkeys(EFFORTS, math.inf)
 _IN_MEMORY = float(1 << 26)  # the largest size for a method whose memory grows with the tensor
-KINDS = ("alpha", "omega", "exact")
+KINDS = ("alpha", "omega", "pointwise", "exact")
 OPTIONS = ("seed", "effort")
 _HERE = "gcodec.compressors"
 
@@ -74,6 +74,13 @@ ENTRIES = (
         "dither",
         f"{_HERE}.dither.compressor:Dither",
         "subtractive dither with a shared seed, entropy coded; unbiased",
+        _ANY_SIZE,
+    ),
+    Entry(
+        9,
+        "geometric",
+        f"{_HERE}.geometric.compressor:Geometric",
+        "magnitudes in intervals of one relative width, entropy coded; every value within the bound",
         _ANY_SIZE,
     ),
 )

@@ -18,7 +18,7 @@ from .fields import Cursor, crc32, pack_text, pack_varint
 MAGIC = b"\x89GCZ\r\n\x1a\n"
 END_MAGIC = b"GCZE"
 MAJOR, MINOR = 1, 0
-GUARANTEES = ("exact", "alpha", "omega")
+GUARANTEES = ("exact", "alpha", "omega", "pointwise")
 MAX_HEADER = 1 << 24
 MAX_BODY = 1 << 62  # the last four bytes of a frame then differ from END_MAGIC
 MAX_JSON = 1 << 23
@@ -216,7 +216,7 @@ class TensorHeader:
         bound, distortion = cursor.f64(), cursor.f64()
         expected = cursor.f64() if GUARANTEES[code] == "omega" else None
         if not (
-            0 < bound < (1.0 if GUARANTEES[code] == "alpha" else math.inf)
+            0 < bound < (math.inf if GUARANTEES[code] == "omega" else 1.0)
             and 0 <= distortion < math.inf
             and 0 <= (expected or 0) < math.inf
         ):

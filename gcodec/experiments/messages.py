@@ -155,12 +155,13 @@ def coders(d: int, names: Sequence[str] | None = None, constants: Constants = Co
     """All coders for dimension d, or those with these names. The plain one always comes first.
 
     Coders for which theory gives no step size are left out: contractive operators with α = 1 in
-    dimension d, and operators that claim no constant there. Methods for matrices are left out
-    unless they are named. Raises InvalidInput for an unknown name.
+    dimension d, operators that claim no constant there, and methods that bound each value. Methods
+    for matrices are left out unless they are named. Raises InvalidInput for an unknown name.
     """
     found: list[Coder] = [Plain()]
     entries = registry.entries()
-    found += [Method(entry.name, kind, constants) for entry in entries for kind in entry.load().kinds]
+    kinds = [(entry.name, kind) for entry in entries for kind in entry.load().kinds if kind != "pointwise"]
+    found += [Method(name, kind, constants) for name, kind in kinds]
     found += [Operator(name) for name in BASELINES]
     known = dict.fromkeys(coder.name for coder in found)
     for name in names or ():

@@ -19,7 +19,7 @@ from ..container.budget import Budget
 from ..container.fields import crc32
 from ..container.layout import Chunk, TensorHeader
 from ..container.spool import PIECE, Spool
-from ..distortion import Scan, relative_error, scan_source, squared_error
+from ..distortion import Scan, part_error, scan_source, whole_error
 from ..dtypes import as_bytes
 from ..errors import FormatError, InvalidInput, UnsupportedFeature
 from ..parallel import ordered
@@ -200,7 +200,7 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
             compressor=entry.id,
             version=cls.version,
             guarantee=choice.guarantee,
-            distortion=relative_error(errors, scan),
+            distortion=whole_error(choice.guarantee.kind, errors, scan),
             expected=payload.expected,
             chunk=payload.chunk,
             head_length=len(payload.head),
@@ -219,7 +219,7 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
 def _code_chunks(
     name: str, source: Source, choice: Choice, payload: Payload, scan: Scan, body: IO[bytes]
 ) -> tuple[tuple[Chunk, ...], list[float]]:
-    """Append the coded chunks to `body`; returns their table, and ‖(x̂ − x) / scale‖² of each."""
+    """Append the coded chunks to `body`; returns their table, and `part_error` of each."""
     spec = TensorSpec(source.dtype, source.shape)
     entry = registry.by_name(choice.method)
     with _reading_back(entry):
@@ -236,17 +236,17 @@ def _code_chunks(
         values = source.read(start, stop)
         if exact and not np.array_equal(back.view(np.uint8), values.view(np.uint8)):
             raise entry.fault(f"{name or 'the array'} did not come back bit for bit (or it changed meanwhile)")
-        error2 = 0.0 if exact else squared_error(values, back, scan.scale)
-        return data, crc32(as_bytes(back)), error2
+        error = 0.0 if exact else part_error(choice.guarantee.kind, values, back, scan)
+        return data, crc32(as_bytes(back)), error
 
     pieces = spans(source.size, payload.chunk)
     chunks: list[Chunk] = []
     errors: list[float] = []
-    for data, decoded_crc, error2 in ordered(work, pieces, choice.threads if len(pieces) > 1 else 1):
+    for data, decoded_crc, error in ordered(work, pieces, choice.threads if len(pieces) > 1 else 1):
         body.write(data)
         choice.progress(min(payload.chunk, source.size - len(chunks) * payload.chunk))
         chunks.append(Chunk(len(data), crc32(data), decoded_crc))
-        errors.append(error2)
+        errors.append(error)
     return tuple(chunks), errors
 
 
@@ -272,7 +272,7 @@ def _reached(header: TensorHeader) -> float:
     A single result far beyond the bound is a miss as well. Every unbiased compressor has bounded
     errors, so none that is right produces such a result, and this does not condition on the seed.
     """
-    if header.guarantee.kind == "alpha":
+    if header.guarantee.kind != "omega":
         return header.distortion
     if header.expected is None or header.distortion > 16 * header.guarantee.bound:
         return math.inf

@@ -22,9 +22,14 @@ from .decompress import decompress
 
 DTYPES = ("float16", "float32", "float64")  # the kernels of these serve the other ones, too
 ROWS, COLUMNS, SHORT = 512, 256, 500
-_COARSE = {"alpha": {"alpha": 0.1}, "omega": {"omega": 0.25}, "exact": {"lossless": True}}
+_COARSE = {
+    "alpha": {"alpha": 0.1},
+    "omega": {"omega": 0.25},
+    "pointwise": {"pointwise": 0.1},
+    "exact": {"lossless": True},
+}
 _FINE = {"alpha": {"alpha": 0.002}}
-_FINEST = {"alpha": {"alpha": 1e-5}, "omega": {"omega": 1e-3}}
+_FINEST = {"alpha": {"alpha": 1e-5}, "omega": {"omega": 1e-3}, "pointwise": {"pointwise": 1e-6}}
 
 
 def warm_up(methods: Iterable[str] | None = None, dtypes: Iterable[npt.DTypeLike] | None = None) -> None:

@@ -12,6 +12,7 @@ from ..errors import InvalidInput
 from ..parallel import thread_count
 
 DEFAULT_ALPHA, DEFAULT_OMEGA = 0.1, 0.25  # the paper's choices for a single array
+_DEFAULTS = {"alpha": DEFAULT_ALPHA, "omega": DEFAULT_OMEGA, "pointwise": 0.01, "exact": 0.0}
 WHOLE = ("seed", "max_draws", "block", "states")  # the options that are whole numbers
 Effort = Literal["best", "fast"]
 Nonfinite = Literal["refuse", "lossless"]
@@ -40,6 +41,7 @@ def choose(
     *,
     alpha: float | None = None,
     omega: float | None = None,
+    pointwise: float | None = None,
     lossless: bool = False,
     effort: Effort = "best",
     nonfinite: Nonfinite = "refuse",
@@ -60,7 +62,7 @@ def choose(
     check_text("method", method)
     check_flag("lossless", lossless)
     check_words(effort, nonfinite)
-    guarantee = _guarantee(method, alpha, omega, lossless)
+    guarantee = _guarantee(method, {"alpha": alpha, "omega": omega, "pointwise": pointwise}, lossless)
     own = dict(seed=seed, max_draws=max_draws, block=block, states=states) | named(
         "options", {} if options is None else options
     )
@@ -99,25 +101,27 @@ def _accepted(method: str, options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _guarantee(method: str, alpha: float | None, omega: float | None, lossless: bool) -> Guarantee:
-    """The guarantee that was asked for, or the method's preferred one with its default bound."""
-    for name, value in (("alpha", alpha), ("omega", omega)):
+def _guarantee(method: str, asked: Mapping[str, float | None], lossless: bool) -> Guarantee:
+    """The guarantee that was asked for, or the method's preferred one with its default bound.
+
+    asked: the bound of each kind that has one, or None.
+    """
+    for name, value in asked.items():
         if value is not None:
             check_number(name, value)
     kinds = kinds_of(method)
-    bounds = {"alpha": alpha, "omega": omega, "exact": 0.0 if lossless else None}
+    bounds = {**asked, "exact": 0.0 if lossless else None}
     given = [kind for kind, bound in bounds.items() if bound is not None]
     if len(given) > 1:
-        raise InvalidInput("give only one of alpha, omega and lossless")
+        raise InvalidInput("give only one of alpha, omega, pointwise and lossless")
     kind = given[0] if given else kinds[0]
     if kind not in kinds:
         raise InvalidInput(f"method {method} cannot guarantee {kind}; it guarantees {' or '.join(kinds)}")
-    default = {"alpha": DEFAULT_ALPHA, "omega": DEFAULT_OMEGA, "exact": 0.0}[kind]
-    bound = default if not given else float(bounds[kind] or 0.0)
-    if kind == "alpha" and not 0 < bound < 1:
+    bound = _DEFAULTS[kind] if not given else float(bounds[kind] or 0.0)
+    if kind in ("alpha", "pointwise") and not 0 < bound < 1:
         raise InvalidInput(
-            f"alpha must be between 0 and 1 (without either), not {alpha}; for a copy without error use lossless"
+            f"{kind} must be between 0 and 1 (without either), not {bounds[kind]}; for a copy without error use lossless"
         )
     if kind == "omega" and not 0 < bound < math.inf:
-        raise InvalidInput(f"omega must be a positive number, not {omega}")
+        raise InvalidInput(f"omega must be a positive number, not {bounds[kind]}")
     return Guarantee(kind, bound)

@@ -10,10 +10,12 @@ from .choice import WHOLE, Effort, Nonfinite, check_words
 
 SMALL = 1024  # values; biases, norms and learning rates below it are worth more than the bits they cost
 Scope = Literal["tensor", "file"]
+_MAPPINGS = ("methods", "alphas", "pointwises", "options")
 _CHECKS: dict[str, Callable[[str, Any], object]] = {  # what fields must be unless they are None
     "method": check_text,
     "alpha": check_number,
     "omega": check_number,
+    "pointwise": check_number,
     **dict.fromkeys(WHOLE, whole_number),
 }
 
@@ -23,8 +25,9 @@ class Policy:
     """What to do with each tensor of a file, as the options of `gcodec encode` say it.
 
     A tensor that a glob of `exact` matches is stored bit for bit. For any other, the last glob of
-    `methods` that matches gives the method, and the last one of `alphas` gives the bound; what no
-    rule gives comes from the default. A tensor without a rule and with fewer than `small` values is
+    `methods` that matches gives the method. The last one of `pointwises` gives the bound, or if
+    there is none, the last one of `alphas`. What no rule gives comes from the default. A tensor
+    without a rule and with fewer than `small` values is
     stored bit for bit, and so is whatever is not a float. Globs are those of fnmatch; case matters.
 
     >>> policy = Policy(alpha=1e-3, alphas={"*embed*": 1e-2}, exact=["*norm*"])
@@ -32,10 +35,11 @@ class Policy:
     1024
 
     method: the default, "auto" or a name. None is "auto", and then a bound is needed.
-    alpha, omega, lossless: the default guarantee, at most one of them, as for `gcodec.encode`.
+    alpha, omega, pointwise, lossless: the default guarantee, at most one of them, as for
+        `gcodec.encode`.
     exact: globs of the tensors that are stored bit for bit.
     methods: glob → method.
-    alphas: glob → alpha.
+    alphas, pointwises: glob → bound.
     small: a number of values.
     scope: "tensor" when alpha holds for each tensor; "file" when it holds for all floating tensors
     as one vector, Σ‖x̂ − x‖² ≤ alpha·Σ‖x‖².
@@ -49,10 +53,12 @@ class Policy:
     method: str | None = None
     alpha: float | None = None
     omega: float | None = None
+    pointwise: float | None = None
     lossless: bool = False
     exact: Sequence[str] = ()
     methods: Mapping[str, str] = field(default_factory=dict)
     alphas: Mapping[str, float] = field(default_factory=dict)
+    pointwises: Mapping[str, float] = field(default_factory=dict)
     small: int = SMALL
     scope: Scope = "tensor"
     effort: Effort = "best"
@@ -64,7 +70,7 @@ class Policy:
     options: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        kept: dict[str, Any] = {name: named(name, getattr(self, name)) for name in ("methods", "alphas", "options")}
+        kept: dict[str, Any] = {name: named(name, getattr(self, name)) for name in _MAPPINGS}
         kept["exact"] = tuple(several("exact", self.exact, "['*norm*']"))
         kept["small"] = whole_number("small", self.small, 0)
         for name, value in kept.items():  # copies, which the caller cannot change later
@@ -83,5 +89,6 @@ class Policy:
             check_text("each glob of exact", glob)
         for glob, method in self.methods.items():
             check_text(f"the method of {glob!r}", method)
-        for glob, alpha in self.alphas.items():
-            check_number(f"the alpha of {glob!r}", alpha)
+        for kind, bounds in (("alpha", self.alphas), ("pointwise", self.pointwises)):
+            for glob, bound in bounds.items():
+                check_number(f"the {kind} of {glob!r}", bound)

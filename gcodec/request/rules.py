@@ -13,6 +13,7 @@ from .choice import Choice, choose, kinds_of, options_of
 from .policy import Policy
 
 Chooser = Callable[[str, Source], Choice]
+_BoundRule = tuple[str, str] | None  # the kind of guarantee, and the glob
 _SHOWN = 8  # names that an error lists
 
 
@@ -29,13 +30,17 @@ class Rules:
             raise InvalidInput(f"the policy must be a gcodec.Policy, such as Policy(alpha=1e-3), not {policy!r:.200}")
         self.policy = policy
         self._common: dict[str, Any] = dict(threads=threads, nonfinite=policy.nonfinite, effort=policy.effort)
-        self._bounds: dict[str, Any] = dict(alpha=policy.alpha, omega=policy.omega, lossless=policy.lossless)
+        self._bounds: dict[str, Any] = dict(
+            alpha=policy.alpha, omega=policy.omega, pointwise=policy.pointwise, lossless=policy.lossless
+        )
+        self._rules = {"pointwise": policy.pointwises, "alpha": policy.alphas}  # the first that matches holds
         own = dict(seed=policy.seed, max_draws=policy.max_draws, block=policy.block, states=policy.states)
         self._options = {name: value for name, value in {**own, **policy.options}.items() if value is not None}
         self._lossless = choose("lossless", **self._common)
-        for glob, alpha in policy.alphas.items():
-            self._ruled_by(glob, None, "auto", alpha=alpha)
-        self._made: dict[tuple[str | None, str | None], Choice] = {(None, None): self._default(must_choose)}
+        for kind, bounds in self._rules.items():
+            for glob, bound in bounds.items():
+                self._ruled_by((kind, glob), None, "auto", **{kind: bound})
+        self._made: dict[tuple[str | None, _BoundRule], Choice] = {(None, None): self._default(must_choose)}
         self._matched: set[str] = set()
 
     def choice(self, name: str, source: Source) -> Choice:
@@ -43,7 +48,7 @@ class Rules:
         self._matched.update(glob for glob in self._globs() if fnmatchcase(name, glob))
         if _last(self.policy.exact, name) is not None:
             return self._lossless
-        rules = _last(self.policy.methods, name), _last(self.policy.alphas, name)
+        rules = _last(self.policy.methods, name), self._bound_rule(name)
         if rules == (None, None) and source.size < self.policy.small:
             return self._lossless
         if rules not in self._made:
@@ -56,7 +61,7 @@ class Rules:
             if not any(fnmatchcase(name, glob) for name in names):
                 raise InvalidInput(f"the rule {glob!r} matches no tensor; {_listed(names)}")
         for name in names:
-            rules = _last(self.policy.methods, name), _last(self.policy.alphas, name)
+            rules = _last(self.policy.methods, name), self._bound_rule(name)
             if rules not in self._made and _last(self.policy.exact, name) is None:
                 self._made[rules] = self._ruled(*rules)
 
@@ -75,7 +80,7 @@ class Rules:
 
     def _over_file(self, tensors: list[tuple[str, Source]]) -> tuple[Chooser, dict[str, Any]]:
         alpha = self._made[None, None].guarantee
-        if alpha.kind != "alpha" or self.policy.alphas:
+        if alpha.kind != "alpha" or any(self._rules.values()):
             raise InvalidInput('the scope "file" needs one alpha for the whole file, and no rule with another one')
         choices = {name: self.choice(name, source) for name, source in tensors}
         norm2 = scope.norms(tensors)
@@ -85,16 +90,22 @@ class Rules:
         return (lambda name, source: choices[name]), {"scope": {"alpha": alpha.bound, "norm2": norm2}}
 
     def _globs(self) -> tuple[str, ...]:
-        return (*self.policy.exact, *self.policy.methods, *self.policy.alphas)
+        return (*self.policy.exact, *self.policy.methods, *self.policy.alphas, *self.policy.pointwises)
+
+    def _bound_rule(self, name: str) -> _BoundRule:
+        """The rule that gives the bound of a tensor, if there is one."""
+        found = ((kind, _last(bounds, name)) for kind, bounds in self._rules.items())
+        return next(((kind, glob) for kind, glob in found if glob is not None), None)
 
     def _default(self, must_choose: bool) -> Choice:
         """The choice where no rule speaks."""
         policy = self.policy
-        bounded = policy.alpha is not None or policy.omega is not None or policy.lossless
+        bounded = any(bound is not None and bound is not False for bound in self._bounds.values())
         if must_choose and policy.method is None and not bounded:
             raise InvalidInput(
                 "a checkpoint needs a choice: a bound alpha (the largest relative squared L2 error of each tensor, such "
-                f"as 1e-3), a bound omega (unbiased), lossless, or a method{self._where_no_rule()}"
+                f"as 1e-3), a bound pointwise (of each value), a bound omega (unbiased), lossless, or a method"
+                f"{self._where_no_rule()}"
             )
         method = policy.method or "auto"
         known = options_of(method)
@@ -106,26 +117,28 @@ class Rules:
             raise InvalidInput(f"{error}{self._where_no_rule()}") from None
 
     def _where_no_rule(self) -> str:
-        return " (that is for the tensors without a rule)" if self.policy.methods or self.policy.alphas else ""
+        return " (that is for the tensors without a rule)" if self.policy.methods or any(self._rules.values()) else ""
 
-    def _ruled(self, method_glob: str | None, alpha_glob: str | None) -> Choice:
-        """The choice that the rules with these globs make of the default."""
+    def _ruled(self, method_glob: str | None, bound_rule: _BoundRule) -> Choice:
+        """The choice that these rules make of the default."""
         policy = self.policy
         method = (policy.method or "auto") if method_glob is None else policy.methods[method_glob]
-        bounds: Mapping[str, Any] = self._bounds if alpha_glob is None else {"alpha": policy.alphas[alpha_glob]}
+        bounds: Mapping[str, Any] = self._bounds
+        if bound_rule is not None:
+            bounds = {bound_rule[0]: self._rules[bound_rule[0]][bound_rule[1]]}
         if method_glob is not None and kinds_of(method) == ("exact",):
             bounds = {}
-        return self._ruled_by(alpha_glob, method_glob, method, **bounds)
+        return self._ruled_by(bound_rule, method_glob, method, **bounds)
 
-    def _ruled_by(self, alpha_glob: str | None, method_glob: str | None, method: str, **bounds: Any) -> Choice:
+    def _ruled_by(self, bound_rule: _BoundRule, method_glob: str | None, method: str, **bounds: Any) -> Choice:
         """`choose`, with errors that name the rules."""
         options = {name: value for name, value in self._options.items() if name in options_of(method)}
         try:
             return choose(method, **bounds, **self._common, options=options)
         except InvalidInput as error:
-            rules = [f"alpha {alpha_glob}={self.policy.alphas[alpha_glob]}"] if alpha_glob is not None else []
+            rules = [f"{kind} {glob}={self._rules[kind][glob]}" for kind, glob in filter(None, [bound_rule])]
             rules += [f"method {method_glob}={method}"] if method_glob is not None else []
-            needs = alpha_glob is None and bounds.get("lossless") and "alpha" in kinds_of(method)
+            needs = bound_rule is None and bounds.get("lossless") and "alpha" in kinds_of(method)
             hint = f"; these tensors need a bound of their own, such as alpha {method_glob}=1e-3" if needs else ""
             raise InvalidInput(f"the rule {' with '.join(rules)}: {error}{hint}") from None
 

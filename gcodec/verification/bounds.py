@@ -14,11 +14,12 @@ from ..theory import shannon, sphere
 def lower_bound(header: TensorHeader) -> float | None:
     """The bits that a code with this guarantee needs: for some direction, or for omega as its mean.
 
-    None for exact. A tensor that is not like a random direction may need fewer bits; the check
-    "lower bound" then says that the data is compressible.
+    None for exact and pointwise, where no direction is the worst. A tensor that is not like a
+    random direction may need fewer bits; the check "lower bound" then says that the data is
+    compressible.
     """
     d, guarantee = header.spec.size, header.guarantee
-    if d == 0 or guarantee.kind == "exact":
+    if d == 0 or guarantee.kind in ("exact", "pointwise"):
         return None
     if guarantee.kind == "alpha":
         return sphere.cap_bits(guarantee.bound, d)

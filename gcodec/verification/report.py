@@ -18,8 +18,9 @@ class TensorReport:
     checks: what was looked at.
     lower_bound_bits, upper_bound_bits: what theory says about the payload's bits; None where it
         says nothing.
-    measured_distortion: ‖x̂ − x‖²/‖x‖² against the original; infinite if x̂ differs from an x that
-        is zero or not finite. None without an original.
+    measured_distortion: ‖x̂ − x‖²/‖x‖² against the original, or max |x̂ᵢ − xᵢ|/|xᵢ| for a pointwise
+        guarantee; infinite if x̂ differs from an x that is zero or not finite. None without an
+        original.
     norm2: ‖x‖² of the original, 0 if it is not of floats or not finite. None without an original.
     tried: whether there were trials.
     inspection: what the payload's bits are for; None if it was not asked for.

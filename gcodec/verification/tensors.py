@@ -12,7 +12,7 @@ from ..compressors.contract import Check
 from ..container.budget import Budget
 from ..container.layout import TensorHeader
 from ..container.reader import Record
-from ..distortion import SLACK, exceeds, relative_error, scan_source, squared_error
+from ..distortion import SLACK, exceeds, part_error, scan_source, whole_error
 from ..pipeline.decompress import compressor_of, decompress
 from ..source import Source
 from .bounds import bound_checks, lower_bound
@@ -22,15 +22,18 @@ from .trials import try_seeds
 
 CERTIFICATE_TOLERANCE = 1e-6  # relative; another encoder may have summed in another order
 FURTHEST = 16  # times the bound; the errors of unbiased methods are bounded, so no encoder keeps a file beyond
+# What is measured of each tensor whose error is bounded.
+_WORDS = {"alpha": "relative squared L2 error", "pointwise": "largest relative error"}
 _UNLIMITED = 1 << 62  # decoded bytes, of a record that was decoded before
 
 
 class Measured(NamedTuple):
     """A decoded tensor against its original.
 
-    distortion: ‖x̂ − x‖²/‖x‖², rounded up. equal: whether every bit is equal. within: whether the
-    distortion is at most the bound of an alpha guarantee, in exact arithmetic. norm2: ‖x‖²; 0 of a
-    tensor that is not of floats, or not finite.
+    distortion: ‖x̂ − x‖²/‖x‖², or max |x̂ᵢ − xᵢ|/|xᵢ| for a pointwise guarantee, rounded up. equal:
+    whether every bit is equal. within: whether the distortion is at most the bound of an alpha or a
+    pointwise guarantee, in exact arithmetic. norm2: ‖x‖²; 0 of a tensor that is not of floats, or
+    not finite.
     """
 
     distortion: float
@@ -76,7 +79,7 @@ def check_tensor(
 
 def _measure(record: Record, original: Source | None, threads: int, budget: Budget) -> Measured | None:
     """Decode every chunk, and measure it when there is an original."""
-    header = record.header
+    header, kind = record.header, record.header.guarantee.kind
     bounded = original is not None and dtypes.is_float(header.spec.dtype)
     scan = scan_source(header.name, original, "lossless") if original is not None and bounded else None
     errors, equal = [], True
@@ -85,14 +88,14 @@ def _measure(record: Record, original: Source | None, threads: int, budget: Budg
             continue
         values = original.read(part.start, part.start + part.values.size)
         equal = equal and values.tobytes() == part.values.tobytes()
-        errors.append(squared_error(values, part.values, scan.scale) if scan else 0.0)
+        errors.append(part_error(kind, values, part.values, scan) if scan else 0.0)
     if original is None:
         return None
     norm2 = scan.scale * scan.scale * scan.norm2 if scan else 0.0
     if equal:
         return Measured(0.0, True, True, norm2)
-    distortion, bound = relative_error(errors, scan) if scan else math.inf, header.guarantee.bound
-    if bound < distortion <= bound * (1 + 4 * SLACK):
+    distortion, bound = whole_error(kind, errors, scan) if scan else math.inf, header.guarantee.bound
+    if kind == "alpha" and bound < distortion <= bound * (1 + 4 * SLACK):
         parts = decompress([record], threads, Budget(_UNLIMITED))
         pairs = ((original.read(part.start, part.start + part.values.size), part.values) for part in parts)
         return Measured(distortion, False, not exceeds(pairs, bound), norm2)
@@ -104,9 +107,9 @@ def _certificate(header: TensorHeader) -> Check:
     kind, bound = header.guarantee.kind, header.guarantee.bound
     if kind == "exact":
         return Check("certificate", True, "exact: every bit is that of the original")
-    reached = header.distortion if kind == "alpha" else header.expected
+    reached = header.expected if kind == "omega" else header.distortion
     assert reached is not None  # the record's header has it
-    words = "relative squared L2 error" if kind == "alpha" else "expected relative squared L2 error"
+    words = "expected relative squared L2 error" if kind == "omega" else _WORDS[kind]
     margin = f", {100 * (bound - reached) / bound:.2f} % below" if reached <= bound else ""
     impossible = _impossible(header) if kind == "omega" else ""
     return Check(
@@ -131,9 +134,9 @@ def _against(header: TensorHeader, measured: Measured) -> list[Check]:
         return [Check("original", measured.equal, words)]
     agrees = math.isclose(reached, header.distortion, rel_tol=CERTIFICATE_TOLERANCE, abs_tol=1e-30)
     checks = [Check("stored distortion", agrees, f"measured {reached:.6g}, stored {header.distortion:.6g}")]
-    if kind == "alpha":
+    if kind in _WORDS:
         sign = "≤" if measured.within else ">"
-        checks.append(Check("original", measured.within, f"relative squared L2 error {reached:.6g} {sign} {bound:g}"))
+        checks.append(Check("original", measured.within, f"{_WORDS[kind]} {reached:.6g} {sign} {bound:g}"))
     return checks
 
 

@@ -67,7 +67,8 @@ def scope_check(scope: Mapping[str, Any], tensors: Sequence[TensorReport]) -> Ch
 
 def _error(tensor: TensorReport, norm2: float) -> float:
     """‖x̂ − x‖²; infinite where x is zero and x̂ is not."""
-    return tensor.distortion * norm2 if norm2 or math.isfinite(tensor.distortion) else math.inf
+    power = 2 if tensor.header.guarantee.kind == "pointwise" else 1
+    return tensor.distortion**power * norm2 if norm2 or math.isfinite(tensor.distortion) else math.inf
 
 
 def _agree(stated: float, measured: float | None) -> bool:

@@ -244,9 +244,9 @@ class Record:
         json_object(fields.text(fields.varint()))
         self.compressor = fields.varint(), fields.varint()
         guarantee = fields.unsigned(1)
-        require(guarantee == 0 or (guarantee <= 2 and self.dtype.kind == "float"), "guarantee")
-        self.guarantee = ("exact", "alpha", "omega")[guarantee]
-        bound, *distortions = [fields.number("d") for _ in range((0, 2, 3)[guarantee])] or [0.5]
+        require(guarantee == 0 or (guarantee <= 3 and self.dtype.kind == "float"), "guarantee")
+        self.guarantee = ("exact", "alpha", "omega", "pointwise")[guarantee]
+        bound, *distortions = [fields.number("d") for _ in range((0, 2, 3, 2)[guarantee])] or [0.5]
         sound = 0 < bound < (math.inf if self.guarantee == "omega" else 1)
         require(sound and all(0 <= x < math.inf for x in distortions), "a bound or a distortion out of its range")
         self.chunk, self.head_length, self.head_crc = fields.varint(), fields.varint(), fields.unsigned(4)
@@ -883,15 +883,19 @@ def range_of(symbol: int) -> int:
     return 2 * (symbol > 26) + (symbol % 2 == 0)
 
 
+def read_cell(bits: Reader, symbol: int, r: int) -> int:
+    if symbol < 23:
+        return cell_of(symbol)
+    which = range_of(symbol)
+    more = bits.read(6) if which == 3 else which + 1
+    require(more + r <= 58 or which < 3, "a number that is too large")
+    rest = bits.read(more) + ((1 << more) - 1 if which == 3 else 0)
+    cell = STARTS[which] + 2 * rest + parity(symbol)
+    return -cell if bits.read(1) else cell
+
+
 def read_number(bits: Reader, symbol: int, r: int) -> int:
-    cell = cell_of(symbol)
-    if symbol >= 23:
-        which = range_of(symbol)
-        more = bits.read(6) if which == 3 else which + 1
-        require(more + r <= 58 or which < 3, "a number that is too large")
-        rest = bits.read(more) + ((1 << more) - 1 if which == 3 else 0)
-        cell = STARTS[which] + 2 * rest + parity(symbol)
-        cell = -cell if bits.read(1) else cell
+    cell = read_cell(bits, symbol, r)
     return cell if r == 0 else (cell // 2 << r + 1) + 2 * bits.read(r) + cell % 2 - (1 << r)
 
 
@@ -1178,6 +1182,68 @@ def round_randomly(v: float, rho: int) -> float:
     return struct.unpack("<d", struct.pack("<Q", pattern >> 29 << 29))[0]
 
 
+# ======== compressors/09-geometric.md ========
+class Geometric:
+    def __init__(self, record: Record, head: bytes) -> None:
+        bits, self.dtype = Reader(head), record.dtype
+        self.numerator, self.exponent, self.doublings = 256 + bits.read(8), 9 + bits.read(6), bits.read(6)
+        first, self.last = (bits.read(8 * self.dtype.word) for _ in range(2))
+        largest = int.from_bytes(narrow([self.dtype.largest], self.dtype), "little")
+        require(self.exponent <= 62 and self.doublings <= 52 and 0 < first <= self.last <= largest, "intervals")
+        lengths = [(length := bits.read(6), bits.read(min(length, 57))) for _ in range(2)]
+        require(max(lengths)[0] <= 57, "unit or base out of its range")
+        self.unit, self.base = lengths[0][1], lengths[1][1] * (-1) ** bits.read(1)
+        self.classes = Classes(bits, record)
+        self.runs, self.count = [], 0
+        while first <= self.last:
+            require(len(self.runs) < 1 << 16, "too many runs")
+            first = self.add_run(first, self.dtype.significand - 1)
+        require(self.count <= 1 << 57, "too many levels")
+
+    def add_run(self, p: int, m: int) -> int:
+        """§ Intervals: the run that begins at the pattern p; returns where the next one begins."""
+        base = (max(p >> m, 1) - 1) << m
+
+        def pattern_of(units: int) -> int:
+            j = max(units.bit_length() - m - 1, 0)
+            return min(base + (j << m) + (units >> j), self.last)
+
+        n = p - base
+        middle = pattern_of(n + (n * self.numerator >> self.exponent))
+        j = max((middle - base >> m) - 1, 0)
+        reached = middle - base - (j << m) << j
+        end = pattern_of(reached + reached * self.numerator // ((1 << self.exponent) - self.numerator)) + 1
+        intervals = max(min(1 << self.doublings, ((2 << m) - n) // (end - p)), 1)
+        self.runs.append((self.count, p, end - p, middle - p))
+        self.count += intervals
+        return p + intervals * (end - p)
+
+    def pattern(self, level: int) -> int:
+        require(0 <= level < self.count, "a level out of its range")
+        start, p, width, offset = self.runs[bisect.bisect_right(self.runs, (level, math.inf)) - 1]
+        return min(p + (level - start) * width + offset, self.last)
+
+    def decode(self, data: bytes, start: int, count: int) -> bytes:
+        bits, out = Reader(data), bytearray()
+        classes = self.classes.of_chunk(bits, start, count)
+        mode = bits.read(2)
+        require(mode < 3, "an unknown mode of signs")
+        tables = read_tables(bits, classes, lambda c, width: [frequency_table(bits, 32, EVEN)])
+        lanes = Lanes(bits)
+        symbols = [lanes.symbol(tables[c][1][0], next(lanes.turn)) for c in classes]
+        lanes.end()
+        signs = [bits.read(1) if mode == 2 or (mode == 1 and symbol < 31) else 0 for symbol in symbols]
+        bits.filling()
+        for symbol, c, sign in zip(symbols, classes, signs, strict=True):
+            pattern, r = sign << 8 * self.dtype.word - 1, tables[c][0]
+            if symbol < 31:
+                number = (read_cell(bits, symbol, r) << r) + bits.read(r)
+                pattern += self.pattern(number + self.base + self.unit * c)
+            out += pattern.to_bytes(self.dtype.word, "little")
+        bits.end()
+        return bytes(out)
+
+
 # ======== format.md §5 Compressors, by id and payload version ========
 COMPRESSORS: dict[tuple[int, int], tuple[tuple[str, ...], Callable[[Record, bytes], Any]]] = {
     (1, 1): (("exact",), Lossless),
@@ -1188,6 +1254,7 @@ COMPRESSORS: dict[tuple[int, int], tuple[tuple[str, ...], Callable[[Record, byte
     (6, 1): (("alpha",), Elementwise),
     (7, 1): (("alpha",), Klt),
     (8, 1): (("omega",), Dither),
+    (9, 1): (("pointwise",), Geometric),
 }
 
 

@@ -20,6 +20,7 @@ from gcodec.compressors.contract import Guarantee, Payload, TensorSpec
 from gcodec.compressors.klt import factors as lowrank
 from gcodec.container.fields import Cursor, pack_text, pack_varint
 from gcodec.container.layout import Chunk, FileHeader, Footer, Frame, TensorHeader, pack_block
+from gcodec.distortion import largest_error
 from gcodec.source import ArraySource
 
 
@@ -84,16 +85,18 @@ def _record(name: str, source: ArraySource, method: str, guarantee: Guarantee, p
         chunks.append(payload.code(start, stop))
         parts.append(dtypes.narrow(decode(chunks[-1], start, stop - start), spec.dtype).tobytes())
     header = TensorHeader(
-        name, spec, registry.by_name(method).id, cls.version, guarantee, _distortion(array, b"".join(parts)),
+        name, spec, registry.by_name(method).id, cls.version, guarantee, _distortion(guarantee, array, b"".join(parts)),
         payload.expected, payload.chunk, len(payload.head), crc32(payload.head),
         tuple(Chunk(len(data), crc32(data), crc32(part)) for data, part in zip(chunks, parts, strict=True)),
     )  # fmt: skip
     return Record(split_header(header.pack()), payload.head, tuple(chunks), tuple(map(crc32, parts)))
 
 
-def _distortion(array: np.ndarray, decoded: bytes) -> float:
+def _distortion(guarantee: Guarantee, array: np.ndarray, decoded: bytes) -> float:
     if not dtypes.is_float(array.dtype) or not array.size or not np.isfinite(array).all():
         return 0.0
+    if guarantee.kind == "pointwise":
+        return largest_error(array, np.frombuffer(decoded, array.dtype))
     x, y = array.reshape(-1).astype(np.float64), np.frombuffer(decoded, array.dtype).astype(np.float64)
     scale = np.abs(x).max() or 1.0
     return float(((y / scale - x / scale) ** 2).sum() / (((x / scale) ** 2).sum() or 1.0))

@@ -18,9 +18,11 @@ from pathlib import Path
 import numpy as np
 from bad_container import BAD_CONTAINERS
 from bad_payloads import BAD_PAYLOADS
+from bad_pointwise import POINTWISE as BAD_POINTWISE
 from bad_trellis import BAD_TRELLIS
 from cases import Bad, Good
 from good import GOOD
+from good_pointwise import POINTWISE
 from good_trellis import TRELLIS
 from unsupported import UNSUPPORTED
 
@@ -120,7 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Writes the vectors that are missing, and the README.")
     parser.add_argument("--replace", metavar="PATTERN", default="", help="also those that match, such as 'good/sd-*'")
     pattern = parser.parse_args().replace
-    cases = [*GOOD, *TRELLIS, *BAD_CONTAINERS, *BAD_PAYLOADS, *BAD_TRELLIS, *UNSUPPORTED]
+    cases = [*GOOD, *TRELLIS, *BAD_CONTAINERS, *BAD_PAYLOADS, *BAD_TRELLIS, *POINTWISE, *BAD_POINTWISE, *UNSUPPORTED]
     if len({case.path for case in cases}) != len(cases):
         raise AssertionError("two vectors have one name")
     for case in cases:

@@ -34,7 +34,7 @@ UNSUPPORTED = (
     later("block-upper-case-first-only", "Only the first letter of a block's type decides.", "Tens", lambda: container(pack_block(b"Tens", b""))),
     later("dtype-7", "A record of the unknown dtype 7.", "dtype code 7", between(dtype=b"\x07"), readable=KNOWN),
     later("dtype-300", "A record of the unknown dtype 300, a varint of two bytes.", "dtype code 300", between(dtype=pack_varint(300)), readable=KNOWN),
-    later("compressor-9", "A record of the unknown compressor 9.", "compressor 9", between(compressor=b"\x09"), readable=KNOWN),
+    later("compressor-99", "A record of the unknown compressor 99.", "compressor 99", between(compressor=b"\x63"), readable=KNOWN),
     later("compressor-private", "A record of compressor 200, of the ids for private use.", "compressor 200", between(compressor=pack_varint(200)), readable=KNOWN),
     later("payload-version-2", "A record of sd with payload version 2.", "payload version 2", between(version=b"\x02"), readable=KNOWN),
     later("payload-version-0", "A record of sd with payload version 0.", "payload version 0", between(version=b"\x00"), readable=KNOWN),

@@ -22,6 +22,9 @@ def compare(
     alpha: Annotated[
         list[float] | None, typer.Option(help="Relative squared L2 errors to compare at; default: 0.5, 0.1 and 0.01.")
     ] = None,
+    pointwise: Annotated[
+        list[float] | None, typer.Option(help="Largest relative errors of every value to compare at; default: none.")
+    ] = None,
     methods: Annotated[
         str | None, typer.Option(help="Names of methods and baselines, with commas between; default: all.")
     ] = None,
@@ -50,7 +53,8 @@ def compare(
 
     names = [name.strip() for name in methods.split(",")] if methods is not None else None
     alphas = alpha or list(ALPHAS)
-    count = runs(names, alphas)  # refuses unknown names before anything is opened
+    each = pointwise or []
+    count = runs(names, alphas, each)  # refuses unknown names before anything is opened
     _check_outputs(plot, html, force)
     with ExitStack() as stack:
         plot_file, html_file = (
@@ -61,7 +65,7 @@ def compare(
         few = (0 if reader.meta["format"] == "npy" else SMALL) if small is None else small
         total = sum(source.size * source.dtype.itemsize for _, source in sources if source.size >= few)
         with progress_bar(total * count, "measuring", quiet) as progress:
-            result = compare(sources, alphas, names, small=few, threads=threads, progress=progress)
+            result = compare(sources, alphas, names, pointwises=each, small=few, threads=threads, progress=progress)
         if plot_file:
             _draw(result, plot_file, Path(str(plot)).suffix[1:].lower())
         if html_file:
@@ -109,6 +113,9 @@ def _sections(result: "Comparison", input: str, tensors: bool) -> list[str]:
     for alpha in result.alphas:
         rows = [row for row in result.totals if row.alpha == alpha]
         sections.append(f"alpha = {alpha:g}\n{_table(rows)}")
+    for bound in result.pointwises:
+        rows = [row for row in result.pointwise if row.alpha == bound]
+        sections.append(f"pointwise = {bound:g}\n{_table(rows)}")
     for name, _, shape in result.tensors if tensors else ():
         rows = [row for row in result.rows if row.tensor == name]
         for alpha in result.alphas:

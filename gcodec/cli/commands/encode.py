@@ -15,6 +15,7 @@ def encode(
     output: opt.OutOpt = None,
     method: opt.MethodsOpt = None,
     alpha: opt.AlphasOpt = None,
+    pointwise: opt.PointwisesOpt = None,
     omega: opt.OmegaOpt = None,
     lossless: opt.LosslessOpt = False,
     exact: opt.ExactOpt = None,
@@ -45,16 +46,20 @@ def encode(
     from ...request.rules import Rules
 
     output = output or encoded_name(input)
-    methods, alphas = _rules(method, "--method"), _rules(alpha, "--alpha")
-    plain_method, plain_alpha = methods.pop("", None), alphas.pop("", None)
+    methods = _rules(method, "--method")
+    plain_method = methods.pop("", None)
+    plain_alpha, alphas = _bounds(alpha, "--alpha")
+    plain_pointwise, pointwises = _bounds(pointwise, "--pointwise")
     policy = Policy(
         method=plain_method,
-        alpha=None if plain_alpha is None else _number("", plain_alpha),
+        alpha=plain_alpha,
         omega=omega,
+        pointwise=plain_pointwise,
         lossless=lossless,
         exact=exact or (),
         methods=methods,
-        alphas={glob: _number(f"{glob}=", text) for glob, text in alphas.items()},
+        alphas=alphas,
+        pointwises=pointwises,
         small=SMALL if small is None else small,
         scope=cast(Any, scope),
         effort=cast(Any, effort),
@@ -82,13 +87,13 @@ def encode(
             headers = list(
                 encode_tensors(tensors, meta, cast(BinaryIO, counted), chooser, count, progress, reader.check)
             )
-    bounded = plain_alpha is not None or omega is not None or bool(alphas)
+    bounded = bool(alpha or pointwise) or omega is not None
     described = [describe(header) for header in headers]
     original = sum(map(original_bytes, headers))
     lines = [f"{input} → {output}: {original:,} → {counted.size:,} bytes ({times(original, counted.size)})"]
     lines += [_line(tensor) for tensor in described] if single else [_summary(described, scoped)]
     if not bounded and any(tensor["guarantee"]["class"] != "exact" for tensor in described):
-        lines[-1] += " (the default; choose with --alpha, --omega or --lossless)"
+        lines[-1] += " (the default; choose with --alpha, --pointwise, --omega or --lossless)"
     result = {"input": input, "output": output, "tensors": described}
     show(result, "\n".join(lines), as_json=json, quiet=quiet, to_stderr=output == "-")
 
@@ -106,12 +111,20 @@ def _rules(values: list[str] | None, option: str) -> dict[str, str]:
     return rules
 
 
+def _bounds(values: list[str] | None, option: str) -> tuple[float | None, dict[str, float]]:
+    """(the plain bound, the bounds by glob) of an option."""
+    bounds = {
+        glob: _number(f"{option} {glob}{'=' * bool(glob)}", text) for glob, text in _rules(values, option).items()
+    }
+    return bounds.pop("", None), bounds
+
+
 def _number(rule: str, text: str) -> float:
-    """The alpha of an option; `rule` is what stands before it."""
+    """The bound of an option; `rule` is what stands before it."""
     try:
         return float(text)
     except ValueError:
-        raise InvalidInput(f"--alpha {rule}{text}: {repr(text) if text else 'what follows'} is not a number") from None
+        raise InvalidInput(f"{rule}{text}: {repr(text) if text else 'what follows'} is not a number") from None
 
 
 def _line(tensor: dict[str, Any]) -> str:
@@ -121,6 +134,8 @@ def _line(tensor: dict[str, Any]) -> str:
     if kind == "exact":
         return rate + "bit for bit"
     error, words = tensor["distortion"], "relative squared L2 error"
+    if kind == "pointwise":
+        words = "largest relative error"
     if kind == "omega":
         error, words = tensor["expected_distortion"], "unbiased, expected relative squared L2 error"
     return f"{rate}{words} {error:.4g} ≤ {bound:g}"

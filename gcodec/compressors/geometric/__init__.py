@@ -1,0 +1,1 @@
+"""`geometric`: magnitudes in intervals of one relative width, entropy coded."""
