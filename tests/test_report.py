@@ -30,7 +30,7 @@ def test_the_keys_of_its_plain_data():
     assert set(tensor) == SAID | BOUNDS | {"checks"}
     assert {key for check in tensor["checks"] for key in check} == {"name", "ok", "detail"}
     (tensor,) = gcodec.verify(data, X).to_json()["tensors"]
-    assert set(tensor) == SAID | BOUNDS | {"measured_distortion", "checks"}
+    assert set(tensor) == SAID | BOUNDS | {"measured_distortion", "measured_effects", "checks"}
     (tensor,) = gcodec.verify(gcodec.encode(X, "rsd")).to_json()["tensors"]
     assert set(tensor) == SAID | BOUNDS | {"expected_distortion", "checks"}
 

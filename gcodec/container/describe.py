@@ -1,9 +1,11 @@
 """What a record says about itself, as plain data for `info`, `encode` and `verify`."""
 
+from dataclasses import asdict
 from typing import Any
 
 from ..compressors import registry
 from ..errors import UnsupportedFeature
+from .effects import Effects
 from .layout import TensorHeader
 
 
@@ -14,6 +16,7 @@ def describe(header: TensorHeader) -> dict[str, Any]:
     """
     size = header.spec.size
     length = record_bytes(header)
+    effects = Effects.of(header.attributes)
     return {
         "name": header.name,
         "dtype": str(header.spec.dtype),
@@ -22,6 +25,7 @@ def describe(header: TensorHeader) -> dict[str, Any]:
         "guarantee": {"class": header.guarantee.kind, "bound": header.guarantee.bound},
         "distortion": header.distortion,
         **({"expected_distortion": header.expected} if header.expected is not None else {}),
+        **({"effects": asdict(effects)} if effects is not None else {}),
         "payload_bits": 8 * header.body_length,
         "bytes": length,
         "rate": 8 * length / size if size else 0.0,

@@ -26,6 +26,7 @@ from ..parallel import ordered
 from ..request.choice import Choice
 from ..source import Source, spans
 from .decompress import compressor_of, decoded
+from .effects import Found, Part, combine, measure
 from .seeds import record_seed
 
 FINEST = {np.dtype(np.float64): 2.0**-100}  # bounds below are met by the tensor itself, in fewer bits than by levels
@@ -46,6 +47,13 @@ class CodedRecord:
     body: IO[bytes]
     work: int  # nanoseconds: about what decoding it takes at worst, as its compressor says
     payload: Payload
+    found: Found | None = None  # what the bound did, where there is one
+
+    def with_effects(self, found: Found) -> "CodedRecord":
+        """The record that says what its bound did."""
+        body, ruined = self.header.body_length, found.ruins(self.header.guarantee)
+        attributes = found.effects.rounded(self.header.distortion).attributes(body, always=ruined)
+        return replace(self, header=replace(self.header, attributes=attributes), found=found)
 
     def pieces(self) -> Iterator[bytes]:
         """The body in pieces of at most 1 MiB."""
@@ -193,7 +201,7 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
     body: IO[bytes] = Spool(SPOOL)
     try:
         body.write(payload.head)
-        chunks, errors = _code_chunks(name, source, choice, payload, scan, body)
+        chunks, errors, parts = _code_chunks(name, source, choice, payload, scan, body)
         header = TensorHeader(
             name=name,
             spec=spec,
@@ -210,7 +218,9 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
         with _reading_back(entry):
             if compressor_of(header) is not cls:
                 raise entry.fault(f"no reader would take what it made of {name or 'the array'}")
-            return CodedRecord(header, body, cls.work(payload.head, spec), payload)
+            coded = CodedRecord(header, body, cls.work(payload.head, spec), payload)
+        measured = parts and math.isfinite(header.distortion)
+        return coded.with_effects(combine(parts, spec)) if measured else coded
     except BaseException:
         body.close()
         raise
@@ -218,15 +228,18 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
 
 def _code_chunks(
     name: str, source: Source, choice: Choice, payload: Payload, scan: Scan, body: IO[bytes]
-) -> tuple[tuple[Chunk, ...], list[float]]:
-    """Append the coded chunks to `body`; returns their table, and `part_error` of each."""
+) -> tuple[tuple[Chunk, ...], list[float], list[Part]]:
+    """Append the coded chunks to `body`.
+
+    Returns their table, `part_error` of each, and what a bound did to each, if there is one.
+    """
     spec = TensorSpec(source.dtype, source.shape)
     entry = registry.by_name(choice.method)
     with _reading_back(entry):
         decode = entry.load().decoder(payload.head, spec)
     exact = choice.guarantee.kind == "exact"
 
-    def work(span: tuple[int, int]) -> tuple[bytes, int, float]:
+    def work(span: tuple[int, int]) -> tuple[bytes, int, float, list[Part]]:
         start, stop = span
         if spec.dtype == np.bool_:
             _check_bools(name, source.read(start, stop))
@@ -237,17 +250,20 @@ def _code_chunks(
         if exact and not np.array_equal(back.view(np.uint8), values.view(np.uint8)):
             raise entry.fault(f"{name or 'the array'} did not come back bit for bit (or it changed meanwhile)")
         error = 0.0 if exact else part_error(choice.guarantee.kind, values, back, scan)
-        return data, crc32(as_bytes(back)), error
+        parts = [] if exact else [measure(values, back, spec, start, scan.scale)]
+        return data, crc32(as_bytes(back)), error, parts
 
     pieces = spans(source.size, payload.chunk)
     chunks: list[Chunk] = []
     errors: list[float] = []
-    for data, decoded_crc, error in ordered(work, pieces, choice.threads if len(pieces) > 1 else 1):
+    parts: list[Part] = []
+    for data, decoded_crc, error, part in ordered(work, pieces, choice.threads if len(pieces) > 1 else 1):
         body.write(data)
         choice.progress(min(payload.chunk, source.size - len(chunks) * payload.chunk))
         chunks.append(Chunk(len(data), crc32(data), decoded_crc))
         errors.append(error)
-    return tuple(chunks), errors
+        parts += part
+    return tuple(chunks), errors, parts
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from ..source import Source
 from . import auto
 from .compress import CodedRecord
 from .decompress import decompress
+from .effects import warn_if_ruined
 
 SIDE_BY_SIDE = 2 * CHUNK  # values of the largest tensors that are compressed by one thread each
 ByteProgress = Callable[[int], object]  # is called with the bytes of the original that were just done
@@ -70,6 +71,7 @@ def encode_tensors(
         with coded:
             writer.add(coded.header, coded.pieces(), coded.work)
         file.flush()
+        warn_if_ruined(coded.header.name, coded.found, coded.header.guarantee)
         yield coded.header
     check()
     writer.close()

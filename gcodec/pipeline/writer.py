@@ -14,6 +14,7 @@ from ..request.policy import Policy
 from ..request.rules import Rules
 from ..source import ArraySource, Source
 from . import auto
+from .effects import warn_if_ruined
 
 
 class Writer:
@@ -91,4 +92,5 @@ def write_record(container: ContainerWriter, name: str, source: Source, choice: 
     """Compress a tensor and append its record; returns the bytes of its body."""
     with auto.compress(name, source, choice) as coded:
         container.add(coded.header, coded.pieces(), coded.work)
+        warn_if_ruined(name, coded.found, coded.header.guarantee)
         return coded.header.body_length

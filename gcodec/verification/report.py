@@ -6,6 +6,7 @@ from typing import Any
 
 from ..compressors.contract import Check
 from ..container.describe import describe
+from ..container.effects import Effects
 from ..container.layout import TensorHeader
 from .inspection import Inspection
 
@@ -24,6 +25,9 @@ class TensorReport:
     norm2: ‖x‖² of the original, 0 if it is not of floats or not finite. None without an original.
     tried: whether there were trials.
     inspection: what the payload's bits are for; None if it was not asked for.
+    measured_effects: what the bound did, against the original; None without an original, or where
+        every bit is equal.
+    ruined: whether the bound holds, and yet most of what the original's values say is gone.
     """
 
     header: TensorHeader
@@ -34,6 +38,8 @@ class TensorReport:
     norm2: float | None = None
     tried: bool = False
     inspection: Inspection | None = None
+    measured_effects: Effects | None = None
+    ruined: bool = False
 
     @property
     def name(self) -> str:
@@ -60,6 +66,8 @@ class TensorReport:
         if self.measured_distortion is not None:
             finite = math.isfinite(self.measured_distortion)
             data["measured_distortion"] = self.measured_distortion if finite else None
+        if self.measured_effects is not None:
+            data["measured_effects"] = asdict(self.measured_effects)
         return data | {"checks": [asdict(check) for check in self.checks]}
 
 

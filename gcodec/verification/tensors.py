@@ -14,8 +14,10 @@ from ..container.layout import TensorHeader
 from ..container.reader import Record
 from ..distortion import SLACK, exceeds, part_error, scan_source, whole_error
 from ..pipeline.decompress import compressor_of, decompress
+from ..pipeline.effects import Found, combine, measure
 from ..source import Source
 from .bounds import bound_checks, lower_bound
+from .effects import effects_checks
 from .inspection import inspect_record
 from .report import TensorReport
 from .trials import try_seeds
@@ -33,13 +35,14 @@ class Measured(NamedTuple):
     distortion: ‖x̂ − x‖²/‖x‖², or max |x̂ᵢ − xᵢ|/|xᵢ| for a pointwise guarantee, rounded up. equal:
     whether every bit is equal. within: whether the distortion is at most the bound of an alpha or a
     pointwise guarantee, in exact arithmetic. norm2: ‖x‖²; 0 of a tensor that is not of floats, or
-    not finite.
+    not finite. found: what the bound did; None where there is none, or nothing changed.
     """
 
     distortion: float
     equal: bool
     within: bool
     norm2: float
+    found: Found | None = None
 
 
 def check_tensor(
@@ -53,12 +56,14 @@ def check_tensor(
     measured = _measure(record, original, threads, budget)
     coded, compressor = record.coded(), compressor_of(header)
     lower, upper = lower_bound(header), compressor.upper_bound(coded)
+    effects = measured.found.effects.rounded(header.distortion) if measured and measured.found else None
     tries = trials if original is not None and compressor.may_try(coded) else 0
     checks = [
         Check("checksums", True, "the coded bytes are intact"),
         Check("decoded values", True, "they are what the encoder decoded"),
         _certificate(header),
         *bound_checks(header, lower, upper),
+        *effects_checks(header, effects),
     ]
     if original is not None and measured is not None:
         checks += _against(header, measured)
@@ -74,6 +79,8 @@ def check_tensor(
         measured.norm2 if measured else None,
         tries > 0,
         inspect_record(record) if sections else None,
+        effects,
+        bool(measured and measured.found and measured.found.ruins(header.guarantee)),
     )
 
 
@@ -82,24 +89,27 @@ def _measure(record: Record, original: Source | None, threads: int, budget: Budg
     header, kind = record.header, record.header.guarantee.kind
     bounded = original is not None and dtypes.is_float(header.spec.dtype)
     scan = scan_source(header.name, original, "lossless") if original is not None and bounded else None
-    errors, equal = [], True
+    errors, equal, done = [], True, []
     for part in decompress([record], threads, budget):
         if original is None:
             continue
         values = original.read(part.start, part.start + part.values.size)
         equal = equal and values.tobytes() == part.values.tobytes()
         errors.append(part_error(kind, values, part.values, scan) if scan else 0.0)
+        if scan and kind != "exact":
+            done.append(measure(values, part.values, header.spec, part.start, scan.scale))
     if original is None:
         return None
     norm2 = scan.scale * scan.scale * scan.norm2 if scan else 0.0
     if equal:
         return Measured(0.0, True, True, norm2)
     distortion, bound = whole_error(kind, errors, scan) if scan else math.inf, header.guarantee.bound
+    found = combine(done, header.spec) if done and math.isfinite(distortion) else None
     if kind == "alpha" and bound < distortion <= bound * (1 + 4 * SLACK):
         parts = decompress([record], threads, Budget(_UNLIMITED))
         pairs = ((original.read(part.start, part.start + part.values.size), part.values) for part in parts)
-        return Measured(distortion, False, not exceeds(pairs, bound), norm2)
-    return Measured(distortion, False, distortion <= bound, norm2)
+        return Measured(distortion, False, not exceeds(pairs, bound), norm2, found)
+    return Measured(distortion, False, distortion <= bound, norm2, found)
 
 
 def _certificate(header: TensorHeader) -> Check:

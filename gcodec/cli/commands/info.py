@@ -27,6 +27,8 @@ def info(file: opt.FileArg, json: opt.JsonOpt = False) -> None:
         ("name", "dtype", "shape", "method", "guarantee", "distortion", "bytes", "bits/coordinate")
     ]
     rows += [_row(tensor) for tensor in result["tensors"]]
+    if any("effects" in tensor for tensor in result["tensors"]):
+        rows = [(*row, *_effects(tensor)) for row, tensor in zip(rows, [None, *result["tensors"]], strict=True)]
     beside = f", {times(original, length)} than the {original:,} decoded ones" if original else ""
     own = [header for header in headers if not is_skeleton(header.name)]
     count = plural(len(own), "tensor")
@@ -35,7 +37,7 @@ def info(file: opt.FileArg, json: opt.JsonOpt = False) -> None:
         head += f"\nalpha ≤ {meta['scope']['alpha']:g} over all floating tensors as one vector (--scope file)"
     if len(own) < len(headers):
         head += f"\nthe record {SKELETON} is the HDF5 file around the tensors: attributes, links, text, …"
-    show(result, f"{head}\n\n{table(rows, right=(5, 6, 7))}", as_json=json)
+    show(result, f"{head}\n\n{table(rows, right=(5, 6, 7, 8, 9, 10))}", as_json=json)
 
 
 def _read(file: BinaryIO) -> "tuple[FileHeader, list[TensorHeader], dict[str, Any], int]":
@@ -47,6 +49,18 @@ def _read(file: BinaryIO) -> "tuple[FileHeader, list[TensorHeader], dict[str, An
         return access.version, [access.record(name).header for name in access.offsets], access.meta, length
     stream = Stream(file)
     return stream.version, [record.header for record in stream], stream.meta, stream.position
+
+
+def _effects(tensor: dict[str, Any] | None) -> tuple[str, str, str]:
+    """The cells that say what the bound did to a tensor; for None, their titles."""
+    from ...container.effects import percent
+
+    if tensor is None:
+        return ("became 0", "off by half", "worst row")
+    effects = tensor.get("effects")
+    if effects is None:
+        return ("", "", "")
+    return (percent(effects["zeroed"]), percent(effects["lost"]), f"{effects['row']:.3g}" if effects["row"] else "")
 
 
 def _row(tensor: dict[str, Any]) -> tuple[str, ...]:

@@ -62,6 +62,10 @@ def _verdict(report: "Report") -> str:
         return "1 check FAILS" if count == 1 else f"{count} checks FAIL"
     if not report.measured:
         return "consistent; the error was not measured (give --against)"
+    ruined = [printable(tensor.name) or "the array" for tensor in report.tensors if tensor.ruined]
+    if ruined:
+        more = f" and of {len(ruined) - 1:,} more" if len(ruined) > 1 else ""
+        return f"every promise holds, but most of what the values say is gone: see the effects of {ruined[0]}{more}"
     return "every promise holds"
 
 
