@@ -1,6 +1,7 @@
 """A tensor that can be read piece by piece, so that one larger than memory can be encoded."""
 
 import math
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -26,6 +27,27 @@ class Source(Protocol):
     def size(self) -> int: ...
 
     def read(self, start: int, stop: int) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What a file says of a tensor beside its values.
+
+    coordinate: whether other tensors are laid out along it. fills: values that stand for values
+    that are missing.
+    """
+
+    coordinate: bool = False
+    fills: tuple[float, ...] = ()
+
+
+UNMARKED = Marks()
+
+
+def marks_of(source: Source) -> Marks:
+    """The marks of a Source that has some; else none."""
+    found: Marks = getattr(source, "marks", UNMARKED)
+    return found
 
 
 class ArraySource:

@@ -84,6 +84,7 @@ def test_the_keys_of_every_command(files):
     x, m = files / "x.npy", files / "m.safetensors"
     for command, *args in (
         ("encode", m, "--alpha", 0.1, "--method", "sd", "-f"),
+        ("encode --plan", m, "--alpha", 0.1, "--method", "sd"),
         ("encode", x, "--omega", 1, "--method", "rsd", "-o", files / "o.gcz", "-f"),
         ("decode", f"{m}.gcz", "-o", files / "back.npz", "-f"),
         ("verify", f"{x}.gcz", "--against", x),
@@ -93,7 +94,7 @@ def test_the_keys_of_every_command(files):
         ("bounds", "--dim", 100, "--alpha", 0.1),
         ("compare", x, "--alpha", 0.5, "--methods", "sd"),
     ):
-        code, out, err = call_cli(command, *args, "--json")
+        code, out, err = call_cli(*command.split(), *args, "--json")
         data = json.loads(out)
         assert (code, err) == (0, "") and data["ok"] is True
         check(command, data)

@@ -29,7 +29,7 @@ from ..io.atomic import scratch
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..source import Source
+    from ..source import Marks, Source
 
 SUFFIX = ".gcz"
 
@@ -97,6 +97,12 @@ class _Part:
     @property
     def size(self) -> int:
         return self.source.size
+
+    @property
+    def marks(self) -> "Marks":
+        from ..source import marks_of
+
+        return marks_of(self.source)
 
     def read(self, start: int, stop: int) -> "np.ndarray[Any, Any]":
         with streams.about(self.file, FormatError):

@@ -49,6 +49,12 @@ SmallOpt = Annotated[
     int | None,
     typer.Option(min=0, help="Store tensors of fewer values exactly; default: 1024 in checkpoints, 0 for an array."),
 ]
+PlanOpt = Annotated[
+    bool,
+    typer.Option(
+        "--plan", help="Write nothing; say of each tensor what it is, how it would be coded, and about its bytes."
+    ),
+]
 ScopeOpt = Annotated[str, typer.Option(help="tensor: alpha holds for each; file: for all of them as one vector.")]
 SalvageOpt = Annotated[bool, typer.Option("--salvage", help="Of a damaged FILE, write the tensors that are whole.")]
 AlphaOpt = Annotated[float | None, typer.Option(help="Largest relative squared L2 error, 0 < alpha < 1; enforced.")]

@@ -14,7 +14,7 @@ import numpy as np
 from .. import dtypes, ieee
 from ..compressors.contract import Guarantee, TensorSpec
 from ..container.effects import Effects, percent
-from ..kernels import effects as kernels
+from ..kernels import norms as kernels
 from ..source import matricise
 
 _FINE = 0.02  # a bound of at most that should not cost most values of a tensor

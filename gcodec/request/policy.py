@@ -27,8 +27,10 @@ class Policy:
     A tensor that a glob of `exact` matches is stored bit for bit. For any other, the last glob of
     `methods` that matches gives the method. The last one of `pointwises` gives the bound, or if
     there is none, the last one of `alphas`. What no rule gives comes from the default. A tensor
-    without a rule and with fewer than `small` values is
-    stored bit for bit, and so is whatever is not a float. Globs are those of fnmatch; case matters.
+    without a rule and with fewer than `small` values is stored bit for bit, and so is whatever is
+    not a float. Where no rule names a tensor, its role may go before the default: second moments of
+    optimizers get pointwise 0.05; scales, coordinates, indexes, masks and counts are stored bit for
+    bit (the table is in gcodec/request/roles.py). Globs are those of fnmatch; case matters.
 
     >>> policy = Policy(alpha=1e-3, alphas={"*embed*": 1e-2}, exact=["*norm*"])
     >>> policy.small

@@ -1,20 +1,36 @@
-"""A policy at work: the checked choice of each tensor, by its name and size."""
+"""A policy at work: the checked choice of each tensor, by its name, role and size."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from ..compressors.contract import Guarantee
+from ..dtypes import is_float
 from ..errors import InvalidInput
 from ..source import Source
 from . import scope
 from .choice import Choice, choose, kinds_of, options_of
 from .policy import Policy
+from .roles import Role, role_of
 
 Chooser = Callable[[str, Source], Choice]
 _BoundRule = tuple[str, str] | None  # the kind of guarantee, and the glob
 _SHOWN = 8  # names that an error lists
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The choice for a tensor, and where it comes from.
+
+    role: what the tensor is, where that is known and counts. by: what decided: a "rule", its being
+    "small" (or not of floats), its "role" or the "default".
+    """
+
+    choice: Choice
+    role: Role | None
+    by: str
 
 
 class Rules:
@@ -22,7 +38,8 @@ class Rules:
 
     Whatever of the policy cannot hold, whichever tensors come, is refused at once: a bound out of
     its range, an unknown method, a default that does not fit. must_choose: whether a method or a
-    guarantee has to be given (for a checkpoint it has: nobody's weights are degraded silently).
+    guarantee has to be given (for a checkpoint it has: nobody's weights are degraded silently). The
+    roles of tensors count then, too.
     """
 
     def __init__(self, policy: Policy, threads: int, *, must_choose: bool = True) -> None:
@@ -42,21 +59,36 @@ class Rules:
                 self._ruled_by((kind, glob), None, "auto", **{kind: bound})
         self._made: dict[tuple[str | None, _BoundRule], Choice] = {(None, None): self._default(must_choose)}
         self._matched: set[str] = set()
+        self._roles, self._names = must_choose, set[str]()
+        self.protected: dict[str, Role] = {}  # the tensors so far whose roles have decided
 
     def choice(self, name: str, source: Source) -> Choice:
         """The choice for one tensor; raises InvalidInput when the rules for it do not fit."""
+        return self.decide(name, source).choice
+
+    def decide(self, name: str, source: Source) -> Decision:
+        """The choice for one tensor, and where it comes from; raises what `choice` raises."""
         self._matched.update(glob for glob in self._globs() if fnmatchcase(name, glob))
+        self._names.add(name.lower())
+        role = role_of(name, source, self._names) if self._roles else None
         if _last(self.policy.exact, name) is not None:
-            return self._lossless
+            return Decision(self._lossless, role, "rule")
         rules = _last(self.policy.methods, name), self._bound_rule(name)
-        if rules == (None, None) and source.size < self.policy.small:
-            return self._lossless
-        if rules not in self._made:
-            self._made[rules] = self._ruled(*rules)
-        return self._made[rules]
+        if rules != (None, None):
+            if rules not in self._made:
+                self._made[rules] = self._ruled(*rules)
+            return Decision(self._made[rules], role, "rule")
+        default = self._made[None, None]
+        if source.size < self.policy.small or not is_float(source.dtype):
+            return Decision(self._lossless if is_float(source.dtype) else default, role, "small")
+        if role is not None and default.guarantee.kind not in ("exact", role.kind) and role.kind is not None:
+            self.protected[name] = role
+            return Decision(self._protecting(role), role, "role")
+        return Decision(default, role, "default")
 
     def check(self, names: Sequence[str]) -> None:
         """Raise InvalidInput when a glob matches no name, or the rules for a name do not fit."""
+        self._names.update(name.lower() for name in names)
         for glob in self._globs():
             if not any(fnmatchcase(name, glob) for name in names):
                 raise InvalidInput(f"the rule {glob!r} matches no tensor; {_listed(names)}")
@@ -85,9 +117,31 @@ class Rules:
         choices = {name: self.choice(name, source) for name, source in tensors}
         norm2 = scope.norms(tensors)
         lossy = {name: source for name, source in tensors if choices[name].guarantee.kind == "alpha"}
-        for name, share in scope.shares(lossy, norm2, alpha.bound).items():
+        left = alpha.bound - self._spend(choices, norm2, alpha.bound)
+        for name, share in scope.shares(lossy, norm2, left).items():
             choices[name] = replace(choices[name], guarantee=Guarantee("alpha", share))
         return (lambda name, source: choices[name]), {"scope": {"alpha": alpha.bound, "norm2": norm2}}
+
+    def _spend(self, choices: dict[str, Choice], norm2: Mapping[str, float], alpha: float) -> float:
+        """What of alpha the tensors may take whose values are bounded one by one.
+
+        Of more than a tenth of it, all of them are stored exactly.
+        """
+        total = math.fsum(norm2.values()) or 1.0
+        bounds = {name: one.guarantee.bound for name, one in choices.items() if one.guarantee.kind == "pointwise"}
+        spent = math.fsum(bound**2 * norm2.get(name, 0.0) for name, bound in bounds.items()) / total
+        if spent <= alpha / 10:
+            return spent
+        choices.update(dict.fromkeys(bounds, self._lossless))
+        return 0.0
+
+    def _protecting(self, role: Role) -> Choice:
+        """The choice that a role makes."""
+        if role.kind == "exact":
+            return self._lossless
+        options = {name: value for name, value in self._options.items() if name in options_of("auto")}
+        bound: dict[str, Any] = {str(role.kind): role.bound}
+        return choose("auto", **bound, **self._common, options=options)
 
     def _globs(self) -> tuple[str, ...]:
         return (*self.policy.exact, *self.policy.methods, *self.policy.alphas, *self.policy.pointwises)

@@ -1,13 +1,17 @@
 """`gcodec encode`: a file of tensors to a container."""
 
 from dataclasses import replace
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ...errors import InvalidInput
 from .. import options as opt
 from ..files import encoded_name, tensor_file
 from ..output import plural, progress_bar, show, times
+from ..plan import protection, show_plan
 from ..targets import Counted, binary_target
+
+if TYPE_CHECKING:
+    from ...request.rules import Rules
 
 
 def encode(
@@ -29,6 +33,7 @@ def encode(
     dtype: opt.DtypeOpt = None,
     nonfinite: opt.NonfiniteOpt = "refuse",
     trust: opt.TrustOpt = False,
+    plan: opt.PlanOpt = False,
     threads: opt.ThreadsOpt = None,
     force: opt.ForceOpt = False,
     json: opt.JsonOpt = False,
@@ -45,7 +50,9 @@ def encode(
     from ...request.policy import SMALL, Policy
     from ...request.rules import Rules
 
-    output = output or encoded_name(input)
+    if plan and output is not None:
+        raise InvalidInput("--plan writes nothing; leave --output out")
+    output = output or encoded_name("plan" if plan else input)
     methods = _rules(method, "--method")
     plain_method = methods.pop("", None)
     plain_alpha, alphas = _bounds(alpha, "--alpha")
@@ -77,6 +84,9 @@ def encode(
         count = thread_count(threads)
         rules = Rules(policy, count, must_choose=not single)
         rules.check([name for name, _ in tensors])
+        if plan:
+            show_plan(input, rules, tensors, as_json=json, quiet=quiet)
+            return
         chooser, scoped = rules.planned(tensors)
         total = sum(source.size * source.dtype.itemsize for _, source in tensors)
         meta = {**reader.meta, **scoped, "bytes": total}
@@ -88,14 +98,20 @@ def encode(
                 encode_tensors(tensors, meta, cast(BinaryIO, counted), chooser, count, progress, reader.check)
             )
     bounded = bool(alpha or pointwise) or omega is not None
-    described = [describe(header) for header in headers]
+    described = [describe(header) | _role(rules, header.name) for header in headers]
     original = sum(map(original_bytes, headers))
     lines = [f"{input} → {output}: {original:,} → {counted.size:,} bytes ({times(original, counted.size)})"]
     lines += [_line(tensor) for tensor in described] if single else [_summary(described, scoped)]
+    if rules.protected:
+        lines.append(protection(list(rules.protected.values())))
     if not bounded and any(tensor["guarantee"]["class"] != "exact" for tensor in described):
         lines[-1] += " (the default; choose with --alpha, --pointwise, --omega or --lossless)"
     result = {"input": input, "output": output, "tensors": described}
     show(result, "\n".join(lines), as_json=json, quiet=quiet, to_stderr=output == "-")
+
+
+def _role(rules: "Rules", name: str) -> dict[str, str]:
+    return {"role": rules.protected[name].name} if name in rules.protected else {}
 
 
 def _rules(values: list[str] | None, option: str) -> dict[str, str]:

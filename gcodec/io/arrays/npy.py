@@ -13,7 +13,7 @@ from numpy.lib import format as npy_format
 from ... import dtypes
 from ...container.budget import Budget
 from ...errors import InvalidInput
-from ...source import Source
+from ...source import UNMARKED, Marks, Source
 from ..raw import raw_dtype
 from ..streams import open_input, read_at
 from .fortran import FortranSource
@@ -25,15 +25,24 @@ class FileSource:
     """Values of `stored` dtype in a file from `offset` on, in C order, as a Source of `dtype`.
 
     Reads with pread, so threads need no lock and the file's pages are not counted as this process's
-    memory.
+    memory. marks: what the file says of them.
     """
 
-    def __init__(self, file: BinaryIO, offset: int, stored: np.dtype, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        offset: int,
+        stored: np.dtype,
+        dtype: np.dtype,
+        shape: tuple[int, ...],
+        marks: Marks = UNMARKED,
+    ) -> None:
         self._file = file
         self._offset = offset
         self._stored = stored
         self.dtype = dtype
         self.shape = shape
+        self.marks = marks
 
     @property
     def size(self) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ... import dtypes
 from ...errors import Corrupt
+from ...source import UNMARKED, Marks
 from ..raw import raw_dtype
 
 MAX_VALUES = 1 << 48
@@ -24,7 +25,7 @@ class Dataset:
     stored: what its bytes are to numpy; dtype: what the tensor is, of the same width. chunks: the
     shape of one chunk, None when the layout has no chunks. filters: how many there are. ranges:
     where its bytes are in the file; none for a compact dataset, whose bytes are in its header, and
-    where the place is not sure.
+    where the place is not sure. marks: what its attributes and its fill value say.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Dataset:
     filters: int = 0
     stored_bytes: int = 0
     ranges: tuple[Range, ...] = ()
+    marks: Marks = UNMARKED
 
     @property
     def size(self) -> int:
@@ -107,16 +109,17 @@ class Survey:
 def _packed(about: Dataset) -> list[Any]:
     dtype, chunks = about.dtype.name, about.chunks and list(about.chunks)
     return [about.name, about.stored.str, dtype, list(about.shape), chunks, about.filters, about.stored_bytes,
-            len(about.ranges)]  # fmt: skip
+            len(about.ranges), about.marks.coordinate, list(map(repr, about.marks.fills))]  # fmt: skip
 
 
 def _unpacked(packed: list[Any], places: Iterator[list[int]]) -> Dataset:
     """Raises ValueError, TypeError and their like when the parts are not those of a dataset."""
-    name, stored_name, dtype_name, shape, chunks, filters, stored_bytes, count = packed
+    name, stored_name, dtype_name, shape, chunks, filters, stored_bytes, count, coordinate, fills = packed
     stored, dtype = np.dtype(str(stored_name)), dtypes.by_name(str(dtype_name))
     ranges = tuple((offset, length) for _, (offset, length) in zip(range(_whole(count)), places, strict=False))
     about = Dataset(str(name), stored, dtype, _shape(shape), None if chunks is None else _shape(chunks),
-                    _whole(filters), _whole(stored_bytes), ranges)  # fmt: skip
+                    _whole(filters), _whole(stored_bytes), ranges,
+                    Marks(bool(coordinate), tuple(map(float, fills))))  # fmt: skip
     if len(ranges) != count or stored.kind not in "biufc" or stored.itemsize != dtype.itemsize:
         raise ValueError(f"{about.name!r} is no dataset of numbers")
     if about.chunks is not None and (len(about.chunks) != len(about.shape) or 0 in about.chunks):

@@ -6,6 +6,7 @@ from functools import cache
 from h5py import h5d, h5s, h5z
 
 from .dataset import Dataset, Range
+from .marks import marks_of
 from .types import dtypes_of
 
 LOSSLESS_FILTERS = (1, 2, 3, 4, 32000, 32001, 32004, 32008, 32015)  # deflate, shuffle, fletcher32, szip, lzf; and
@@ -38,7 +39,10 @@ def describe(name: str, dataset: h5d.DatasetID, file_size: int) -> Dataset | Non
     if stored_bytes > file_size or declared > FREE_BYTES + RATIO * stored_bytes or not usable_filters() >= set(filters):
         return None
     ranges = _chunk_ranges(dataset, file_size) if chunks else _contiguous_range(dataset, stored_bytes)
-    return None if ranges is None else Dataset(name, stored, dtype, shape, chunks, len(filters), stored_bytes, ranges)
+    if ranges is None:
+        return None
+    marks = marks_of(dataset, dtype)
+    return Dataset(name, stored, dtype, shape, chunks, len(filters), stored_bytes, ranges, marks)
 
 
 @cache

@@ -58,7 +58,10 @@ class Reader:
         yield SKELETON, SkeletonSource(self._file, self._size, holes(ranges, self._size))
         for name, about in self._datasets.items():
             if about.contiguous:
-                yield name, FileSource(self._file, about.ranges[0][0], about.stored, about.dtype, about.shape)
+                yield (
+                    name,
+                    FileSource(self._file, about.ranges[0][0], about.stored, about.dtype, about.shape, about.marks),
+                )
             else:
                 yield name, _DatasetSource(self, about)
 
@@ -81,7 +84,7 @@ class _DatasetSource:
 
     def __init__(self, reader: Reader, about: Dataset) -> None:
         self._reader, self._about = reader, about
-        self.dtype, self.shape = about.dtype, about.shape
+        self.dtype, self.shape, self.marks = about.dtype, about.shape, about.marks
 
     @property
     def size(self) -> int:

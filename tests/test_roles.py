@@ -1,0 +1,235 @@
+"""What tensors are in a checkpoint, and the guarantees that follow from it."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+from checks import call_cli
+from safetensors.numpy import save_file
+
+import gcodec
+from gcodec.request.policy import Policy
+from gcodec.request.roles import role_of
+from gcodec.request.rules import Rules
+from gcodec.source import ArraySource, Marks
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 40)).astype(np.float32)
+LINE = RNG.normal(size=1600).astype(np.float32)
+
+SECOND = """
+optimizer.state.0.exp_avg_sq | 0.exp_avg_sq | state.3.max_exp_avg_sq | exp_avg_sq_row | state.1.square_avg
+adam/v/dense/kernel:0 + adam/m/dense/kernel:0
+v/dense/w + m/dense/w | opt_state/0/v/w + opt_state/0/m/w
+optimizer_weights/adam/dense_kernel_velocity_3 | dense_kernel_velocity + dense_kernel_momentum
+opt_state/0/nu/dense/kernel | nu | opt.v_row | state.0.sum | optimizer/accumulator
+dense/kernel/Adam_1 + dense/kernel/Adam | bn1.running_var | model/batch_normalization/moving_variance:0
+batch_stats/BatchNorm_0/var + batch_stats/BatchNorm_0/mean
+"""
+NONE = """
+embed.weight | attn.v.weight | layers.0.self_attn.v_proj.weight | menu.weight | numu/weight | u_velocity | velocity
+vision.v.weight + vision.k.weight | adam_layer.weight | normalizer.weight | rescaled.weight | sum | var | countess
+transformer.time_embed.weight | lm_head.weight | model/dense/kernel:0 | scale_mlp.weight | indexer.weight
+"""
+FIRST = """
+state.12.exp_avg | state.3.momentum_buffer | opt_state/0/mu/dense/kernel | dense_kernel_momentum | mu
+m/dense/w + v/dense/w | dense/kernel/Adam
+"""
+EXACT = """
+weight_scale_inv | layer.scales | layer.qzeros | layer.absmax | input_zero_point | model.layers.1.mask | attention_mask
+csr.indices | csr.indptr | lat | longitude | time_bnds | table/_i_data/temp/ranges | axis1_level0 | block0_items
+"""
+EXACT_LINES = """
+input_layernorm.weight | blocks.0.ln_1.weight | final_norm.weight | bn1.running_mean | dense/gamma:0 | weight_g
+step | state.0.step | learning_rate | opt/iterations | exp_counts | group.weight_decay
+batch_stats/BatchNorm_0/mean + batch_stats/BatchNorm_0/var
+"""
+
+
+def cases(text: str) -> list[tuple[str, set[str]]]:
+    """Each name with all names of its file, which are joined by `+`; `|` stands between files."""
+    files = [[name.strip() for name in case.split("+")] for line in text.split("\n") for case in line.split("|")]
+    return [(names[0], {name.lower() for name in names}) for names in files if names[0]]
+
+
+def role(name: str, names: set[str], x: np.ndarray = X):
+    return role_of(name, ArraySource(x), names)
+
+
+@pytest.mark.parametrize(("name", "names"), cases(SECOND))
+def test_names_of_second_moments(name, names):
+    found = role(name, names)
+    assert (found.name, found.kind, found.bound) == ("second moment", "pointwise", 0.05)
+
+
+@pytest.mark.parametrize(("name", "names"), cases(FIRST))
+def test_names_of_first_moments(name, names):
+    assert (role(name, names).name, role(name, names).kind) == ("first moment", None)
+
+
+@pytest.mark.parametrize(("name", "names"), cases(EXACT))
+def test_names_of_what_stays_exact(name, names):
+    assert role(name, names).kind == role(name, names, LINE).kind == "exact"
+
+
+@pytest.mark.parametrize(("name", "names"), cases(EXACT_LINES))
+def test_names_of_vectors_that_stay_exact(name, names):
+    assert role(name, names, LINE).kind == "exact"
+    assert role(name, names) is None
+
+
+@pytest.mark.parametrize(("name", "names"), cases(NONE))
+def test_names_that_only_look_like_roles(name, names):
+    assert role(name, names) is None and role(name, names, LINE) is None
+
+
+class Marked(ArraySource):
+    """An array of which a file says something."""
+
+    def __init__(self, array: np.ndarray, marks: Marks) -> None:
+        super().__init__(array)
+        self.marks = marks
+
+
+@pytest.mark.parametrize(("fill", "there"), [(-9999.0, True), (-9998.0, False), (np.nan, True), (1e300, False)])
+def test_fill_values_count_where_they_occur(fill, there):
+    x = X.copy()
+    if there:
+        x[3, 4] = fill
+    found = role_of("field", Marked(x, Marks(fills=(7.5, fill))), set())
+    assert (found.name if found else None) == ("field with fill values" if there else None)
+
+
+def test_values_tell_coordinates_and_moments_without_a_name():
+    rising = np.sort(LINE)
+    assert role("x", set(), rising).name == role("x", set(), rising[::-1].copy()).name == "coordinate"
+    swapped = rising.copy()
+    swapped[[800, 801]] = swapped[[801, 800]]
+    assert (
+        role("x", set(), swapped) is role("x", set(), rising[:15]) is role("x", set(), rising.reshape(40, 40)) is None
+    )
+    assert role("optimizer/vars/3", set(), X**2).name == "second moment"
+    assert role("optimizer/vars/2", set()) is role("model/vars/3", set(), X**2) is None
+    assert role("optimizer/vars/1", set(), np.array(1e-3)) is None
+
+
+def guarantee(name: str, x: np.ndarray, **policy: object) -> tuple[str, float, str]:
+    decision = Rules(Policy(**policy), 1).decide(name, ArraySource(x))
+    return decision.choice.guarantee.kind, decision.choice.guarantee.bound, decision.by
+
+
+@pytest.mark.parametrize(
+    ("policy", "moment", "scale", "weight"),
+    [
+        ({"alpha": 0.1}, ("pointwise", 0.05, "role"), ("exact", 0, "role"), ("alpha", 0.1, "default")),
+        ({"omega": 0.1}, ("pointwise", 0.05, "role"), ("exact", 0, "role"), ("omega", 0.1, "default")),
+        ({"pointwise": 0.2}, ("pointwise", 0.2, "default"), ("exact", 0, "role"), ("pointwise", 0.2, "default")),
+        ({"lossless": True}, ("exact", 0, "default"), ("exact", 0, "default"), ("exact", 0, "default")),
+        ({"alpha": 0.1, "small": 2000}, ("exact", 0, "small"), ("exact", 0, "small"), ("exact", 0, "small")),
+        ({"alpha": 0.1, "alphas": {"*": 0.2}}, ("alpha", 0.2, "rule"), ("alpha", 0.2, "rule"), ("alpha", 0.2, "rule")),
+        (
+            {"alpha": 0.1, "methods": {"*": "sd"}},
+            ("alpha", 0.1, "rule"),
+            ("alpha", 0.1, "rule"),
+            ("alpha", 0.1, "rule"),
+        ),
+        ({"alpha": 0.1, "exact": ["*"]}, ("exact", 0, "rule"), ("exact", 0, "rule"), ("exact", 0, "rule")),
+    ],
+)
+def test_a_role_goes_before_the_default_and_behind_every_rule(policy, moment, scale, weight):
+    assert guarantee("0.exp_avg_sq", X, **policy) == moment
+    assert guarantee("layer.scales", X, **policy) == scale
+    assert guarantee("layer.weight", X, **policy) == weight
+
+
+def test_one_array_alone_has_no_role():
+    assert Rules(Policy(alpha=0.1), 1, must_choose=False).decide("v", ArraySource(np.sort(LINE))).role is None
+
+
+def test_the_scope_of_a_file_counts_what_moments_may_lose(tmp_path):
+    tensors = {"w": X, "m": X / 1000, "v": X**2 / 1e6, "scales": X}
+    for unit, kind in ((1, "pointwise"), (1e7, "exact")):
+        tensors["v"] = tensors["v"] * np.float32(unit)
+        gcodec.save(tmp_path / "a.gcz", tensors, alpha=1e-3, scope="file", small=0)
+        with gcodec.open(tmp_path / "a.gcz") as coded:
+            assert coded.header("v").guarantee.kind == kind and coded.header("scales").guarantee.kind == "exact"
+        assert gcodec.verify(tmp_path / "a.gcz", tensors).ok
+
+
+def write_keras(path):
+    """Weights with their optimizer, as Keras 3 writes them: the moments have numbers for names."""
+    with h5py.File(path, "w") as file:
+        file["layers/dense/vars/0"] = X
+        file["optimizer/vars/0"], file["optimizer/vars/1"] = np.int64(7), np.float32(1e-3)
+        file["optimizer/vars/2"], file["optimizer/vars/3"] = X * 1e-3, (X * np.exp(3 * RNG.normal(size=(40, 1)))) ** 2
+
+
+def write_field(path):
+    """A field with its axes, as netCDF files have it, and an index as PyTables writes it."""
+    field = 280 + 10 * RNG.normal(size=(20, 100)).astype("f4")
+    holes = RNG.random(field.shape) < 0.1
+    with h5py.File(path, "w") as file:
+        for name, missing in (("sentinel", -9999), ("nan", np.nan), ("unset", 9.96921e36)):
+            values = np.where(holes, np.float32(missing), field)
+            file.create_dataset(
+                name, data=values, fillvalue=np.float32(9.96921e36), chunks=(10, 50), compression="gzip"
+            )
+        file["sentinel"].attrs["_FillValue"] = np.array([-9999], "f4")
+        file["nan"].attrs["missing_value"] = np.float32("nan")
+        file.create_dataset("whole", data=field, fillvalue=np.float32(9.96921e36)).attrs["_FillValue"] = "none"
+        file["axis"] = 360 * (RNG.random(100) + np.arange(100))
+        file["axis"].make_scale("axis")
+        file["whole"].dims[1].attach_scale(file["axis"])
+        file["_i_table/temp/sorted"] = np.sort(RNG.normal(size=(4, 500)), axis=1)
+
+
+def write_adam(path):
+    save_file({"0.exp_avg": X, "0.exp_avg_sq": X**2, "0.step": np.float32(5).reshape(1), "w": X}, path)
+
+
+FILES = {
+    "keras.h5": (write_keras, {"optimizer/vars/3": "pointwise"}, {"optimizer/vars/2", "layers/dense/vars/0"}),
+    "field.h5": (
+        write_field,
+        dict.fromkeys(["sentinel", "nan", "unset", "axis", "_i_table/temp/sorted"], "exact"),
+        {"whole"},
+    ),
+    "adam.safetensors": (write_adam, {"0.exp_avg_sq": "pointwise"}, {"0.exp_avg", "w"}),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_with_tensors_of_every_role(tmp_path, name):
+    write, protected, free = FILES[name]
+    write(tmp_path / name)
+    arguments = (tmp_path / name, "--alpha", "1e-3", "--small", "16")
+    code, out, err = call_cli("encode", *arguments, "--plan", "--json")
+    planned = {one["name"]: one for one in json.loads(out)["plan"]}
+    assert (code, err, [path.name for path in tmp_path.iterdir()]) == (0, "", [name])
+    code, out, err = call_cli("encode", *arguments, "--json")
+    coded = {one["name"]: one for one in json.loads(out)["tensors"]}
+    assert (code, err) == (0, "")
+    for one, about in coded.items():
+        assert about["guarantee"] == planned[one]["guarantee"] and about.get("role") in (None, planned[one]["role"])
+        assert 0.5 < about["bytes"] / planned[one]["estimated_bytes"] < 2
+    assert {one: coded[one]["guarantee"]["class"] for one in protected} == protected
+    assert {one for one, about in coded.items() if about["guarantee"]["class"] == "alpha"} == free
+    assert {one for one in coded if "role" in coded[one]} == set(protected)
+    assert call_cli("verify", f"{tmp_path / name}.gcz", "--against", tmp_path / name)[0] == 0
+    text = call_cli("encode", *arguments, "-f")[1]
+    count = f"{len(protected)} tensor{'s' * (len(protected) != 1)} protected by what they are: "
+    assert count in text and text.strip().endswith("such as --alpha 'GLOB=1e-3'")
+
+
+def test_the_plan_for_people(tmp_path):
+    write_adam(tmp_path / "a.safetensors")
+    code, out, err = call_cli("encode", tmp_path / "a.safetensors", "--alpha", 1e-3, "--alpha", "*_sq=1e-3", "--plan")
+    rows = {line.split("  ")[0]: line for line in out.splitlines()}
+    assert code == 0 and "nothing is written" in out and "protected" not in out
+    assert "second moment" in rows["0.exp_avg_sq"] and "rule" in rows["0.exp_avg_sq"] and "default" in rows["w"]
+    assert err.strip().endswith(
+        "0.exp_avg_sq is a second moment, and alpha 0.001 may ruin its small values; use --pointwise"
+    )
+    code, _, err = call_cli("encode", tmp_path / "a.safetensors", "--alpha", 1e-3, "--plan", "-o", tmp_path / "b.gcz")
+    assert code == 2 and "--plan writes nothing" in err
