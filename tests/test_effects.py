@@ -99,10 +99,12 @@ def test_a_ruined_tensor_is_warned_of_and_says_so_at_any_size(tmp_path):
     (text,) = warned(lambda: gcodec.encode(MOMENT, alpha=1e-3))
     assert text.endswith("though alpha 0.001 holds; use --pointwise (pointwise= in Python), or store it exactly")
     assert "% of the non-zero values of the array became 0" in text
-    (text,) = warned(lambda: gcodec.save(tmp_path / "x.gcz", {"v": MOMENT[:2], "m": GRADIENT[:2]}, alpha=1e-3, small=0))
-    assert "values of v became 0" in text
+    (text,) = warned(
+        lambda: gcodec.save(tmp_path / "x.gcz", {"power": MOMENT[:2], "m": GRADIENT[:2]}, alpha=1e-3, small=0)
+    )
+    assert "values of power became 0" in text
     with gcodec.open(tmp_path / "x.gcz") as tensors:
-        assert Effects.of(tensors.header("v").attributes).lost > 0.25 and not tensors.header("m").attributes
+        assert Effects.of(tensors.header("power").attributes).lost > 0.25 and not tensors.header("m").attributes
 
 
 @pytest.mark.parametrize("alpha", [0.1, 0.01, 1e-4])
@@ -119,6 +121,8 @@ def test_gradients_weights_and_gains_are_not_warned_of(alpha):
         (Effects(lost=0.25), True, 64, Guarantee("alpha", 0.5), True),
         (Effects(lost=0.24), True, 64, Guarantee("alpha", 0.5), False),
         (Effects(lost=0.9), True, 63, Guarantee("alpha", 0.5), False),
+        (Effects(lost=0.05), True, 64, Guarantee("alpha", 1e-4), True),
+        (Effects(lost=0.049), True, 64, Guarantee("alpha", 1e-4), False),
         (Effects(lost=0.9), False, 64, Guarantee("alpha", 0.02), True),
         (Effects(lost=0.9), False, 64, Guarantee("alpha", 0.021), False),
         (Effects(lost=0.89), False, 64, Guarantee("alpha", 0.02), False),
@@ -173,10 +177,10 @@ def test_the_words():
 
 
 def test_the_command_line_says_them(tmp_path):
-    np.savez(tmp_path / "x.npz", m=GRADIENT, v=MOMENT, i=np.arange(3))
+    np.savez(tmp_path / "x.npz", m=GRADIENT, power=MOMENT, i=np.arange(3))
     path = str(tmp_path / "x.npz")
     code, out, err = run_cli("encode", path, "--alpha", "1e-3")
-    assert code == 0 and err.count("warning: ") == 1 and "values of v became 0" in err
+    assert code == 0 and err.count("warning: ") == 1 and "values of power became 0" in err
     code, out, _ = call_cli("info", path + ".gcz")
     head, m, v, i = out.splitlines()[2:]
     assert (
@@ -187,7 +191,7 @@ def test_the_command_line_says_them(tmp_path):
     assert code == 0 and 0.5 < v["effects"]["zeroed"] <= v["effects"]["lost"] and v["effects"]["row"] == 1
     code, out, _ = call_cli("verify", path + ".gcz", "--against", path)
     assert code == 0 and out.splitlines()[-1].endswith(
-        "every promise holds, but most of what the values say is gone: see the effects of v"
+        "every promise holds, but most of what the values say is gone: see the effects of power"
     )
     code, out, _ = call_cli("verify", path + ".gcz", "--against", path, "--json")
     assert json.loads(out)["tensors"][1]["measured_effects"] == v["effects"]

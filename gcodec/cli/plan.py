@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .output import note, plural, printable, show, table, times
+from .output import plural, printable, show, table, times
 
 if TYPE_CHECKING:
-    from ..pipeline.estimate import Estimate
+    from ..comparison.estimate import Estimate
     from ..request.roles import Role
     from ..request.rules import Decision, Rules
     from ..source import Source
@@ -51,12 +51,9 @@ class _Planned:
 
 
 def show_plan(file: str, rules: "Rules", tensors: Tensors, *, as_json: bool, quiet: bool) -> None:
-    """Print the plan for these tensors.
-
-    Warns of a second moment for which a rule asks for an L2 bound.
-    """
+    """Print the plan for these tensors."""
+    from ..comparison.estimate import estimate
     from ..io.skeleton import is_skeleton
-    from ..pipeline.estimate import estimate
 
     chooser, _ = rules.planned(tensors)
     planned = []
@@ -66,10 +63,6 @@ def show_plan(file: str, rules: "Rules", tensors: Tensors, *, as_json: bool, qui
         planned.append(_Planned(name, source, decision, found))
     said = [one.to_json() for one in planned]
     original, coded = (sum(one[key] for one in said) for key in ("original_bytes", "estimated_bytes"))
-    for one in planned:
-        role, (kind, bound) = one.decision.role, one.promise
-        if role is not None and role.kind == "pointwise" and kind == "alpha":
-            note(f"{one.name} is a {role.name}, and alpha {bound:g} may ruin its small values; use --pointwise")
     rows: list[tuple[str, ...]] = [
         ("name", "dtype", "shape", "role", "by", "method", "guarantee", "bytes", "estimated")
     ]

@@ -14,8 +14,9 @@ from ..request.choice import DEFAULT_ALPHA, DEFAULT_OMEGA, choose
 from .messages import Constants, coders
 from .problems import DATA, Problem, Setting, make
 from .run import Backend, Progress, Threads
-from .studies import both_ways, network, paper, sweep, workers
+from .studies import both_ways, network, paper, resume, sweep, workers
 from .studies.suite import Plan, curves_csv, execute, lines, plan_runs, table_csv, table_markdown
+from .training import pytorch
 
 if TYPE_CHECKING:
     pass
@@ -173,6 +174,22 @@ def _network(asked: Asked) -> Run:
     return run
 
 
+def _resume(asked: Asked) -> Run:
+    pytorch()  # refuses to go on without it
+    chosen, steps = resume.tasks(_names(asked.data)), _rounds(asked, 50)
+
+    def run(progress: Progress) -> Outcome:
+        from . import panels
+
+        runs = resume.measure(chosen, steps, asked.seed, progress)
+        rows = resume.lines(runs)
+        pictures = {f"{name}.png": partial(panels.resumed, runs, apart) for name, apart in _RESUMED.items()}
+        return Outcome(rows, {"table.csv": table_csv(rows)} | pictures)
+
+    return run
+
+
+_RESUMED = {"losses": False, "apart": True}
 _DESCENT = ("data", "methods", "workers", "rounds", "condition", "alpha", "omega", "backend")
 EXPERIMENTS: dict[str, Experiment] = {
     **{kind: Experiment(f"{kind} regression over workers", _DESCENT, partial(_descent, kind)) for kind in DATA},
@@ -182,6 +199,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "sweep": Experiment("which α and ω cost least", ("rounds", "condition"), _sweep),
     "both": Experiment("both directions compressed", ("workers", "rounds", "condition", "alpha"), _both),
     "network": Experiment("a small network with error feedback", ("rounds", "alpha"), _network),
+    "resume": Experiment("training that goes on from a coded checkpoint", ("data", "rounds"), _resume),
 }
 
 

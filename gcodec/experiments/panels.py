@@ -4,6 +4,7 @@ A line is named where it ends, and no two lines share both colour and marker. By
 axis, as on the poster.
 """
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from ..comparison import pictures
 from ..theory import sparse_dithering as sd
 from .descent import Curve
 from .problems import Problem, Ridge
-from .studies import both_ways, network, sweep
+from .studies import both_ways, network, resume, sweep
 from .studies import paper as poster
 from .studies import workers as averaging
 
@@ -150,6 +151,37 @@ def network_picture(runs: Sequence[network.Run]) -> "Figure":
     axes.annotate(f"basic goes on to {sent[-1]:,.0f} kB", (0.99, 0.72), xycoords="axes fraction", ha="right", va="top")
     pictures.legend(axes)
     return fig
+
+
+def resumed(runs: Sequence[resume.Run], apart: bool) -> "Figure":
+    """The losses after each checkpoint: a panel for each task, with the share of the bytes.
+
+    apart: how far they are from the losses of the exact run instead, in per cent of these.
+    """
+    names = list(dict.fromkeys(run.task for run in runs))
+    fig, panels = pictures.figure(len(names), (6.4 * len(names), 4.8))
+    for axes, name in zip(panels, names, strict=True):
+        own = [run for run in runs if run.task == name]
+        exact = own[0].losses
+        for place, run in enumerate(own[apart:]):
+            style = dict(_BASIC) if run.setting == resume.EXACT else _resumed_style(place)
+            end = "" if math.isfinite(run.losses[-1]) else ", ends in NaN"
+            shown = [100 * abs(loss / own - 1) for loss, own in zip(run.losses, exact, strict=True)]
+            label = f"{run.setting}: {100 * run.share:.1f} %{end}"
+            axes.plot(shown if apart else run.losses, label=label, markevery=(0.05, 0.16), **style)
+        axes.set(xlabel="steps after the checkpoint", title=name)
+        if apart:
+            axes.set(ylabel="distance from the exact run's loss, in % of it", yscale="log")
+        else:
+            room = max(exact) - min(exact) or 1.0
+            axes.set(ylabel="loss", ylim=(min(exact) - 0.1 * room, max(exact) + 1.2 * room))
+        pictures.legend_inside(axes, "upper right")
+    return fig
+
+
+def _resumed_style(place: int) -> dict[str, Any]:
+    colour = pictures.SERIES[place % len(pictures.SERIES)]
+    return {"color": colour, "lw": 1.4, "marker": pictures.MARKERS[place % len(pictures.MARKERS)], "zorder": 4}
 
 
 def _style(name: str) -> dict[str, Any]:

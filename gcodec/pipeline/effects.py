@@ -20,6 +20,7 @@ from ..source import matricise
 _FINE = 0.02  # a bound of at most that should not cost most values of a tensor
 _MOST = 0.9  # the share of the values that may be lost to such a bound
 _OF_ONE_SIGN = 0.25  # the share that may be lost where all values have one sign, whatever the bound
+_TIMES = 5.0  # and at most so many times √α; of sizes of Gaussian values 1.4·√α are lost
 _FEW = 64  # values other than 0; of fewer nothing is said
 
 
@@ -84,8 +85,10 @@ class Found:
         """
         if guarantee.kind != "alpha" or self.values < _FEW:
             return False
-        lost = self.effects.lost
-        return (lost >= _MOST and guarantee.bound <= _FINE) or (lost >= _OF_ONE_SIGN and self.one_sign)
+        lost, alpha = self.effects.lost, guarantee.bound
+        if self.one_sign:
+            return lost >= min(_OF_ONE_SIGN, _TIMES * math.sqrt(alpha))
+        return lost >= _MOST and alpha <= _FINE
 
 
 def combine(parts: Sequence[Part], spec: TensorSpec) -> Found:

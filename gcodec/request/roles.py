@@ -46,10 +46,12 @@ FILLED = Role("field with fill values", "exact")
 class Sign:
     """A line of the table: how a tensor of this role is named.
 
-    part: a regular expression for a whole part of the name (see `parts`). last: whether that has to
-    be the last one. beside: (what, by what) to replace in that part; there has to be a tensor of the
-    name that this gives. within: a regular expression for another part. axes: at most so many axes
-    are longer than 1.
+    part: a regular expression for a whole part of the name (see `parts`).
+    last: whether that has to be the last part.
+    beside: (what, by what) to replace in that part; a tensor of the name that this gives has to be
+        there.
+    within: a regular expression for another part.
+    axes: at most so many axes are longer than 1.
     """
 
     role: Role

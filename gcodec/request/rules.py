@@ -1,6 +1,7 @@
 """A policy at work: the checked choice of each tensor, by its name, role and size."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -60,6 +61,7 @@ class Rules:
         self._made: dict[tuple[str | None, _BoundRule], Choice] = {(None, None): self._default(must_choose)}
         self._matched: set[str] = set()
         self._roles, self._names = must_choose, set[str]()
+        self._doubted = False
         self.protected: dict[str, Role] = {}  # the tensors so far whose roles have decided
 
     def choice(self, name: str, source: Source) -> Choice:
@@ -77,6 +79,7 @@ class Rules:
         if rules != (None, None):
             if rules not in self._made:
                 self._made[rules] = self._ruled(*rules)
+            self._doubt(name, role, self._made[rules].guarantee)
             return Decision(self._made[rules], role, "rule")
         default = self._made[None, None]
         if source.size < self.policy.small or not is_float(source.dtype):
@@ -134,6 +137,16 @@ class Rules:
             return spent
         choices.update(dict.fromkeys(bounds, self._lossless))
         return 0.0
+
+    def _doubt(self, name: str, role: Role | None, guarantee: Guarantee) -> None:
+        """Warn of rules that bound the norm of what lives by its small values, once for all."""
+        if role is not None and role.kind == "pointwise" and guarantee.kind in ("alpha", "omega") and not self._doubted:
+            self._doubted = True
+            warnings.warn(
+                f"a rule asks for {guarantee.kind} {guarantee.bound:g} of {name}, a {role.name}: it bounds the norm, and may "
+                "ruin the small values; use --pointwise (pointwises= in Python)",
+                stacklevel=3,
+            )
 
     def _protecting(self, role: Role) -> Choice:
         """The choice that a role makes."""

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from .. import options as opt
 from ..output import note, show, table
 
 ALL = "all"
-_NAMES = "paper, ridge, logistic, workers, sweep, both, network, theory, or all of them."
+_NAMES = "paper, ridge, logistic, workers, sweep, both, network, theory, resume, or all of them."
 _OPTIONS = ("data", "methods", "workers", "rounds", "condition", "alpha", "omega", "backend")
 
 
@@ -28,13 +29,18 @@ def experiment(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Data sets, with commas between (default: all); paper: a text file in LibSVM's format."),
+        typer.Option(
+            help="Data sets, with commas between (default: all); paper: a text file in LibSVM's format; resume: of "
+            "zipf, transformer, momentum and federated."
+        ),
     ] = None,
     methods: Annotated[
         str | None, typer.Option(help="Methods and baselines, with commas between; paper: those beside its own.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Number of workers that the data is split over.")] = None,
-    rounds: Annotated[int | None, typer.Option(help="The most rounds of a run.")] = None,
+    rounds: Annotated[
+        int | None, typer.Option(help="The most rounds of a run; resume: steps after the checkpoint.")
+    ] = None,
     condition: Annotated[float | None, typer.Option(help="L/μ of each problem, set by its penalty.")] = None,
     alpha: Annotated[float | None, typer.Option(help="Bound of the biased methods.")] = None,
     omega: Annotated[float | None, typer.Option(help="Bound of the unbiased methods.")] = None,
@@ -53,8 +59,12 @@ def experiment(
         raise InvalidInput(f"experiment {name!r} is unknown; known are {', '.join((*EXPERIMENTS, ALL))}")
     given = {option: ctx.params[option] for option in _OPTIONS if ctx.params[option] is not None}
     options = {one: EXPERIMENTS[one].options for one in (EXPERIMENTS if name == ALL else [name])}
-    if name == ALL:  # there, data and methods are names, which the paper's experiment takes none of
+    if name == ALL:  # there, data and methods are those of the regressions alone
         options["paper"] = tuple(one for one in options["paper"] if one not in ("data", "methods"))
+        options["resume"] = tuple(one for one in options["resume"] if one != "data")
+        if not find_spec("torch"):
+            del options["resume"]
+            note("experiment resume is left out: it needs torch (pip install 'gcodec[experiments,gloo]')")
     _check_options(given, options)
     _check_folder(out, force)
     common: dict[str, Any] = {"seed": seed, "threads": choose(threads=threads).threads}

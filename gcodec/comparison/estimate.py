@@ -12,10 +12,10 @@ from ..compressors.contract import Plan, TooFine
 from ..container.layout import LEAST_RECORD
 from ..distortion import Scan
 from ..errors import InvalidInput
+from ..pipeline import auto
+from ..pipeline.compress import Attempt, scan_for_bound
 from ..request.choice import Choice
 from ..source import ArraySource, Source, matricise
-from . import auto
-from .compress import Attempt, scan_for_bound
 
 SAMPLE = 1 << 15  # values that are coded to foretell the bytes of a tensor, where no plan says them
 
