@@ -12,6 +12,7 @@ from .compiler.jit import njit
 BLOCK = 4096
 LANES = 16
 COUNTS = 6
+_LONG = 64  # values of a row that is summed in lanes
 
 
 def scan(values: np.ndarray) -> tuple[int, int, float, float]:
@@ -139,45 +140,55 @@ def add_counts(values: np.ndarray, decoded: np.ndarray, counts: np.ndarray) -> N
 
 
 @njit
-def add_rows(values: np.ndarray, decoded: np.ndarray, columns: int, at: int, rows: np.ndarray) -> np.ndarray:
-    """Add Σ(y − x)² and Σx² of each row to its line of `rows`, float64.
+def sum_rows(values: np.ndarray, decoded: np.ndarray, columns: int, at: int, rows: np.ndarray) -> np.ndarray:
+    """Write Σ(y − x)² and Σx² of each row to its line of `rows`, float64.
 
     Returns these sums over all rows, and Σy². columns: of the whole matrix. at: the column of the
     first value.
     """
-    errors, squares, energies = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
-    sums = np.zeros(3)
-    start, row = 0, 0
-    while start < values.size:
-        end = min(start + columns - at, values.size)
-        while start < end:
-            stop = min(start + BLOCK, end)
-            whole = start + (stop - start) // LANES * LANES
-            error, square, energy = 0.0, 0.0, 0.0
-            for i in range(whole, stop):
+    errors, squares, energies, sums = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES), np.zeros(3)
+    for row in range(rows.shape[0]):
+        start, stop = max(row * columns - at, 0), min((row + 1) * columns - at, values.size)
+        error, square, energy = 0.0, 0.0, 0.0
+        if columns >= _LONG:
+            error, square, energy = _row(values[start:stop], decoded[start:stop], errors, squares, energies)
+        else:
+            for i in range(start, stop):
                 x, y = np.float64(values[i]), np.float64(decoded[i])
                 error += (y - x) * (y - x)
                 square += x * x
                 energy += y * y
-            if start < whole:
-                errors[:] = 0.0
-                squares[:] = 0.0
-                energies[:] = 0.0
-                for i in range(start, whole, LANES):
-                    for j in range(LANES):
-                        x, y = np.float64(values[i + j]), np.float64(decoded[i + j])
-                        errors[j] += (y - x) * (y - x)
-                        squares[j] += x * x
-                        energies[j] += y * y
-                for j in range(LANES):
-                    error += errors[j]
-                    square += squares[j]
-                    energy += energies[j]
-            rows[row, 0] += error
-            rows[row, 1] += square
-            sums[0] += error
-            sums[1] += square
-            sums[2] += energy
-            start = stop
-        row, at = row + 1, 0
+        rows[row, 0] = error
+        rows[row, 1] = square
+        sums[0] += error
+        sums[1] += square
+        sums[2] += energy
     return sums
+
+
+@njit
+def _row(
+    values: np.ndarray, decoded: np.ndarray, errors: np.ndarray, squares: np.ndarray, energies: np.ndarray
+) -> tuple[float, float, float]:
+    """Σ(y − x)², Σx² and Σy². errors, squares, energies: room for LANES sums each."""
+    whole = values.size // LANES * LANES
+    error, square, energy = 0.0, 0.0, 0.0
+    for i in range(whole, values.size):
+        x, y = np.float64(values[i]), np.float64(decoded[i])
+        error += (y - x) * (y - x)
+        square += x * x
+        energy += y * y
+    errors[:] = 0.0
+    squares[:] = 0.0
+    energies[:] = 0.0
+    for i in range(0, whole, LANES):
+        for j in range(LANES):
+            x, y = np.float64(values[i + j]), np.float64(decoded[i + j])
+            errors[j] += (y - x) * (y - x)
+            squares[j] += x * x
+            energies[j] += y * y
+    for j in range(LANES):
+        error += errors[j]
+        square += squares[j]
+        energy += energies[j]
+    return error, square, energy

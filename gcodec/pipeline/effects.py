@@ -53,8 +53,8 @@ def measure(values: np.ndarray, decoded: np.ndarray, spec: TensorSpec, start: in
         x, y = x.astype(np.float64) / scale, y.astype(np.float64) / scale
     columns = matricise(spec.shape)[1]
     at = start % columns
-    rows = np.zeros(((at + x.size - 1) // columns + 1, 2))
-    sums = kernels.add_rows(x, y, columns, at, rows)
+    rows = np.empty(((at + x.size - 1) // columns + 1, 2))
+    sums = kernels.sum_rows(x, y, columns, at, rows)
     edges = rows[[0, -1]] if len(rows) > 1 else rows
     worst = float(_ratios(rows[1:-1]).max(initial=0.0))
     return Part(np.append(counts, x.size), sums, at == 0, edges, worst)
