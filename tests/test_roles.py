@@ -224,7 +224,7 @@ def test_files_with_tensors_of_every_role(tmp_path, name):
     assert {one for one in coded if "role" in coded[one]} == set(protected)
     assert call_cli("verify", f"{tmp_path / name}.gcz", "--against", tmp_path / name)[0] == 0
     text = call_cli("encode", *arguments, "-f")[1]
-    count = f"{len(protected)} tensor{'s' * (len(protected) != 1)} protected by what they are: "
+    count = f"roles protect {len(protected)} tensor{'s' * (len(protected) != 1)}: "
     assert count in text and text.strip().endswith("such as --alpha 'GLOB=1e-3'")
 
 
@@ -232,7 +232,7 @@ def test_the_plan_for_people(tmp_path):
     write_adam(tmp_path / "a.safetensors")
     code, out, err = run_cli("encode", tmp_path / "a.safetensors", "--alpha", 1e-3, "--alpha", "*_sq=1e-3", "--plan")
     rows = {line.split("  ")[0]: line for line in out.splitlines()}
-    assert code == 0 and "nothing is written" in out and "protected" not in out
+    assert code == 0 and "nothing is written" in out and "roles protect" not in out
     assert "second moment" in rows["0.exp_avg_sq"] and "rule" in rows["0.exp_avg_sq"] and "default" in rows["w"]
     assert err == (
         "gcodec: warning: a rule asks for alpha 0.001 of 0.exp_avg_sq, a second moment: it bounds the norm, and may "

@@ -81,7 +81,7 @@ def protection(roles: "Sequence[Role]") -> str:
         f"{role.name}{'' if role.kind == 'exact' else f' ({role.kind} ≤ {role.bound:g})'}" for role in roles
     )
     named = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
-    return f"{plural(len(roles), 'tensor')} protected by what they are: {named}; {_OVERRIDE}"
+    return f"roles protect {plural(len(roles), 'tensor')}: {named}; {_OVERRIDE}"
 
 
 _OVERRIDE = "a rule that names a tensor goes before its role, such as --alpha 'GLOB=1e-3'"
