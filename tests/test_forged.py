@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from checks import call_cli
+from checks import call_cli, header_of
 from vectors import gcz
 from verdicts import rows
 
@@ -240,10 +240,21 @@ def test_the_command_says_why(tmp_path):
     np.save(tmp_path / "x.npy", X)
     code, out, _ = call_cli("verify", tmp_path / "x.gcz", "--against", tmp_path / "x.npy")
     assert code == 1 and re.search(
-        r"FAILS +noise +the expected error with this scale is 0\.\d+; stored 0\.05, bound 0\.05", out
+        r"FAILS +noise +the expected error with this scale is at most 0\.\d+; stored 0\.05, bound 0\.05", out
     )
     code, out, _ = call_cli("verify", tmp_path / "x.gcz")
     assert code == 0 and "the error was not measured (give --against)" in out
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("omega", [1e-9, 1e-7, 1e-6, 1e-5, 1e-3])
+def test_the_cap_of_one_block_pays_for_rounding_to_the_dtype(size, omega):
+    """Its noise would else be above a small bound, and no reader would know which cap was taken."""
+    x = np.array([1, -1, 3][:size], np.float32)
+    data = gcodec.encode(x, "sc", omega=omega, seed=1)
+    assert header_of(data).guarantee.kind == "omega"
+    report = gcodec.verify(data, x, trials=100)
+    assert report.ok, report.failures
 
 
 def test_300_honest_files():

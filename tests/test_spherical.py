@@ -93,7 +93,7 @@ def test_one_block_is_within_three_bits(d, alpha):
         indices.append(found.index_bits)
         assert report.cap_report(coding, chunks[0], x).outside == 0
     least = cap_bits(alpha, d)
-    assert single.overhead_bits(single.Cap.of(Guarantee("alpha", alpha), d), x.dtype, len(payload.head)) == 0
+    assert single.overhead_bits(single.Cap.of(Guarantee("alpha", alpha), spec_of(x)), x.dtype, len(payload.head)) == 0
     assert np.mean(bits) <= 31 + least + 3
     assert np.mean(indices) <= least + 3
     assert (
@@ -178,10 +178,10 @@ def test_what_is_said_to_fit_does(kind, bound, d, draws):
     message = str(refused.value)
     for found in re.finditer(rf"{kind} of (\S+) or more for", message):
         assert kind == "omega" or 0 < float(found[1]) < 1
-        single.check(Guarantee(kind, float(found[1])), (d,), draws / 32)
+        single.check(Guarantee(kind, float(found[1])), spec_of(np.zeros(d, np.float32)), draws / 32)
     for found in re.finditer(r"(\d+) values at", message.partition("What fits")[2]):
         assert int(found[1]) > 1
-        single.check(Guarantee(kind, bound), (int(found[1]),), draws / 32)
+        single.check(Guarantee(kind, bound), spec_of(np.zeros(int(found[1]), np.float32)), draws / 32)
     assert message.lower().endswith("leave the block length to sc")
 
 
@@ -199,7 +199,7 @@ def test_what_is_said_to_fit_does(kind, bound, d, draws):
 )
 def test_mean_bits_with_the_overhead(kind, d, bound, dtype):
     guarantee = Guarantee(kind, bound)
-    cap = single.Cap.of(guarantee, d)
+    cap = single.Cap.of(guarantee, spec_of(np.zeros(d, dtype)))
     bits = []
     for seed in range(100):
         payload, chunks = encode(random_vectors(d, 1)[0].astype(dtype), kind, bound, seed=seed)

@@ -13,5 +13,5 @@ def noise_check(expected: float, coded: CodedTensor, cause: str) -> Check:
     """
     stored, bound = coded.payload.expected or 0.0, coded.guarantee.bound
     right = expected <= bound * (1 + _SLACK) and expected <= stored * (1 + _SLACK)
-    detail = f"the expected error with this {cause} is {expected:.6g}; stored {stored:.6g}, bound {bound:g}"
+    detail = f"the expected error with this {cause} is at most {expected:.6g}; stored {stored:.6g}, bound {bound:g}"
     return Check("noise", right, detail)

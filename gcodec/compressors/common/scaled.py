@@ -80,3 +80,12 @@ def expected_in_dtype(expected: float, largest: float, norm: float, values: Scal
     if math.log2(norm) + values.exponent < least or math.log2(largest) + values.exponent > math.log2(float(info.max)):
         return math.inf
     return (math.sqrt(max(expected, 0.0)) + float(info.eps) * math.sqrt(1 + max(expected, 0.0))) ** 2
+
+
+def expected_before_rounding(bound: float, dtype: np.dtype) -> float:
+    """The largest `expected` for which `expected_in_dtype` is at most `bound`; 0 if there is none.
+
+    It solves √e + ε·√(1 + e) = √bound, and is rounded down.
+    """
+    eps, root = float(np.finfo(dtype).eps), math.sqrt(bound)
+    return max(root - eps * math.sqrt(1 + bound - eps * eps), 0.0) ** 2 / (1 - eps * eps) ** 2 * (1 - 2.0**-40)

@@ -22,7 +22,7 @@ def yardsticks(coded: CodedTensor) -> list[tuple[str, float]]:
     """Of one block the paper's mean, with 31 bits of norm; of blocks nothing."""
     if coded.payload.head[0] >= BLOCKS:
         return []
-    bits = cap_bits(single.Cap.of(coded.guarantee, coded.spec.size).alpha, coded.spec.size)
+    bits = cap_bits(single.Cap.of(coded.guarantee, coded.spec).alpha, coded.spec.size)
     return [("31 − log2 P + 3, the mean at most", NORM_BITS + bits + 3), ("−log2 P, the least of the mean", bits)]
 
 
@@ -50,7 +50,7 @@ def _of_one_block(coded: CodedTensor) -> list[Section]:
     head, (span,) = coded.payload.head, coded.spans
     data = coded.payload.code(*span)
     _, left = single.read_index(data, single.Head.unpack(head))
-    alpha = single.Cap.of(coded.guarantee, coded.spec.size).alpha
+    alpha = single.Cap.of(coded.guarantee, coded.spec).alpha
     mean = golomb_mean_bits(cap_bits(alpha, coded.spec.size))
     seed = 8.0 * max(len(head) - 2, 0)
     return [

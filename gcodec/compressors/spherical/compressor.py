@@ -85,9 +85,9 @@ class Spherical(Compressor):
         whole = self.block is not None and self.block >= source.size
         draws = self.max_draws / DRAWS_RATIO if self.max_draws else single.default_draws(source.size)
         if whole:
-            single.check(guarantee, source.shape, draws)
-        if whole or self.block is None and single.is_cheap(guarantee, source.size, draws):
-            return self._encode_single(values, single.Cap.of(guarantee, source.size), int(draws * DRAWS_RATIO))
+            single.check(guarantee, values.spec, draws)
+        if whole or self.block is None and single.is_cheap(guarantee, values.spec, draws):
+            return self._encode_single(values, single.Cap.of(guarantee, values.spec), int(draws * DRAWS_RATIO))
         return self._encode_blocks(values, guarantee)
 
     def _check(self, source: Source, guarantee: Guarantee) -> None:
@@ -174,7 +174,7 @@ class Spherical(Compressor):
         head = coded.payload.head
         if len(head) > single.MAX_HEAD:
             return None
-        cap = single.Cap.of(coded.guarantee, coded.spec.size)
+        cap = single.Cap.of(coded.guarantee, coded.spec)
         expected = sphere.cap_bits(cap.alpha, coded.spec.size) + 3 + NORM_BITS
         overhead = single.overhead_bits(cap, coded.spec.dtype, len(head))
         words = "the paper's bound of the expectation, −log2 P + 3 and a norm"
@@ -213,7 +213,7 @@ class Spherical(Compressor):
         """The same encoding with another seed, in the record's own blocks and caps."""
         head = coded.payload.head
         if head[0] < BLOCKS:
-            return _in_one(Scaled.of(source), single.Cap.of(coded.guarantee, source.size), seed, MAX_DRAWS)
+            return _in_one(Scaled.of(source), single.Cap.of(coded.guarantee, coded.spec), seed, MAX_DRAWS)
         plan = replace(Plan.unpack(head), seed=seed)
         return _in_chunks(Scaled(source, plan.exponent), plan, Rules(_ZERO, plan.unbiased, MAX_DRAWS))
 

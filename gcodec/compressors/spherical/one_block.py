@@ -18,7 +18,7 @@ from ...kernels import spherical as kernels
 from ...kernels.spherical_tree import MAX_QUOTIENT
 from ...theory.sphere import cap_bits, mean_cosine_excess
 from ...theory.spherical import cap_for_omega, golomb_parameter
-from ..common.scaled import energy, power_of_two
+from ..common.scaled import energy, expected_before_rounding, power_of_two
 from ..contract import Guarantee, TensorSpec
 from . import golomb
 from .plan import MAX_EXPONENT
@@ -50,16 +50,20 @@ class Cap:
 
     @staticmethod
     @lru_cache(maxsize=64)  # every check and trial of one record asks for it again
-    def of(guarantee: Guarantee, d: int) -> "Cap":
-        """The cap for a guarantee in dimension d.
+    def of(guarantee: Guarantee, spec: TensorSpec) -> "Cap":
+        """The cap for a guarantee of a tensor. It depends on nothing else, so a reader knows it too.
 
         A cosine c ≥ g = √(1−α) and any scale s give the error 1 − 2sc + s² ≤ (1 − g²) + (g − s)².
+        With "omega", the rounding of the values to the dtype is paid for as well; where nothing can
+        pay for it, `expected_in_dtype` shows that the bound is missed.
         """
-        bound = guarantee.bound * (1 - _SLACK)
+        d, bound = spec.size, guarantee.bound * (1 - _SLACK)
         digits = max(_DIGITS, math.ceil(6 - 0.5 * math.log2(guarantee.bound)))
         digits = min(digits, _MAX_DIGITS - 7)  # up to 7 more fill the last byte
         if guarantee.kind == "omega":
-            alpha = cap_for_omega(bound, d)
+            of_scale = _variance(digits) * (1 + guarantee.bound)
+            left = expected_before_rounding(guarantee.bound, spec.dtype) - of_scale
+            alpha = cap_for_omega(min(bound, left) if left > 0 else bound, d)
             return Cap(alpha, 1 + mean_cosine_excess(alpha, d), digits, True)
         alpha = min(bound, 1 - _SLACK)
         return Cap(alpha, math.sqrt(1 - alpha), digits, False)
@@ -70,7 +74,12 @@ class Cap:
 
         It is (1 + variance of the rounded scale)/c̄² − 1.
         """
-        return self.scale**2 * (1 + 2.0 ** (-2 * self.digits - 2)) - 1 if self.unbiased else None
+        return self.scale**2 * (1 + _variance(self.digits)) - 1 if self.unbiased else None
+
+
+def _variance(digits: int) -> float:
+    """That of a scale that is rounded at random to so many digits, beside its square, at most."""
+    return 2.0 ** (-2 * digits - 2)
 
 
 def _budget(d: int, draws: float) -> float:
@@ -90,35 +99,38 @@ def default_draws(d: int) -> float:
     return max(2.0**_DRAWS_BITS, min(2.0**_MORE_DRAWS_BITS, _MORE_WORK / d))
 
 
-def _bits(guarantee: Guarantee, d: int) -> float:
-    """log2 of the draws that one block of d values takes on average."""
-    return cap_bits(Cap.of(guarantee, d).alpha, d)
+def _bits(guarantee: Guarantee, spec: TensorSpec) -> float:
+    """log2 of the draws that one block takes on average."""
+    return cap_bits(Cap.of(guarantee, spec).alpha, spec.size)
 
 
-def is_cheap(guarantee: Guarantee, d: int, draws: float) -> bool:
-    """Whether `draws` draws on average are enough for one block of d values.
+def is_cheap(guarantee: Guarantee, spec: TensorSpec, draws: float) -> bool:
+    """Whether `draws` draws on average are enough for one block.
 
     Its search must also take only a second or so.
     """
+    d = spec.size
     if d > MAX_VALUES:
         return False
-    bits = _bits(guarantee, d)
+    bits = _bits(guarantee, spec)
     return bits <= _budget(d, draws) and d * 2.0**bits <= _WORK
 
 
-def check(guarantee: Guarantee, shape: tuple[int, ...], draws: float) -> None:
-    """Raise InvalidInput when `draws` draws on average are not enough for one block of this shape.
+def check(guarantee: Guarantee, spec: TensorSpec, draws: float) -> None:
+    """Raise InvalidInput when `draws` draws on average are not enough for one block of this tensor.
 
     The message says what would fit.
     """
-    d, kind, bound = math.prod(shape), guarantee.kind, guarantee.bound
-    of_shape = f" (shape {shape})" if len(shape) > 1 else ""
+    d, kind, bound = spec.size, guarantee.kind, guarantee.bound
+    of_shape = f" (shape {spec.shape})" if len(spec.shape) > 1 else ""
     if d > MAX_VALUES:
         raise InvalidInput(f"one block can have {MAX_VALUES} values, not {d}{of_shape}; leave the block length to sc")
-    bits, budget = _bits(guarantee, d), _budget(d, draws)
+    bits, budget = _bits(guarantee, spec), _budget(d, draws)
     if bits > budget:
-        fits = [f"{kind} of {least:.10g} or more for {d} values"] if (least := _least_bound(kind, d, draws)) else []
-        fits += [f"{most} values at {kind} = {bound:g}"] if (most := _most_values(guarantee, draws)) > 1 else []
+        fits = [f"{kind} of {least:.10g} or more for {d} values"] if (least := _least_bound(kind, spec, draws)) else []
+        fits += (
+            [f"{most} values at {kind} = {bound:g}"] if (most := _most_values(guarantee, spec.dtype, draws)) > 1 else []
+        )
         advice = f"What fits: {', or '.join(fits)}; or leave" if fits else "Leave"
         raise InvalidInput(
             f"one block of {d} values{of_shape} at {kind} = {bound:g} takes 2^{bits:.1f} draws on average, but max_draws is "
@@ -126,29 +138,30 @@ def check(guarantee: Guarantee, shape: tuple[int, ...], draws: float) -> None:
         )
 
 
-def _least_bound(kind: str, d: int, draws: float) -> float | None:
-    """The least bound for which one block of d values fits, rounded up.
+def _least_bound(kind: str, spec: TensorSpec, draws: float) -> float | None:
+    """The least bound for which one block fits, rounded up.
 
     For an alpha near 1, the digits of 1 − alpha count. None if no bound fits.
     """
-    low, high = 0.0, 1 - 2.0**-20 if kind == "alpha" else 2.0 * d
-    if _bits(Guarantee(kind, high), d) > _budget(d, draws):
+    budget = _budget(spec.size, draws)
+    low, high = 0.0, 1 - 2.0**-20 if kind == "alpha" else 2.0 * spec.size
+    if _bits(Guarantee(kind, high), spec) > budget:
         return None
     for _ in range(60):
         middle = (low + high) / 2
-        fits = _bits(Guarantee(kind, middle), d) <= _budget(d, draws)
+        fits = _bits(Guarantee(kind, middle), spec) <= budget
         low, high = (low, middle) if fits else (middle, high)
     scale = min(high, 1 - high) if kind == "alpha" else high
     unit = 10.0 ** (math.floor(math.log10(scale)) - 2)
     return math.ceil(high / unit) * unit
 
 
-def _most_values(guarantee: Guarantee, draws: float) -> int:
+def _most_values(guarantee: Guarantee, dtype: np.dtype, draws: float) -> int:
     """The most values of one block that fit. 0 if none do."""
     low, high = 0, MAX_VALUES
     while low < high:
         middle = (low + high + 1) // 2
-        fits = _bits(guarantee, middle) <= _budget(middle, draws)
+        fits = _bits(guarantee, TensorSpec(dtype, (middle,))) <= _budget(middle, draws)
         low, high = (middle, high) if fits else (low, middle - 1)
     return low
 

@@ -53,7 +53,7 @@ class Coding:
                 False, plan.length, plan.seed, plan.classes, lambda data, count: read_leaves(data, count, plan)
             )
         parsed = single.Head.unpack(head)
-        cap = single.Cap.of(guarantee, spec.size).alpha
+        cap = single.Cap.of(guarantee, spec).alpha
         one = Classes(spec.size, np.array([cap]), np.array([parsed.code], dtype=np.uint8), np.array([1.0]))
 
         def leaves(data: bytes, count: int) -> Leaves:

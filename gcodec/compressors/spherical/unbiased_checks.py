@@ -34,7 +34,7 @@ def of_record(coded: CodedTensor, original: Source, trials: int, again: Again, r
     values, head = Scaled.of(original), coded.payload.head
     total = math.fsum(energy(part) for _, part in values.pieces())
     if head[0] < BLOCKS:
-        cap, parsed = single.Cap.of(coded.guarantee, coded.spec.size), single.Head.unpack(head)
+        cap, parsed = single.Cap.of(coded.guarantee, coded.spec), single.Head.unpack(head)
         seed, scale, (span,) = parsed.seed, cap.scale * math.sqrt(total), coded.spans
         off = single.units_off(coded.payload.code(*span), parsed, scale, values.exponent, coded.spec)
         yield _norm_check(off)
