@@ -175,6 +175,35 @@ def test_a_step_of_dither_that_no_original_has():
     assert "noise" in failing(record(payload), 0 * X)
 
 
+@pytest.mark.parametrize("method", ["rsd", "dither"])
+@pytest.mark.parametrize("factor", [1e-30, 1e-3, 1e3, 1e30])
+def test_trials_of_a_step_that_no_original_has(method, factor):
+    """They are run with a step that can be coded, whatever the record says."""
+    payload, record = coded(method, X[:300], 0.25)
+    data = gcz.container(record(payload))
+    assert not gcodec.verify(data, X[:300] * np.float32(factor), trials=10).ok
+
+
+@pytest.mark.parametrize("method", ["rsd", "dither", "sc"])
+@pytest.mark.parametrize("omega", [1e19, 1e21, 1e300])
+def test_an_omega_that_asks_for_nothing(method, omega):
+    """It is encoded with a smaller one, and verify must hold the file to that."""
+    for x in (X[:3], X.astype(np.float64)):
+        report = gcodec.verify(gcodec.encode(x, method, omega=omega, seed=5), x, trials=10)
+        assert report.ok, report.failures
+
+
+@pytest.mark.parametrize("options", [{"states": 1}, {"states": 32}, {}])
+def test_trials_have_the_parameters_of_the_file(options):
+    """The bound of the record is larger than that which the payload was made for."""
+    for method in ("dither", "rsd"):
+        x = X[:300]
+        payload, record = coded(method, x, 0.25, **(options if method == "dither" else {}))
+        whole = CodedTensor(TensorSpec(x.dtype, x.shape), Guarantee("omega", 4.0), payload)
+        again = registry.by_name(method).load().encode_again(whole, ArraySource(x), 1)
+        assert again.head == payload.head and again.code(0, 300) == payload.code(0, 300)
+
+
 def test_another_direction_of_sc(monkeypatch):
     """The second one in the cap: a code may choose it, but then its mean need not be x."""
     true = one_block.find

@@ -51,6 +51,9 @@ CHUNK = 1 << 20  # the most values that a chunk may hold
 Decode = Callable[[bytes, int, int], np.ndarray]
 
 
+LOOSEST = 2.0**64  # an omega above asks for nothing more, and would overflow in what compressors compute
+
+
 class TooFine(Exception):
     """A bound asks for finer steps than a format has; the caller then stores the tensor exactly."""
 
@@ -67,6 +70,11 @@ class Guarantee:
 
     kind: str
     bound: float = 0.0
+
+    @property
+    def asked(self) -> "Guarantee":
+        """What a compressor is asked for: the same, with a bound of LOOSEST at most."""
+        return Guarantee(self.kind, min(self.bound, LOOSEST))
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,6 @@ from .seeds import record_seed
 
 FINEST = {np.dtype(np.float64): 2.0**-100}  # bounds below are met by the tensor itself, in fewer bits than by levels
 FINEST_OF_OTHERS = 2.0**-50
-LOOSEST = 2.0**64  # an omega above asks for nothing more, and would overflow in what compressors compute
 TRIES = 4  # with a tightened bound, before a tensor is stored exactly
 SPOOL = 1 << 24  # coded bytes of one tensor kept in memory before they go to a temporary file
 
@@ -132,7 +131,7 @@ class Attempt:
     def of(cls, name: str, source: Source, choice: Choice, scan: Scan) -> "Attempt":
         """Raises what `Compressor.plan` raises; an error of it gets the tensor's name."""
         compressor = registry.by_name(choice.method).load()(**_options(name, choice))
-        guarantee = Guarantee(choice.guarantee.kind, min(choice.guarantee.bound, LOOSEST))
+        guarantee = choice.guarantee.asked
         with _naming(name):
             return cls(name, source, choice, scan, compressor, guarantee, compressor.plan(source, guarantee))
 

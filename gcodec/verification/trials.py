@@ -35,6 +35,7 @@ UNSEEN = 0.02  # the share of the expected noise that may be missing, as that is
 _CONFIDENCE = f"{100 * (1 - CHANCE):g} %"
 _NORMAL = NormalDist()
 KEPT = 1 << 26  # errors held at a time; of more, every n-th coordinate is tested for bias
+FURTHEST = 2.0**80  # no encoder keeps a file whose error is so many times ‖x‖²
 Run = Callable[[int, int], np.ndarray]
 
 
@@ -56,6 +57,8 @@ def try_seeds(record: Record, original: Source, trials: int, threads: int) -> li
         for i, back in enumerate(ordered(lambda run: run(start, stop), runs, threads)):  # noqa: B023 (used at once)
             error = (back.astype(np.float64) - values) / scan.scale / unit
             distortions[i] += np.dot(error, error) / norm2
+            if not distortions[i] < FURTHEST:
+                return [Check("expected distortion", False, f"with one of the seeds it is {distortions[i]:.3g}")]
             kept[i] = error[::stride]
         gram += (kept @ kept.T).astype(np.float64) / norm2
     return judge(gram, distortions, coded.payload.expected or 0.0, coded.guarantee.bound, 1 / stride)

@@ -81,8 +81,9 @@ def of_record(coded: CodedTensor, original: Source) -> Iterator[Check]:
         error += error_bound(stop - start, lanes, dithering.states)
     yield path.check()
     energy = scan(original, tiling, unit).total
-    rounding = rounding_noise(coded.spec.dtype, coded.guarantee.bound, tiling.size, energy)
-    yield noise_check(step * step * error / energy + rounding, coded, "step")
+    expected = step * step * error / energy
+    rounding = rounding_noise(coded.spec.dtype, expected, tiling.size, energy)
+    yield noise_check(expected + rounding, coded, "step")
 
 
 def _lanes(data: bytes, at: int, classes: np.ndarray) -> int:

@@ -58,6 +58,7 @@ from .noise import error_bound, rounding_noise
 from .path import decode_path, encode_path, nearest_path
 
 _FINEST = 2.0**-50  # the least step, relative to the largest magnitude
+_COARSEST = 100  # no step of scaled values is twice 2 to this power
 _MOST_STEPS = 3  # no error is larger: one of the integers that are 4 apart is at most 2 away
 _HEAD_ROOM = 256  # bits
 # The seed of the codes by which a trellis is chosen. The length of a code depends on its error, so
@@ -86,7 +87,7 @@ class Dither(Compressor):
                 f"dither is unbiased for float32 and float64 only, as rounding to {source.dtype} would add a bias; use rsd"
             )
         plan = _plan(source, guarantee.bound, self.seed % 2**64, self._choose_states(source, guarantee.bound))
-        return Payload(plan.head(), plan.tiling.chunk, plan.code, plan.expected)
+        return plan.payload()
 
     def _choose_states(self, source: Source, bound: float) -> int:
         """The number of states with the shortest code of the middle chunk, by the probe seed."""
@@ -128,6 +129,12 @@ class Dither(Compressor):
         return checks.of_record(coded, original) if original is not None else ()
 
     @classmethod
+    def encode_again(cls, coded: CodedTensor, source: Source, seed: int) -> Payload:
+        """The same encoding with another seed, by the record's own trellis and step."""
+        own, _ = read_head(Tally(), BitReader(coded.payload.head, "dither head"), coded.spec)
+        return _plan(source, coded.guarantee.asked.bound, seed, own.states, own.step).payload()
+
+    @classmethod
     def sections(cls, coded: CodedTensor) -> Sequence[Section]:
         return anatomy.sections(coded)
 
@@ -156,6 +163,9 @@ class _Plan:
     def tiling(self) -> Tiling:
         return self.classes.tiling
 
+    def payload(self) -> Payload:
+        return Payload(self.head(), self.tiling.chunk, self.code, self.expected)
+
     def head(self) -> bytes:
         writer = BitWriter(_HEAD_ROOM)
         self.dithering.pack(writer)
@@ -174,7 +184,11 @@ class _Plan:
         return self.classes.pack_chunk(start, stop) + path
 
 
-def _plan(source: Source, bound: float, seed: int, states: int) -> _Plan:
+def _plan(source: Source, bound: float, seed: int, states: int, known: Step | None = None) -> _Plan:
+    """The choices for a bound. known: the step, if it is that of a record.
+
+    A record may be forged, so a step that no encoder chooses is moved to where levels are exact.
+    """
     exponent = exponent_of(source)
     scale = math.ldexp(1.0, -exponent)
     tiling = Tiling.of(source.shape, source.size)
@@ -187,7 +201,9 @@ def _plan(source: Source, bound: float, seed: int, states: int) -> _Plan:
     finest = _FINEST * math.sqrt(energies.blocks.max())
     share = max(bound - rounding, 0.0) * (1 - 2.0**-40)  # room for the rounding of these sums
     step = Step.below(max(math.sqrt(share) * math.sqrt(energies.total / error), finest))
-
+    if known is not None:
+        scaled, least = known.times(-exponent), Step.below(finest)
+        step = Step(scaled.mantissa, min(max(scaled.exponent, least.exponent), _COARSEST))
     expected = float(step) * float(step) * error / energies.total + rounding
 
     sample = take(source, tiling, energies, scale)

@@ -63,6 +63,9 @@ def _path_error(count: int, states: int) -> float:
     return math.fsum(parts)
 
 
-def rounding_noise(dtype: np.dtype, bound: float, size: int, energy: float) -> float:
-    """What rounding x̂ at random to the dtype adds to E‖x̂ − x‖²/‖x‖². energy: ‖x‖²."""
-    return _ROUNDING * (1 + bound) + size * _QUANTUM**2 / 4 / energy if dtype == np.float32 else 0.0
+def rounding_noise(dtype: np.dtype, expected: float, size: int, energy: float) -> float:
+    """What rounding x̂ at random to the dtype adds to E‖x̂ − x‖²/‖x‖², at most.
+
+    expected: the same before, or more. energy: ‖x‖².
+    """
+    return _ROUNDING * (1 + expected) + size * _QUANTUM**2 / 4 / energy if dtype == np.float32 else 0.0

@@ -135,7 +135,10 @@ class RandomSparseDithering(_Dithering):
     work_per_value = 8
 
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
-        head, expected = self._choose_scale(source, guarantee.bound)
+        return self._encode(source, *self._choose_scale(source, guarantee.bound))
+
+    def _encode(self, source: Source, head: bytes, expected: float) -> Payload:
+        """The payload with the scale that the head has."""
         scale = _unpack_scale(head)
 
         def levels_of(start: int, stop: int) -> np.ndarray:
@@ -167,6 +170,17 @@ class RandomSparseDithering(_Dithering):
         scale = _unpack_scale(coded.payload.head)
         yield noise_check(_expected_error(original, abs(scale), _measure(original)), coded, "scale")
         yield from checks.roundings_of(coded, original, scale, _bracket).checks()
+
+    @classmethod
+    def encode_again(cls, coded: CodedTensor, source: Source, seed: int) -> Payload:
+        """The same encoding with another seed, by the record's own scale.
+
+        A record may be forged, so a scale that no encoder chooses is made larger.
+        """
+        size, scale = _measure(source), abs(_unpack_scale(coded.payload.head))
+        least = size.norm / MOST_STEPS / size.unit
+        head = _pack_scale(max(scale, least), coded.guarantee.bound)
+        return cls(seed)._encode(source, head, coded.payload.expected or 0.0)
 
     @staticmethod
     def _choose_scale(source: Source, bound: float) -> tuple[bytes, float]:

@@ -57,12 +57,12 @@ class Cap:
         With "omega", the rounding of the values to the dtype is paid for as well; where nothing can
         pay for it, `expected_in_dtype` shows that the bound is missed.
         """
-        d, bound = spec.size, guarantee.bound * (1 - _SLACK)
-        digits = max(_DIGITS, math.ceil(6 - 0.5 * math.log2(guarantee.bound)))
+        d, asked = spec.size, guarantee.asked.bound
+        bound = asked * (1 - _SLACK)
+        digits = max(_DIGITS, math.ceil(6 - 0.5 * math.log2(asked)))
         digits = min(digits, _MAX_DIGITS - 7)  # up to 7 more fill the last byte
         if guarantee.kind == "omega":
-            of_scale = _variance(digits) * (1 + guarantee.bound)
-            left = expected_before_rounding(guarantee.bound, spec.dtype) - of_scale
+            left = expected_before_rounding(asked, spec.dtype) - _variance(digits) * (1 + asked)
             alpha = cap_for_omega(min(bound, left) if left > 0 else bound, d)
             return Cap(alpha, 1 + mean_cosine_excess(alpha, d), digits, True)
         alpha = min(bound, 1 - _SLACK)
