@@ -241,9 +241,10 @@ class Compressor(ABC):
     def checks(cls, coded: CodedTensor, original: Source | None, trials: int) -> Iterable[Check]:
         """What can be checked of this compressor's payloads beyond the guarantee.
 
-        original: the tensor that was encoded, if it is at hand. trials: how many random experiments
-        the user wants; 0 for none, and where `may_try` says no. Head and chunks have been decoded
-        without an error before.
+        original: the tensor that was encoded, if it is at hand; of a guarantee that is not "exact",
+        one that is finite and not zero throughout. trials: how many random experiments the user
+        wants; 0 for none, and where `may_try` says no. Head and chunks have been decoded without an
+        error before.
         """
         return ()
 

@@ -35,13 +35,16 @@ class Measured(NamedTuple):
     distortion: ‖x̂ − x‖²/‖x‖², or max |x̂ᵢ − xᵢ|/|xᵢ| for a pointwise guarantee, rounded up. equal:
     whether every bit is equal. within: whether the distortion is at most the bound of an alpha or a
     pointwise guarantee, in exact arithmetic. norm2: ‖x‖²; 0 of a tensor that is not of floats, or
-    not finite. found: what the bound did; None where there is none, or nothing changed.
+    not finite. comparable: whether it may be what the record was made from: what is zero, not
+    finite or not of floats is stored exactly. found: what the bound did; None where there is none,
+    or nothing changed.
     """
 
     distortion: float
     equal: bool
     within: bool
     norm2: float
+    comparable: bool
     found: Found | None = None
 
 
@@ -65,11 +68,12 @@ def check_tensor(
         *bound_checks(header, lower, upper),
         *effects_checks(header, effects),
     ]
-    if original is not None and measured is not None:
+    if measured is not None:
         checks += _against(header, measured)
-        if tries and header.guarantee.kind == "omega":
-            checks += try_seeds(record, original, tries, threads)
-    checks += compressor.checks(coded, original, tries)
+    comparable = original if measured is not None and measured.comparable else None
+    if comparable is not None and tries and header.guarantee.kind == "omega":
+        checks += try_seeds(record, comparable, tries, threads)
+    checks += compressor.checks(coded, comparable, tries if comparable is not None else 0)
     return TensorReport(
         header,
         tuple(checks),
@@ -101,15 +105,16 @@ def _measure(record: Record, original: Source | None, threads: int, budget: Budg
     if original is None:
         return None
     norm2 = scan.scale * scan.scale * scan.norm2 if scan else 0.0
+    comparable = header.guarantee.kind == "exact" or (scan is not None and scan.norm2 > 0)
     if equal:
-        return Measured(0.0, True, True, norm2)
+        return Measured(0.0, True, True, norm2, comparable)
     distortion, bound = whole_error(kind, errors, scan) if scan else math.inf, header.guarantee.bound
     found = combine(done, header.spec) if done and math.isfinite(distortion) else None
     if kind == "alpha" and bound < distortion <= bound * (1 + 4 * SLACK):
         parts = decompress([record], threads, Budget(_UNLIMITED))
         pairs = ((original.read(part.start, part.start + part.values.size), part.values) for part in parts)
-        return Measured(distortion, False, not exceeds(pairs, bound), norm2, found)
-    return Measured(distortion, False, distortion <= bound, norm2, found)
+        return Measured(distortion, False, not exceeds(pairs, bound), norm2, comparable, found)
+    return Measured(distortion, False, distortion <= bound, norm2, comparable, found)
 
 
 def _certificate(header: TensorHeader) -> Check:
@@ -147,6 +152,8 @@ def _against(header: TensorHeader, measured: Measured) -> list[Check]:
     if kind in _WORDS:
         sign = "≤" if measured.within else ">"
         checks.append(Check("original", measured.within, f"{_WORDS[kind]} {reached:.6g} {sign} {bound:g}"))
+    elif not measured.comparable:
+        checks.append(Check("original", False, "it is zero or not finite, so an encoder stores it exactly"))
     return checks
 
 

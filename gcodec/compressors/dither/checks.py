@@ -57,9 +57,6 @@ def of_record(coded: CodedTensor, original: Source) -> Iterator[Check]:
     """Whether the path is the nearest one, and the noise that follows from the step."""
     tiling = Tiling.of(coded.spec.shape, coded.spec.size)
     largest = max(float(np.abs(original.read(*span)).max()) for span in tiling.spans())
-    if not 0 < largest < math.inf:
-        yield Check("noise", False, "the original is zero or not finite; this method does not code such tensors")
-        return
     exponent = exponent_of(original)
     unit = math.ldexp(1.0, -exponent)
     dithering, shared = read_head(Tally(), BitReader(coded.payload.head, "dither head"), coded.spec)

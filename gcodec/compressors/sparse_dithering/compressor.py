@@ -163,10 +163,6 @@ class RandomSparseDithering(_Dithering):
         """With the original: the noise that the scale gives, and the roundings one by one."""
         if original is None:
             return
-        largest = max(map(norms.largest_magnitude, _chunks(original)))
-        if not 0 < largest < math.inf:
-            yield Check("noise", False, "the original is zero or not finite; this method does not code such tensors")
-            return
         scale = _unpack_scale(coded.payload.head)
         yield noise_check(_expected_error(original, abs(scale), _measure(original)), coded, "scale")
         yield from checks.roundings_of(coded, original, scale, _bracket).checks()
