@@ -80,6 +80,14 @@ def test_the_error_of_all_tensors_is_within_the_bound_of_the_file():
     assert only_failing(scoped(1e-9, {"a": 3, "b": 1, "c": 12}, a, b, c)) == ["scope"]
 
 
+def test_norms_whose_sum_is_beyond_float64():
+    """They may be stated in a forged file. The error is (1·2⁻⁴ + 1.7·2⁻⁵)/2.7 = 0.04282."""
+    a, b = sd(name="a", distortion=0.0625), sd(name="b", distortion=0.03125)
+    for alpha, failing in ((0.0429, []), (0.0427, ["scope"])):
+        assert only_failing(scoped(alpha, {"a": 1e308, "b": 1.7e308}, a, b)) == failing
+    assert only_failing(scoped(0.05, {"a": 1e308, "b": 1.7e308}, a, b), {"a": X, "b": X}) != []
+
+
 def test_with_originals_it_is_the_measured_error():
     for factor, failing in ((1 + 1e-9, []), (1 - 1e-9, ["scope"])):
         data = scoped(MEASURED * factor, {"a": 10.25}, sd(name="a"))

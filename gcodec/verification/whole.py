@@ -60,6 +60,8 @@ def scope_check(scope: Mapping[str, Any], tensors: Sequence[TensorReport]) -> Ch
         if wrongly:
             return Check("scope", False, f"{words} {_listed(wrongly)}, so the bound over all tensors says nothing")
     norm2 = {**stated, **known}
+    unit = math.frexp(max(norm2.values(), default=1.0))[1]  # beside this power of two, no sum overflows
+    norm2 = {name: math.ldexp(value, -unit) for name, value in norm2.items()}
     error = math.fsum(_error(tensor, norm2.get(tensor.name, 0.0)) for tensor in tensors)
     reached, alpha = error / (math.fsum(norm2.values()) or 1.0), scope["alpha"]
     return Check("scope", reached <= alpha, f"over all tensors, relative squared L2 error {compared(reached, alpha)}")
