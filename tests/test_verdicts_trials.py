@@ -148,13 +148,17 @@ def test_honest_files_of_any_size_seldom_fail(method, files, largest):
     assert len(failed) <= 2, failed
 
 
-def test_the_least_number_of_trials():
+def test_the_least_and_the_most_trials():
     data = gcodec.encode(Known.x, "rsd", omega=1.0)
     assert "over 10 seeds" in rows(data, Known.x, trials=10)["unbiased"].detail
     with pytest.raises(InvalidInput, match="at least 10"):
         gcodec.verify(data, Known.x, trials=9)
     with pytest.raises(InvalidInput, match="original"):
         gcodec.verify(data, trials=10)
+    assert "over 2000 seeds" in rows(data, Known.x, trials=2000)["unbiased"].detail
+    for trials in (2001, 10**11):
+        with pytest.raises(InvalidInput, match="too many; 2,000 are possible"):
+            gcodec.verify(data, Known.x, trials=trials)
 
 
 @pytest.mark.parametrize(("method", "options"), [("sd", {"alpha": 0.1}), ("lossless", {"lossless": True})])

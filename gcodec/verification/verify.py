@@ -19,7 +19,7 @@ from .report import Report
 from .tensors import check_tensor
 from .whole import metadata_checks, names_check, scope_check
 
-MIN_TRIALS = 10
+MIN_TRIALS, MOST_TRIALS = 10, 2000  # more would take more memory and time, and tell hardly more
 Container = containers.File | bytes
 Originals = Mapping[str, Source | AnyArray]
 
@@ -40,7 +40,7 @@ def verify(
     container: a path, a URL (with the extra `gcodec[remote]`), the bytes, or a binary file.
     against: the originals: arrays as `encode` takes them, or Sources, by name; or one array. The
         container must have these tensors and no others.
-    trials: with `against`, how often to encode each tensor with an omega guarantee with new seeds,
+    trials: with `against`, 10 … 2000: how often to encode each tensor with an omega guarantee with new seeds,
         to test what is promised about means. `sc` also tries one block on as many random vectors.
     limit: how many decoded bytes to accept, as for `decode`.
     sections: whether to say also what the bits of each payload are for, as `gcodec inspect` does.
@@ -55,6 +55,8 @@ def verify(
         raise InvalidInput("trials need the original: against= in Python, --against on the command line")
     if trials and trials < MIN_TRIALS:
         raise InvalidInput(f"{trials} trials say nothing; at least {MIN_TRIALS} are needed, 200 are good")
+    if trials > MOST_TRIALS:
+        raise InvalidInput(f"{trials} trials are too many; {MOST_TRIALS:,} are possible, 200 are good")
     originals = None if against is None else _sources(against)
     count = thread_count(threads)
     with _opened(container) as file:
