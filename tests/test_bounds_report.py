@@ -17,7 +17,7 @@ def test_no_method_is_below_the_lower_bounds(d, alpha):
     table = {row.name: row for row in report.rows(d, alpha=alpha)}
     cap = table["cap"].bits
     assert table["uncertainty"].bits * (d - 1) / d + 1 <= cap * (1 + 1e-12)  # it counts the norm as a coordinate more
-    assert cap * (1 - 1e-14) <= table["from"].bits <= table["to"].bits
+    assert cap * (1 - 1e-14) <= table["low end"].bits <= table["high end"].bits
     assert cap + 1 <= table["sc"].bits - 31 + 1e-9 * cap
     assert table["sc"].bits - 31 <= cap + 3
     assert cap <= table["sd exact"].bits <= table["sd closed"].bits
@@ -77,9 +77,18 @@ def test_unbiased_rows(d, omega):
     assert all(row.kind == "omega" for row in table.values())
 
 
+@pytest.mark.parametrize("d", [1, 2, 3, 10, 31, 32, 33])
+def test_operators_that_rotate_have_constants_from_32_coordinates_on(d):
+    names = {row.name for arguments in ({"alpha": 0.1}, {"omega": 0.1}) for row in report.rows(d, **arguments)}
+    assert names.isdisjoint({"drive/eden", "turboquant", "eden"}) == (d < 32)
+
+
 def test_rows_are_plain_data():
-    for arguments in ({"alpha": 1e-9}, {"alpha": 0.1}, {"omega": 1e-9}, {"omega": 1e9}):
-        for d in (1, 2, 1000, 2**62):
+    """At any bound that float64 has."""
+    bounds = (5e-324, 1e-308, 1e-300, 1e-30, 1e-9, 0.1)
+    asked = [{kind: bound} for bound in bounds for kind in ("alpha", "omega")]
+    for arguments in (*asked, {"alpha": 1 - 2.0**-53}, {"omega": 1e9}, {"omega": 1.7e308}):
+        for d in (1, 2, 1000, 9 * 10**18):
             table = [dataclasses.asdict(row) for row in report.rows(d, **arguments)]
             assert json.loads(json.dumps(table, allow_nan=False)) == table
             counted = [row for row in table if row["group"] != report.TRAINING]

@@ -280,7 +280,12 @@ def test_bounds():
     result = json.loads(out)
     assert code == 0 and any(abs(row["bits"] - 16615.8730931) < 1e-6 for row in result["rows"])
     assert "16,615.9" in run_cli("bounds", "--dim", 10000, "--alpha", 0.1)[1]
+    near = run_cli("bounds", "--dim", 10000, "--alpha", 0.999999)[1]
+    assert "alpha = 0.999999\n" in near and "alpha 0.999999 " in near and "alpha 1 " not in near
     assert run_cli("bounds", "--dim", "1e4", "--alpha", 0.1, "--json")[1] == out
+    for dim, *asked in ((10, "--alpha", 5e-324), ("9e18", "--alpha", 1e-308), (10, "--omega", 1e-308)):
+        code, tiny, _ = run_cli("bounds", "--dim", dim, *asked)
+        assert code == 0 and max(map(len, tiny.splitlines())) < 250
     for dim in (0, "1.5", "1e999999999", "1e19", "nan", "many"):
         fails(2, "bounds", "--dim", dim, "--alpha", 0.1)
     fails(2, "bounds", "--dim", 10, "--alpha", 2)

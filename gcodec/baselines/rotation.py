@@ -22,7 +22,7 @@ from ..theory import baselines as theory
 from ..theory.lloyd_max import lloyd_max
 from .baseline import Baseline
 
-LEAST_DIMENSION = 32
+LEAST_DIMENSION = theory.ROTATED_FROM
 
 
 @dataclass(frozen=True)

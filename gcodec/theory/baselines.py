@@ -17,6 +17,7 @@ from .sparse_dithering import NORM_BITS, log2_binomial
 NATURAL_OMEGA = 1 / 8  # natural compression: rounding to powers of two (Horváth et al., arXiv 1905.10988)
 NATURAL_BITS = 9  # the bits of one number: its sign and its exponent
 MOST_LEVELS = 2**63 - 1
+ROTATED_FROM = 32  # the fewest coordinates that are nearly normal after a random rotation
 MOST_VALUE_BITS = 64  # the most bits of one number
 LOCO_CHUNK = 4096  # SparseLoCo takes the largest of so many coordinates
 LOCO_VALUE_BITS = 2

@@ -102,12 +102,18 @@ def _contractive(asked: _Asked) -> list[BoundsRow]:
         line(LOWER, "cap", strict, sphere.cap_bits(alpha, d), "the norm's bits come on top; holds for mean bits, too"),
         line(
             OPTIMUM,
-            "from",
+            "low end",
             strict,
             low,
             exact or "-log2 P + log2 d; right up to an unknown constant, so fewer bits may do",
         ),
-        line(OPTIMUM, "to", strict, high, exact or "-log2 P + log2 d + log2 log2 d; right up to an unknown constant"),
+        line(
+            OPTIMUM,
+            "high end",
+            strict,
+            high,
+            exact or "-log2 P + log2 d + log2 log2 d; right up to an unknown constant",
+        ),
         line(UPPER, "sd exact", "sparse dithering, worst vector", sd.exact_bits(alpha, d), "with 31 bits of norm"),
         line(UPPER, "sd closed", "the same in closed form", sd.closed_form_bits(alpha, d), "any alpha"),
         line(UPPER, "sd published", "the same, the paper's constant", sd.published_bits(d), "30 + log2 d + 3.35 d"),
@@ -156,8 +162,11 @@ def _contractive_baselines(asked: _Asked) -> list[BoundsRow]:
         line("top-k", f"k = {k}", known.top_k_alpha(d, k), known.sparse_bits(d, k), STRICT),
         line("sparseloco-like", f"k = {kept}", known.sparse_loco_alpha(d), known.sparse_loco_bits(d, kept), loco),
         line("scaled sign", "worst vector", sign, known.sign_bits(d), f"{STRICT}; 1 - 2/pi on Gaussian data"),
-        line("drive/eden", f"b = {b}", known.rotation_alpha(b), known.rotation_bits(d, b), mean),
-        line("turboquant", f"b = {t}", known.turboquant_alpha(t), known.rotation_bits(d, t), mean),
+        *_rotated(
+            d,
+            line("drive/eden", f"b = {b}", known.rotation_alpha(b), known.rotation_bits(d, b), mean),
+            line("turboquant", f"b = {t}", known.turboquant_alpha(t), known.rotation_bits(d, t), mean),
+        ),
     ]
 
 
@@ -168,7 +177,7 @@ def _unbiased_baselines(asked: _Asked, note: str) -> list[BoundsRow]:
         return asked.answer(BASELINE, name, what, {"omega": constant}, bits, note)
 
     k = min(d, math.ceil(d / (1 + omega)))
-    s = max(1, math.ceil(min(math.sqrt(d / omega), math.sqrt(d) / omega)))
+    s = max(1, math.ceil(min(math.sqrt(d / omega), math.sqrt(d) / omega, 2.0**62)))  # more would be no whole numbers
     n = _natural_levels(d, omega)
     b = _fewest_bits(known.rotation_omega, omega)
     natural_dithering = known.natural_dithering_omega(d, n), known.natural_dithering_bits(d, n)
@@ -178,8 +187,13 @@ def _unbiased_baselines(asked: _Asked, note: str) -> list[BoundsRow]:
         line("qsgd", f"s = {s}, Elias codes, at most", known.dithering_omega(d, s), known.dithering_bits(d, s)),
         line("natural compression", "powers of two", known.NATURAL_OMEGA, known.natural_bits(d)),
         line("natural dithering", f"s = {n}", *natural_dithering),
-        line("eden", f"b = {b}, large d", known.rotation_omega(b), known.rotation_bits(d, b)),
+        *_rotated(d, line("eden", f"b = {b}, large d", known.rotation_omega(b), known.rotation_bits(d, b))),
     ]
+
+
+def _rotated(d: int, *rows: BoundsRow) -> tuple[BoundsRow, ...]:
+    """Rows of operators that rotate, which have no constant in few dimensions."""
+    return rows if d >= known.ROTATED_FROM else ()
 
 
 def _rounds(kind: str, constant: float) -> float | None:
