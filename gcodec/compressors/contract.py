@@ -48,10 +48,8 @@ from ..errors import InternalError
 from ..source import Source
 
 CHUNK = 1 << 20  # the most values that a chunk may hold
-Decode = Callable[[bytes, int, int], np.ndarray]
-
-
 LOOSEST = 2.0**64  # an omega above asks for nothing more, and would overflow in what compressors compute
+Decode = Callable[[bytes, int, int], np.ndarray]
 
 
 class TooFine(Exception):
@@ -70,11 +68,6 @@ class Guarantee:
 
     kind: str
     bound: float = 0.0
-
-    @property
-    def asked(self) -> "Guarantee":
-        """What a compressor is asked for: the same, with a bound of LOOSEST at most."""
-        return Guarantee(self.kind, min(self.bound, LOOSEST))
 
 
 @dataclass(frozen=True)
@@ -241,10 +234,9 @@ class Compressor(ABC):
     def checks(cls, coded: CodedTensor, original: Source | None, trials: int) -> Iterable[Check]:
         """What can be checked of this compressor's payloads beyond the guarantee.
 
-        original: the tensor that was encoded, if it is at hand; of a guarantee that is not "exact",
-        one that is finite and not zero throughout. trials: how many random experiments the user
-        wants; 0 for none, and where `may_try` says no. Head and chunks have been decoded without an
-        error before.
+        original: the tensor that was encoded, if it is at hand. It is finite and not zero, unless
+        the guarantee is "exact". trials: how many random experiments the user wants; 0 where
+        `may_try` says no. Head and chunks have been decoded without an error before.
         """
         return ()
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import dtypes, ieee
 from ..compressors import registry
-from ..compressors.contract import Compressor, Entry, Guarantee, Payload, Plan, TensorSpec, TooFine
+from ..compressors.contract import LOOSEST, Compressor, Entry, Guarantee, Payload, Plan, TensorSpec, TooFine
 from ..container.budget import Budget
 from ..container.fields import crc32
 from ..container.layout import Chunk, TensorHeader
@@ -131,7 +131,7 @@ class Attempt:
     def of(cls, name: str, source: Source, choice: Choice, scan: Scan) -> "Attempt":
         """Raises what `Compressor.plan` raises; an error of it gets the tensor's name."""
         compressor = registry.by_name(choice.method).load()(**_options(name, choice))
-        guarantee = choice.guarantee.asked
+        guarantee = Guarantee(choice.guarantee.kind, min(choice.guarantee.bound, LOOSEST))
         with _naming(name):
             return cls(name, source, choice, scan, compressor, guarantee, compressor.plan(source, guarantee))
 

@@ -40,8 +40,9 @@ def verify(
     container: a path, a URL (with the extra `gcodec[remote]`), the bytes, or a binary file.
     against: the originals: arrays as `encode` takes them, or Sources, by name; or one array. The
         container must have these tensors and no others.
-    trials: with `against`, 10 … 2000: how often to encode each tensor with an omega guarantee with new seeds,
-        to test what is promised about means. `sc` also tries one block on as many random vectors.
+    trials: with `against`, how often to encode each tensor with an omega guarantee with new seeds,
+        10 … 2000, to test what is promised about means. `sc` also tries one block on as many random
+        vectors.
     limit: how many decoded bytes to accept, as for `decode`.
     sections: whether to say also what the bits of each payload are for, as `gcodec inspect` does.
     metadata: what the original file says beside its tensors: the `meta` of its reader in gcodec.io.

@@ -51,7 +51,7 @@ from ..common.levels import Step
 from ..common.sample import take
 from ..common.scale_choice import SampledLevels, choose_classes, exponent_of, read, scan
 from ..common.scale_classes import ScaleClasses, Tiling
-from ..contract import Check, CodedTensor, Compressor, Decode, Guarantee, Payload, Section, TensorSpec
+from ..contract import LOOSEST, Check, CodedTensor, Compressor, Decode, Guarantee, Payload, Section, TensorSpec
 from . import anatomy, checks
 from .head import STATES, Dithering, read_head
 from .noise import error_bound, rounding_noise
@@ -132,7 +132,7 @@ class Dither(Compressor):
     def encode_again(cls, coded: CodedTensor, source: Source, seed: int) -> Payload:
         """The same encoding with another seed, by the record's own trellis and step."""
         own, _ = read_head(Tally(), BitReader(coded.payload.head, "dither head"), coded.spec)
-        return _plan(source, coded.guarantee.asked.bound, seed, own.states, own.step).payload()
+        return _plan(source, min(coded.guarantee.bound, LOOSEST), seed, own.states, own.step).payload()
 
     @classmethod
     def sections(cls, coded: CodedTensor) -> Sequence[Section]:

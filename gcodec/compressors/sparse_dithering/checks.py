@@ -17,6 +17,7 @@ import numpy as np
 from ...source import Source
 from ..contract import Check, CodedTensor
 from .code import unpack_levels
+from .parts import Parts
 
 Bracket = Callable[[Source, float, int, int], tuple[np.ndarray, ...]]  # (source, |scale|, start, stop)
 CHANCE = 1e-6  # each test of an honest file fails with this probability at most
@@ -84,14 +85,19 @@ class Deviation:
 class Roundings:
     """The levels of a tensor beside its values. outside: levels that are no neighbours."""
 
+    parts: Parts
     outside: int = 0
     values: int = 0
     plain: Deviation = field(default_factory=Deviation)
     by_fraction: Deviation = field(default_factory=Deviation)
     by_sign: Deviation = field(default_factory=Deviation)
 
-    def add(self, levels: np.ndarray, bracket: tuple[np.ndarray, ...]) -> None:
-        """levels: signed. bracket: values, lower levels, and what these and the next decode to."""
+    def add(self, start: int, levels: np.ndarray, bracket: tuple[np.ndarray, ...]) -> None:
+        """Count a range of levels.
+
+        start: the flat index of the first. levels: signed. bracket: values, lower levels, and what
+        these and the next ones decode to.
+        """
         values, lower, lows, highs = (part.astype(np.float64) for part in bracket)
         gaps, rest = highs - lows, np.abs(values) - lows
         p = np.divide(rest, gaps, out=np.zeros_like(rest), where=gaps > 0)
@@ -101,10 +107,11 @@ class Roundings:
         self.outside += int((~is_neighbour).sum())
         self.values += values.size
         free = is_neighbour & (gaps > 0)
-        p = np.clip(p, 0.0, 1.0)
-        self.plain.add(np.ones(int(free.sum())), up[free], p[free])
-        self.by_fraction.add(1 - 2 * p[free], up[free], p[free])
-        self.by_sign.add(np.sign(values[free]), up[free], p[free])
+        up, p = up[free], np.clip(p[free], 0.0, 1.0)
+        weights = np.array([np.ones(p.size), 1 - 2 * p, np.sign(values[free])])
+        for own, row in zip((self.plain, self.by_fraction, self.by_sign), weights, strict=True):
+            own.add(row, up, p)
+        self.parts.add(start + np.flatnonzero(free), weights, up, p)
 
     def checks(self) -> Iterator[Check]:
         detail = f"{self.outside:,} of {self.values:,} levels are not next to their values"
@@ -112,13 +119,14 @@ class Roundings:
         yield self.plain.check("roundings", "the sum of up − p")
         yield self.by_fraction.check("roundings by fraction", "the sum of (up − p)² − p(1 − p)")
         yield self.by_sign.check("roundings by sign", "the sum of sign(x)·(up − p)")
+        yield from self.parts.checks()
 
 
 def roundings_of(coded: CodedTensor, original: Source, scale: float, bracket_of: Bracket) -> Roundings:
     """All levels beside the original."""
-    found = Roundings()
+    found = Roundings(Parts(coded.spec.shape, coded.spec.size))
     for start, stop in coded.spans:
         data, sign = coded.payload.code(start, stop), math.copysign(1.0, scale)
         levels = unpack_levels(data, stop - start, sign, sign_known=start == 0)
-        found.add(levels, bracket_of(original, abs(scale), start, stop))
+        found.add(start, levels, bracket_of(original, abs(scale), start, stop))
     return found

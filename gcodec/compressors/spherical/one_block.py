@@ -19,7 +19,7 @@ from ...kernels.spherical_tree import MAX_QUOTIENT
 from ...theory.sphere import cap_bits, mean_cosine_excess
 from ...theory.spherical import cap_for_omega, golomb_parameter
 from ..common.scaled import energy, expected_before_rounding, power_of_two
-from ..contract import Guarantee, TensorSpec
+from ..contract import LOOSEST, Guarantee, TensorSpec
 from . import golomb
 from .plan import MAX_EXPONENT
 from .search import COINS, find, stream
@@ -51,13 +51,13 @@ class Cap:
     @staticmethod
     @lru_cache(maxsize=64)  # every check and trial of one record asks for it again
     def of(guarantee: Guarantee, spec: TensorSpec) -> "Cap":
-        """The cap for a guarantee of a tensor. It depends on nothing else, so a reader knows it too.
+        """The cap for a guarantee of a tensor. It depends on nothing else, so readers know it too.
 
         A cosine c ≥ g = √(1−α) and any scale s give the error 1 − 2sc + s² ≤ (1 − g²) + (g − s)².
         With "omega", the rounding of the values to the dtype is paid for as well; where nothing can
         pay for it, `expected_in_dtype` shows that the bound is missed.
         """
-        d, asked = spec.size, guarantee.asked.bound
+        d, asked = spec.size, min(guarantee.bound, LOOSEST)
         bound = asked * (1 - _SLACK)
         digits = max(_DIGITS, math.ceil(6 - 0.5 * math.log2(asked)))
         digits = min(digits, _MAX_DIGITS - 7)  # up to 7 more fill the last byte
