@@ -257,8 +257,6 @@ def test_what_is_refused(tmp_path, monkeypatch, tiny):
     fails(*quick, "--condition", 1, words="condition number")
     fails(*quick, "--alpha", 1, words="alpha must be between 0 and 1")
     fails(*quick, "--omega", 0, words="omega must be a positive number")
-    for name in ("ridge", "paper", "workers", "network"):
-        fails(name, "--seed", -1, words="the seed must be")
     for name in ("paper", "workers", "sweep", "both", "network"):
         fails(name, "--rounds", 0, words="rounds must be at least 1")
     fails("both", "--alpha", 1, words="alpha must be between 0 and 1")

@@ -99,6 +99,34 @@ def test_sc_takes_part_or_the_command_says_why_not(tmp_path, d):
     assert found.get("warnings", []) == [] if d == 14 else "sc at α = 0.2 is left out" in found["warnings"][0]
 
 
+@pytest.mark.filterwarnings("error")
+def test_data_of_any_size(tmp_path):
+    """Only the ratios of a column's values count."""
+    pytest.importorskip("sklearn", reason="its reader is that of the extra gcodec[experiments]")
+    found = []
+    for scale in (1.0, 2.0**1000, 2.0**-1000):
+        rows = ((1, 1, -2), (2, 0.5, 3), (7, -0.25, 1), (5, 2, 0.75))
+        text = "".join(f"{label * scale!r} 1:{a * scale!r} 2:{b * scale!r}\n" for label, a, b in rows)
+        (tmp_path / "x.txt").write_text(text)
+        found.append(paper.from_file(str(tmp_path / "x.txt"), None).solution.tolist())
+    assert found[0] == found[1] == found[2]
+
+
+def test_options_of_the_paper_s_experiment(tmp_path):
+    pytest.importorskip("sklearn", reason="its reader is that of the extra gcodec[experiments]")
+    (tmp_path / "x.txt").write_text(LIBSVM)
+    options = ("experiment", "paper", "--data", tmp_path / "x.txt", "--rounds", 2, "--json")
+    for value in (0, 1, -3):
+        code, out, _ = call_cli(*options, "--condition", value)
+        assert code == 2 and f"condition number must be above 1, not {value}" in out
+    for name in ("nope", "top-k"):
+        code, out, _ = call_cli(*options, "--methods", name)
+        assert code == 2 and f"method '{name}' is unknown here" in out and "top-k," not in out
+    code, out, err = call_cli(*options, "--methods", "tcq, sd,tcq", "--seed", -1)
+    assert code == 0, err
+    assert [row["method"] for row in json.loads(out)["paper"]][-2:] == ["tcq, α = 0.1", "sd, α = 0.1"]
+
+
 LIBSVM = "1 1:0.5 3:2\n-1 2:1.5\n1 1:1 2:0.25 3:1\n-1 1:-1 3:-2\n"
 
 
@@ -120,6 +148,8 @@ def test_files_in_libsvm_s_format(tmp_path):
         ("1 1:1\n1 1:2\n", "all equal"),
         ("1 1:1\n2 1:1\n", "all equal"),
         ("1 1:nan\n2 1:1\n", "NaN"),
+        ("", "is empty"),
+        ("\n# nothing\n", "is empty"),
         ("1 1:1\n2 99999999:1\n", "2 to 2\\^26 values"),
         ("\0\1\2\n", "LibSVM"),
     ):

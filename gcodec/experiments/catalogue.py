@@ -5,13 +5,14 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..compressors import registry
 from ..errors import InvalidInput
 from ..request.choice import DEFAULT_ALPHA, DEFAULT_OMEGA, choose
-from .messages import Constants, coders
+from .messages import Constants
 from .problems import DATA, Problem, Setting, make
 from .run import Backend, Progress, Threads
 from .studies import both_ways, network, paper, resume, sweep, workers
@@ -107,9 +108,11 @@ def _theory(asked: Asked) -> Run:
 
 
 def _paper(asked: Asked) -> Run:
-    found = paper.problems(asked.data, asked.condition)
     ours = tuple(_names(asked.methods) or paper.OURS)
-    coders(found[0].dimension, ours)  # refuses an unknown name
+    known = [entry.name for entry in registry.entries()]
+    if unknown := [name for name in ours if name not in known]:
+        raise InvalidInput(f"method {unknown[0]!r} is unknown here; known are {', '.join(known)}")
+    found = paper.problems(asked.data, asked.condition)
     rounds = _rounds(asked, 20_000)
 
     def run(progress: Progress) -> Outcome:
@@ -205,9 +208,7 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 def prepare(name: str, asked: Asked) -> Run:
     """The run of an experiment, once all that was asked is checked. Raises InvalidInput."""
-    if not 0 <= asked.seed < 1 << 63:
-        raise InvalidInput(f"the seed must be in 0…2^63−1, not {asked.seed}")
-    return EXPERIMENTS[name].prepare(asked)
+    return EXPERIMENTS[name].prepare(replace(asked, seed=asked.seed % (1 << 63)))  # as numpy's seeds are not negative
 
 
 def shared_files(found: dict[str, Outcome]) -> dict[str, Any]:
@@ -240,7 +241,8 @@ def _given(value: Value | None, default: Value) -> Value:
 
 
 def _names(text: str | None) -> list[str] | None:
-    return [name.strip() for name in text.split(",")] if text is not None else None
+    """The names with commas between, each once."""
+    return list(dict.fromkeys(name.strip() for name in text.split(","))) if text is not None else None
 
 
 def _backend(asked: Asked, count: int) -> Callable[[], AbstractContextManager[Backend]]:

@@ -190,8 +190,9 @@ def shipped(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def standard(values: np.ndarray) -> np.ndarray:
-    """The values with mean 0 and variance 1, each column by itself."""
-    scaled: np.ndarray = (values - values.mean(axis=0)) / values.std(axis=0)
+    """The values with mean 0 and variance 1, each column by itself. No column may be constant."""
+    near_1 = np.ldexp(values, -np.frexp(np.abs(values).max(axis=0))[1])  # so that no square overflows
+    scaled: np.ndarray = (near_1 - near_1.mean(axis=0)) / near_1.std(axis=0)
     return scaled
 
 

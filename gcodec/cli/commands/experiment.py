@@ -44,7 +44,7 @@ def experiment(
     condition: Annotated[float | None, typer.Option(help="L/μ of each problem, set by its penalty.")] = None,
     alpha: Annotated[float | None, typer.Option(help="Bound of the biased methods.")] = None,
     omega: Annotated[float | None, typer.Option(help="Bound of the unbiased methods.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of generated data and of random choices.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of generated data and of random choices: any whole number.")] = 0,
     backend: Annotated[str | None, typer.Option(help="threads, or gloo: processes over torch.distributed.")] = None,
     threads: opt.ThreadsOpt = None,
     force: opt.ForceOpt = False,

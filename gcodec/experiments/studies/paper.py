@@ -65,8 +65,8 @@ def problems(file: str | None, condition: float | None) -> list[Problem]:
     if file is not None:
         return [from_file(file, condition)]
     made = {
-        "ridge": Ridge("diabetes", *shipped("diabetes"), 1, condition or CONDITION["ridge"]),
-        "logistic": Logistic("breast cancer (means)", *_means(), 1, condition or CONDITION["logistic"]),
+        "ridge": Ridge("diabetes", *shipped("diabetes"), 1, _condition(condition, "ridge")),
+        "logistic": Logistic("breast cancer (means)", *_means(), 1, _condition(condition, "logistic")),
     }
     return [made["ridge"], made["logistic"]]
 
@@ -83,19 +83,21 @@ def from_file(file: str, condition: float | None) -> Problem:
         rows, labels = load_svmlight_file(file)
     except (ValueError, UnicodeDecodeError, OverflowError) as error:
         raise InvalidInput(f"{file}: not in LibSVM's format, lines of `label index:value …` ({error})") from None
+    if rows.shape[0] == 0:
+        raise InvalidInput(f"{file}: is empty; --data takes lines of `label index:value …`")
     if rows.shape[0] < 2 or not 0 < rows.shape[0] * rows.shape[1] <= _MOST_VALUES:
         raise InvalidInput(f"{file}: has {rows.shape[0]} rows of {rows.shape[1]} features; this needs 2 to 2^26 values")
     dense = rows.toarray()
     if not (np.isfinite(dense).all() and np.isfinite(labels).all()):
         raise InvalidInput(f"{file}: has NaN or infinite values")
-    features = standard(dense[:, dense.std(axis=0) > 0])
-    if not features.size or labels.std() == 0:
+    features = standard(dense[:, dense.max(axis=0) > dense.min(axis=0)])
+    if not features.size or labels.max() == labels.min():
         raise InvalidInput(f"{file}: its features or its labels are all equal")
     name = Path(file).stem
     if len(np.unique(labels)) == 2:
         signs = np.where(labels == labels.max(), 1.0, -1.0)
-        return Logistic(name, features, signs, 1, condition or CONDITION["logistic"])
-    return Ridge(name, features, standard(labels), 1, condition or CONDITION["ridge"])
+        return Logistic(name, features, signs, 1, _condition(condition, "logistic"))
+    return Ridge(name, features, standard(labels), 1, _condition(condition, "ridge"))
 
 
 def run(problem: Problem, rounds: int, seed: int, ours: tuple[str, ...], progress: Progress) -> list[Curve]:
@@ -147,6 +149,10 @@ def _line(problem: Problem, curve: Curve, plain: int | None, reference: float | 
         kilobytes=None if sent is None else sent / 8000,
         fewer=reference / sent if reference and sent else None,
     )
+
+
+def _condition(asked: float | None, kind: str) -> float:
+    return CONDITION[kind] if asked is None else asked
 
 
 def _kind(problem: Problem) -> str:
