@@ -245,3 +245,16 @@ def test_too_few_open_files(tmp_path):
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 5 and "Too many open files" in done.stderr and "ulimit -n" in done.stderr, done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_single_array_has_no_metadata(tmp_path):
+    """Its record says all; a reader that seeks, a pipe and --salvage give the .npy file back."""
+    np.save(tmp_path / "x.npy", np.arange(6, dtype=np.float32))
+    call_cli("encode", tmp_path / "x.npy", "--method", "sd", "--quiet")
+    coded = (tmp_path / "x.npy.gcz").read_bytes()
+    assert coded == gcodec.encode(np.arange(6, dtype=np.float32), "sd")
+    first = gcodec.decode(coded)
+    for options in ([], ["--salvage"], ["--tensor", ""]):
+        code, out, err = call_cli("decode", tmp_path / "x.npy.gcz", "-f", "--json", *options)
+        assert code == 0 and '"format": "npy"' in out, err
+        assert np.load(tmp_path / "x.npy").tobytes() == first.tobytes()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ..errors import Corrupt, GcodecError, MissingTensor, Truncated
 
 if TYPE_CHECKING:
+    from ..container.layout import TensorHeader
     from ..container.reader import Record
 
 
@@ -18,7 +19,8 @@ class Contents:
 
     tensor: the name of the only one that is wanted; None for all. named: whether tensors have
     names, as all have but the only array of a file. salvage: whether damage is passed over. lost:
-    the errors of records that did not come out whole. done: the names of those that did.
+    the errors of records that did not come out whole. done: the names of those that did. size: the
+    decoded bytes, as far as they are known beforehand; else 0.
     """
 
     records: "Iterator[Record]"
@@ -28,6 +30,7 @@ class Contents:
     salvage: bool
     lost: list[GcodecError] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
+    size: int = 0
 
     @property
     def tensors(self) -> list[str]:
@@ -81,16 +84,19 @@ def contents(file: BinaryIO, name: str, tensor: str | None, salvage: bool) -> Co
 
 def _sound(file: BinaryIO, name: str, tensor: str | None) -> Contents:
     """The contents of a file that should be whole; one tensor of a seekable file is read alone."""
+    from ..container.describe import original_bytes
     from ..container.reader import RandomAccess, Stream
 
     if tensor is not None and file.seekable():
         access = RandomAccess(file, file.seek(0, os.SEEK_END))
         if tensor not in access.offsets:
             raise MissingTensor(f"{name}: holds no tensor named {tensor!r}; gcodec info lists the names")
-        return Contents(iter([access.record(tensor)]), access.meta, tensor, bool(tensor), salvage=False)
+        record = access.record(tensor)
+        size = original_bytes(record.header)
+        return Contents(iter([record]), access.meta, tensor, bool(tensor), salvage=False, size=size)
     stream = Stream(file)
-    records, named = _chosen(stream, tensor)
-    return Contents(records, stream.meta, tensor, named, salvage=False)
+    records, first = _chosen(stream, tensor)
+    return Contents(records, stream.meta, tensor, bool(first and first.name), False, size=_size(stream.meta, first))
 
 
 def _salvaged(file: BinaryIO, tensor: str | None) -> Contents:
@@ -98,20 +104,29 @@ def _salvaged(file: BinaryIO, tensor: str | None) -> Contents:
     from ..pipeline.salvage import Salvage
 
     salvage = Salvage(file)
-    records, named = _chosen(salvage, tensor)
-    return Contents(records, salvage.meta, tensor, named, salvage=True, lost=salvage.lost)
+    records, first = _chosen(salvage, tensor)
+    size = _size(salvage.meta, first)
+    return Contents(records, salvage.meta, tensor, bool(first and first.name), True, salvage.lost, size=size)
 
 
-def _chosen(records: "Iterable[Record]", tensor: str | None) -> "tuple[Iterator[Record], bool]":
-    """The records that are wanted, and whether the first record has a name.
+def _chosen(records: "Iterable[Record]", tensor: str | None) -> "tuple[Iterator[Record], TensorHeader | None]":
+    """The records that are wanted, and the header of the first record, if there is one.
 
     That one is read at once; the metadata of a stream is known after it.
     """
     iterator = iter(records)
     first = next(iterator, None)
     found = chain([] if first is None else [first], iterator)
-    named = first is not None and first.header.name != ""
-    return (record for record in found if tensor in (None, record.header.name)), named
+    wanted = (record for record in found if tensor in (None, record.header.name))
+    return wanted, None if first is None else first.header
+
+
+def _size(meta: dict[str, Any], first: "TensorHeader | None") -> int:
+    """The decoded bytes of all records: what the metadata say, or those of a lone record."""
+    from ..container.describe import original_bytes
+
+    alone = 0 if first is None or first.name else original_bytes(first)
+    return int(meta.get("bytes", alone))
 
 
 def _quoted(name: str) -> str:

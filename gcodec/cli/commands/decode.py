@@ -41,7 +41,7 @@ def decode(
         found = contents(source, file, tensor, salvage)
         fmt = _format(to, output, found)
         output = output or decoded_name(file, fmt)
-        progress = stack.enter_context(progress_bar(found.meta.get("bytes", 0), "decoding", quiet))
+        progress = stack.enter_context(progress_bar(found.size, "decoding", quiet))
         path = stack.enter_context(whole_target(output, force, file))
         if Path(output).suffix == SUFFIX:
             known = ", ".join(formats.SUFFIXES)

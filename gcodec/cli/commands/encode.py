@@ -89,9 +89,10 @@ def encode(
             return
         chooser, scoped = rules.planned(tensors)
         total = sum(source.size * source.dtype.itemsize for _, source in tensors)
-        meta = {**reader.meta, **scoped, "bytes": total}
-        if not single:
-            meta["names"] = [name for name, _ in tensors]
+        names = {} if single else {"names": [name for name, _ in tensors]}
+        meta = {**reader.meta, **scoped, "bytes": total, **names}
+        if single and not scoped:
+            meta = {}  # an array without a name is one of .npy, and its record says how large it is
         with binary_target(output, force, input) as file, progress_bar(total, "encoding", quiet) as progress:
             counted = Counted(file)
             headers = list(
