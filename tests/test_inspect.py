@@ -101,15 +101,25 @@ def test_blocks_of_sc():
     assert indices.bits == pytest.approx(indices.formula, rel=0.1)
     assert arrays["lengths"].sum() >= MATRIX.size and arrays["norms"].min() == 0
     assert section(found, "seed").bits <= 32
+    starts = np.cumsum(arrays["lengths"]) - arrays["lengths"]
+    decoded = gcodec.decode(gcodec.encode(MATRIX, "sc", omega=1.0, seed=3)).ravel().astype(float)
+    norms = np.sqrt(np.add.reduceat(decoded**2, starts))[:-1]  # the last block may be filled up
+    assert np.allclose(norms, (arrays["norms"] * arrays["scales"])[:-1], rtol=1e-5)
+    assert found.yardsticks[0][0].startswith("the least mean") and 0 < found.yardsticks[0][1] < found.bits
 
 
 def test_arrays_of_levels_give_the_values():
-    for method in ("ecsq", "tcq"):
-        arrays = arrays_of(one := record(MATRIX, method, alpha=0.01))
-        values = arrays["levels"] * arrays["step"]
-        decoded = gcodec.decode(gcodec.encode(MATRIX, method, alpha=0.01))
-        assert np.abs(values - decoded).max() <= arrays["step"] and arrays["classes"].shape == MATRIX.shape
-        assert one.header.guarantee.kind == "alpha"
+    """By the formulas of docs/inspect.md."""
+    for bound in (0.5, 0.01):
+        for method in ("ecsq", "tcq"):
+            arrays = arrays_of(record(MATRIX, method, alpha=bound))
+            levels = np.abs(arrays["levels"])
+            values = np.sign(arrays["levels"]) * (levels + arrays["offsets"][np.minimum(levels, 5)]) * arrays["step"]
+            decoded = gcodec.decode(gcodec.encode(MATRIX, method, alpha=bound))
+            assert np.allclose(values, decoded, rtol=1e-6, atol=0) and arrays["classes"].shape == MATRIX.shape
+        arrays = arrays_of(record(MATRIX, "sd", alpha=bound))
+        decoded = gcodec.decode(gcodec.encode(MATRIX, "sd", alpha=bound))
+        assert np.array_equal((arrays["levels"] * arrays["scale"]).astype(np.float32), decoded)
     arrays = arrays_of(record(MATRIX, "dither", omega=0.1, seed=2))
     values = (arrays["levels"] + arrays["dither"]) * arrays["step"]
     decoded = gcodec.decode(gcodec.encode(MATRIX, "dither", omega=0.1, seed=2))

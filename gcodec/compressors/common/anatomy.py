@@ -89,7 +89,10 @@ def sections_of_levels(name: str, coded: CodedTensor) -> list[Section]:
 
 
 def arrays_of_levels(name: str, coded: CodedTensor) -> dict[str, np.ndarray]:
-    """Arrays: "classes" (uint8) and "levels" (int64) in the shape of the tensor, and the "step"."""
+    """Arrays: "classes" (uint8) and "levels" (int64) in the shape of the tensor, "step", "offsets".
+
+    The work value of a level j is sign(j)·(|j| + offsets[min(|j|, 5)])·step.
+    """
     points, shared = read_head(Tally(), name, coded)
     whole = Points(points.labels, Step(0, 0))
     classes, levels = [], []
@@ -102,4 +105,5 @@ def arrays_of_levels(name: str, coded: CodedTensor) -> dict[str, np.ndarray]:
         "classes": np.concatenate(classes).reshape(shape),
         "levels": np.concatenate(levels).reshape(shape),
         "step": np.array(float(points.step)),
+        "offsets": points.in_steps,
     }

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ...theory import sphere
 from ...theory.sparse_dithering import NORM_BITS
 from ...theory.sphere import cap_bits
 from ...theory.spherical import golomb_mean_bits
@@ -19,29 +20,41 @@ def sections(coded: CodedTensor) -> list[Section]:
 
 
 def yardsticks(coded: CodedTensor) -> list[tuple[str, float]]:
-    """Of one block the paper's mean, with 31 bits of norm; of blocks nothing."""
+    """Of one block the paper's mean, with 31 bits of norm; of blocks the least of any code."""
     if coded.payload.head[0] >= BLOCKS:
-        return []
+        d, kind, bound = coded.spec.size, coded.guarantee.kind, coded.guarantee.bound
+        least = sphere.cap_bits(bound, d) if kind == "alpha" else sphere.uncertainty_bits(bound / (1 + bound), d)
+        return [("the least mean over random directions of this length", least)]
     bits = cap_bits(single.Cap.of(coded.guarantee, coded.spec).alpha, coded.spec.size)
     return [("31 − log2 P + 3, the mean at most", NORM_BITS + bits + 3), ("−log2 P, the least of the mean", bits)]
 
 
 def arrays(coded: CodedTensor) -> dict[str, np.ndarray]:
-    """ "lengths", "norms" and "indices" of the blocks in order; of single values, 1 is a minus."""
+    """ "lengths", "norms", "scales" and "indices" of the blocks; of single values, 1 is a minus.
+
+    A block decodes to norm·scale·v. The only block of a tensor has its scale in the norm.
+    """
     head = coded.payload.head
     if head[0] < BLOCKS:
         (span,) = coded.spans
         data, parsed = coded.payload.code(*span), single.Head.unpack(head)
         index, _ = single.read_index(data, parsed)
         norm = single.norm_of(data, parsed, coded.spec)
-        return {"lengths": np.array([span[1]]), "norms": np.array([norm]), "indices": np.array([index])}
+        blocks = {"lengths": span[1], "norms": norm, "scales": 1.0, "indices": index}
+        return {name: np.array([value]) for name, value in blocks.items()}
     plan = Plan.unpack(head)
     found = [read_leaves(coded.payload.code(start, stop), stop - start, plan) for start, stop in coded.spans]
+    lengths, levels = (np.concatenate([getattr(one, name) for one in found]) for name in ("lengths", "levels"))
     with np.errstate(over="ignore"):  # a norm may be beyond float64
-        norms = np.ldexp(np.concatenate([leaves.levels for leaves in found]) * plan.step, plan.exponent)
+        norms = np.ldexp(levels * plan.step, plan.exponent)
+    scales = np.ones(lengths.size)
+    for one in plan.classes:
+        here = (lengths == one.length) & (levels > 0)
+        scales[here] = one.scales[levels[here] - 1]
     return {
-        "lengths": np.concatenate([leaves.lengths for leaves in found]),
+        "lengths": lengths,
         "norms": norms,
+        "scales": scales,
         "indices": np.concatenate([leaves.indices for leaves in found]),
     }
 
