@@ -77,3 +77,10 @@ def test_a_head_does_not_grow_with_the_seed():
     x = values(64)
     heads = [next(iter(Stream(BytesIO(gcodec.encode(x, "dither", omega=0.5, seed=s))))).header for s in (0, 2**80)]
     assert abs(heads[0].head_length - heads[1].head_length) <= 1
+
+
+def test_the_help_says_what_to_pass_per_rank_and_round():
+    """In `encode --help` and on the manual page, which is made from it."""
+    from gcodec.cli.man import page
+
+    assert "round * ranks + rank" in page()

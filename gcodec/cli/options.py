@@ -69,7 +69,11 @@ PointwisesOpt = Annotated[
 OmegaOpt = Annotated[float | None, typer.Option(help="Unbiased, with at most this expected relative squared L2 error.")]
 LosslessOpt = Annotated[bool, typer.Option("--lossless", help="Bit for bit.")]
 SeedOpt = Annotated[
-    int | None, typer.Option(help="Seed of the unbiased methods; default: a fresh one for each tensor.")
+    int | None,
+    typer.Option(
+        help="Seed of the unbiased methods, any whole number: one that no two ranks and rounds share, such as "
+        "round * ranks + rank. Default: a fresh one for each tensor."
+    ),
 ]
 MaxDrawsOpt = Annotated[
     int | None,
@@ -107,5 +111,8 @@ AgainstOpt = Annotated[
     str | None, typer.Option(callback=standard_input, help="The original, to measure the error against.")
 ]
 TrialsOpt = Annotated[
-    int, typer.Option(min=0, help="With --against: encode this often with new seeds, and test the expectations.")
+    int,
+    typer.Option(
+        min=0, help="With --against: encode 10 to 2000 times with new seeds, and test what is promised of means."
+    ),
 ]
