@@ -149,11 +149,26 @@ def test_the_command(tmp_path):
     assert code == 2 and "not empty" in err
     code, _, err = call_cli("inspect", tmp_path / "x.gcz", "--dump", tmp_path / "d", "-f")
     assert code == 0, err
-    assert {p.name for p in (tmp_path / "d").iterdir()} == {"000_a_b", "001____c", "002_n"}
+    assert {p.name for p in (tmp_path / "d").iterdir()} == {"000_a_b", "001____c"}  # n has no arrays
     code, _, err = call_cli("inspect", tmp_path / "x.gcz", "--tensor", "none")
     assert code == 2 and "no tensor named 'none'" in err
     code, _, err = call_cli("inspect", tmp_path / "x.gcz", "--dump", tmp_path / "no" / "such")
     assert code == 2 and "no such directory" in err
+
+
+def test_a_dump_has_the_arrays_of_one_file(tmp_path):
+    gcodec.save(tmp_path / "x.gcz", {"a": MATRIX}, "sd", alpha=0.1, small=0)
+    (tmp_path / "y.gcz").write_bytes(gcodec.encode(MATRIX, "dither", omega=0.1))
+    (tmp_path / "z.gcz").write_bytes(gcodec.encode(MATRIX, "ecsq", alpha=0.1))
+    for name, *found in (
+        ("x", "000_a"),
+        ("y", "classes", "dither", "levels", "step"),
+        ("z", "classes", "levels", "offsets", "step"),
+    ):
+        assert call_cli("inspect", tmp_path / f"{name}.gcz", "--dump", tmp_path / "d", "-f")[0] == 0
+        assert sorted(path.stem for path in (tmp_path / "d").iterdir()) == found
+    code, _, err = call_cli("inspect", tmp_path / "x.gcz", "--dump", "")
+    assert code == 2 and "--dump" in err
 
 
 def test_damage_and_greed_are_refused(tmp_path):

@@ -82,6 +82,23 @@ def whole_target(output: str, force: bool, source: str) -> Iterator[Path]:
             shutil.copyfileobj(whole, stream, PIECE)
 
 
+def results_folder(name: str, option: str, force: bool) -> Path:
+    """A folder for results: a new or an empty one, or with `force` any. `option` names it.
+
+    Raises InvalidInput for others before any work is done.
+    """
+    if not name:
+        raise InvalidInput(f"the name of the folder is empty; name one with {option}")
+    place = Path(name)
+    if place.exists() and not place.is_dir():
+        raise InvalidInput(f"{name} is a file; name a folder with {option}")
+    if not place.absolute().parent.is_dir():
+        raise InvalidInput(f"{place.absolute().parent}: there is no such directory; create it first")
+    if place.is_dir() and any(place.iterdir()) and not force:
+        raise InvalidInput(f"{name} is not empty; choose another folder with {option}, or overwrite its files with -f")
+    return place
+
+
 def _standard_output() -> BinaryIO:
     """Standard output for binary data; raises InvalidInput when it is a terminal."""
     stream = streams.standard_output()

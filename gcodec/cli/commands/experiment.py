@@ -15,6 +15,7 @@ from ...errors import InvalidInput
 from ...io.atomic import replacing
 from .. import options as opt
 from ..output import note, show, table
+from ..targets import results_folder
 
 ALL = "all"
 _NAMES = "paper, ridge, logistic, workers, sweep, both, network, theory, resume, or all of them."
@@ -102,13 +103,7 @@ def _check_folder(out: str | None, force: bool) -> None:
     from ...comparison.pictures import require
 
     require("experiments")
-    folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise InvalidInput(f"{out} is a file; name a folder with --out")
-    if not folder.absolute().parent.is_dir():
-        raise InvalidInput(f"{folder.absolute().parent}: there is no such directory; create it first")
-    if folder.is_dir() and any(folder.iterdir()) and not force:
-        raise InvalidInput(f"{out} is not empty; choose another folder with --out, or overwrite its files with -f")
+    results_folder(out, "--out", force)
 
 
 @contextmanager

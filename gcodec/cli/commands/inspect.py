@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...errors import InvalidInput, MissingTensor
+from ...errors import MissingTensor
 from ...io.atomic import replacing
 from .. import options as opt
 from ..files import container_file
 from ..output import printable, show, table
+from ..targets import results_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +42,7 @@ def inspect(
     from ...pipeline.decompress import compressor_of
     from ...verification.inspection import arrays_of, inspect_record
 
-    folder = _folder(dump, force)
+    folder = None if dump is None else results_folder(dump, "--dump", force)
     found: list[Inspection] = []
     bare: list[str] = []
     with ExitStack() as stack:
@@ -55,9 +56,11 @@ def inspect(
             budget.check(header.name)
             found.append(inspect_record(record))
             if folder is not None:
-                arrays = arrays_of(record)
-                _dump(arrays, folder, number, record)
-                if not arrays:
+                if len(found) == 1:
+                    _clear(folder)
+                if arrays := arrays_of(record):
+                    _dump(arrays, folder, number, record)
+                else:
                     bare.append(printable(record.header.name) or file)
     if tensor is not None and not found:
         raise MissingTensor(f"{file} holds no tensor named {tensor!r}; gcodec info lists names")
@@ -91,20 +94,13 @@ def _text(file: str, found: "Inspection") -> str:
     return "\n".join(blocks)
 
 
-def _folder(dump: str | None, force: bool) -> Path | None:
-    """The folder for arrays, which must be empty or new, or may be written to with -f."""
-    if dump is None:
-        return None
-    if not dump:
-        raise InvalidInput("the name of the folder is empty; name one with --dump")
-    folder = Path(dump)
-    if folder.exists() and not folder.is_dir():
-        raise InvalidInput(f"{dump} is a file; name a folder with --dump")
-    if not folder.absolute().parent.is_dir():
-        raise InvalidInput(f"{folder.absolute().parent}: there is no such directory; create it first")
-    if folder.is_dir() and any(folder.iterdir()) and not force:
-        raise InvalidInput(f"{dump} is not empty; choose another folder with --dump, or overwrite its files with -f")
-    return folder
+def _clear(folder: Path) -> None:
+    """Remove the arrays of an earlier dump, so that those of two files are never mixed."""
+    for place in (*folder.glob("[0-9][0-9][0-9]_*"), folder):
+        for old in place.glob("*.npy"):
+            old.unlink()
+        if place != folder and place.is_dir() and not any(place.iterdir()):
+            place.rmdir()
 
 
 def _dump(arrays: "Mapping[str, np.ndarray]", folder: Path, number: int, record: "Record") -> None:
