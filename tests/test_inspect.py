@@ -58,7 +58,7 @@ def test_sections_of_a_gradient_are_the_paper_s(method, options):
         part = section(found, name)
         assert abs(part.bits - part.formula) <= 1
     levels = section(found, "levels")
-    assert levels.bits <= levels.formula and section(found, "parameter").bits < 0.1
+    assert levels.bits <= levels.formula and section(found, "level code").bits < 0.1
     assert -40 <= section(found, FILLING).bits < 8
     counted = dict(found.yardsticks)["the paper's count of these levels"]
     assert counted == pytest.approx(math.fsum(part.formula or 0.0 for part in found.sections))

@@ -87,7 +87,7 @@ def test_a_tensor_in_blocks(bound):
     assert "; expected is " in checks["index"].detail and ", the paper allows " in checks["index"].detail
     assert all(len(checks[name].detail) <= 120 for name in ("index", "average case"))
     gap = (8 * tensor.header.body_length - tensor.lower_bound_bits) / GRADIENT[:128].size
-    assert f"{gap:+.4f} bits per coordinate" in checks["average case"].detail
+    assert f"{gap:.4f} bits per coordinate above" in checks["average case"].detail
     assert checks["caps"].detail.startswith("0 of ")
     assert tensor.upper_bound_bits is None
 

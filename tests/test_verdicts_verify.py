@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 from fractions import Fraction
 from zlib import crc32
@@ -169,7 +170,7 @@ def test_lower_bounds():
     check = rows(gcz.container(zeros))["lower bound"]
     assert check.ok and "below the sphere bound, the data is compressible" in check.detail
     shannon = rows(gcz.container(gcz.record("", x, "sd", 0.25)))["Shannon's bound"]
-    assert "from 1.0000, which independent Gaussian values need" in shannon.detail
+    assert "above the 1.0000 that independent Gaussian values need" in shannon.detail
 
 
 def test_the_command_s_verdict(tmp_path):
@@ -195,3 +196,19 @@ def test_the_command_s_verdict(tmp_path):
         if error:
             assert result["error"]["message"] and f"gcodec: {result['error']['message']}\n" == err
         assert call_cli("verify", path)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("method", "options"), [("sd", {"alpha": 0.1}), ("rsd", {"omega": 0.25}), ("sc", {"omega": 4.0})]
+)
+def test_the_paper_s_number_stands_apart_from_the_coder_s(method, options):
+    """`inspect` has the same number among its yardsticks."""
+    x = np.random.default_rng(0).standard_normal(10).astype(np.float32)
+    data = gcodec.encode(x, method, **options, **({"seed": 1} if "omega" in options else {}))
+    (tensor,) = gcodec.verify(data, sections=True).tensors
+    (check,) = (check for check in tensor.checks if check.name == "upper bound")
+    theory, own, both = (
+        float(n) for n in re.findall(r": ([0-9.]+), and ([0-9.]+) of the coder's own: ([0-9.]+);", check.detail)[0]
+    )
+    assert theory + own == pytest.approx(both, abs=0.11) and own > 0
+    assert any(abs(bits - theory) <= 0.05 for _, bits in tensor.inspection.yardsticks)

@@ -8,6 +8,7 @@ from checks import call_cli
 
 import gcodec
 from gcodec.cli.output import LONGEST_NAME, printable, times
+from gcodec.comparison.advice import _times
 from gcodec.errors import InvalidInput
 
 X = np.random.default_rng(0).normal(size=(64, 48)).astype(np.float32)
@@ -79,3 +80,8 @@ def test_a_dump_replaces_a_link(tmp_path):
     part.symlink_to(tmp_path / "mine")
     assert call_cli(*command, "-f")[0] == 0
     assert (tmp_path / "mine").read_text() == "kept" and not part.is_symlink() and np.load(part).size
+
+
+def test_as_many_bits_are_not_1_times_fewer():
+    assert _times(1.0) == _times(0.997) == "as many as"
+    assert _times(2.5) == "2.5 times fewer than" and _times(0.5) == "2 times more than"

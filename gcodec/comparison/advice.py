@@ -38,13 +38,13 @@ class Advice:
     def cells(self) -> tuple[str, ...]:
         """The advice as a row of the table with HEADINGS."""
         promise = f"{'unbiased, ' * (self.kind == 'omega')}{self.kind} {self.bound:.4g}"
-        beside = "" if self.fewer is None else f"{self.known}: {_times(self.fewer)}{'' if self.complete else ' *'}"
+        beside = "" if self.fewer is None else f"{_times(self.fewer)} {self.known}{'' if self.complete else ' *'}"
         notes = [f"{', '.join(self.winners)} win on some tensors each"] if self.use == "auto" else []
         notes += ["compressible: below the sphere's lower bound"] if self.compressible else []
         return promise, self.use, f"{self.rate:.3f}", beside, "; ".join(notes), self.command
 
 
-HEADINGS = ("promise", "use", "bits/coordinate", "beside the best known operator", "", "command")
+HEADINGS = ("promise", "use", "bits/coordinate", "bits, beside the best known operator", "", "command")
 INCOMPLETE = "* of the known operators compared; others were left out"
 
 
@@ -104,4 +104,7 @@ def _line(comparison: Comparison, alpha: float, kind: str, input: str) -> Advice
 
 
 def _times(fewer: float) -> str:
-    return f"{fewer:.3g} times fewer" if fewer >= 1 else f"{1 / fewer:.3g} times more"
+    """How many bits, beside another's, in words that its name ends."""
+    if abs(fewer - 1) < 0.005:
+        return "as many as"
+    return f"{fewer:.3g} times fewer than" if fewer > 1 else f"{1 / fewer:.3g} times more than"

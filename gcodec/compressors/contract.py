@@ -143,20 +143,20 @@ class UpperBound:
     """A number of bits that a payload does not exceed, and what it is in words.
 
     certain: whether it holds for every input. If not, it holds for the mean over the seed, and a
-    single payload may exceed it.
+    single payload may exceed it. overhead: the part that is the coder's own, and not of theory.
     """
 
     bits: float
     words: str
     certain: bool = True
+    overhead: float = 0.0
 
 
 @dataclass(frozen=True)
 class Check:
     """One thing that was looked at.
 
-    name: what it is, in a word or two. ok: whether it is as promised. detail: one line that says
-    what was found.
+    name: what it is, in a word or two. ok: whether it is as promised. detail: what was found.
     """
 
     name: str

@@ -6,6 +6,7 @@ the record's own code.
 
 from collections.abc import Iterator
 
+from ..compressors.common.noise import apart
 from ..compressors.contract import Check, UpperBound
 from ..container.layout import TensorHeader
 from ..theory import shannon, sphere
@@ -32,19 +33,19 @@ def bound_checks(header: TensorHeader, lower: float | None, upper: UpperBound | 
     if upper is not None:
         yield _upper_check(bits, d, upper)
     if lower is not None:
-        gap = (bits - lower) / d
-        detail = f"{gap:+.4f} bits per coordinate from the sphere's lower bound {lower:,.0f}"
-        if gap < 0:
+        detail = f"{apart(bits - lower, d)} the sphere's lower bound, {lower:,.0f} bits"
+        if bits < lower:
             detail += ": below the sphere bound, the data is compressible"
         yield Check("lower bound", True, detail)
     if header.guarantee.kind == "alpha" and header.spec.size:
         rate = shannon.contractive_rate(header.guarantee.bound)
-        detail = f"{bits / d - rate:+.4f} bits per coordinate from {rate:.4f}, which independent Gaussian values need"
+        detail = f"{apart(bits - d * rate, d)} the {rate:.4f} that independent Gaussian values need"
         yield Check("Shannon's bound", True, detail)
 
 
 def _upper_check(bits: int, d: int, upper: UpperBound) -> Check:
-    within = bits <= upper.bits
-    relation = f"{(upper.bits - bits) / d:.4f} bits per coordinate below" if within else "above"
-    detail = f"{bits:,} bits, {relation} {upper.words}, {upper.bits:,.0f}"
-    return Check("upper bound", within or not upper.certain, detail)
+    detail = f"{bits:,} bits; {upper.words}: {upper.bits - upper.overhead:,.1f}"
+    if upper.overhead:
+        detail += f", and {upper.overhead:.1f} of the coder's own: {upper.bits:,.1f}"
+    detail += f"; {apart(bits - upper.bits, d)}"
+    return Check("upper bound", bits <= upper.bits or not upper.certain, detail)

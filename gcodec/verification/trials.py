@@ -10,8 +10,9 @@ eigenvalues μ of the Gram matrix without its diagonal. It has the variance and 
 B, whatever the correlation between coordinates is. The saddle point gives its tail.
 
 An error that is large but rare may not have occurred in N seeds. Then the others look like a bias,
-and the noise that was seen is less than what the record says to expect. Where a share U of it was
-not seen, B may be larger by −ln(chance)·U/N: events that chance leaves out are no more frequent.
+and the noise that was seen is less than what the record says to expect. Call U the part of the
+expected noise that was not seen. An event that N seeds left out, when that is not less likely than
+`chance`, has a probability of at most −ln(chance)/N. So B may be larger by −ln(chance)·U/N.
 
 With 100 seeds or more, each of the two tests fails by chance once in 2,000 times at most.
 """

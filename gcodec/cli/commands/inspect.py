@@ -76,7 +76,7 @@ def _text(file: str, found: "Inspection") -> str:
     shape = "×".join(map(str, header.spec.shape)) or "scalar"
     title = f"{printable(header.name) or file}: {header.spec.dtype} {shape}, {found.bits:,} bits of payload"
     counted = any(part.formula is not None for part in found.sections)
-    head = ("section", "bits", "share", *(("formula", "more") if counted else ()), "")
+    head = ("section", "bits", "share", *(("paper", "above it") if counted else ()), "")
     cells = [head]
     for part in found.sections:
         beside = ("", "") if part.formula is None else (f"{part.formula:,.1f}", f"{part.bits - part.formula:+,.1f}")
@@ -90,7 +90,9 @@ def _text(file: str, found: "Inspection") -> str:
             (words, f"{value:,.1f}", f"{found.bits - value:+,.1f}", f"{(found.bits - value) / d:+.4f}")
             for words, value in found.yardsticks
         ]
-        blocks.append(table([("beside", "bits", "more", "a coordinate"), *rows], right=(1, 2, 3)))
+        blocks.append(
+            table([("what theory says", "bits", "payload above it", "per coordinate"), *rows], right=(1, 2, 3))
+        )
     return "\n".join(blocks)
 
 

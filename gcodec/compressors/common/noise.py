@@ -1,4 +1,4 @@
-"""The check that unbiased methods share: is the noise of a record that which it promises?"""
+"""What checks share: is the noise of an unbiased record that which it promises? And words."""
 
 from ..contract import Check, CodedTensor
 
@@ -15,3 +15,8 @@ def noise_check(expected: float, coded: CodedTensor, cause: str) -> Check:
     right = expected <= bound * (1 + _SLACK) and expected <= stored * (1 + _SLACK)
     detail = f"the expected error with this {cause} is at most {expected:.6g}; stored {stored:.6g}, bound {bound:g}"
     return Check("noise", right, detail)
+
+
+def apart(bits: float, d: int) -> str:
+    """How far a payload of d values is above or below a bound, in words. bits: its bits more."""
+    return f"{abs(bits) / d:.4f} bits per coordinate {'above' if bits >= 0 else 'below'}"

@@ -11,7 +11,7 @@ from ...theory import sphere
 from ..contract import CodedTensor, Section
 from .code import unpack_levels
 
-FILLING = "filling, less what is saved"
+FILLING = "filling"
 _SHARED = math.log2(16 / 15)  # what the choice of unary costs a chunk
 
 
@@ -59,10 +59,11 @@ def sections(coded: CodedTensor) -> list[Section]:
         Section("zero bitmap", bitmap, theory.log2_binomial(size, zeros), "which levels are zero"),
         Section("signs", signs, size - zeros, "all but the first"),
         Section("levels", levels, level_sum, "in unary, or in a Rice code where that is shorter"),
-        Section("parameter", parameters, None, "unary, or which Rice code"),
+        Section("level code", parameters, None, "how levels are coded: in unary, or by one of the Rice codes"),
     ]
     filling = whole - math.fsum(part.bits for part in parts)
-    return [*parts, Section(FILLING, filling, None, "to whole bytes; negative where the joint code saves more")]
+    note = "to whole bytes; below 0 where the code of all parts together saves more"
+    return [*parts, Section(FILLING, filling, None, note)]
 
 
 def own_count(coded: CodedTensor) -> list[tuple[str, float]]:

@@ -110,8 +110,8 @@ class SparseDithering(_Dithering):
     @classmethod
     def upper_bound(cls, coded: CodedTensor) -> UpperBound:
         """The exact count for the vector that takes the most bits."""
-        bits = theory.exact_bits(coded.guarantee.bound, coded.spec.size) + _overhead_of(coded)
-        return UpperBound(bits, "the worst case of all vectors")
+        bits, own = theory.exact_bits(coded.guarantee.bound, coded.spec.size), _overhead_of(coded)
+        return UpperBound(bits + own, "the paper's count of the worst vector", overhead=own)
 
     @classmethod
     def yardsticks(cls, coded: CodedTensor) -> Sequence[tuple[str, float]]:
@@ -151,8 +151,9 @@ class RandomSparseDithering(_Dithering):
     @classmethod
     def upper_bound(cls, coded: CodedTensor) -> UpperBound:
         """The paper's bound of the mean over the seed, and the 1 bit of norm that it leaves out."""
-        bits = theory.published_expected_bits(coded.guarantee.bound, coded.spec.size) + 1 + _overhead_of(coded)
-        return UpperBound(bits, "the paper's bound of the expectation", certain=False)
+        bits = theory.published_expected_bits(coded.guarantee.bound, coded.spec.size)
+        own = 1 + _overhead_of(coded)
+        return UpperBound(bits + own, "the paper's bound of the mean", False, own)
 
     @classmethod
     def yardsticks(cls, coded: CodedTensor) -> Sequence[tuple[str, float]]:

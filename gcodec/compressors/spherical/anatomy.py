@@ -67,9 +67,9 @@ def _of_one_block(coded: CodedTensor) -> list[Section]:
     mean = golomb_mean_bits(cap_bits(alpha, coded.spec.size))
     seed = 8.0 * max(len(head) - 2, 0)
     return [
-        Section("norm", float(left), NORM_BITS, "a scale whose digits fill the last byte"),
+        Section("norm", float(left), NORM_BITS, "with as many digits as the last byte has room for"),
         Section("index", 8.0 * len(data) - left, mean, "the first direction within the cap; the formula is a mean"),
-        Section("Golomb code", 8.0 * len(head) - seed, None, "which one"),
+        Section("Golomb code", 8.0 * len(head) - seed, None, "the number of the code of the index"),
         Section("seed", seed, None, "of the shared directions"),
     ]
 

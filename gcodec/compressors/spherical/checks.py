@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from ...source import Source
 from ...theory import sphere
+from ..common.noise import apart
 from ..contract import Check, CodedTensor
 from .report import CapReport, ClassReport, Coding, cap_report, index_report, try_vectors
 
@@ -62,9 +63,7 @@ def _average_check(coded: CodedTensor, index_bits: float) -> Check:
     d, kind, bound, bits = coded.spec.size, coded.guarantee.kind, coded.guarantee.bound, coded.bits
     least = sphere.cap_bits(bound, d) if kind == "alpha" else sphere.uncertainty_bits(bound / (1 + bound), d)
     rest = f"{index_bits:,.0f} bits of indices, {bits - index_bits:,.0f} others"
-    detail = (
-        f"{rest}: {(bits - least) / d:+.4f} bits per coordinate from the least mean of random directions, {least:,.0f}"
-    )
+    detail = f"{rest}: {apart(bits - least, d)} the least mean of all directions, {least:,.0f}"
     return Check("average case", True, detail)
 
 
@@ -73,7 +72,9 @@ def _cap_check(caps: Sequence[CapReport]) -> Check:
     if blocks == 0:
         return Check("caps", True, "no block has a direction")
     margin = min(cap.margin for cap in caps)
-    detail = f"{outside:,} of {_blocks(blocks)} outside; the least cosine is {margin:+.6f} from its cap's √(1−α)"
+    detail = (
+        f"{outside:,} of {_blocks(blocks)} outside; the one nearest to the rim has a cosine of √(1−α) {margin:+.6f}"
+    )
     return Check("caps", outside == 0, detail)
 
 

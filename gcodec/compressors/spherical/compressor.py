@@ -177,8 +177,7 @@ class Spherical(Compressor):
         cap = single.Cap.of(coded.guarantee, coded.spec)
         expected = sphere.cap_bits(cap.alpha, coded.spec.size) + 3 + NORM_BITS
         overhead = single.overhead_bits(cap, coded.spec.dtype, len(head))
-        words = "the paper's bound of the expectation, −log2 P + 3 and a norm"
-        return UpperBound(expected + overhead, words, certain=False)
+        return UpperBound(expected + overhead, "the paper's bound of the mean, 31 − log2 P + 3", False, overhead)
 
     @classmethod
     def may_try(cls, coded: CodedTensor) -> bool:

@@ -46,8 +46,8 @@ def of_record(coded: CodedTensor, original: Source, trials: int, again: Again, r
 
 def _norm_check(off: float) -> Check:
     """Whether the scale is one of the two numbers next to the right one."""
-    detail = f"the stored scale is {off:+.4g} units of its last digit from ‖x‖ over the mean cosine"
-    return Check("norm", abs(off) < 1 + _ROUNDED, f"{detail}; it is rounded, so by less than 1")
+    detail = "the stored norm is ‖x‖ over the mean cosine of the cap, rounded to its last binary digit: "
+    return Check("norm", abs(off) < 1 + _ROUNDED, f"{detail}it is off by {off:+.4g} of that digit, and may be by 1")
 
 
 def _scales_check(plan: Plan) -> Check:
