@@ -49,7 +49,7 @@ def rate_distortion(comparison: Comparison) -> "Figure":
 def _draw_theory(axes: "Axes", floor: float) -> None:
     bounds = [0.999 * (floor / 0.999) ** (i / 200) for i in range(201)]
     shannons, worst = [shannon.contractive_rate(a) for a in bounds], [sd.worst_rate(a) for a in bounds]
-    axes.plot(shannons, bounds, color=pictures.INK, label="Shannon, ½ log2(1/α)", zorder=2)
+    axes.plot(shannons, bounds, color=pictures.INK, label="lower bound, ½ log2(1/α)", zorder=2)
     axes.plot(worst, bounds, color=pictures.INK, ls=":", label="sd, worst vector", zorder=2)
 
 

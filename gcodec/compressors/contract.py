@@ -261,8 +261,7 @@ class Compressor(ABC):
     def encode_again(cls, coded: CodedTensor, source: Source, seed: int) -> Payload:
         """Encode the tensor once more as it was encoded, with another seed.
 
-        source: the original. The default encodes with default options for the same guarantee. A
-        compressor whose head has parameters that depend on options keeps those of the head.
+        source: the original. The default has default options; parameters in the head must be kept.
         """
         return cls(seed=seed).encode(source, coded.guarantee)  # type: ignore[call-arg]  # it has that field
 

@@ -126,8 +126,8 @@ def both(runs: Sequence[both_ways.Run]) -> "Figure":
     pictures.legend_inside(left, "upper right")
     places = range(len(found))
     ups, downs = [line.up or 0.0 for line in found], [line.down or 0.0 for line in found]
-    right.barh(places, ups, color=pictures.SERIES[0], label="sent", height=0.6)
-    right.barh(places, downs, left=ups, color=pictures.SERIES[1], label="got", height=0.6, hatch="//", edgecolor="w")
+    right.barh(places, ups, color=pictures.SERIES[0], label="sent", height=0.6)  # no method here has this colour
+    right.barh(places, downs, left=ups, color=pictures.BASE, label="got", height=0.6, hatch="//", edgecolor="w")
     for place, line in enumerate(found):
         text = "never" if line.total is None else f"{line.total:.0f} kB"
         right.annotate(text, (line.total or 0.0, place), (5, 0), textcoords="offset points", va="center")
