@@ -1,14 +1,17 @@
-"""Ordered work on a pool of threads.
+"""Ordered work on a pool of threads, and BLAS on one thread.
 
-Kernels run without the interpreter lock, so it uses all cores.
+Kernels run without the interpreter lock, so a pool of threads uses all cores.
 """
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
 from numbers import Integral
-from typing import TypeVar
+from threading import Lock
+from typing import Any, TypeVar
 
 from .errors import InvalidInput, OutOfMemory
 
@@ -82,3 +85,75 @@ def _submitted(pool: ThreadPoolExecutor, function: Callable[[Item], Result], ite
         raise OutOfMemory(
             "the system starts no further thread: use fewer (threads= in Python, or --threads)"
         ) from error
+
+
+@contextmanager
+def blas_on_one_thread() -> Iterator[None]:
+    """Within it, each call of BLAS or LAPACK works on the thread that makes it, and on no other.
+
+    So several threads that are within it do not start threads for all cores each, and what BLAS
+    gives does not depend on how many there are. Most libraries have one setting for the process:
+    the first one who comes changes it, and the last one who leaves sets it back. With OpenMP each
+    thread has its own.
+    """
+    own = [library for library in _blas_libraries() if _is_by_thread(library)]
+    before = _set_to_one(own)
+    _process.enter()
+    try:
+        yield
+    finally:
+        _process.leave()
+        _set_back(before)
+
+
+class _Process:
+    """How many are within, and the settings of the process before the first one of them."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._before: list[tuple[Any, int]] = []
+
+    def enter(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._before = _set_to_one([each for each in _blas_libraries() if not _is_by_thread(each)])
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                _set_back(self._before)
+
+
+_process = _Process()
+
+
+@cache
+def _blas_libraries() -> list[Any]:
+    """The libraries of BLAS that are loaded; numpy loads its own when it is imported."""
+    from threadpoolctl import ThreadpoolController
+
+    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
+
+
+def _is_by_thread(library: Any) -> bool:
+    return getattr(library, "threading_layer", None) == "openmp"
+
+
+def _set_to_one(libraries: list[Any]) -> list[tuple[Any, int]]:
+    """Set libraries to one thread; returns those that had more, and how many."""
+    counts = [(library, library.get_num_threads()) for library in libraries]
+    before = [(library, count) for library, count in counts if count != 1]
+    _set_back([(library, 1) for library, _ in before])
+    return before
+
+
+def _set_back(counts: list[tuple[Any, int]]) -> None:
+    for library, count in counts:
+        # Where threadpoolctl lets one thread alone change a library, that must not be one who left.
+        free = getattr(library, "clear_controlling_thread", lambda force: None)
+        free(force=True)
+        library.set_num_threads(count)
+        free(force=True)

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 from checks import NIGHTLY
 from hdf5_files import numbers
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import gcodec
+from gcodec.compressors.klt import look, search
+from gcodec.errors import InvalidInput
 from gcodec.io import hdf5
 
 ARRAYS = {f"x{i}": np.random.default_rng(i).normal(size=(60, 40 + i)).astype(np.float32) for i in range(8)}
@@ -101,3 +104,29 @@ def test_six_commands_with_cold_kernels(tmp_path):
     together = [subprocess.Popen(command, cwd=tmp_path, env=environment) for command in commands]
     assert [process.wait(600) for process in together] == 6 * [0]
     assert len({(tmp_path / f"{i}.gcz").read_bytes() for i in range(6)}) == 1
+
+
+def blas_threads() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_blas_stays_on_one_thread_while_klt_encodes(monkeypatch):
+    """Four encoders at once each find one thread; what the caller had set is there again after."""
+    alone = [encoded("klt", x) for x in ARRAYS.values()]  # numba may load a BLAS of scipy meanwhile
+    found: list[set[int]] = []
+    for module, name in ((look, "sketch_of"), (search, "spectrum_of")):
+        whole = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *args, whole=whole: (found.append(blas_threads()), whole(*args))[1])
+    with threadpool_limits(3):
+        with ThreadPoolExecutor(4) as pool:
+            together = list(pool.map(lambda x: encoded("klt", x), ARRAYS.values()))
+        assert blas_threads() == {3}
+    assert found == [{1}] * 2 * len(ARRAYS)
+    assert together == alone
+
+
+def test_blas_has_its_threads_again_after_an_error():
+    with threadpool_limits(3):
+        with pytest.raises(InvalidInput, match="effort"):
+            gcodec.encode(np.ones((4, 4), np.float32), "klt", effort="none")
+        assert blas_threads() == {3}

@@ -15,6 +15,7 @@ import numpy as np
 from ... import dtypes
 from ...coding.bitstring import BitReader, BitWriter
 from ...errors import Corrupt, InvalidInput
+from ...parallel import blas_on_one_thread
 from ...source import Source
 from ..common.levels import Points, Step
 from ..common.scaled import Scaled
@@ -132,12 +133,14 @@ class Klt(Compressor):
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
         return self.plan(source, guarantee).payload()
 
+    @blas_on_one_thread()
     def plan(self, source: Source, guarantee: Guarantee) -> Plan:
         if self.effort not in ("best", "fast"):
             raise InvalidInput(f'effort must be "best" or "fast", not {self.effort!r}')
         look = Look.at(Scaled.of(source), View.of(source.shape), guarantee.bound)
         return Plan(*look.range(), lambda: self._payload(look))
 
+    @blas_on_one_thread()
     def _payload(self, look: Look) -> Payload:
         return _payload_of(fit(look, self.effort == "best"))
 

@@ -1,7 +1,7 @@
 """The matrix that `klt` codes, read block by block, and its products with narrow matrices.
 
 Products use numpy's BLAS: they belong to the encoder, whose choices need not be the same
-everywhere.
+everywhere. The compressor keeps BLAS on one thread.
 """
 
 from collections.abc import Callable, Iterator
