@@ -1,11 +1,13 @@
 """A tensor that can be read piece by piece, so that one larger than memory can be encoded."""
 
 import math
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+Found = TypeVar("Found")
 Span = tuple[int, int]  # (start, stop): the values with flat indices start…stop-1
 
 
@@ -47,6 +49,27 @@ UNMARKED = Marks()
 def marks_of(source: Source) -> Marks:
     """The marks of a Source that has some; else none."""
     found: Marks = getattr(source, "marks", UNMARKED)
+    return found
+
+
+class Remembered:
+    """A source of the same values that keeps what was found out about them; see `remembered`."""
+
+    def __init__(self, source: Source) -> None:
+        self.dtype, self.shape, self.size, self.read = source.dtype, source.shape, source.size, source.read
+        self.memory: dict[Hashable, Any] = {}
+
+
+def remembered(source: Source, key: Hashable, make: Callable[[], Found]) -> Found:
+    """What `make` finds out about the values of a source.
+
+    A source that is Remembered is asked only once for each key, so that several methods that look
+    at one tensor share what they see.
+    """
+    memory = source.memory if isinstance(source, Remembered) else {}
+    if key not in memory:
+        memory[key] = make()
+    found: Found = memory[key]
     return found
 
 

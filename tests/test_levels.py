@@ -252,7 +252,7 @@ def test_the_error_is_that_of_the_decoded_values():
         found = quantiser.find(part)
         decoded = quantiser.points.values(found.numbers, found.books, np.dtype(np.float32)).astype(np.float64)
         assert math.isclose(found.error, float(((decoded - values) ** 2).sum()), rel_tol=1e-5)
-        assert found.coded.raw
+        assert found.coded.raw_bits
 
 
 def test_the_highest_bit_of_a_state_is_the_parity_of_the_one_before():

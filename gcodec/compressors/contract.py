@@ -36,6 +36,7 @@ needs is in the head. The bound is not among them, because a retry may have made
 """
 
 import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -278,7 +279,7 @@ class Entry:
     id: its number in a file. name: what users call the method. path: "module:Class", imported on
     first use. summary: one line. efforts: those in which `auto` tries it, and up to how many values
     of a tensor. matrix: whether it is made for matrices alone. beaten_by: a method that takes fewer
-    bits for every tensor that is not small, if there is one.
+    bits for every tensor that takes more than few bits a value, if there is one.
     """
 
     id: int
@@ -292,7 +293,7 @@ class Entry:
     def load(self) -> type[Compressor]:
         """The class; raises what importing it raises."""
         module, _, name = self.path.partition(":")
-        found: type[Compressor] = getattr(import_module(module), name)
+        found: type[Compressor] = getattr(sys.modules.get(module) or import_module(module), name)
         return found
 
     def fault(self, words: str) -> Exception:

@@ -14,6 +14,8 @@ __all__ = ["Cursor", "crc32", "pack_text", "pack_varint"]
 
 def pack_varint(value: int) -> bytes:
     """An integer 0 ≤ value < 2⁶⁴ in groups of 7 bits, least significant first."""
+    if value < 0x80:
+        return bytes((value,))
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)

@@ -11,11 +11,13 @@ from ..distortion import Scan
 from ..dtypes import is_float
 from ..errors import InvalidInput
 from ..request.choice import Choice
-from ..source import Source, matricise
+from ..source import Remembered, Source, matricise
 from .compress import Attempt, CodedRecord, in_passes, scan_for_bound, store
 from .compress import compress as compress_by
 
-SMALL = 1 << 17  # values; up to here, methods are tried that another one beats on larger tensors
+# A method that another one beats is left out from so many bits for each value on, and so many more
+# in all, which are what the tables and the trellis of the other one may take.
+LOW_RATE, FEW_BITS = 0.3, 150
 PROBE_SEED = 0x6763_6F64_6563  # seed of the codes by which an unbiased method is chosen
 
 
@@ -49,8 +51,6 @@ def candidates(source: Source, choice: Choice) -> Sequence[str]:
     if kind == "exact" or not is_float(source.dtype) or source.size == 0:
         return (registry.EXACT.name,)
     fitting = [entry for entry in registry.ENTRIES if _fits(entry, source, effort)]
-    names = [entry.name for entry in fitting]
-    fitting = [entry for entry in fitting if source.size <= SMALL or entry.beaten_by not in names]
     lossy = [entry.name for entry in fitting if kind in entry.load().kinds]
     return (*lossy, registry.EXACT.name)
 
@@ -71,7 +71,7 @@ def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str])
     scan = scan_for_bound(name, source, choice)
     if scan is None:
         return store(name, source, choice)
-    plans = sorted(_plans(name, source, choice, scan, methods), key=lambda found: found[0].most)
+    plans = sorted(_plans(name, Remembered(source), choice, scan, methods), key=lambda found: found[0].most)
     passes = sum(plan.least <= plans[0][0].most for plan, _ in plans)
     best: CodedRecord | None = None
     for plan, run in plans:
@@ -99,12 +99,17 @@ def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str])
 def _plans(
     name: str, source: Source, choice: Choice, scan: Scan, methods: Sequence[str]
 ) -> list[tuple[Plan, Callable[[int], CodedRecord]]]:
-    """The plan of each method, and what codes the tensor by it in one of so many passes."""
+    """The plan of each method, and what codes the tensor by it in one of so many passes.
+
+    A method that another one beats at the rate that it plans is left out.
+    """
     found: list[tuple[Plan, Callable[[int], CodedRecord]]] = []
     for method in methods[:-1]:
         with suppress(InvalidInput, TooFine):
             attempt = Attempt.of(name, source, _by(choice, method), scan)
-            found.append((attempt.plan, attempt.run))
+            beaten = registry.by_name(method).beaten_by in methods
+            if not (beaten and attempt.plan.least > LOW_RATE * source.size + FEW_BITS):
+                found.append((attempt.plan, attempt.run))
     exactly = registry.EXACT.load()().plan(source, Guarantee("exact"))
     found.append((exactly, lambda passes: store(name, source, in_passes(choice, passes))))
     return found

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import IO, Any
 
 import numpy as np
@@ -65,7 +65,7 @@ class CodedRecord:
         """Bytes of header and body."""
         return len(self.header.pack()) + self.header.body_length
 
-    @property
+    @cached_property
     def paid_size(self) -> int:
         """Bytes in a file of its own, with the zeros that pay for its decoding."""
         budget = Budget(received=self.header.body_length)

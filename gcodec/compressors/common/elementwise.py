@@ -29,11 +29,11 @@ _LEFT_AGAIN, _TRIES_AGAIN = 0.015, 4
 
 def plan_of(source: Source, bound: float, states: int) -> Plan:
     """The plan of a method whose trellis has so many states (1: none)."""
-    survey = Survey.of(source, bound, states)
+    survey = Survey.of(source, bound)
     least, most = _RANGE[survey.bits > _EVEN * survey.plain_bits]
 
     most *= _PLAIN_MORE if states == 1 else 1.0
-    return Plan(least * survey.bits, most * survey.bits + _SMALL, lambda: _payload(survey.fit()))
+    return Plan(least * survey.bits, most * survey.bits + _SMALL, lambda: _payload(survey.fit(states)))
 
 
 def _payload(coder: LevelCoder) -> Payload:

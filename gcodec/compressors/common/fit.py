@@ -13,7 +13,7 @@ import numpy as np
 
 from ...coding.bitstring import BitWriter
 from ...coding.rans import lanes_for
-from ...source import Source
+from ...source import Source, remembered
 from .levels import Coded, Labels, Points
 from .quantiser import LARGEST_LEVEL, Part, Quantiser
 from .sample import take
@@ -24,8 +24,9 @@ from .step_search import FLATTEST, STEEPEST, TRIES, Spending, solve_step
 
 # The search for a step ends when no more than this share of the bound is left. It is _LEFT for a
 # tensor of up to _LARGE values. For a larger one it depends on whether there is a trellis, with
-# which each pass takes long. At most _FEW passes go over a larger tensor.
-_LEFT = 0.005
+# which each pass takes long. At most _FEW passes go over a larger tensor. In a short one, about
+# _BITS_LEFT bits may be left.
+_LEFT, _MOST_LEFT, _BITS_LEFT = 0.005, 0.03, 3.0
 _LARGE, _LEFT_OF_LARGE, _FEW = 1 << 17, {False: 0.003, True: 0.01}, 8
 # While classes are chosen, the error of a sample may miss its target by this share.
 _ROUGH = 0.03
@@ -136,17 +137,15 @@ class Trained:
 class Survey:
     """A first look at a tensor: scale classes, and values of a sample.
 
-    states: of the trellis; 1 means no trellis. target: the squared error that the bound allows.
-    total: ‖x‖². share: the part of both, and of the bits, that falls to the sample. step: one
-    without classes and trellis. bits, plain_bits: what levels take with classes and without, about.
+    target: the squared error that the bound allows. share: the part of it, of ‖x‖², and of the
+    bits, that falls to the sample. step: one without classes and trellis. bits, plain_bits: what
+    levels take with classes and without, about.
     """
 
     source: Source
     exponent: int
-    states: int
     target: float
-    total: float
-    finest: float
+    energies: Energies
     classes: ScaleClasses
     part: Part
     share: float
@@ -155,8 +154,12 @@ class Survey:
     plain_bits: float
 
     @classmethod
-    def of(cls, source: Source, bound: float, states: int) -> "Survey":
+    def of(cls, source: Source, bound: float) -> "Survey":
         """source: a tensor with a value that is not zero."""
+        return remembered(source, (cls, bound), lambda: cls._made(source, bound))
+
+    @classmethod
+    def _made(cls, source: Source, bound: float) -> "Survey":
         exponent = exponent_of(source)
         tiling = Tiling.of(source.shape, source.size)
         scale = math.ldexp(1.0, -exponent)
@@ -164,39 +167,41 @@ class Survey:
         sample = take(source, tiling, energies, scale)
         values, share = sample.values, sample.part / sample.whole
         target = bound * energies.total
-        finest = finest_step(energies, states)
-        step, numbers = _plain(values, _within(values, target * share), finest)
+        step, numbers = _plain(values, _within(values, target * share), finest_step(energies, 1))
         levels = SampledLevels(sample.spans, numbers, 1 / share)
         classes, bits, plain_bits = choose_classes(energies, tiling, 2 * step, levels)
         longest = min(tiling.chunk, tiling.size)
         lanes = lanes_for(_CLASSES_MORE * bits * longest / tiling.size)
         part = Part(values, classes.fill_all(sample.spans), lanes)
-        return cls(
-            source, exponent, states, target, energies.total, finest, classes, part, share, step, bits, plain_bits
-        )
+        return cls(source, exponent, target, energies, classes, part, share, step, bits, plain_bits)
 
-    def fit(self) -> LevelCoder:
+    def fit(self, states: int) -> LevelCoder:
         """The coder whose error is at most the target, and close to it where the levels allow that.
 
-        If not even the finest step meets the target, the coder has that step.
+        states: of the trellis; 1 means no trellis. If not even the finest step meets the target,
+        the coder has that step.
         """
+        finest = finest_step(self.energies, states)
         part, tiling, dtype = self.part, self.classes.tiling, self.source.dtype
+        step = max(self.step, finest)
         aim = _within(part.values, self.target * self.share)
-        best = _settle(part, dtype, self.step, aim, self.states)
+        best = _settle(part, dtype, step, aim, states)
         rate = best.bits / self.share / tiling.size
         lanes = lanes_for(rate * min(tiling.chunk, tiling.size))
         if lanes != part.lanes:  # where values are zero for long, a path through the trellis depends on it
             part = replace(part, lanes=lanes)
-            best = _settle(part, dtype, best.quantiser.step, aim, self.states)
+            best = _settle(part, dtype, best.quantiser.step, aim, states)
             rate = best.bits / self.share / tiling.size
-        total, reference = self.total, 2 * self.step
+        total, reference = self.energies.total, 2 * self.step
         coder = LevelCoder(self.source, self.exponent, self.classes, best.quantiser, rate, {}, total, reference)
         left, tries, slope = _LEFT, TRIES, STEEPEST
+        if states > 1:
+            left = min(max(left, _BITS_LEFT / tiling.size), _MOST_LEFT)
         if tiling.size > _LARGE:
-            left, tries = _LEFT_OF_LARGE[self.states > 1], _FEW
+            left, tries = _LEFT_OF_LARGE[states > 1], _FEW
         if part.values.size < tiling.size:
-            coder, slope = _aimed(coder, part, (1 - left / 2) * aim, self.finest)
-        return Spending(coder.tried_with(self.finest), self.target).search(coder.quantiser.step, left, tries, slope)
+            coder, slope = _aimed(coder, part, (1 - left / 2) * aim, finest)
+        return Spending(coder.tried_with(finest), self.target).search(coder.quantiser.step, left, tries, slope)
 
 
 def finest_step(energies: Energies, states: int) -> float:

@@ -167,12 +167,14 @@ def _first(labels: Labels) -> int:
 class Coded:
     """The levels of a chunk, ready for the entropy coder.
 
-    codes: uint8, symbol + 32·book. raw: the raw bits of all numbers. widths: raw widths by class.
+    codes: uint8, symbol + 32·book. widths: raw widths by class. raw_bits: how many raw bits the
+    numbers have. numbers: kept where they have any.
     """
 
     codes: np.ndarray
-    raw: bytes
     widths: np.ndarray
+    raw_bits: int = 0
+    numbers: np.ndarray | None = None
 
     @classmethod
     def of(cls, numbers: np.ndarray, books: np.ndarray | None, classes: np.ndarray, widths: np.ndarray) -> "Coded":
@@ -184,7 +186,7 @@ class Coded:
         bits = kernels.tokenise(numbers, classes, widths, symbols)
         if books is not None:
             symbols |= books << np.uint8(5)
-        return cls(symbols, raw_bytes(numbers, classes, widths, bits), widths)
+        return cls(symbols, widths, bits, numbers if bits else None)
 
     def histograms(self, classes: np.ndarray) -> np.ndarray:
         """How often each symbol occurs, by table and symbol."""
@@ -198,7 +200,8 @@ class Coded:
         args = used(classes), self.widths, labels.books, labels.zero, histograms
         writer.at = level_tables.put_tables(*args, writer.data, writer.at, frequencies)
         tail = encode_lanes(writer, self.codes, classes, rans.BOOK_BITS, frequencies, lanes)
-        return writer.to_bytes() + tail + self.raw
+        raw = b"" if self.numbers is None else raw_bytes(self.numbers, classes, self.widths, self.raw_bits)
+        return writer.to_bytes() + tail + raw
 
 
 def tables_of(

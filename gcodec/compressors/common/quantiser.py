@@ -1,6 +1,8 @@
 """From values to levels: by a search for the cheapest path through a trellis, or by thresholds."""
 
-from dataclasses import dataclass, replace
+import threading
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -9,8 +11,9 @@ from ...coding.rans import used
 from ...kernels.entropy import tokens
 from ...kernels.entropy.tokens import DIRECT, MAX_CLASSES, MAX_WIDTH
 from ...kernels.levels import measure, paths, scales, trellis
+from ...kernels.levels import prices as kernels
 from ...kernels.levels.paths import SUBSETS, TRELLISES
-from ...kernels.levels.trellis import BINS, CENTROIDS, FIRST, RATED
+from ...kernels.levels.trellis import BINS, CENTROIDS, RATED
 from .levels import OFFSETS_PER_STEP, Coded, Labels, Points, Step, tables_of
 
 # What a bit is worth, in step²: 2·ln 2·(mean squared error, about 0.26), and less at low rates.
@@ -22,7 +25,6 @@ _PRIOR = 16  # counts of a law without a dead zone that are added to those of a 
 _RARE = 16  # a level that occurs less often has no centroid of its own
 # Up to so many values centroids are not worth their bytes, by whether there is a trellis.
 _FEW = {False: 300, True: 1000}
-_UNSEEN = 2.0  # values by the law of all classes that prices add to the values of a class
 _NARROW_CELLS = 0.385  # the widest cell of a class, relative to its mean magnitude
 _EXACT = 2.0**15  # up to so many steps float32 tells values apart well enough for a search
 _SMALL_SCALES = 2.0**100  # float32 can hold scales from 1 / this to this
@@ -30,6 +32,31 @@ _STRIDE, _LONG = 7, 1 << 14  # where there are more numbers, every seventh decid
 LARGEST_LEVEL = 2.0**28  # the search refuses finer steps
 
 _NO_NUMBERS = np.empty(0, np.int32)
+_MOST_WAYS = 1 << 20  # values whose decisions a thread keeps room for
+
+
+class _Room(threading.local):
+    """What a search writes and nobody reads later, for each thread.
+
+    It is kept, as the first use of fresh memory takes as long as much of a search.
+    """
+
+    def __init__(self) -> None:
+        size = SUBSETS * MAX_CLASSES * BINS
+        self.tables = np.empty(size, np.float32), np.empty(size, np.float32), np.empty(size, np.uint8)
+        self._ways = np.empty(0, np.uint32)
+
+    def ways(self, size: int) -> np.ndarray:
+        """Room for the decisions of so many values."""
+        if size > self._ways.size:
+            found = np.empty(size, np.uint32)
+            if size > _MOST_WAYS:
+                return found
+            self._ways = found
+        return self._ways[:size]
+
+
+_room = _Room()
 
 
 @dataclass(frozen=True)
@@ -46,15 +73,24 @@ class Part:
 
 @dataclass(frozen=True)
 class Found:
-    """The levels of a part, as numbers in books and ready for the entropy coder.
+    """The levels of a part, ready for the entropy coder, and as numbers in books.
 
-    books: None if all are even. error: ‖x̂ − x‖² of the values that they decode to.
+    books: None if all are even. error: ‖x̂ − x‖² of the values that they decode to. known: the
+    numbers; None if they follow from codes without raw bits in the even book.
     """
 
-    numbers: np.ndarray
     books: np.ndarray | None
     coded: Coded
     error: float
+    known: np.ndarray | None = None
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        if self.known is not None:
+            return self.known
+        numbers = np.empty(self.coded.codes.size, np.int8)
+        tokens.numbers_of(self.coded.codes, numbers)
+        return numbers
 
 
 @dataclass(frozen=True)
@@ -91,11 +127,16 @@ class Quantiser:
         return bool(self.prices.any())
 
     def with_step(self, step: float) -> "Quantiser":
-        return replace(self, points=replace(self.points, step=Step.below(step)))
+        points = Points(self.labels, Step.below(step), self.points.offsets)
+        return Quantiser(points, self.dtype, self.widths, self.prices)
 
     def with_states(self, states: int) -> "Quantiser":
         """The same quantiser with another trellis."""
-        return replace(self, points=replace(self.points, labels=replace(self.labels, states=states)))
+        points = Points(Labels(states, self.labels.zero), self.points.step, self.points.offsets)
+        return Quantiser(points, self.dtype, self.widths, self.prices)
+
+    def _with(self, offsets: tuple[int, ...], widths: np.ndarray, prices: np.ndarray) -> "Quantiser":
+        return Quantiser(Points(self.labels, self.points.step, offsets), self.dtype, widths, prices)
 
     def find(self, part: Part) -> Found:
         """The levels of a part, their codes and their error."""
@@ -103,7 +144,7 @@ class Quantiser:
             return found
         numbers, books = self._by_thresholds(part) if self.labels.states == 1 else self._by_search(part)
         coded = Coded.of(numbers, books, part.classes, self.widths)
-        return Found(numbers, books, coded, self._error(part, numbers, books, coded))
+        return Found(books, coded, self._error(part, numbers, books, coded), numbers)
 
     def _by_thresholds_at_once(self, part: Part) -> Found | None:
         """The levels by thresholds, coded and measured in one pass; None if any needs raw bits."""
@@ -116,9 +157,7 @@ class Quantiser:
         error, largest = scales.quantise_codes(values, values.dtype.type(scale), part.classes, rounding, by_code, codes)
         if largest >= DIRECT:
             return None
-        numbers = np.empty(values.size, np.int8)
-        tokens.numbers_of(codes, numbers)
-        return Found(numbers, None, Coded(codes, b"", self.widths), error)
+        return Found(None, Coded(codes, self.widths), error)
 
     def _by_thresholds(self, part: Part) -> tuple[np.ndarray, None]:
         scale = 0.5 / self.step
@@ -132,12 +171,11 @@ class Quantiser:
         bits, odd_jump, jump = TRELLISES[labels.states]
         values, _ = _fitting(part.values, 1 / self.step)
         scale = values.dtype.type(1 / self.step)
-        tables = np.empty((2, SUBSETS * MAX_CLASSES * BINS), np.float32)
-        picks = np.empty(tables.shape[1], np.uint8)
-        prices = WORTH * self.prices[: int(part.classes.max()) + 1]
-        trellis.fill_lookup(prices, _places(labels.zero, self.points.in_steps), *tables, picks)
-        ways, ends = np.empty(values.size, np.uint32), np.empty(part.lanes, np.uint32)
-        trellis.SEARCHES[labels.states](values, scale, part.classes, (tables[0], tables[1]), labels.zero, ways, ends)
+        costs, places, picks = _room.tables
+        count = int(part.classes.max()) + 1
+        trellis.fill_lookup(self.prices, WORTH, count, labels.zero, self.points.in_steps, costs, places, picks)
+        ways, ends = _room.ways(values.size), np.empty(part.lanes, np.uint32)
+        trellis.SEARCHES[labels.states](values, scale, part.classes, (costs, places), labels.zero, ways, ends)
         books, numbers = np.empty(values.size, np.uint8), np.empty(values.size, np.int32)
         paths.trace(ways, ends, np.uint32(bits - 1), np.uint32(odd_jump), np.uint32(jump), books)
         trellis.settle(values, scale, part.classes, books, picks, labels.zero, numbers)
@@ -147,11 +185,11 @@ class Quantiser:
         constants = self.points.constants(part.values.dtype)
         by_code = self._decoded(part.values.dtype)
         narrow = dtypes.work_dtype(self.dtype) != self.dtype
-        if narrow and coded.raw:
+        if narrow and coded.raw_bits:
             rounded = dtypes.narrow(self.points.values(numbers, books, np.dtype(np.float32)), self.dtype)
             gaps = rounded.astype(np.float64) - part.values
             return float(np.dot(gaps, gaps))
-        numbers = numbers if coded.raw else _NO_NUMBERS
+        numbers = numbers if coded.raw_bits else _NO_NUMBERS
         error = measure.squared_error(part.values, coded.codes, by_code, numbers, self.labels.zero, *constants)
         return float(error)
 
@@ -171,28 +209,27 @@ class Quantiser:
             coded = Coded.of(found.numbers, found.books, part.classes, widths)
         histograms = coded.histograms(part.classes)
         if self.labels.states == 1:
-            prices = _dead_zones(histograms[::2])
-        else:
-            prices = prices_of(smooth(histograms), widths, self.labels)
-        return replace(self, points=replace(self.points, offsets=offsets), widths=widths, prices=prices)
+            return self._with(offsets, widths, _dead_zones(histograms[::2]))
+        return self._with(offsets, widths, prices_of(histograms, widths, self.labels))
 
     def centred(self, part: Part, found: Found) -> tuple["Quantiser", float]:
         """The quantiser with the centroids of these levels, and the error that they then have."""
-        points = replace(self.points, offsets=self._centroids(part, found))
-        quantiser = replace(self, points=points)
+        offsets = self._centroids(part, found)
+        if offsets == self.points.offsets:
+            return self, found.error
+        quantiser = self._with(offsets, self.widths, self.prices)
         return quantiser, quantiser._error(part, found.numbers, found.books, found.coded)
 
     def guessed(self, part: Part) -> "Quantiser":
         """The quantiser with the prices that follow from the nearest levels of each book."""
-        values, _ = _fitting(part.values, 0.5 / self.step)
-        scaled = values * values.dtype.type(0.5 / self.step)
-        numbers = np.rint(scaled).astype(np.int64)
-        odd = np.sign(scaled) * np.rint(np.abs(scaled) + 0.25) if self.labels.zero else np.floor(scaled)
-        widths = choose_widths(numbers, part.classes)
-        ones = np.ones(numbers.size, np.uint8)
-        histograms = Coded.of(numbers, None, part.classes, widths).histograms(part.classes)
-        histograms += Coded.of(odd.astype(np.int64), ones, part.classes, widths).histograms(part.classes)
-        return replace(self, widths=widths, prices=prices_of(smooth(histograms), widths, self.labels))
+        scale, size = 0.5 / self.step, part.values.size
+        values, _ = _fitting(part.values, scale)
+        even, odd = np.empty(size, np.int64), np.empty(size, np.int64)
+        kernels.nearest_numbers(values, values.dtype.type(scale), self.labels.zero, even, odd)
+        widths = choose_widths(even, part.classes)
+        histograms = Coded.of(even, None, part.classes, widths).histograms(part.classes)
+        histograms += Coded.of(odd, np.ones(size, np.uint8), part.classes, widths).histograms(part.classes)
+        return self._with(self.points.offsets, widths, prices_of(histograms, widths, self.labels))
 
     def bits(self, part: Part, found: Found) -> float:
         """About how many bits the levels of the part and their tables take."""
@@ -221,53 +258,15 @@ def _fitting(values: np.ndarray, scale: float) -> tuple[np.ndarray, float]:
 
 def choose_widths(numbers: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """The largest raw width of each class whose cells are narrow for its mean magnitude."""
-    sums, counts = np.zeros(MAX_CLASSES), np.zeros(MAX_CLASSES, np.int64)
-    stride = _STRIDE if numbers.size > _LONG else 1
-    tokens.add_magnitudes(numbers[::stride], classes[::stride], sums, counts)
-    widest = np.maximum(_NARROW_CELLS * sums / np.maximum(counts, 1), 1.0)
-    widths: np.ndarray = np.minimum(np.log2(widest).astype(np.int64), MAX_WIDTH - 8)
-    for c in range(1, MAX_CLASSES):  # a class without values gets the width of the class before it
-        widths[c] = widths[c] if counts[c] else widths[c - 1]
+    stride, widths = _STRIDE if numbers.size > _LONG else 1, np.empty(MAX_CLASSES, np.int64)
+    kernels.fill_widths(numbers, classes, stride, _NARROW_CELLS, MAX_WIDTH - 8, widths)
     return widths
 
 
-def smooth(histograms: np.ndarray) -> np.ndarray:
-    """The relative frequencies that prices follow from. No symbol has the frequency 0."""
-    books = histograms.reshape(MAX_CLASSES, 2, -1)
-    law = books.sum(0, keepdims=True) + 1.0
-    law = law / law.sum(2, keepdims=True)
-    found = books + law * _UNSEEN
-    shares: np.ndarray = (found / found.sum(2, keepdims=True)).reshape(histograms.shape)
-    return shares
-
-
-def prices_of(shares: np.ndarray, widths: np.ndarray, labels: Labels) -> np.ndarray:
-    """The bits of each point by class, subset and number, as the mean over both signs of a value.
-
-    shares: the relative frequencies of symbols by table.
-    """
-    even, odd = shares[::2], shares[1::2]
-    bits = np.zeros((MAX_CLASSES, SUBSETS, RATED))
-    lengths = _lengths(even, _ABOVE, _ABOVE + _ABOVE % 2)
-    bits[:, 0], bits[:, 1] = lengths[:, ::2], lengths[:, 1::2]
-    if labels.zero:
-        lengths = _lengths(odd, _ABOVE, _ABOVE + _ABOVE % 2)
-        bits[:, 2], bits[:, 3] = lengths[:, 1::2], lengths[:, ::2]
-    else:
-        lengths = _lengths(odd, _ABOVE[:-1], 2 * np.arange(1, 2 * RATED))
-        bits[:, 2] = lengths[:, ::2]
-        bits[:, 3, 0], bits[:, 3, 1:] = lengths[:, 0], lengths[:, 1:-1:2]
-    bits[widths > 0] = 0.0
-    return bits
-
-
-# The symbols of the numbers 0, 1, 2 …; the symbol of −n follows that of n.
-_ABOVE = np.maximum(2 * np.arange(2 * RATED) - 1, 0)
-
-
-def _lengths(shares: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The bits of two symbols that lie at the same distance on both sides of zero."""
-    bits: np.ndarray = -np.log2((shares[:, one] + shares[:, other]) / 2)
+def prices_of(histograms: np.ndarray, widths: np.ndarray, labels: Labels) -> np.ndarray:
+    """The bits of each point by class, subset and number; see `kernels.fill_prices`."""
+    bits = np.empty((MAX_CLASSES, SUBSETS, RATED))
+    kernels.fill_prices(histograms, widths, labels.zero, bits)
     return bits
 
 
@@ -282,13 +281,3 @@ def _dead_zones(histograms: np.ndarray) -> np.ndarray:
     lengths = np.log2((2 * zeros + _PRIOR) / (ones + _PRIOR))
     offsets: np.ndarray = 0.5 - np.clip(worth / 2 * lengths, 0.0, 0.45)
     return offsets
-
-
-def _places(zero: bool, offsets: np.ndarray) -> np.ndarray:
-    """Where point number u of a subset is reconstructed, in steps, as places[subset, u]."""
-    points = FIRST[:, None] + 4.0 * np.arange(RATED)
-    sizes = np.minimum(np.abs(points).astype(np.int64), offsets.size - 1)
-    points += np.sign(points) * offsets[sizes]
-    if zero:
-        points[3, 0] = 0.0
-    return points

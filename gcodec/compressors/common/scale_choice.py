@@ -14,7 +14,7 @@ from ... import dtypes
 from ...coding.rans import sequence_bits
 from ...kernels.entropy.tokens import MAX_CLASSES
 from ...kernels.levels import scales as kernels
-from ...kernels.levels.scales import BLOCK, GRADES
+from ...kernels.levels.scales import BLOCK
 from ...source import Source, Span
 from .scale_classes import BLOCKS, PRODUCT, WIDEST, ScaleClasses, Tiling
 
@@ -24,7 +24,8 @@ _LOWEST = -5 * _PER_OCTAVE  # all scales below 2⁻⁵ steps are one class
 _NOTHING = -10_000  # stands for the logarithm of zero
 _COARSE = (2, 3, 5)  # distances of coarser classes, in thirds of an octave
 _SHORT = 64  # up to this length of rows, coarser classes may be worth it where others are not
-_TABLE_BITS, _ENTRY_BITS = 12, 3.5  # about what a table and each of its entries cost
+_TABLE_BITS, _ENTRY_BITS = 12.0, 3.5  # about what a table and each of its entries cost,
+_ENTRIES = 16  # of which no more than so many are described
 
 
 @dataclass(frozen=True)
@@ -195,14 +196,9 @@ def _bits_of(rated: tuple[float, ScaleClasses]) -> float:
 
 def estimate_bits(classes: ScaleClasses, sampled: SampledLevels) -> float:
     """What the tensor costs with these classes, in bits that can be compared with other classes."""
-    grades = np.zeros((MAX_CLASSES, GRADES), np.int64)
-    kernels.grade_levels(sampled.levels, classes.fill_all(sampled.spans), grades)
-    sizes = grades.sum(1, keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        bits = np.nansum(grades * np.log2(sizes / grades))
-    entries = np.count_nonzero(grades, axis=1)
-    tables = np.sum(_TABLE_BITS + _ENTRY_BITS * np.minimum(entries, 16), where=entries > 1)
+    filled = classes.fill_all(sampled.spans)
+    bits, tables = kernels.estimate(sampled.levels, filled, _TABLE_BITS, _ENTRY_BITS, _ENTRIES)
     chunks = math.ceil(classes.tiling.size / classes.tiling.chunk)
     own = classes.rows if classes.rows is not None else classes.blocks
     side = sum(sequence_bits(numbers) for numbers in (own, classes.columns) if numbers is not None)
-    return float(bits * sampled.more + tables * chunks + side)
+    return bits * sampled.more + tables * chunks + side

@@ -16,8 +16,9 @@ _DEAREST = 1.25  # times the bits of Gaussian values: the most that may be expec
 _ALLOWANCE = 0.1  # with these bits a value
 _HIGHEST = 1 << 11  # the rank above which few factors are long enough for a decoder to trust them
 # What payloads took at least and at most, as multiples of the bits that a sketch foretells, and
-# the bits that heads, tables and lanes may take. Measured over gradients, weights and moments.
-_LEAST, _MOST, _SMALL = 0.82, 1.3, 6000.0
+# the bits that heads, tables and lanes take at least and at most. Measured over gradients, weights
+# and moments.
+_LEAST, _MOST, _FEWEST, _SMALL = 0.82, 1.3, 120.0, 6000.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Look:
     def range(self) -> tuple[float, float]:
         """The numbers of bits between which the payload is likely to be."""
         bits = self.sketch.extended().bits(self.bound * self.sketch.total)
-        return _LEAST * 2 ** (-self.unevenness / 2) * bits, _MOST * bits + _SMALL
+        return _LEAST * 2 ** (-self.unevenness / 2) * bits + _FEWEST, _MOST * bits + _SMALL
 
 
 def _unevenness(energies: np.ndarray) -> float:

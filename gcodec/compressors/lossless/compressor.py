@@ -4,7 +4,6 @@ The sign of a float is first moved from the highest bit to the lowest, so that o
 exponents. They are the only part of a gradient that has structure.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,9 +14,10 @@ from ...errors import Corrupt
 from ...kernels import planes as kernels
 from ...source import Source
 from ..contract import CHUNK, CodedTensor, Compressor, Decode, Guarantee, Payload, Plan, Section, TensorSpec, UpperBound
+from . import frames
 from .planes import decode_plane, encode_plane, extent
 
-_SMALL = 1 << 16  # values of a tensor that a plan does not look into
+_SMALL = 1 << 16  # values of a tensor whose planes are looked at as a whole
 _PIECES, _PIECE = 4, 1 << 12  # pieces of a larger one, and values of each
 _LEAST, _MOST = 0.5, 2.0  # what all take at least and at most, as multiples of what the pieces foretell
 
@@ -36,14 +36,17 @@ class Lossless(Compressor):
         return Payload(b"", min(CHUNK, max(source.size, 1)), lambda start, stop: _pack(source.read(start, stop)))
 
     def plan(self, source: Source, guarantee: Guarantee) -> Plan:
-        """Some pieces of a large tensor are coded to see what all take."""
+        """What all of it takes follows from coding pieces of it, or from one fast frame."""
+        if source.size <= _SMALL:
+            planes = _planes(source.read(0, source.size))
+            bits = 8.0 * len(frames.compress(planes.tobytes(), 1))
+            return Plan(_LEAST * bits, _MOST * bits, lambda: self.encode(source, guarantee))
         pieces = [
             source.read(start, start + _PIECE) for start in range(0, source.size - _PIECE, source.size // _PIECES + 1)
         ]
         values = sum(piece.size for piece in pieces)
         bits = 8.0 * sum(len(_pack(piece)) for piece in pieces) * source.size / max(values, 1)
-        least, most = (_LEAST * bits, _MOST * bits) if source.size > _SMALL else (0.0, math.inf)
-        return Plan(least, most, lambda: self.encode(source, guarantee))
+        return Plan(_LEAST * bits, _MOST * bits, lambda: self.encode(source, guarantee))
 
     @classmethod
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:
@@ -82,11 +85,15 @@ def _word(dtype: np.dtype) -> tuple[np.dtype, bool]:
 
 
 def _pack(values: np.ndarray) -> bytes:
+    return b"".join(part for plane in _planes(values) for part in encode_plane(plane))
+
+
+def _planes(values: np.ndarray) -> np.ndarray:
     word, signed = _word(values.dtype)
     bits = np.ascontiguousarray(values).view(word)
     planes = np.empty((word.itemsize, bits.size), np.uint8)
     kernels.split(bits, signed, planes)
-    return b"".join(part for plane in planes for part in encode_plane(plane))
+    return planes
 
 
 def _unpack(data: bytes, count: int, dtype: np.dtype) -> np.ndarray:

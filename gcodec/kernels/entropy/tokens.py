@@ -42,14 +42,6 @@ _LOW32 = np.uint64(0xFFFF_FFFF)
 
 
 @njit
-def add_magnitudes(numbers: np.ndarray, classes: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> None:
-    """sums[class] += |number| (float64), counts[class] += 1."""
-    for i in range(numbers.size):
-        sums[classes[i]] += abs(np.float64(numbers[i]))
-        counts[classes[i]] += 1
-
-
-@njit
 def _width(m: int) -> int:
     """The number of bits of m > 0."""
     bits = 0

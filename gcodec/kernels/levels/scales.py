@@ -4,6 +4,8 @@ A value x becomes the number sign(x)·⌊|x|·scale + rounding⌋, where the rou
 the class of the value. Classes are numbers below 32, uint8, one for each value.
 """
 
+import math
+
 import numpy as np
 
 from ..compiler.jit import njit
@@ -139,15 +141,34 @@ def quantise_codes(
 
 
 @njit
-def grade_levels(levels: np.ndarray, classes: np.ndarray, grades: np.ndarray) -> None:
-    """Count levels by class and by the grade of their magnitude, in grades[class, grade].
+def estimate(levels: np.ndarray, classes: np.ndarray, table: float, entry: float, most: int) -> tuple[float, float]:
+    """(bits of levels of these classes, bits of their tables), as far as entropies tell.
 
-    Magnitudes below 16 have grades of their own. From there on each octave has 8 grades.
+    Levels are counted by class and by the grade of their magnitude. Magnitudes below 16 have grades
+    of their own. From there on each octave has 8 grades. A table with more than one grade takes
+    `table` bits, and `entry` bits for each of at most `most` grades.
     """
+    grades = np.zeros((MAX_CLASSES, GRADES), np.int64)
+    top = 0
     for i in range(levels.size):
         m = abs(np.int64(levels[i]))
         octave = 0
         while m >= 16:
             m >>= 1
             octave += 1
-        grades[classes[i], min(8 * octave + m, GRADES - 1)] += 1
+        grade = min(8 * octave + m, GRADES - 1)
+        top = max(top, grade)
+        grades[classes[i], grade] += 1
+    bits, tables = 0.0, 0.0
+    for c in range(MAX_CLASSES):
+        size, entries, own = 0, 0, 0.0
+        for grade in range(top + 1):
+            count = grades[c, grade]
+            if count > 0:
+                size += count
+                entries += 1
+                own -= count * math.log2(count)
+        if entries > 1:
+            bits += own + size * math.log2(size)
+            tables += table + entry * min(entries, most)
+    return bits, tables

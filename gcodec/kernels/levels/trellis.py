@@ -39,26 +39,49 @@ _u32 = np.uint32
 
 @njit
 def fill_lookup(
-    prices: np.ndarray, points: np.ndarray, costs: np.ndarray, places: np.ndarray, picks: np.ndarray
+    prices: np.ndarray,
+    worth: float,
+    count: int,
+    zero: bool,
+    offsets: np.ndarray,
+    costs: np.ndarray,
+    places: np.ndarray,
+    picks: np.ndarray,
 ) -> None:
-    """Fill tables with the best point of each subset, class and quarter of a step.
+    """Fill tables with the best point of each subset, class below `count`, and quarter of a step.
 
     At subset·_ROOM + class·BINS + quarter stand its price (costs, float32), its place (places,
-    float32) and its number (picks, uint8). prices[class, subset, u]: float64, in step².
-    points[subset, u]: float64, in steps.
+    float32) and its number (picks, uint8). prices[class, subset, u]: float64, in bits. worth: of a
+    bit, in step². zero: whether the odd book has a zero. offsets: the centroid offsets of the
+    levels 0, 1, 2 …, in steps.
     """
-    for c in range(prices.shape[0]):
+    points = _points(zero, offsets)
+    for c in range(count):
         for q in range(SUBSETS):
             for k in range(BINS):
                 size = (k + 0.5) / _PER_STEP
                 best, least = 0, _NEVER
                 for u in range(RATED):
                     gap = size - points[q, u]
-                    cost = gap * gap + prices[c, q, u]
+                    cost = gap * gap + worth * prices[c, q, u]
                     if cost < least:
                         best, least = u, cost
                 at = q * _ROOM + c * BINS + k
-                costs[at], places[at], picks[at] = prices[c, q, best], points[q, best], best
+                costs[at], places[at], picks[at] = worth * prices[c, q, best], points[q, best], best
+
+
+@njit
+def _points(zero: bool, offsets: np.ndarray) -> np.ndarray:
+    """Where point number u of a subset is reconstructed, in steps, as [subset, u]."""
+    points = np.empty((SUBSETS, RATED))
+    for q in range(SUBSETS):
+        for u in range(RATED):
+            level = FIRST[q] + 4 * u
+            offset = offsets[min(abs(level), offsets.size - 1)]
+            points[q, u] = level + offset if level > 0 else (level - offset if level < 0 else 0.0)
+    if zero:
+        points[3, 0] = 0.0
+    return points
 
 
 @njit
