@@ -16,6 +16,7 @@ from . import dtypes, ieee
 from .compressors.contract import CHUNK
 from .errors import NonFinite
 from .kernels import norms
+from .parallel import spread
 from .source import Source, spans
 
 SLACK = 2.0**-40  # relative; more than all roundings of a ratio of two sums together
@@ -41,8 +42,9 @@ def scan_source(name: str, source: Source, nonfinite: str) -> Scan | None:
     "refuse", NonFinite is raised with their number and the place of the first one.
     """
     count, first, largest, squares = 0, -1, 0.0, []
-    for start, stop in spans(source.size, CHUNK):
-        bad, at, top, square = norms.scan(dtypes.widen(source.read(start, stop)))
+    pieces = spans(source.size, CHUNK)
+    found = spread(lambda span: norms.scan(dtypes.widen(source.read(*span))), pieces)
+    for (start, _), (bad, at, top, square) in zip(pieces, found, strict=True):
         first = start + at if bad and not count else first
         count, largest = count + bad, max(largest, top)
         squares.append(square)

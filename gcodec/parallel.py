@@ -5,9 +5,10 @@ Kernels run without the interpreter lock, so a pool of threads uses all cores.
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from numbers import Integral
 from threading import Lock
@@ -17,6 +18,7 @@ from .errors import InvalidInput, OutOfMemory
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+_allowed = ContextVar("the threads that spread uses", default=1)
 
 
 def thread_count(asked: int | None) -> int:
@@ -85,6 +87,21 @@ def _submitted(pool: ThreadPoolExecutor, function: Callable[[Item], Result], ite
         raise OutOfMemory(
             "the system starts no further thread: use fewer (threads= in Python, or --threads)"
         ) from error
+
+
+@contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """Within it, `spread` uses so many threads. Its own threads have one each."""
+    token = _allowed.set(count)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
+
+
+def spread(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """The results of `function`, in the order of the items, on as many threads as are allowed."""
+    return ordered(function, items, _allowed.get() if len(items) > 1 else 1)
 
 
 @contextmanager

@@ -92,7 +92,9 @@ def test_the_keys_of_every_command(files):
         ("info", f"{m}.gcz"),
         ("inspect", f"{m}.gcz"),
         ("bounds", "--dim", 100, "--alpha", 0.1),
+        ("info", "--time", f"{m}.gcz"),
         ("compare", x, "--alpha", 0.5, "--methods", "sd"),
+        ("compare", x, "--alpha", 0.5, "--methods", "sd", "--link", "1Gbit"),
     ):
         code, out, err = call_cli(*command.split(), *args, "--json")
         data = json.loads(out)

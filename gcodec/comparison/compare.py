@@ -1,14 +1,13 @@
 """Measures each method and each operator of the literature on each of a user's own tensors."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 
 from .. import dtypes
 from ..compressors.contract import CHUNK
 from ..distortion import scan_source
 from ..errors import GcodecError, InvalidInput, NonFinite
-from ..parallel import ordered
+from ..parallel import blas_on_one_thread, ordered
 from ..request.choice import choose
 from ..request.policy import SMALL
 from ..source import ArraySource, Source
@@ -60,7 +59,7 @@ def compare(
             warm.add(_kind(subject))
             yield from (partial(_attempt, subject, task, new) for task in wanted)
 
-    with _one_blas_thread():
+    with blas_on_one_thread():
         for result in ordered(lambda job: job(), jobs(), cores):
             if isinstance(result, Measurement):
                 measured.append(result)
@@ -122,18 +121,3 @@ def _piece(subject: Subject) -> Subject:
     piece = array[: max(1, CHUNK * len(array) // array.size)]
     found = _subject("", ArraySource(piece), 0)
     return subject if isinstance(found, str) else found
-
-
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Keep linear algebra on the thread that is timed.
-
-    This needs threadpoolctl, which scikit-learn brings. Without it nothing changes.
-    """
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        yield
-        return
-    with threadpool_limits(1, "blas"):
-        yield

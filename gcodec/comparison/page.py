@@ -35,14 +35,25 @@ td.remark { white-space: normal; min-width: 12rem; color: var(--muted) }
 tr.best td { background: var(--tint); font-weight: 600 }
 details { margin: .5rem 0 } summary { cursor: pointer; overflow-wrap: anywhere }
 """
-_HEADINGS = ("method", "bits per coordinate", "gap", "above cap", "error or ω", "encode MB/s", "decode MB/s", "remarks")
+_HEADINGS = (
+    "method",
+    "bits per coordinate",
+    "gap",
+    "above cap",
+    "error or ω",
+    "encode MB/s",
+    "decode MB/s",
+    "pays below",
+    "remarks",
+)
 _WORDS = """<p class="muted">The error is the relative squared L2 error ‖x̂ − x‖²/‖x‖². ω is its mean, for an
 unbiased method. Unbiased methods are asked for ω = α/(1 − α): scaled by 1/(1 + ω), they are contractive with
 α. The gap is what a method spends above ½·log2(1/error) bits per coordinate, the least for a vector about
 which nothing is known. Below zero the data is compressible. The cap bound is the least for methods that keep
 their error for every input, without the norm. Bits are those of the payload. A known operator is taken with
 its fewest bits that reach the error, or else where it is most exact. Speeds are of processor time on one
-core. The speed of a known operator is for both ways.</p>"""
+core. The speed of a known operator is for both ways. A method pays below a link speed if encoding, sending
+and decoding then takes less time than sending the original.</p>"""
 
 
 def page(comparison: Comparison, source: str) -> str:
@@ -95,7 +106,7 @@ def _section_of_each(comparison: Comparison, bound: float) -> str:
 
 
 def _table(rows: Sequence[Row]) -> str:
-    head = "".join(f'<th{_number(1 <= i <= 6)} scope="col">{text}</th>' for i, text in enumerate(_HEADINGS))
+    head = "".join(f'<th{_number(1 <= i <= 7)} scope="col">{text}</th>' for i, text in enumerate(_HEADINGS))
     best = [fewest(rows, METHOD, kind) for kind in ("alpha", "omega", "pointwise")]
     body = "\n".join(_line(row, row in best) for row in rows)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>'

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..theory.report import METHOD
+from .break_even import break_even, speed_words
 from .measure import Measurement, Task
 
 ALL = "all tensors"
@@ -28,7 +29,9 @@ class Row:
     as an α. reaches: whether reached ≤ alpha. bounds: the lower bounds in bits per coordinate at
     `reached`, for a vector about which nothing is known. gap: the rate less the lower bound of the
     uncertainty principle; it is negative if the data is compressible.
-    encode_speed, decode_speed: MB of the original per second, on one core.
+    encode_speed, decode_speed: MB of the original per second, on one core. original_rate: bits per
+    coordinate of the original. break_even: bits per second of the link below which encoding,
+    sending and decoding takes less time than sending the original; None if it never does.
     """
 
     tensor: str
@@ -45,6 +48,8 @@ class Row:
     gap: float | None
     encode_speed: float
     decode_speed: float | None
+    original_rate: float
+    break_even: float | None
     note: str
 
     @property
@@ -63,7 +68,10 @@ class Row:
         return f"{self.distortion:.4g}" if math.isfinite(self.distortion) else "–"
 
     def figures(self, digits: int) -> tuple[str, ...]:
-        """What a table shows of rate, gap, cap_gap, error and speeds. digits: of the rate."""
+        """What a table shows of rate, gap, cap_gap, error, speeds and break_even.
+
+        digits: of the rate.
+        """
         return (
             f"{self.rate:.{digits}f}",
             "" if self.gap is None else f"{self.gap:+.3f}",
@@ -71,6 +79,7 @@ class Row:
             self.error,
             f"{self.encode_speed:.3g}",
             "" if self.decode_speed is None else f"{self.decode_speed:.3g}",
+            speed_words(self.break_even),
         )
 
     @property
@@ -195,7 +204,9 @@ def _row(alpha: float, found: Sequence[Measurement], tensor: str) -> Row:
     bounds = _bounds(found, size)
     parameters = list(dict.fromkeys(one.task.parameters for one in found))
     notes = list(dict.fromkeys(filter(None, (one.note for one in found))))
+    encodes = [one.encode_seconds for one in found]
     decodes = [one.decode_seconds for one in found if one.decode_seconds is not None]
+    original = 8 * sum(one.original_bytes for one in found)
     return Row(
         tensor=tensor,
         alpha=alpha,
@@ -209,8 +220,10 @@ def _row(alpha: float, found: Sequence[Measurement], tensor: str) -> Row:
         reaches=all(one.reached <= alpha for one in found),
         bounds=bounds,
         gap=rate - bounds["uncertainty"] if bounds else None,
-        encode_speed=_speed(found, math.fsum(one.encode_seconds for one in found)),
+        encode_speed=_speed(found, math.fsum(encodes)),
         decode_speed=_speed(found, math.fsum(decodes)) if decodes else None,
+        original_rate=original / size,
+        break_even=break_even(original, rate * size, math.fsum([*encodes, *decodes])),
         note=", ".join(notes),
     )
 

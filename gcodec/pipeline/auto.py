@@ -10,6 +10,7 @@ from ..compressors.contract import Entry, Guarantee, Plan, TooFine
 from ..distortion import Scan
 from ..dtypes import is_float
 from ..errors import InvalidInput
+from ..parallel import on_threads
 from ..request.choice import Choice
 from ..source import Remembered, Source, matricise
 from .compress import Attempt, CodedRecord, in_passes, scan_for_bound, store
@@ -29,6 +30,11 @@ def compress(name: str, source: Source, choice: Choice) -> CodedRecord:
     says something about its error, so a choice by the length of the code that is kept would bias
     it. With another seed, the choice depends on the tensor and the bound alone.
     """
+    with on_threads(choice.threads):
+        return _compressed(name, source, choice)
+
+
+def _compressed(name: str, source: Source, choice: Choice) -> CodedRecord:
     methods = candidates(source, choice)
     if choice.guarantee.kind == "omega" and len(methods) > 1:
         choice = in_passes(choice, 2)

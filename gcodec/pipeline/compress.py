@@ -238,7 +238,7 @@ def _code_chunks(
         decode = entry.load().decoder(payload.head, spec)
     exact = choice.guarantee.kind == "exact"
 
-    def work(span: tuple[int, int]) -> tuple[bytes, int, float, list[Part]]:
+    def work(span: tuple[int, int]) -> tuple[bytes, Chunk, float, list[Part]]:
         start, stop = span
         if spec.dtype == np.bool_:
             _check_bools(name, source.read(start, stop))
@@ -250,16 +250,16 @@ def _code_chunks(
             raise entry.fault(f"{name or 'the array'} did not come back bit for bit (or it changed meanwhile)")
         error = 0.0 if exact else part_error(choice.guarantee.kind, values, back, scan)
         parts = [] if exact else [measure(values, back, spec, start, scan.scale)]
-        return data, crc32(as_bytes(back)), error, parts
+        return data, Chunk(len(data), crc32(data), crc32(as_bytes(back))), error, parts
 
     pieces = spans(source.size, payload.chunk)
     chunks: list[Chunk] = []
     errors: list[float] = []
     parts: list[Part] = []
-    for data, decoded_crc, error, part in ordered(work, pieces, choice.threads if len(pieces) > 1 else 1):
+    for data, chunk, error, part in ordered(work, pieces, choice.threads if len(pieces) > 1 else 1):
         body.write(data)
         choice.progress(min(payload.chunk, source.size - len(chunks) * payload.chunk))
-        chunks.append(Chunk(len(data), crc32(data), decoded_crc))
+        chunks.append(chunk)
         errors.append(error)
         parts += part
     return tuple(chunks), errors, parts

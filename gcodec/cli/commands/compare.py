@@ -14,6 +14,7 @@ from ..output import progress_bar, show, table
 from ..targets import target
 
 if TYPE_CHECKING:
+    from ...comparison.links import Transfer
     from ...comparison.summary import Comparison, Row
 
 
@@ -38,6 +39,9 @@ def compare(
     html: Annotated[
         str | None, typer.Option(callback=opt.standard_output, help="Write a report as one self-contained page.")
     ] = None,
+    link: Annotated[
+        str | None, typer.Option(help="Print how long all tensors take over a link of this speed, such as 1Gbit.")
+    ] = None,
     tensors: Annotated[bool, typer.Option("--tensors", help="Print the tables of the tensors too.")] = False,
     dtype: opt.DtypeOpt = None,
     threads: opt.ThreadsOpt = None,
@@ -48,11 +52,13 @@ def compare(
     """Measure bits, error and speed of all methods and known operators on INPUT, beside theory."""
     from ...comparison.advice import HEADINGS, advice, footnote
     from ...comparison.compare import ALPHAS, compare, runs
+    from ...comparison.links import link_speed, transfers
     from ...io.skeleton import is_skeleton
     from ...request.policy import SMALL
 
     names = [name.strip() for name in methods.split(",")] if methods is not None else None
     alphas = alpha or list(ALPHAS)
+    speed = None if link is None else link_speed(link)
     each = pointwise or []
     count = runs(names, alphas, each)  # refuses unknown names before anything is opened
     _check_outputs(plot, html, force)
@@ -73,6 +79,10 @@ def compare(
     text = "\n\n".join(_sections(result, input, tensors))
     lines = advice(result, input)
     found = {"input": input, **result.as_dict(), "recommendation": [asdict(line) for line in lines]}
+    if speed:
+        sent = transfers(result.totals, result.size, speed)
+        text += "\n\n" + _transfers(sent, speed)
+        found["link"] = {"speed": speed, "transfers": [one.as_dict() for one in sent]}
     shown = table([HEADINGS, *(line.cells for line in lines)], right=(2,)) if lines else ""
     show(found, "\n\n".join(filter(None, (text, shown, footnote(lines)))), as_json=json, quiet=quiet)
 
@@ -124,9 +134,25 @@ def _sections(result: "Comparison", input: str, tensors: bool) -> list[str]:
     return sections
 
 
+def _transfers(sent: "list[Transfer]", speed: float) -> str:
+    """A table for each error: seconds plain and compressed, and how many times faster that is."""
+    from ...comparison.break_even import speed_words
+
+    tables = [f"all tensors over a link of {speed_words(speed)}, on one core"]
+    for alpha in dict.fromkeys(one.alpha for one in sent):
+        rows = [("", "name", "plain s", "compressed s", "times faster", "")]
+        rows += [
+            (one.group, one.name, f"{one.plain:.3g}", f"{one.compressed:.3g}", f"{one.faster:.3g}",
+             {"omega": "unbiased", "exact": "bit for bit"}.get(one.kind, ""))
+            for one in sent if one.alpha == alpha
+        ]  # fmt: skip
+        tables.append(f"alpha = {alpha:g}\n{table(rows, right=(2, 3, 4))}")
+    return "\n\n".join(tables)
+
+
 def _table(rows: "list[Row]") -> str:
     cells: list[tuple[str, ...]] = [
-        ("", "name", "bits/coord", "gap", "above cap", "error or ω", "encode MB/s", "decode MB/s", "")
+        ("", "name", "bits/coord", "gap", "above cap", "error or ω", "encode MB/s", "decode MB/s", "pays below", "")
     ]
     cells += [(row.group, row.name, *row.figures(4), row.remarks) for row in rows]
-    return table(cells, right=(2, 3, 4, 5, 6, 7))
+    return table(cells, right=(2, 3, 4, 5, 6, 7, 8))

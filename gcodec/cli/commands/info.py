@@ -1,8 +1,11 @@
 """`gcodec info`: what a container says of itself, without decoding anything."""
 
 import os
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
+import typer
+
+from ...errors import InvalidInput
 from .. import options as opt
 from ..files import container_file
 from ..output import plural, printable, show, table, times
@@ -13,13 +16,23 @@ if TYPE_CHECKING:
 LONGEST_NAME = 72  # characters of a name that are shown
 
 
-def info(file: opt.FileArg, json: opt.JsonOpt = False) -> None:
+def info(
+    file: opt.FileArg,
+    time: Annotated[
+        bool, typer.Option("--time", help="Decode all tensors, encode them again, and print each method's speed.")
+    ] = False,
+    limit: opt.LimitOpt = None,
+    json: opt.JsonOpt = False,
+) -> None:
     """List the tensors of FILE: method, guarantee, certificate, bytes."""
     from ...container.describe import describe, original_bytes
     from ...io.skeleton import SKELETON, is_skeleton
 
     with container_file(file) as source:
+        if time and not source.seekable():
+            raise InvalidInput(f"{file}: --time reads tensors several times, which a pipe does not allow")
         version, headers, meta, length = _read(source)
+        timed = _speeds(source, length, limit) if time else []
     result: dict[str, Any] = {"format": {"major": version.major, "minor": version.minor}, "bytes": length, "meta": meta}
     result["tensors"] = [describe(header) for header in headers]
     original = sum(map(original_bytes, headers))
@@ -37,7 +50,11 @@ def info(file: opt.FileArg, json: opt.JsonOpt = False) -> None:
         head += f"\nalpha ≤ {meta['scope']['alpha']:g} over all floating tensors as one vector (--scope file)"
     if len(own) < len(headers):
         head += f"\nthe record {SKELETON} is the HDF5 file around the tensors: attributes, links, text, …"
-    show(result, f"{head}\n\n{table(rows, right=(5, 6, 7, 8, 9, 10))}", as_json=json)
+    text = f"{head}\n\n{table(rows, right=(5, 6, 7, 8, 9, 10))}"
+    if time:
+        result["speeds"] = timed
+        text += f"\n\n{_speed_table(timed)}"
+    show(result, text, as_json=json)
 
 
 def _read(file: BinaryIO) -> "tuple[FileHeader, list[TensorHeader], dict[str, Any], int]":
@@ -61,6 +78,30 @@ def _effects(tensor: dict[str, Any] | None) -> tuple[str, str, str]:
     if effects is None:
         return ("", "", "")
     return (percent(effects["zeroed"]), percent(effects["lost"]), f"{effects['row']:.3g}" if effects["row"] else "")
+
+
+def _speeds(file: BinaryIO, length: int, limit: int | None) -> list[dict[str, Any]]:
+    """The speed of each method, as `comparison.speeds` measures it."""
+    from ...comparison.speeds import speeds
+    from ...container.budget import Budget
+    from ...container.reader import RandomAccess
+    from ...io.skeleton import is_skeleton
+
+    access = RandomAccess(file, length)
+    records = (access.record(name) for name in access.offsets if not is_skeleton(name))
+    return [speed.as_dict() for speed in speeds(records, Budget(limit, length))]
+
+
+def _speed_table(speeds: list[dict[str, Any]]) -> str:
+    from ...comparison.break_even import speed_words
+
+    rows: list[tuple[str, ...]] = [("method", "tensors", "encode MB/s", "decode MB/s", "pays below", "")]
+    for one in speeds:
+        figures = f"{one['encode_speed']:.3g}", f"{one['decode_speed']:.3g}", speed_words(one["break_even"])
+        refused = f"{one['refused']} could not be encoded again" if one["refused"] else ""
+        rows.append((one["method"], f"{one['tensors']:,}", *figures, refused))
+    notes = "Speeds are of one core; what was decoded is encoded again. Compressing makes a transfer faster on links"
+    return f"{table(rows, right=(1, 2, 3, 4))}\n{notes} slower than the last figure."
 
 
 def _row(tensor: dict[str, Any]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...coding.bitstring import BitWriter
 from ...coding.rans import lanes_for
+from ...parallel import spread
 from ...source import Source, remembered
 from .levels import Coded, Labels, Points
 from .quantiser import LARGEST_LEVEL, Part, Quantiser
@@ -113,9 +114,9 @@ class LevelCoder:
 
     def measure(self) -> float:
         """The squared error of the decoded tensor. The levels of the first chunks are kept."""
-        errors = []
-        for start, stop in self.classes.tiling.spans():
-            found = self.quantiser.find(self.part(start, stop))
+        errors, pieces = [], self.classes.tiling.spans()
+        trials = spread(lambda span: self.quantiser.find(self.part(*span)), pieces)
+        for (start, stop), found in zip(pieces, trials, strict=True):
             errors.append(found.error)
             if stop <= _KEPT:
                 self.kept[start] = found.coded

@@ -15,6 +15,7 @@ from ...coding.rans import sequence_bits
 from ...kernels.entropy.tokens import MAX_CLASSES
 from ...kernels.levels import scales as kernels
 from ...kernels.levels.scales import BLOCK
+from ...parallel import spread
 from ...source import Source, Span
 from .scale_classes import BLOCKS, PRODUCT, WIDEST, ScaleClasses, Tiling
 
@@ -25,7 +26,7 @@ _NOTHING = -10_000  # stands for the logarithm of zero
 _COARSE = (2, 3, 5)  # distances of coarser classes, in thirds of an octave
 _SHORT = 64  # up to this length of rows, coarser classes may be worth it where others are not
 _TABLE_BITS, _ENTRY_BITS = 12.0, 3.5  # about what a table and each of its entries cost,
-_ENTRIES = 16  # of which no more than so many are described
+_ENTRIES = 16  # and the most entries that are counted
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,18 @@ def scan(source: Source, tiling: Tiling, scale: float) -> Energies:
     rows = np.zeros(-(-tiling.size // tiling.width))
     columns = np.zeros(tiling.width if rows.size > 1 else 0)
     blocks = np.zeros(tiling.blocks(tiling.size - 1, tiling.size, BLOCK).stop)
-    for start, stop in tiling.spans():
-        values = read(source, start, stop, scale)
+
+    def add(span: Span) -> tuple[slice, np.ndarray, np.ndarray]:
+        start, stop = span
+        where = tiling.rows(start, stop)
+        of_rows, of_columns = np.zeros(where.stop - where.start), np.zeros(columns.size)
         of_blocks = blocks[tiling.blocks(start, stop, BLOCK)]
-        kernels.add_energies(values, start, tiling.width, rows[tiling.rows(start, stop)], columns, of_blocks)
+        kernels.add_energies(read(source, start, stop, scale), start, tiling.width, of_rows, of_columns, of_blocks)
+        return where, of_rows, of_columns
+
+    for where, of_rows, of_columns in spread(add, tiling.spans()):
+        rows[where] += of_rows
+        columns += of_columns
     return Energies(rows, columns, blocks, math.fsum(blocks))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...coding.rans import lanes_for, sequence_bits, used
+from ...parallel import spread
 from ..common.levels import Points, Step, tables_of
 from ..common.quantiser import Found, Part, Quantiser
 from .factors import TOP, Columns
@@ -50,7 +51,7 @@ class Factor:
             flat = np.ascontiguousarray(values[first:last]).reshape(-1)
             parts.append(Part(flat, columns.fill(last - first, inside), lanes_for(_BITS * flat.size)))
         quantiser = quantiser if quantiser.has_prices else quantiser.guessed(parts[0])
-        found = tuple(quantiser.find(part) for part in parts)
+        found = tuple(spread(quantiser.find, parts))
         return cls(columns, rows, quantiser, tuple(parts), found)
 
     @property

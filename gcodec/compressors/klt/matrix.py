@@ -6,13 +6,17 @@ everywhere. The compressor keeps BLAS on one thread.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from ...dtypes import widen
+from ...kernels.levels.scales import BLOCK, add_energies
+from ...parallel import spread
 from ..common.scaled import Scaled, power_of_two
 from .factors import View
 
+Result = TypeVar("Result")
 _BLOCK = 1 << 20  # values that are read at a time, in whole rows
 _FINE = 1e-5  # bounds below it need float64 where float32 would do
 
@@ -34,24 +38,37 @@ class Matrix:
         wide = scaled.source.dtype == np.float64 or bound < _FINE
         return cls(scaled, view, np.dtype(np.float64 if wide else np.float32))
 
-    def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Rows of T, some at a time: which, and their values."""
+    def blocks(self, work: Callable[[slice, np.ndarray], Result]) -> Iterator[Result]:
+        """What `work` gives for some rows of T at a time: which they are, and their values.
+
+        Blocks are spread over threads; the results are in the order of the rows.
+        """
         columns = self.view.columns
         height = max(_BLOCK // columns, 1)
         first, second = power_of_two(-self.scaled.exponent).astype(self.dtype)
-        for start in range(0, self.view.rows, height):
+
+        def one(start: int) -> Result:
             stop = min(start + height, self.view.rows)
             values = widen(self.scaled.source.read(start * columns, stop * columns))
             block = values.astype(self.dtype, copy=False) * first
             block *= second
-            yield slice(start, stop), block.reshape(stop - start, columns)
+            return work(slice(start, stop), block.reshape(stop - start, columns))
+
+        return spread(one, range(0, self.view.rows, height))
 
     def energies(self) -> tuple[np.ndarray, np.ndarray]:
         """Sums of squares of T's rows and of its columns, in float64."""
         rows, columns = np.zeros(self.view.rows), np.zeros(self.view.columns)
-        for where, block in self.blocks():
-            squares = np.square(block, dtype=np.float64)
-            rows[where], columns = squares.sum(1), columns + squares.sum(0)
+
+        def squares(where: slice, block: np.ndarray) -> tuple[slice, np.ndarray, np.ndarray]:
+            of_rows, of_columns = np.zeros(len(block)), np.zeros(columns.size)
+            of_blocks = np.zeros(-(-block.size // BLOCK))
+            add_energies(block.reshape(-1), 0, columns.size, of_rows, of_columns, of_blocks)
+            return where, of_rows, of_columns
+
+        for where, of_rows, of_columns in self.blocks(squares):
+            rows[where] = of_rows
+            columns += of_columns
         return rows, columns
 
     def times(self, right: np.ndarray) -> np.ndarray:
@@ -68,13 +85,13 @@ class Matrix:
         """Xᵀ · X in float64."""
         if not self.view.transposed:
             return self._sum(self.view.width, lambda rows, block: block.T @ block).astype(np.float64)
-        whole = np.concatenate([block for _, block in self.blocks()])
+        whole = np.concatenate(list(self.blocks(lambda rows, block: block)))
         square: np.ndarray = (whole @ whole.T).astype(np.float64)
         return square
 
     def _rows(self, right: np.ndarray) -> np.ndarray:
         """T · right."""
-        return np.concatenate([block @ right for _, block in self.blocks()])
+        return np.concatenate(list(self.blocks(lambda rows, block: block @ right)))
 
     def _columns(self, right: np.ndarray) -> np.ndarray:
         """Tᵀ · right."""
@@ -82,6 +99,6 @@ class Matrix:
 
     def _sum(self, count: int, product: Callable[[slice, np.ndarray], np.ndarray]) -> np.ndarray:
         total = np.zeros((self.view.columns, count), self.dtype)
-        for rows, block in self.blocks():
-            total += product(rows, block)
+        for part in self.blocks(product):
+            total += part
         return total

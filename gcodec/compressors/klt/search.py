@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ... import dtypes
+from ...parallel import spread
 from ...source import ArraySource
 from ..common.levels import Labels, Points, Step
 from ..common.quantiser import LARGEST_LEVEL, Quantiser
@@ -241,9 +242,12 @@ class School:
         spectrum, rank = self.task.spectrum, settings.rank
         one, other = (factor[:, :rank] for factor in self.factors)
         classes = column_classes(_deviations(spectrum, rank), settings.step)
-        first = Factor.of(one, classes, settings.first, settings.rows[0], (0, len(one)))
-        classes = classes_of(spectrum.values[:rank] ** 2)
-        return first, Factor.of(other, classes, settings.second, settings.rows[1], (0, len(other)))
+        tasks = (
+            (one, classes, settings.first, settings.rows[0], (0, len(one))),
+            (other, classes_of(spectrum.values[:rank] ** 2), settings.second, settings.rows[1], (0, len(other))),
+        )
+        first, second = spread(lambda task: Factor.of(*task), tasks)
+        return first, second
 
     def train(self, settings: Settings, rounds: int) -> tuple[Settings, float]:
         """Settings that suit these rows, and about how many bits the whole factors take with them.

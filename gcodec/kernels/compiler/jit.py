@@ -27,7 +27,8 @@ def njit_inline(function: Callable[..., Result]) -> Callable[..., Result]:
 
 
 def _compiled(function: Callable[..., Result], **options: Any) -> Callable[..., Result]:
-    kernel = numba.njit(nogil=True, **options)(function)
+    # Nothing calls a kernel from C, so it needs no entrance for that.
+    kernel = numba.njit(nogil=True, no_cfunc_wrapper=True, **options)(function)
     if not numba.config.DISABLE_JIT:  # else it is the function itself
         keep(kernel)
     return kernel

@@ -12,7 +12,7 @@ from .trellis import RATED
 
 _UNSEEN = 2.0  # values by the law of all classes that prices add to the values of a class
 _BOOKS = 2
-_MAGNITUDES = 2 * RATED  # of numbers in a book
+_MAGNITUDES = 2 * RATED  # the magnitudes of numbers that have prices
 
 
 @njit
@@ -81,7 +81,10 @@ def _by_subset(lengths: np.ndarray, book: int, zero: bool, found: np.ndarray) ->
 
 @njit
 def nearest_numbers(values: np.ndarray, scale: float, zero: bool, even: np.ndarray, odd: np.ndarray) -> None:
-    """Fill in, int64, the numbers of the nearest level of each book. scale: levels of a book each."""
+    """Fill in, int64, the numbers of the nearest level of each book.
+
+    scale: the levels of a book that lie in a unit of the values.
+    """
     for i in range(values.size):
         y = values[i] * scale
         even[i] = np.int64(np.rint(y))
