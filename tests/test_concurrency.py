@@ -144,3 +144,20 @@ def test_the_passes_over_a_tensor_are_spread_over_threads(method):
     own, whole = time.thread_time() - own, time.process_time() - start
     assert together == alone
     assert own < (0.7 if method in ("klt", "auto") else 0.5) * whole
+
+
+def test_threads_import_the_methods_at_once():
+    """A module that another thread has begun to import is waited for."""
+    script = """
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from gcodec.compressors import registry
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(8)
+def load(i):
+    together.wait()
+    return [entry.load().kinds for entry in registry.ENTRIES]
+with ThreadPoolExecutor(8) as pool:
+    assert len(set(map(str, pool.map(load, range(8))))) == 1
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -293,8 +293,9 @@ class Entry:
     def load(self) -> type[Compressor]:
         """The class; raises what importing it raises."""
         module, _, name = self.path.partition(":")
-        found: type[Compressor] = getattr(sys.modules.get(module) or import_module(module), name)
-        return found
+        found: type[Compressor] | None = getattr(sys.modules.get(module), name, None)
+        # A module that another thread is importing may lack the class; the import waits for it.
+        return found or getattr(import_module(module), name)
 
     def fault(self, words: str) -> Exception:
         """The error that stands for a fault of this compressor."""

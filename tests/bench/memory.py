@@ -43,10 +43,10 @@ def write(path: Path, gib: float, make: Callable[[np.random.Generator], np.ndarr
             make(np.random.default_rng(i)).astype(np.float32).tofile(file)
 
 
-def run(*args: object) -> tuple[float, int]:
+def run(*args: object, threads: int = 2) -> tuple[float, int]:
     """Seconds, and the peak of resident memory in MB; pages of files do not count."""
     start, peak = time.perf_counter(), 0
-    process = subprocess.Popen([sys.executable, "-m", "gcodec", *map(str, args), "-f", "-q", "-T", "2"])
+    process = subprocess.Popen([sys.executable, "-m", "gcodec", *map(str, args), "-f", "-q", "-T", str(threads)])
     status = Path(f"/proc/{process.pid}/status")
     while process.poll() is None:
         peak = max(peak, sum(int(kb) for kb in re.findall(r"(?:RssAnon|RssShmem):\s+(\d+)", status.read_text())))
