@@ -1,8 +1,8 @@
 """Peak memory of the command: `python tests/bench/memory.py [GiB] [METHOD …]`.
 
-It encodes dense, sparse and row-sparse arrays. Each command runs in a process of its own, with two
-threads. The methods are auto and those that it tries on an array of this size. Linux tells how much
-memory a process has.
+It encodes dense, sparse and row-sparse arrays, and a matrix of low rank by klt. Each command runs
+in a process of its own, with two threads. The methods are auto and those that it tries on an array
+of this size. Linux tells how much memory a process has.
 """
 
 import re
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 ROWS, WIDTH = 1 << 12, 1 << 10  # values are made in pieces of 16 MiB
+RANK = 16  # of the matrix for klt, without its noise
 INTERVAL = 0.005  # seconds between two looks at the memory
 METHODS = ("auto", "sd", "ecsq", "lossless")
 
@@ -32,6 +33,11 @@ def sparse(rng: np.random.Generator) -> np.ndarray:
 def row_sparse(rng: np.random.Generator) -> np.ndarray:
     """One row in 128 is not zero, as in the gradient of an embedding."""
     return dense(rng) * (rng.random((ROWS, 1)) < 1 / 128)
+
+
+def low_rank(rng: np.random.Generator) -> np.ndarray:
+    vectors = np.random.default_rng(2**32).normal(size=(RANK, WIDTH))
+    return rng.normal(size=(ROWS, RANK)) @ vectors + dense(rng)
 
 
 def write(path: Path, gib: float, make: Callable[[np.random.Generator], np.ndarray]) -> None:
@@ -60,9 +66,9 @@ def main() -> None:
     print("| array | method | encode MB | s | decode MB | s | bytes |\n|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         path, coded, back = Path(folder, "x.npy"), Path(folder, "x.gcz"), Path(folder, "back.npy")
-        for make in (dense, sparse, row_sparse):
+        for make in (dense, sparse, row_sparse, low_rank):
             write(path, gib, make)
-            for method in sys.argv[2:] or METHODS:
+            for method in sys.argv[2:] or (("klt",) if make is low_rank else METHODS):
                 choice = ["--lossless"] if method == "lossless" else ["--method", method, "--alpha", "0.1"]
                 seconds, peak = run("encode", path, "-o", coded, *choice)
                 back_seconds, back_peak = run("decode", coded, "-o", back)

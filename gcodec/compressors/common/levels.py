@@ -168,13 +168,14 @@ class Coded:
     """The levels of a chunk, ready for the entropy coder.
 
     codes: uint8, symbol + 32·book. widths: raw widths by class. raw_bits: how many raw bits the
-    numbers have. numbers: kept where they have any.
+    numbers have. numbers: kept where they have any, until `settled` makes these bits.
     """
 
     codes: np.ndarray
     widths: np.ndarray
     raw_bits: int = 0
     numbers: np.ndarray | None = None
+    raw: bytes = b""
 
     @classmethod
     def of(cls, numbers: np.ndarray, books: np.ndarray | None, classes: np.ndarray, widths: np.ndarray) -> "Coded":
@@ -200,8 +201,14 @@ class Coded:
         args = used(classes), self.widths, labels.books, labels.zero, histograms
         writer.at = level_tables.put_tables(*args, writer.data, writer.at, frequencies)
         tail = encode_lanes(writer, self.codes, classes, rans.BOOK_BITS, frequencies, lanes)
-        raw = b"" if self.numbers is None else raw_bytes(self.numbers, classes, self.widths, self.raw_bits)
-        return writer.to_bytes() + tail + raw
+        return writer.to_bytes() + tail + self.settled(classes).raw
+
+    def settled(self, classes: np.ndarray) -> "Coded":
+        """With the raw bits in the place of the numbers, which take more memory."""
+        if self.numbers is None:
+            return self
+        raw = raw_bytes(self.numbers, classes, self.widths, self.raw_bits)
+        return Coded(self.codes, self.widths, self.raw_bits, raw=raw)
 
 
 def tables_of(

@@ -2,7 +2,6 @@
 
 import threading
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -75,19 +74,18 @@ class Part:
 class Found:
     """The levels of a part, ready for the entropy coder, and as numbers in books.
 
-    books: None if all are even. error: ‖x̂ − x‖² of the values that they decode to. known: the
-    numbers; None if they follow from codes without raw bits in the even book.
+    books: None if all are even. error: ‖x̂ − x‖² of the values that they decode to. The numbers
+    follow from the codes, except where they have raw bits.
     """
 
     books: np.ndarray | None
     coded: Coded
     error: float
-    known: np.ndarray | None = None
 
-    @cached_property
+    @property
     def numbers(self) -> np.ndarray:
-        if self.known is not None:
-            return self.known
+        if self.coded.numbers is not None:
+            return self.coded.numbers
         numbers = np.empty(self.coded.codes.size, np.int8)
         tokens.numbers_of(self.coded.codes, numbers)
         return numbers
@@ -144,7 +142,7 @@ class Quantiser:
             return found
         numbers, books = self._by_thresholds(part) if self.labels.states == 1 else self._by_search(part)
         coded = Coded.of(numbers, books, part.classes, self.widths)
-        return Found(books, coded, self._error(part, numbers, books, coded), numbers)
+        return Found(books, coded, self._error(part, numbers, books, coded))
 
     def _by_thresholds_at_once(self, part: Part) -> Found | None:
         """The levels by thresholds, coded and measured in one pass; None if any needs raw bits."""

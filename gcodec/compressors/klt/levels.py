@@ -4,7 +4,7 @@ It has classes of columns, numbers of rows, and levels, in parts of whole rows.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -61,6 +61,17 @@ class Factor:
     @property
     def size(self) -> int:
         return sum(part.values.size for part in self.parts)
+
+    def settled(self) -> "Factor":
+        """The factor to be coded, but not to learn from: without its values and numbers.
+
+        They take most of the memory.
+        """
+        none = self.parts[0].values.dtype.type(0)
+        parts = tuple(replace(part, values=np.broadcast_to(none, part.values.size)) for part in self.parts)
+        pairs = zip(self.parts, self.found, strict=True)
+        found = tuple(replace(one, coded=one.coded.settled(part.classes)) for part, one in pairs)
+        return replace(self, parts=parts, found=found)
 
     def in_steps(self) -> np.ndarray:
         """The decoded matrix in steps, float64."""

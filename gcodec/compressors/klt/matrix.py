@@ -13,6 +13,7 @@ import numpy as np
 from ...dtypes import widen
 from ...kernels.levels.scales import BLOCK, add_energies
 from ...parallel import spread
+from ...source import Span, spans
 from ..common.scaled import Scaled, power_of_two
 from .factors import View
 
@@ -44,17 +45,20 @@ class Matrix:
         Blocks are spread over threads; the results are in the order of the rows.
         """
         columns = self.view.columns
-        height = max(_BLOCK // columns, 1)
+
+        def one(rows: Span) -> Result:
+            start, stop = rows
+            return work(slice(start, stop), self._read((start * columns, stop * columns)).reshape(-1, columns))
+
+        return spread(one, spans(self.view.rows, max(_BLOCK // columns, 1)))
+
+    def _read(self, span: Span) -> np.ndarray:
+        """Values of the scaled tensor."""
         first, second = power_of_two(-self.scaled.exponent).astype(self.dtype)
-
-        def one(start: int) -> Result:
-            stop = min(start + height, self.view.rows)
-            values = widen(self.scaled.source.read(start * columns, stop * columns))
-            block = values.astype(self.dtype, copy=False) * first
-            block *= second
-            return work(slice(start, stop), block.reshape(stop - start, columns))
-
-        return spread(one, range(0, self.view.rows, height))
+        values = widen(self.scaled.source.read(*span))
+        block: np.ndarray = values.astype(self.dtype, copy=False) * first
+        block *= second
+        return block
 
     def energies(self) -> tuple[np.ndarray, np.ndarray]:
         """Sums of squares of T's rows and of its columns, in float64."""
@@ -85,8 +89,17 @@ class Matrix:
         """Xᵀ · X in float64."""
         if not self.view.transposed:
             return self._sum(self.view.width, lambda rows, block: block.T @ block).astype(np.float64)
-        whole = np.concatenate(list(self.blocks(lambda rows, block: block)))
-        square: np.ndarray = (whole @ whole.T).astype(np.float64)
+        total = np.zeros((self.view.rows, self.view.rows), self.dtype)
+        for part in spread(self._of_columns, spans(self.view.columns, max(_BLOCK // self.view.rows, 1))):
+            total += part
+        return total.astype(np.float64)
+
+    def _of_columns(self, span: Span) -> np.ndarray:
+        """T · Tᵀ for some columns of T, of which each row is read by itself."""
+        start, stop = span
+        firsts = range(0, self.view.rows * self.view.columns, self.view.columns)
+        block = np.stack([self._read((first + start, first + stop)) for first in firsts])
+        square: np.ndarray = block @ block.T
         return square
 
     def _rows(self, right: np.ndarray) -> np.ndarray:

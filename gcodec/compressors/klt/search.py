@@ -13,12 +13,12 @@ import numpy as np
 
 from ... import dtypes
 from ...parallel import spread
-from ...source import ArraySource
+from ...source import ArraySource, spans
 from ..common.levels import Labels, Points, Step
 from ..common.quantiser import LARGEST_LEVEL, Quantiser
 from ..common.scaled import Scaled, energy
 from ..common.step_search import Spending
-from ..contract import TooFine
+from ..contract import CHUNK, TooFine
 from .factors import Basis, classes_of, product
 from .levels import Factor, column_classes
 from .look import Look
@@ -98,7 +98,9 @@ class Attempt:
         basis = Basis.of(first.in_steps())
         values = matrix.times(basis.vectors.astype(matrix.dtype))
         second = Factor.of(values, basis.classes, settings.second, settings.rows[1], matrix.view.cuts())
-        error = spectrum.total - energy(values.reshape(-1).astype(np.float64)) + second.error
+        error = spectrum.total - _energy(values.reshape(-1)) + second.error
+        if _is_rounded_finely(matrix.scaled.source.dtype, task.target / spectrum.total):
+            second = second.settled()
         return cls(task, settings, first, basis, second, error)
 
     def points(self) -> Points:
@@ -208,6 +210,11 @@ def _bits_of(trained: tuple[Settings, float]) -> float:
     return trained[1]
 
 
+def _energy(values: np.ndarray) -> float:
+    """‖values‖² in float64, without a copy of all of them."""
+    return math.fsum(energy(values[start:stop].astype(np.float64)) for start, stop in spans(values.size, CHUNK))
+
+
 def _deviations(spectrum: Spectrum, rank: int) -> np.ndarray:
     """Root mean squares of the first factor's columns."""
     return np.asarray(spectrum.values[:rank] / math.sqrt(spectrum.width))
@@ -229,7 +236,7 @@ class School:
         matrix, spectrum = task.matrix, task.spectrum
         vectors = spectrum.vectors[:, :rank]
         whole = (vectors * spectrum.values[:rank]).astype(matrix.dtype), matrix.times(vectors.astype(matrix.dtype))
-        some = [factor[:: max(factor.size // _LEVELS, 1)] for factor in whole]
+        some = [np.ascontiguousarray(factor[:: max(factor.size // _LEVELS, 1)]) for factor in whole]
         shares = len(some[0]) / len(whole[0]), len(some[1]) / len(whole[1])
         return cls(task, (some[0], some[1]), shares)
 

@@ -117,9 +117,9 @@ def tokenise(numbers: np.ndarray, classes: np.ndarray, widths: np.ndarray, symbo
 
 @njit
 def numbers_of(codes: np.ndarray, numbers: np.ndarray) -> None:
-    """Fill in the numbers of codes of the even book that have no raw bits."""
+    """Fill in the numbers, in their books, of codes that have no raw bits."""
     for i in range(codes.size):
-        symbol = np.int64(codes[i])
+        symbol = np.int64(codes[i]) & 31
         numbers[i] = (symbol + 1) >> 1 if symbol & 1 else -(symbol >> 1)
 
 
