@@ -143,8 +143,8 @@ class CodedTensor:
 class UpperBound:
     """A number of bits that a payload does not exceed, and what it is in words.
 
-    certain: whether it holds for every input. If not, it holds for the mean over the seed, and a
-    single payload may exceed it. overhead: the part that is the coder's own, and not of theory.
+    certain: whether it holds for every input, and not only for the mean over the seed. overhead:
+    the part that is the coder's own, and not of theory.
     """
 
     bits: float
@@ -157,7 +157,7 @@ class UpperBound:
 class Check:
     """One thing that was looked at.
 
-    name: what it is, in a word or two. ok: whether it is as promised. detail: what was found.
+    name: a word or two. ok: whether it is as promised. detail: what was found, in one line.
     """
 
     name: str
@@ -294,8 +294,7 @@ class Entry:
         """The class; raises what importing it raises."""
         module, _, name = self.path.partition(":")
         found: type[Compressor] | None = getattr(sys.modules.get(module), name, None)
-        # A module that another thread is importing may lack the class; the import waits for it.
-        return found or getattr(import_module(module), name)
+        return found or getattr(import_module(module), name)  # which waits for a thread that imports it
 
     def fault(self, words: str) -> Exception:
         """The error that stands for a fault of this compressor."""

@@ -26,6 +26,7 @@ from .matrix import Matrix
 from .spectrum import Spectrum, spectrum_of
 
 _TOLERANCE = 0.004  # share of the target by which a distortion may stay below it
+_SHARED = 1 << 15  # levels of both factors from which on two threads find them sooner than one
 ROOM = 1e-4  # share of the bound that is left for roundings that were not foreseen
 _ROUNDS = 3  # how often prices and step are settled
 _STRIDE, _STRIDES = 0.08, 3  # share of the planned rank between tried ones; number of higher ones
@@ -253,7 +254,8 @@ class School:
             (one, classes, settings.first, settings.rows[0], (0, len(one))),
             (other, classes_of(spectrum.values[:rank] ** 2), settings.second, settings.rows[1], (0, len(other))),
         )
-        first, second = spread(lambda task: Factor.of(*task), tasks)
+        work = spread if one.size + other.size > _SHARED else map
+        first, second = work(lambda task: Factor.of(*task), tasks)
         return first, second
 
     def train(self, settings: Settings, rounds: int) -> tuple[Settings, float]:
