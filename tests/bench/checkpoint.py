@@ -1,11 +1,11 @@
-"""A bf16 checkpoint through the command, start-up included: `python tests/bench/checkpoint.py FOLDER [MB]`.
+"""A bf16 checkpoint through the command: `python tests/bench/checkpoint.py FOLDER [MB]`.
 
 FOLDER has .npy files of real tensors; uint16 stands for bfloat16. The checkpoint has each once, and
 then copies of them in turn until it has so many MB (90). A copy is x·(1 + 0.05·g) + 0.05·r·h, where
 g and h are Gaussian and r is the root mean square of x: it has the spectrum and the scales of x,
 and no bytes in common with it.
 
-Each line is one process: seconds of CPU of the command and its children, seconds by the clock, the
+Each line is one process, start-up included: seconds of CPU and by the clock, the
 peak of resident memory, and bytes. `zstd -1` is Python with zstandard on the same file.
 """
 

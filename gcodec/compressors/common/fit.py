@@ -29,21 +29,15 @@ from .step_search import FLATTEST, STEEPEST, TRIES, Spending, solve_step
 # _BITS_LEFT bits may be left.
 _LEFT, _MOST_LEFT, _BITS_LEFT = 0.005, 0.03, 3.0
 _LARGE, _LEFT_OF_LARGE, _FEW = 1 << 17, {False: 0.003, True: 0.01}, 8
-# While classes are chosen, the error of a sample may miss its target by this share.
-_ROUGH = 0.03
-# The error of a sample may be at most this share of the sample's energy.
-_MOST = 0.9
+_ROUGH = 0.03  # while classes are chosen, a sample's error may miss its target by this share
+_MOST = 0.9  # the error of a sample may be at most this share of the sample's energy
 # There are at most _ROUNDS rounds of learning. A round that changes error and bits by less than the
 # share _SETTLED is the last one.
 _ROUNDS, _SETTLED = 3, 0.01
-# An error of 0 has no logarithm, so this number stands for it.
-_NO_ERROR = 1e-30
-# Two steps with this quotient tell how the error grows with the step.
-_STRIDE = 1.05
-# The levels of classes take this many times the bits that the estimate says.
-_CLASSES_MORE = 1.3
-# About so many values are enough to choose a step without classes.
-_THIN = 1 << 14
+_NO_ERROR = 1e-30  # stands for an error of 0, which has no logarithm
+_STRIDE = 1.05  # two steps with this quotient tell how the error grows with the step
+_CLASSES_MORE = 1.3  # times as many bits as the estimate says are taken by levels of classes
+_THIN = 1 << 14  # about so many values are enough to choose a step without classes
 # The trellis has so few states until only prices and the step are left to be chosen.
 _FEW_STATES = 8
 # Below so many bits for each value, an odd book with a zero is tried as well.

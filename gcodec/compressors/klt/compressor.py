@@ -203,6 +203,7 @@ def _payload_of(coder: Attempt) -> Payload:
     if not _is_paid_for(view, coder.settings.rank, len(head)):
         raise InvalidInput("klt: the factors are so sparse that a decoder would not trust them; use tcq")
 
+    @blas_on_one_thread()
     def again(source: Source, guarantee: Guarantee) -> Payload | None:
         found = fit_again(coder, source, guarantee.bound)
         return None if found is None else _payload_of(found)

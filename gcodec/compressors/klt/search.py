@@ -100,7 +100,7 @@ class Attempt:
         values = matrix.times(basis.vectors.astype(matrix.dtype))
         second = Factor.of(values, basis.classes, settings.second, settings.rows[1], matrix.view.cuts())
         error = spectrum.total - _energy(values.reshape(-1)) + second.error
-        if _is_rounded_finely(matrix.scaled.source.dtype, task.target / spectrum.total):
+        if is_rounded_finely(matrix.scaled.source.dtype, task.target / spectrum.total):
             second = second.settled()
         return cls(task, settings, first, basis, second, error)
 
