@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 ROWS, WIDTH = 1 << 12, 1 << 10  # values are made in pieces of 16 MiB
-RANK = 16  # of the matrix for klt, without its noise
+RANK = 16  # the rank that the matrix for klt has without its noise
 INTERVAL = 0.005  # seconds between two looks at the memory
 METHODS = ("auto", "sd", "ecsq", "lossless")
 

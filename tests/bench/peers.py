@@ -3,8 +3,8 @@
 Lossy ones are compared at the same measured error: SZ3 gets the largest absolute bound with which
 the relative squared L2 error of what it decodes is at most alpha, and no more than 2 % below it.
 Lossless ones take the bytes as they are. Bits are those of all that is stored. Speeds are of
-processor time on one core, the best of three runs. uint16 stands for bfloat16. A peer that is not installed (`pip install pysz
-pcodec zipnn`) is left out, and the last line says so.
+processor time on one core, the best of three runs. uint16 stands for bfloat16. A peer that is not
+installed (`pip install pysz pcodec zipnn`) is left out, and the last line says so.
 """
 
 import argparse
