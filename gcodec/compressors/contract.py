@@ -143,8 +143,7 @@ class CodedTensor:
 class UpperBound:
     """A number of bits that a payload does not exceed, and what it is in words.
 
-    certain: whether it holds for every input, and not only for the mean over the seed. overhead:
-    the part that is the coder's own, and not of theory.
+    certain: it holds for every input, not only for the mean over seeds. overhead: the coder's part.
     """
 
     bits: float
