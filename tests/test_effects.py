@@ -102,7 +102,7 @@ def test_a_ruined_tensor_is_warned_of_and_says_so_at_any_size(tmp_path):
     (text,) = warned(
         lambda: gcodec.save(tmp_path / "x.gcz", {"power": MOMENT[:2], "m": GRADIENT[:2]}, alpha=1e-3, small=0)
     )
-    assert "values of power became 0" in text
+    assert "values of power" in text
     with gcodec.open(tmp_path / "x.gcz") as tensors:
         assert Effects.of(tensors.header("power").attributes).lost > 0.25 and not tensors.header("m").attributes
 
