@@ -23,7 +23,7 @@ from ..errors import (
     UnsupportedFeature,
     UnsupportedVersion,
 )
-from ..io import formats, remote, streams
+from ..io import formats, remote, sniff, streams
 from ..io.atomic import scratch
 
 if TYPE_CHECKING:
@@ -126,6 +126,7 @@ def tensor_file(name: str, dtype: str | None = None, trust: bool = False) -> Ite
                 yield opened
         return
     if Path(where).is_dir():
+        sniff.check_folder(Path(where), name)
         raise InvalidInput(f"{name} is a directory; name a file of tensors")
     with streams.open_input(where) as file:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -142,7 +143,7 @@ def tensor_file(name: str, dtype: str | None = None, trust: bool = False) -> Ite
 def _opened(path: Path, name: str, dtype: str | None, trust: bool) -> Iterator[TensorFile]:
     """The Reader of a regular file that messages call `name`."""
     shown = label(name)
-    fmt = formats.format_of(path, shown)
+    fmt = sniff.format_of(path, shown)
     with ExitStack() as stack:
         stack.enter_context(streams.about(shown, NonFinite))
         file = stack.enter_context(streams.open_input(path))

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = {".npy": "npy", ".npz": "npz", ".h5": "h5", ".hdf5": "h5", ".safetensors": "safetensors"}
 MODULES = {"npy": "arrays.npy", "npz": "arrays.npz", "h5": "hdf5", "safetensors": "arrays.safetensors"}
-_MAGIC = {b"\x93NUMPY": "npy", b"PK\x03\x04": "npz", b"PK\x05\x06": "npz", b"\x89HDF\r\n\x1a\n": "h5"}
 
 
 class Reader(Protocol):
@@ -54,23 +53,6 @@ class Writer(Protocol):
 
     def __enter__(self) -> "Writer": ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object, /) -> None: ...
-
-
-def format_of(path: Path, name: str | None = None) -> str:
-    """The format of a file, by its first bytes, else by the suffix of `name` (or of the path)."""
-    with open(path, "rb") as file:
-        start = file.read(9)
-    for magic, fmt in _MAGIC.items():
-        if start.startswith(magic):
-            return fmt
-    if start.startswith(b"\x89GCZ"):
-        raise InvalidInput(f"{name or path}: is a gcodec file already; to look into it use gcodec info or decode")
-    if SUFFIXES.get(Path(name or path).suffix) == "h5":  # the magic may stand behind a user block
-        return "h5"
-    if start[8:9] == b"{" or SUFFIXES.get(Path(name or path).suffix) == "safetensors":
-        return "safetensors"
-    known = ", ".join(sorted(SUFFIXES))
-    raise InvalidInput(f"{name or path}: neither an .npy file nor another known format ({known})")
 
 
 def work_per_byte(meta: dict[str, Any]) -> int:

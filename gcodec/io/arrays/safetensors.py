@@ -22,9 +22,10 @@ from ...errors import Corrupt, InvalidInput, LimitExceeded
 from ...source import Source
 from ..names import UNNAMED
 from ..raw import raw_dtype
+from ..sniff import MAX_SAFETENSORS_HEADER as MAX_HEADER
 from ..streams import open_input
 from .npy import FileSource
-from .safetensors_header import CODES, DTYPES, MAX_HEADER, METADATA, Entry, arrange, metadata_of, parse_header
+from .safetensors_header import CODES, DTYPES, METADATA, Entry, arrange, metadata_of, parse_header
 
 FREE_HEADER, HEADER_RATIO = (
     1 << 20,

@@ -13,7 +13,6 @@ import numpy as np
 from ...container import strict_json
 from ...errors import InvalidInput
 
-MAX_HEADER = 100_000_000  # bytes; the limit of the safetensors library
 MAX_NDIM = 64
 METADATA = "__metadata__"
 DTYPES = {

@@ -1,0 +1,165 @@
+"""What a file is, by its content: formats that are read, and a remedy for each that is not."""
+
+import io
+import os
+import threading
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+from checks import call_cli, run_cli
+
+from gcodec.errors import InvalidInput
+from gcodec.io import sniff
+
+
+def zipped(*names, data=b"x"):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+HEADER = b'{"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}'
+READ = {
+    "npy": b"\x93NUMPY\x01\x00",
+    "npz": zipped("w.npy"),
+    "h5": b"\x89HDF\r\n\x1a\n",
+    "safetensors": len(HEADER).to_bytes(8, "little") + HEADER + b"\0",
+}
+NOT_READ = {
+    "gcz": b"\x89GCZ\r\n\x1a\n",
+    "empty": b"",
+    "lfs": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n",
+    "html": b"\n<!DOCTYPE html>\n<html><body>Sign in",
+    "xml": b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>',
+    "index": b'{"metadata": {}, "weight_map": {"w": "a.safetensors"}}',
+    "json": b'{"hidden_size": 64}',
+    "gguf": b"GGUF\x03\0\0\0",
+    "ggml": b"lmgg\0\0\0\0",
+    "onnx": b"\x08\x08\x12\x07pytorch",
+    "tflite": b"\x1c\0\0\0TFL3",
+    "keras": zipped("metadata.json", "config.json", "model.weights.h5"),
+    "torchscript": zipped("m/code/m.py"),
+    "distcp": zipped("__0_0.distcp"),
+    "pickle": b"\x80\x04\x95\0\0",
+    "zip": zipped("notes.txt"),
+    "gzip": b"\x1f\x8b\x08",
+    "xz": b"\xfd7zXZ\x00",
+    "bzip2": b"BZh9",
+    "zstd": b"\x28\xb5\x2f\xfd",
+    "lz4": b"\x04\x22\x4d\x18",
+    "7z": b"7z\xbc\xaf\x27\x1c",
+    "rar": b"Rar!\x1a\x07\x00",
+    "tar": b"w.npy".ljust(257, b"\0") + b"ustar\x0000",
+    "mat5": b"MATLAB 5.0 MAT-file, Platform",
+    "netcdf3": b"CDF\x01\0\0\0\0",
+    "hdf4": b"\x0e\x03\x13\x01",
+    "parquet": b"PAR1",
+    "arrow": b"ARROW1\0\0",
+}
+
+
+def test_every_kind_has_an_example():
+    assert set(sniff.FOREIGN) == set(NOT_READ) | {"pt", "legacy pt"}
+
+
+@pytest.mark.parametrize("kind", READ)
+@pytest.mark.parametrize("suffix", [".npy", ".h5", ".safetensors", ".pt", ""])
+def test_content_decides_and_no_suffix_does(kind, suffix):
+    assert sniff.kind_of(READ[kind], suffix) == kind
+
+
+@pytest.mark.parametrize("kind", NOT_READ)
+@pytest.mark.parametrize("suffix", [".npy", ".h5", ".safetensors"])
+def test_a_remedy_for_each_kind_that_is_not_read(kind, suffix, tmp_path):
+    path = tmp_path / f"x{suffix}"
+    path.write_bytes(NOT_READ[kind])
+    assert sniff.kind_of(NOT_READ[kind], suffix) == kind
+    with pytest.raises(InvalidInput) as caught:
+        sniff.format_of(path)
+    what, remedy = sniff.FOREIGN[kind]
+    assert str(caught.value) == f"{path}: is {what}; {remedy}"
+
+
+def test_a_user_block_is_looked_behind():
+    for length in (512, 4096, 32768):
+        assert sniff.kind_of(bytes(length) + READ["h5"]) == "h5"
+    assert sniff.kind_of(bytes(513) + READ["h5"]) == "unknown"
+    assert sniff.kind_of(b"MATLAB 7.3 MAT-file".ljust(600)) == "h5"
+
+
+def test_the_suffix_is_a_hint_for_unknown_content():
+    junk = bytes(100)
+    assert sniff.kind_of(junk, ".npy") == "unknown"
+    assert sniff.kind_of(junk, ".H5AD") == "h5"  # whose magic may be further on than the prefix
+    assert sniff.kind_of(junk, ".safetensors") == "safetensors"  # whose reader says what is wrong with it
+    assert sniff.kind_of(zipped("README.txt", "w.npy"), ".npz") == "npz"
+
+
+def test_members_whose_length_comes_later_end_the_search():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive, archive.open("a.txt", "w") as member:
+        member.write(b"text")
+    start = bytearray(file.getvalue())
+    start[6] |= 8
+    start[18:26] = bytes(8)
+    assert sniff._members(bytes(start)) == ["a.txt"]
+    assert sniff._members(zipped("a", "b", "c")) == ["a", "b", "c"]
+    assert sniff._members(zipped("a", data=bytes(40))[:20]) == []
+
+
+def test_no_more_than_a_prefix_is_read(tmp_path, monkeypatch):
+    path, counts, read = tmp_path / "x.npy", [], os.read
+
+    def counted(number, length):
+        counts.append(length)
+        return read(number, length)
+
+    with open(path, "wb") as file:
+        file.write(READ["npy"])
+        file.truncate(1 << 30)
+    monkeypatch.setattr(os, "read", counted)
+    assert sniff.format_of(path) == "npy"
+    assert sum(counts) == sniff.PREFIX
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        (".metadata", "a distributed checkpoint of torch"),
+        ("zarr.json", "a Zarr store"),
+        (".zgroup", "a Zarr store"),
+        (".zarray", "a Zarr array"),
+        ("saved_model.pb", "SavedModel"),
+        ("manifest.ocdbt", "Orbax"),
+    ],
+)
+def test_folders_of_other_tools(file, words, tmp_path):
+    (tmp_path / file).write_bytes(b"")
+    _, _, error = call_cli("encode", tmp_path, "--lossless", "-o", tmp_path / "x.gcz")
+    assert str(tmp_path) in error and words in error and "; " in error
+
+
+def test_hdf5_named_npy_is_read_as_hdf5(tmp_path):
+    path = tmp_path / "x.npy"
+    with h5py.File(path, "w") as file:
+        file["w"] = np.arange(6.0)
+    run_cli("encode", path, "--lossless", "-o", tmp_path / "x.gcz")
+    run_cli("decode", tmp_path / "x.gcz", "-o", tmp_path / "y.h5")
+    assert (tmp_path / "y.h5").read_bytes() == path.read_bytes()
+
+
+def test_a_pipe_with_a_user_block(tmp_path):
+    path, pipe = tmp_path / "x.mat", tmp_path / "pipe"
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file["w"] = np.arange(6.0)
+    os.mkfifo(pipe)
+    feeder = threading.Thread(target=lambda: pipe.write_bytes(path.read_bytes()))
+    feeder.start()
+    run_cli("encode", pipe, "--lossless", "-o", tmp_path / "x.gcz")
+    feeder.join()
+    run_cli("decode", tmp_path / "x.gcz", "-o", tmp_path / "y.h5")
+    assert (tmp_path / "y.h5").read_bytes() == path.read_bytes()
