@@ -1,8 +1,8 @@
 """A file without the bytes that travel elsewhere, as a tensor of bytes (spec/interchange.md §2.2).
 
-An HDF5 file is stored as its *skeleton*, the file's bytes with holes where the data of numeric
-datasets are, and those data as tensors of their own. All that HDF5 can express comes back bit for
-bit, whatever it is.
+A file is stored as its *skeleton*, the file's bytes with holes where the values of tensors are, and
+those values as tensors of their own. All else that the file says comes back bit for bit, whatever
+it is.
 """
 
 import struct
@@ -16,21 +16,24 @@ import numpy as np
 from ..errors import Corrupt, InvalidInput
 from .streams import read_at
 
-SKELETON = "//hdf5"  # no dataset has this path: a path in HDF5 has no empty components
+RESERVED = "//"  # how names begin that no tensor of a user has
+SKELETON = "//hdf5"  # the record of an HDF5 file
+FILE = "//file/"  # followed by its path in a folder: the record of any other file
 PREFIX = struct.Struct("<QQ")  # the file's length, the number of holes
 MIN_HOLE = 64  # fewer bytes are not worth an entry
 
 
 def is_skeleton(name: str) -> bool:
     """Whether a record holds a skeleton rather than a tensor that the user knows."""
-    return name == SKELETON
+    return name.startswith(RESERVED)
 
 
 def check_free(name: str) -> None:
-    """Raise InvalidInput for the skeleton's name, which no tensor of a user may have."""
+    """Raise InvalidInput for a name of skeletons, which no tensor of a user may have."""
     if is_skeleton(name):
         raise InvalidInput(
-            f"the tensor name {name!r} is reserved for the frame of an HDF5 file, and would be lost; rename the tensor"
+            f"the tensor name {name[:200]!r} is reserved, as all that begin with {RESERVED!r}, for the frames of files, "
+            "and would be lost; rename the tensor"
         )
 
 
@@ -86,7 +89,7 @@ class SkeletonSink:
 
     def __init__(self, path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> None:
         if dtype != np.uint8 or len(shape) != 1 or shape[0] < PREFIX.size:
-            raise Corrupt(f"the record {SKELETON!r} is not a skeleton: {dtype} of shape {shape}")
+            raise Corrupt(f"the record of a file's frame is not a skeleton: {dtype} of shape {shape}")
         self._total = self._left = shape[0]
         self._head: bytearray | None = bytearray()  # until the table of holes is whole
         self._pieces: list[tuple[int, int]] = []  # (offset, length) of what is still to be written, last one first
@@ -97,6 +100,11 @@ class SkeletonSink:
     @property
     def complete(self) -> bool:
         return self._left == 0
+
+    @property
+    def holes(self) -> list[tuple[int, int]]:
+        """(start, stop) of the bytes of the file that were left out."""
+        return list(zip(self._hole_starts, self._hole_ends, strict=True))
 
     def meets_hole(self, offset: int, length: int) -> bool:
         """Whether any of these bytes of the file were left out."""

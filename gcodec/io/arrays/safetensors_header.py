@@ -48,17 +48,18 @@ class Entry:
     end: int
 
 
-def parse_header(header: bytes, room: int, what: str) -> list[Entry]:
+def parse_header(header: bytes, room: int, what: str, others: bool = False) -> list[Entry]:
     """The tensors in the order of their bytes.
 
-    Raises InvalidInput unless they fill `room` bytes without a hole or an overlap.
+    others: also those of dtypes that gcodec does not know. Raises InvalidInput unless the tensors
+    fill `room` bytes without a hole or an overlap.
     """
     try:
         fields = strict_json.loads(header)
         if not isinstance(fields, dict) or not header.startswith(b"{"):
             raise ValueError("it does not begin with {")
         _check_metadata(fields.pop(METADATA, None) or {})
-        entries = [_entry(name, value) for name, value in fields.items()]
+        entries = [_entry(name, value, others) for name, value in fields.items()]
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{what}: in the safetensors header: {error}") from None
     entries.sort(key=lambda entry: (entry.begin, entry.end))
@@ -83,17 +84,19 @@ def _check_metadata(metadata: object) -> None:
         text.encode()  # a lone surrogate is a ValueError
 
 
-def _entry(name: str, fields: Any) -> Entry:
+def _entry(name: str, fields: Any, others: bool) -> Entry:
     name.encode()  # a lone surrogate is a ValueError
     if not isinstance(fields, dict) or not {"dtype", "shape", "data_offsets"} <= set(fields):
         raise ValueError(f"tensor {name!r} needs dtype, shape and data_offsets")
     code, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
-    if not isinstance(code, str) or code not in DTYPES:
+    if not isinstance(code, str) or (code not in DTYPES and not others):
         raise ValueError(f"tensor {name!r} has dtype {code!r}, which gcodec cannot store; it knows {', '.join(DTYPES)}")
     if not _is_lengths(shape) or len(shape) > MAX_NDIM:
         raise ValueError(f"tensor {name!r}: the shape is not a list of at most {MAX_NDIM} lengths")
     if not _is_lengths(offsets) or len(offsets) != 2:
         raise ValueError(f"tensor {name!r}: data_offsets are not two positions")
+    if code not in DTYPES:
+        return Entry(name, code, tuple(shape), offsets[0], max(offsets))
     nbytes = DTYPES[code].itemsize
     for n in shape:
         nbytes *= n

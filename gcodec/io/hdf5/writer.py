@@ -10,7 +10,7 @@ from ...container.budget import Budget
 from ...errors import Corrupt, UnsupportedFeature
 from ..filters import deflate_work
 from ..names import Names
-from ..skeleton import SkeletonSink, is_skeleton
+from ..skeleton import SKELETON, SkeletonSink
 from .access import Access, access, reporting
 from .dataset import Dataset, Survey, plain
 
@@ -59,7 +59,7 @@ class Writer:
         self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]
     ) -> "SkeletonSink | _DatasetSink | _BytesSink":
         """Begin a tensor; the result's `write(start, values)` takes its values in order."""
-        if is_skeleton(name):
+        if name == SKELETON:
             if self._image or self._access:
                 raise Corrupt(f"the record {name!r} must come first, and once")
             self._image = SkeletonSink(self._path, dtype, shape)
