@@ -25,6 +25,7 @@ from .errors import InvalidInput
 from .io import containers, remote
 from .io.atomic import replacing, scratch
 from .io.containers import File
+from .io.folder.tied import tied_names
 from .io.skeleton import check_free
 from .parallel import thread_count
 from .pipeline.archive import Archive, read_tensor
@@ -189,7 +190,7 @@ def save(
 
 
 def load(file: File, *, threads: int | None = None, limit: int | None = None) -> dict[str, np.ndarray]:
-    """All arrays of a container by name, in file order.
+    """All arrays of a container by name, in file order; then names of equal ones, stored once.
 
     file: a path, a URL (with the extra `gcodec[remote]`), or a binary file object, a pipe too,
     which is read from where it stands to its end and stays open. threads, limit, and what is
@@ -197,7 +198,10 @@ def load(file: File, *, threads: int | None = None, limit: int | None = None) ->
     """
     with containers.opened(file) as source:
         budget = Budget.of(source, limit)
-        return {record.header.name: read_tensor(record, threads, budget) for record in Stream(source)}
+        stream = Stream(source)
+        found = {record.header.name: read_tensor(record, threads, budget) for record in stream}
+        tied = {name: found[of] for name, of in tied_names(stream.meta).items() if of in found}
+        return found | {name: array for name, array in tied.items() if name not in found}
 
 
 def open(file: File, *, threads: int | None = None, limit: int | None = None) -> Archive:

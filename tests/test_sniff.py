@@ -26,6 +26,7 @@ HEADER = b'{"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}'
 READ = {
     "npy": b"\x93NUMPY\x01\x00",
     "npz": zipped("w.npy"),
+    "pt": zipped("archive/data.pkl"),
     "h5": b"\x89HDF\r\n\x1a\n",
     "safetensors": len(HEADER).to_bytes(8, "little") + HEADER + b"\0",
 }
@@ -63,7 +64,7 @@ NOT_READ = {
 
 
 def test_every_kind_has_an_example():
-    assert set(sniff.FOREIGN) == set(NOT_READ) | {"pt", "legacy pt"}
+    assert set(sniff.FOREIGN) == set(NOT_READ)
 
 
 @pytest.mark.parametrize("kind", READ)
@@ -82,6 +83,12 @@ def test_a_remedy_for_each_kind_that_is_not_read(kind, suffix, tmp_path):
         sniff.format_of(path)
     what, remedy = sniff.FOREIGN[kind]
     assert str(caught.value) == f"{path}: is {what}; {remedy}"
+
+
+def test_torch_members_in_any_order():
+    for first in ("byteorder", "version", ".format_version", "data/0"):
+        assert sniff.kind_of(zipped(f"model/{first}", "model/data.pkl"), ".zip") == "pt"
+    assert sniff.kind_of(sniff.TORCH_MAGIC) == "legacy pt"
 
 
 def test_a_user_block_is_looked_behind():

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import Corrupt, GcodecError, MissingTensor, Truncated
+from .files import WITH_SKELETON
 
 if TYPE_CHECKING:
     from ..container.layout import TensorHeader
@@ -47,15 +48,32 @@ class Contents:
 
     @property
     def lacks_skeleton(self) -> bool:
-        """Whether the frame of an HDF5 file is not among what came out whole."""
-        from ..io.skeleton import SKELETON
+        """Whether the frame of a file that has one is not among what came out whole."""
+        from ..io.skeleton import is_skeleton
 
-        return self.meta.get("format") == "h5" and self.tensor is None and SKELETON not in self.done
+        has_one = self.meta.get("format") in WITH_SKELETON and self.tensor is None
+        return has_one and not any(map(is_skeleton, self.done))
 
-    def check_names(self) -> None:
-        """Note that tensors are lost which the metadata name, though no record was damaged."""
-        if self.tensor is None and self.missing and not self.lost:
+    def check_names(self, frames: bool) -> None:
+        """Note that tensors are lost which the metadata name, though no record was damaged.
+
+        frames: whether the records of files in a folder are wanted too.
+        """
+        if self.tensor is not None or self.lost:
+            return
+        if self.missing:
             self.lost.append(Corrupt("there is no record of some tensors that the metadata name"))
+        elif frames and self._missing_files:
+            self.lost.append(Corrupt(f"there is no record of the file {self._missing_files[0]!r:.200}"))
+
+    @property
+    def _missing_files(self) -> list[str]:
+        """Paths of the files whose frames did not come out whole."""
+        from ..io.skeleton import FILE
+
+        names, done = self.meta.get("names"), set(self.done)
+        lost = [name for name in names if name not in done] if isinstance(names, list) else []
+        return [name.removeprefix(FILE) for name in lost if isinstance(name, str) and name.startswith(FILE)]
 
     def damage(self) -> GcodecError:
         """One error for all that was lost, which says what arrived."""
@@ -90,13 +108,22 @@ def _sound(file: BinaryIO, name: str, tensor: str | None) -> Contents:
     if tensor is not None and file.seekable():
         access = RandomAccess(file, file.seek(0, os.SEEK_END))
         if tensor not in access.offsets:
-            raise MissingTensor(f"{name}: holds no tensor named {tensor!r}; gcodec info lists the names")
+            raise missing_tensor(name, tensor, access.meta)
         record = access.record(tensor)
         size = original_bytes(record.header)
         return Contents(iter([record]), access.meta, tensor, bool(tensor), salvage=False, size=size)
     stream = Stream(file)
     records, first = _chosen(stream, tensor)
     return Contents(records, stream.meta, tensor, bool(first and first.name), False, size=_size(stream.meta, first))
+
+
+def missing_tensor(file: str, tensor: str, meta: dict[str, Any]) -> MissingTensor:
+    """The error for a name that no record of a file has."""
+    from ..io.folder.tied import tied_names
+
+    of = tied_names(meta).get(tensor)
+    hint = "gcodec info lists the names" if of is None else f"it equals {of!r}: ask for that"
+    return MissingTensor(f"{file}: holds no tensor named {tensor!r}; {hint}")
 
 
 def _salvaged(file: BinaryIO, tensor: str | None) -> Contents:

@@ -6,10 +6,11 @@ What must be seekable and is not goes through a temporary file.
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..container.spool import PIECE
@@ -25,22 +26,25 @@ from ..errors import (
 )
 from ..io import formats, remote, sniff, streams
 from ..io.atomic import scratch
+from .output import note
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..io.folder.many import Reader
     from ..source import Marks, Source
 
 SUFFIX = ".gcz"
+WITH_SKELETON = ("h5", "pt", "folder")  # formats whose files have more than tensors
 
 
 class TensorFile:
-    """An input file of tensors that is open: its Reader, and whether it is still what it was."""
+    """An open input of tensors: its Reader, and whether its files are still what they were."""
 
-    def __init__(self, reader: formats.Reader, name: str, file: BinaryIO) -> None:
+    def __init__(self, reader: formats.Reader, name: str, files: Sequence[BinaryIO]) -> None:
         self.meta = reader.meta
-        self._reader, self._name, self._file = reader, name, file
-        self._before = os.fstat(file.fileno())
+        self._reader, self._name = reader, name
+        self._files = [(file, os.fstat(file.fileno())) for file in files]
 
     def tensors(self) -> "Iterator[tuple[str, Source]]":
         """Names and tensors; an error of the file's format names the file, whoever reads it."""
@@ -49,34 +53,37 @@ class TensorFile:
         with streams.about(self._name, FormatError):
             found = list(self._reader.tensors())
         with streams.about(self._name, InvalidInput):
-            for name, _ in found if self.meta["format"] != "h5" else ():
+            for name, _ in found if self.meta["format"] not in WITH_SKELETON else ():
                 check_free(name)
         return ((name, _Part(source, self._name)) for name, source in found)
 
     def check_same(self, path: Path) -> None:
         """Raise InvalidInput when another file took the path while the Reader opened it."""
-        if not os.path.samestat(os.stat(path), self._before):
+        if not os.path.samestat(os.stat(path), self._files[0][1]):
             raise self._changed()
 
     def check(self) -> None:
-        """Raise InvalidInput when someone wrote to the file since it was opened."""
+        """Raise InvalidInput when someone wrote to a file since it was opened."""
         if self.has_changed:
             raise self._changed()
 
     @property
     def has_changed(self) -> bool:
-        """Whether size or times differ.
+        """Whether size or times of a file differ.
 
         A file that gets or loses a name, as one that is replaced, has the same values: its time of
         change alone is another.
         """
-        now, before = os.fstat(self._file.fileno()), self._before
-        if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-            return True
-        return now.st_ctime_ns != before.st_ctime_ns and now.st_nlink == before.st_nlink
+        return any(_differ(os.fstat(file.fileno()), before) for file, before in self._files)
 
     def _changed(self) -> InvalidInput:
         return InvalidInput(f"{self._name}: changed while it was read; try again when nobody writes to it")
+
+
+def _differ(now: os.stat_result, before: os.stat_result) -> bool:
+    if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        return True
+    return now.st_ctime_ns != before.st_ctime_ns and now.st_nlink == before.st_nlink
 
 
 @dataclass(frozen=True)
@@ -111,11 +118,17 @@ class _Part:
 
 @contextmanager
 def tensor_file(name: str, dtype: str | None = None, trust: bool = False) -> Iterator[TensorFile]:
-    """An input file; "-" (standard input), pipes and URLs are read to their end first.
+    """An input file, or a folder; "-" (standard input), pipes and URLs are read to their end first.
 
-    Raises InvalidInput when the file changes while it is open.
+    Raises InvalidInput when a file changes while it is open.
     """
     where = _resolved(name)
+    if remote.is_url(where) and remote.is_folder(where):
+        with TemporaryDirectory(prefix="gcodec-") as temporary, streams.speaking_of(Path(temporary), name):
+            remote.download_folder(where, Path(temporary))
+            with folder(Path(temporary), name) as opened:
+                yield opened
+        return
     if name == "-" or remote.is_url(where):
         with scratch() as path, streams.speaking_of(path, label(name)):
             if name == "-":
@@ -126,8 +139,9 @@ def tensor_file(name: str, dtype: str | None = None, trust: bool = False) -> Ite
                 yield opened
         return
     if Path(where).is_dir():
-        sniff.check_folder(Path(where), name)
-        raise InvalidInput(f"{name} is a directory; name a file of tensors")
+        with folder(Path(where), name) as opened:
+            yield opened
+        return
     with streams.open_input(where) as file:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             with _opened(Path(where), name, dtype, trust) as opened:
@@ -140,6 +154,56 @@ def tensor_file(name: str, dtype: str | None = None, trust: bool = False) -> Ite
 
 
 @contextmanager
+def folder(path: Path, name: str) -> Iterator[TensorFile]:
+    """The files of a folder that messages call `name`."""
+    from ..io.folder import many
+
+    sniff.check_folder(path, name)
+    with _watched(many.Reader(path), name) as opened:
+        yield opened
+
+
+@contextmanager
+def several_files(names: Sequence[str]) -> Iterator[TensorFile]:
+    """Several input files of tensors as one folder, each by the last component of its path.
+
+    Raises InvalidInput for URLs, pipes, two files of one name, and for a file of another kind.
+    """
+    from ..io.folder import many
+
+    files: dict[str, Path] = {}
+    for name in names:
+        path = Path(_resolved(name))
+        if name == "-" or remote.is_url(str(path)) or not path.is_file():
+            raise InvalidInput(f"{name}: is no regular file; of several inputs, each must be one")
+        if sniff.format_of(path, name) not in ("safetensors", "pt"):
+            raise InvalidInput(
+                f"{name}: of several inputs, each must be .safetensors or of torch.save; encode it alone"
+            )
+        if path.name in files:
+            raise InvalidInput(f"{name}: another input has the same name {path.name!r}; encode a folder of both")
+        files[path.name] = path
+    with _watched(many.Reader(Path(), dict(sorted(files.items()))), ", ".join(names)) as opened:
+        yield opened
+
+
+@contextmanager
+def _watched(reader: "Reader", name: str) -> Iterator[TensorFile]:
+    for path in reader.passed:
+        note(f"{name}: {path} is left out; it is the repository's own data")
+    for reason in reader.carried:
+        note(f"{reason}; the file is carried along as it is")
+    with reader, streams.about(name, NonFinite):
+        opened = TensorFile(reader, name, reader.files)
+        try:
+            yield opened
+        except (GcodecError, InternalError):  # which may be for this very reason
+            opened.check()
+            raise
+        opened.check()
+
+
+@contextmanager
 def _opened(path: Path, name: str, dtype: str | None, trust: bool) -> Iterator[TensorFile]:
     """The Reader of a regular file that messages call `name`."""
     shown = label(name)
@@ -149,7 +213,7 @@ def _opened(path: Path, name: str, dtype: str | None, trust: bool) -> Iterator[T
         file = stack.enter_context(streams.open_input(path))
         with streams.about(shown, FormatError):
             reader = stack.enter_context(formats.reader(path, fmt, dtype, trust))
-        opened = TensorFile(reader, shown, file)
+        opened = TensorFile(reader, shown, [file])
         opened.check_same(path)
         try:
             yield opened
@@ -192,7 +256,12 @@ def container_file(name: str) -> Iterator[BinaryIO]:
 
 def encoded_name(name: str) -> str:
     """Where a container goes by default: beside its input, or for a URL to the current folder."""
-    return "-" if name == "-" else _local(name) + SUFFIX
+    if name == "-":
+        return "-"
+    base = _local(name)
+    if Path(base).is_dir() and Path(base).name in ("", "..", "."):
+        raise InvalidInput(f"{name} gives the output no name; choose one with -o")
+    return (base.rstrip("/") if Path(base).is_dir() else base) + SUFFIX
 
 
 def decoded_name(name: str, fmt: str) -> str:
@@ -204,6 +273,8 @@ def decoded_name(name: str, fmt: str) -> str:
         return "-"
     name = _local(name)
     base = name.removesuffix(SUFFIX)
+    if fmt == "folder":
+        return base if base != name else f"{name}.decoded"
     if formats.SUFFIXES.get(Path(base).suffix) == fmt:
         return base if base != name else f"{name}.decoded{Path(base).suffix}"
     return f"{base}.{fmt}"

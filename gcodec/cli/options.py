@@ -20,7 +20,15 @@ def standard_output(name: str | None) -> str | None:
 InputArg = Annotated[
     str,
     typer.Argument(
-        metavar="INPUT", callback=standard_input, help=".npy, .npz, .h5 or .safetensors; - for standard input."
+        metavar="INPUT", callback=standard_input, help=".npy, .npz, .h5, .safetensors or .pt; - for standard input."
+    ),
+]
+InputsArg = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...",
+        callback=lambda names: [standard_input(name) for name in names],
+        help=".npy, .npz, .h5, .safetensors, .pt, or a folder of shards; - for standard input.",
     ),
 ]
 FileArg = Annotated[
@@ -95,7 +103,7 @@ QuietOpt = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but
 DtypeOpt = Annotated[str | None, typer.Option(help="What raw integers of an .npy file stand for, such as bf16.")]
 NonfiniteOpt = Annotated[str, typer.Option(help="Tensors with NaN or infinity: refuse, or store them lossless.")]
 TensorOpt = Annotated[str | None, typer.Option(help="Decode this tensor alone.")]
-ToOpt = Annotated[str | None, typer.Option(help="Format of the output: npy, npz, h5 or safetensors.")]
+ToOpt = Annotated[str | None, typer.Option(help="Format of the output: npy, npz, h5, safetensors, pt or folder.")]
 LimitOpt = Annotated[
     int | None,
     typer.Option(min=1, help="Accept this many decoded bytes in all, however few coded ones they come from."),

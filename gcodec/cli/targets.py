@@ -1,5 +1,6 @@
 """Where binary results go: a file that appears as a whole, a URL, a pipe, or standard output."""
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import BinaryIO, cast
 from ..container.spool import PIECE
 from ..errors import InvalidInput
 from ..io import remote, streams
-from ..io.atomic import replacing, scratch
+from ..io.atomic import replacing, replacing_folder, scratch
 
 
 class Counted:
@@ -29,14 +30,14 @@ class Counted:
 
 
 @contextmanager
-def target(output: str, force: bool, source: str) -> Iterator[Path]:
+def target(output: str, force: bool, *sources: str) -> Iterator[Path]:
     """A path to write to: it becomes `output` at the end, or vanishes on an error.
 
-    An existing file needs `force`, one that appears meanwhile too. The source itself is never
-    written over; a new file has its permissions. A URL gets the file once it is whole.
+    An existing file needs `force`, one that appears meanwhile too. A source itself is never written
+    over; a new file has the permissions of the first. A URL gets the file once it is whole.
     """
-    where, origin = remote.resolved(output), remote.resolved(source)
-    if _is_same(where, origin):
+    where, origin = remote.resolved(output), remote.resolved(sources[0])
+    if any(_is_same(where, remote.resolved(source)) for source in sources):
         raise InvalidInput(f"{output} is the input itself, which is kept; choose another name with -o")
     if remote.is_url(where):
         _check_new(output, remote.exists(where), force)
@@ -50,7 +51,7 @@ def target(output: str, force: bool, source: str) -> Iterator[Path]:
         raise InvalidInput(f"{output} is a directory; name a file with -o")
     if not path.parent.is_dir():
         raise InvalidInput(f"{path.parent}: there is no such directory; create it first")
-    like = None if source == "-" or remote.is_url(origin) or not Path(origin).is_file() else Path(origin)
+    like = None if sources[0] == "-" or remote.is_url(origin) or not Path(origin).is_file() else Path(origin)
     try:
         with streams.naming(output), replacing(path, keep=not force, like=like) as temporary:
             yield temporary
@@ -59,12 +60,12 @@ def target(output: str, force: bool, source: str) -> Iterator[Path]:
 
 
 @contextmanager
-def binary_target(output: str, force: bool, source: str) -> Iterator[BinaryIO]:
+def binary_target(output: str, force: bool, *sources: str) -> Iterator[BinaryIO]:
     """A binary file to write to, as `target`; "-" is standard output unless that is a terminal."""
     if output == "-":
         yield _standard_output()
         return
-    with target(output, force, source) as path, open(path, "wb") as file:
+    with target(output, force, *sources) as path, open(path, "wb") as file:
         yield file
 
 
@@ -97,6 +98,31 @@ def results_folder(name: str, option: str, force: bool) -> Path:
     if place.is_dir() and any(place.iterdir()) and not force:
         raise InvalidInput(f"{name} is not empty; choose another folder with {option}, or overwrite its files with -f")
     return place
+
+
+@contextmanager
+def folder_target(output: str, force: bool, source: str) -> Iterator[Path]:
+    """An empty folder to write to: it becomes `output` at the end, or vanishes on an error.
+
+    An existing folder needs `force`, and is kept if it holds files that the new one lacks.
+    """
+    where = remote.resolved(output)
+    if output == "-" or remote.is_url(where) or _is_special(where):
+        raise InvalidInput(
+            f"a folder cannot go to {output}; name one with -o, or choose a format of one file with --to"
+        )
+    path = Path(where)
+    _check_new(output, os.path.lexists(path), force)
+    if path.is_file():
+        raise InvalidInput(f"{output} is a file; name a folder with -o")
+    if not path.parent.is_dir():
+        raise InvalidInput(f"{path.parent}: there is no such directory; create it first")
+    try:
+        with streams.naming(output), replacing_folder(path, keep=not force) as temporary:
+            yield temporary
+    except FileExistsError as error:
+        _check_new(output, True, force)
+        raise InvalidInput(f"{output}: {error.strerror}; remove it, or choose another folder with -o") from None
 
 
 def _standard_output() -> BinaryIO:

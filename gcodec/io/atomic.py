@@ -2,13 +2,14 @@
 
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..container.spool import temporary_file
-from .streams import speaking_of
+from .streams import naming, speaking_of
 
 NAME_PREFIX = 100  # bytes of the output's name in that of a temporary file
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EINVAL}
@@ -36,6 +37,63 @@ def replacing(path: Path, keep: bool = False, like: Path | None = None) -> Itera
     with _Temporary(path, 0o666 if mode is None else 0o600) as temporary, speaking_of(temporary.path, str(path)):
         yield temporary.path
         temporary.publish(path, mode, keep)
+
+
+@contextmanager
+def replacing_folder(path: Path, keep: bool = False) -> Iterator[Path]:
+    """An empty temporary folder beside `path`; it gets that name at the end.
+
+    On an error it vanishes. Its files are on the disk before it has its name. keep: a folder or
+    file that has the name stays, and FileExistsError is raised. Without `keep`, a folder is
+    replaced if all files in it are among the new ones; FileExistsError says which one is not.
+    Errors speak of `path`.
+    """
+    path = Path(os.path.realpath(path))
+    temporary = path.parent / f".{_cut(path.name)}.{os.urandom(6).hex()}.part"
+    with naming(str(path)):
+        temporary.mkdir()
+        mode = stat.S_IMODE(temporary.stat().st_mode)
+        temporary.chmod(0o700)  # nobody else puts anything in until it is whole
+    try:
+        with speaking_of(temporary, str(path)):
+            yield temporary
+            for file in temporary.rglob("*"):
+                if not file.is_symlink():
+                    _sync_path(file)
+            temporary.chmod(mode)
+            _sync_folder(temporary)
+            _publish_folder(temporary, path, keep)
+            _sync_folder(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _publish_folder(temporary: Path, path: Path, keep: bool) -> None:
+    if keep or not path.exists():
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        os.rename(temporary, path)
+        return
+    for file in path.rglob("*"):
+        inner = file.relative_to(path)
+        if not (temporary / inner).exists():
+            raise FileExistsError(errno.EEXIST, f"it has {inner}, which the new folder lacks, and stays", str(path))
+    aside = temporary.with_suffix(".old")
+    os.rename(path, aside)
+    try:
+        os.rename(temporary, path)
+    except BaseException:
+        os.rename(aside, path)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sync_path(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY)
+    try:
+        _sync(number)
+    finally:
+        os.close(number)
 
 
 class _Temporary:

@@ -13,8 +13,24 @@ if TYPE_CHECKING:
     from ..container.budget import Budget
     from ..source import Source
 
-SUFFIXES = {".npy": "npy", ".npz": "npz", ".h5": "h5", ".hdf5": "h5", ".safetensors": "safetensors"}
-MODULES = {"npy": "arrays.npy", "npz": "arrays.npz", "h5": "hdf5", "safetensors": "arrays.safetensors"}
+SUFFIXES = {
+    ".npy": "npy",
+    ".npz": "npz",
+    ".h5": "h5",
+    ".hdf5": "h5",
+    ".safetensors": "safetensors",
+    ".pt": "pt",
+    ".pth": "pt",
+}
+MODULES = {
+    "npy": "arrays.npy",
+    "npz": "arrays.npz",
+    "h5": "hdf5",
+    "safetensors": "arrays.safetensors",
+    "pt": "folder.single",
+    "folder": "folder.many",
+}
+_NEW = {"pt": "torch_file.writer"}  # what writes files of a format whose frame is not there
 
 
 class Reader(Protocol):
@@ -53,6 +69,11 @@ class Writer(Protocol):
 
     def __enter__(self) -> "Writer": ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object, /) -> None: ...
+
+
+def files_left_out(writer: Writer) -> list[str]:
+    """Paths of the files of a folder that a Writer could not complete, and so left out."""
+    return list(getattr(writer, "files_left_out", ()))
 
 
 def work_per_byte(meta: dict[str, Any]) -> int:
@@ -99,5 +120,6 @@ def writer(path: Path, fmt: str, meta: dict[str, Any], budget: "Budget", trust: 
     """
     own = meta if meta.get("format") == fmt else {}
     options = {"trust": trust} if fmt == "h5" else {}
-    made: Writer = import_module(f"gcodec.io.{MODULES[fmt]}").Writer(path, own, budget, **options)
+    module = MODULES[fmt] if own else _NEW.get(fmt, MODULES[fmt])
+    made: Writer = import_module(f"gcodec.io.{module}").Writer(path, own, budget, **options)
     return made

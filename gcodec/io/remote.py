@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 
 from ..container.spool import PIECE, in_temporary_folder
 from ..errors import GcodecError, InvalidInput
+from .folder.paths import problem
 
 BLOCK = 1 << 16  # read ahead: small, so that one tensor of a remote file costs little more than its bytes
 
@@ -50,6 +51,33 @@ def exists(url: str) -> bool:
     filesystem, path = _filesystem(url)
     with _reporting(url):
         return bool(filesystem.exists(path))
+
+
+def is_folder(url: str) -> bool:
+    """Whether a URL is that of a folder; a web server has none."""
+    filesystem, path = _filesystem(url)
+    if url.startswith(("http://", "https://")):
+        return False
+    with _reporting(url):
+        return bool(filesystem.isdir(path))
+
+
+def download_folder(url: str, folder: Path) -> None:
+    """Copy all files below a URL into an empty folder.
+
+    Raises InvalidInput for a path that would lead out of it.
+    """
+    filesystem, root = _filesystem(url)
+    with _reporting(url):
+        found = [str(path) for path in filesystem.find(root)]
+    for path in found:
+        inner = path.removeprefix(root.rstrip("/")).lstrip("/")
+        wrong = problem(inner)
+        if wrong:
+            raise InvalidInput(f"{url}: the path {inner[:200]!r} {wrong}; it cannot be copied here")
+        target = folder / inner
+        target.parent.mkdir(parents=True, exist_ok=True)
+        download(str(filesystem.unstrip_protocol(path)), target)
 
 
 def download(url: str, path: Path) -> None:
@@ -144,5 +172,8 @@ def _filesystem(url: str) -> tuple[Any, str]:
         try:
             filesystem, path = url_to_fs(url)
             return filesystem, path
-        except (ImportError, ValueError) as error:
+        except ImportError as error:
+            hint = "; install it with: pip install 'gcodec[remote]'" if url.startswith(("hf://", "http")) else ""
+            raise InvalidInput(f"{url}: {error}{hint}") from None
+        except ValueError as error:
             raise InvalidInput(f"{url}: {error}") from None

@@ -43,8 +43,6 @@ FOREIGN = {
         "one part of a distributed checkpoint of torch",
         "load the checkpoint and save its tensors as .safetensors",
     ),
-    "pt": ("a file of torch.save", "save its tensors as .safetensors, and encode that"),
-    "legacy pt": ("a file of torch.save", "save its tensors as .safetensors, and encode that"),
     "pickle": ("a pickle of Python objects, which gcodec never loads", "save its arrays as .npz or .safetensors"),
     "zip": ("a zip archive, and none of numpy's .npz", _UNPACK),
     "gzip": ("packed by gzip", _UNPACK),
@@ -110,9 +108,9 @@ def format_of(path: Path, name: str | None = None) -> str:
         what, remedy = FOREIGN[kind]
         raise InvalidInput(f"{shown}: is {what}; {remedy}")
     if kind == "unknown":
-        known = ".h5, .hdf5, .npy, .npz, .safetensors"
+        known = ".h5, .hdf5, .npy, .npz, .pt, .safetensors"
         raise InvalidInput(f"{shown}: neither an .npy file nor another known format ({known}); name a file of tensors")
-    return kind
+    return kind.removeprefix("legacy ")
 
 
 def kind_of(start: bytes, suffix: str = "") -> str:
@@ -158,7 +156,7 @@ def _zip(start: bytes, suffix: str) -> str | None:
     if any(name.endswith(".distcp") for name in names) or suffix == ".distcp":
         return "distcp"
     folder, _, first = names[0].partition("/")
-    if first == "data.pkl":
+    if first in ("data.pkl", "byteorder", "version", ".format_version") or first.startswith("data/"):
         return "pt"
     if first.startswith(("code/", "constants.pkl", "extra/")):
         return "torchscript"

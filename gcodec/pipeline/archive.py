@@ -13,6 +13,7 @@ from ..container.budget import Budget
 from ..container.layout import TensorHeader
 from ..container.reader import RandomAccess, Record
 from ..errors import Closed, InvalidInput, MissingTensor
+from ..io.folder.tied import tied_names
 from ..parallel import thread_count
 from .decompress import Piece, decompress, decompress_range
 
@@ -22,10 +23,13 @@ _SHOWN = 8  # names that an error lists
 class Archive(Mapping[str, np.ndarray]):
     """The tensors of a container, each decoded when it is asked for, anew each time.
 
-    Close it, or use it in a `with` statement. It can be used by several threads at a time. file: a
-    seekable binary file that holds the container and nothing else. owned: whether `close` closes
-    the file as well. threads: that decode a tensor; None is one for each core. limit: decoded bytes
-    that one access may ask for; None is what the bytes of the file pay for (container/budget.py).
+    Close it, or use it in a `with` statement. It can be used by several threads at a time. Equal
+    tensors that were stored once all have their names.
+
+    file: a seekable binary file that holds the container and nothing else. owned: whether `close`
+    closes the file as well. threads: that decode a tensor; None is one for each core. limit:
+    decoded bytes that one access may ask for; None is what the bytes of the file pay for
+    (container/budget.py).
 
     Whatever reads raises an error of the FormatError family, UnsupportedVersion, UnsupportedFeature
     or LimitExceeded for a file that is damaged, from a later version or too costly; MissingTensor
@@ -45,18 +49,21 @@ class Archive(Mapping[str, np.ndarray]):
             self.close()
             raise
         self.meta = self._access.meta
+        offsets = self._access.offsets
+        tied = {name: of for name, of in tied_names(self.meta).items() if of in offsets and name not in offsets}
+        self._records = {name: name for name in offsets} | tied
 
     def __getitem__(self, name: str) -> np.ndarray:
         return read_tensor(self.record(name), self._threads, self._budget())
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name in self._access.offsets
+        return isinstance(name, str) and name in self._records
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._access.offsets)
+        return iter(self._records)
 
     def __len__(self) -> int:
-        return len(self._access.offsets)
+        return len(self._records)
 
     def __enter__(self) -> "Archive":
         return self
@@ -80,7 +87,7 @@ class Archive(Mapping[str, np.ndarray]):
             raise Closed("the archive is closed; open it again")
         if name not in self:
             raise MissingTensor(f"there is no tensor named {name!r:.200}; {self._names()}")
-        return self._access.record(name)
+        return self._access.record(self._records[name])
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
         """`self[name][start:stop]`, reading and decoding only the chunks that hold these rows."""
@@ -102,7 +109,7 @@ class Archive(Mapping[str, np.ndarray]):
         return Budget(self._limit, self._size)
 
     def _names(self) -> str:
-        names = list(self._access.offsets)
+        names = list(self._records)
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         return f"it holds {', '.join(repr(name[:80]) for name in names[:_SHOWN]) or 'none'}{more}"
 

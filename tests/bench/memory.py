@@ -52,7 +52,7 @@ def write(path: Path, gib: float, make: Callable[[np.random.Generator], np.ndarr
 def run(*args: object, threads: int = 2) -> tuple[float, int]:
     """Seconds, and the peak of resident memory in MB; pages of files do not count."""
     start, peak = time.perf_counter(), 0
-    process = subprocess.Popen([sys.executable, "-m", "gcodec", *map(str, args), "-f", "-q", "-T", str(threads)])
+    process = subprocess.Popen([sys.executable, "-m", "gcodec", *map(str, args), "-q", "-T", str(threads)])
     status = Path(f"/proc/{process.pid}/status")
     while process.poll() is None:
         peak = max(peak, sum(int(kb) for kb in re.findall(r"(?:RssAnon|RssShmem):\s+(\d+)", status.read_text())))
@@ -70,8 +70,8 @@ def main() -> None:
             write(path, gib, make)
             for method in sys.argv[2:] or (("klt",) if make is low_rank else METHODS):
                 choice = ["--lossless"] if method == "lossless" else ["--method", method, "--alpha", "0.1"]
-                seconds, peak = run("encode", path, "-o", coded, *choice)
-                back_seconds, back_peak = run("decode", coded, "-o", back)
+                seconds, peak = run("encode", path, "-o", coded, "-f", *choice)
+                back_seconds, back_peak = run("decode", coded, "-o", back, "-f")
                 size = coded.stat().st_size
                 print(
                     f"| {make.__name__} | {method} | {peak} | {seconds:.0f} | {back_peak} | {back_seconds:.0f} | {size:,} |",

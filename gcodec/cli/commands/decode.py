@@ -1,17 +1,17 @@
 """`gcodec decode`: a container back to a file of tensors."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import FormatError, InvalidInput, MissingTensor
+from ...errors import FormatError, InvalidInput
 from ...io import formats
 from ...io.streams import name_file
 from .. import options as opt
-from ..contents import Contents, contents
+from ..contents import Contents, contents, missing_tensor
 from ..files import SUFFIX, container_file, decoded_name, label
 from ..output import Partial, plural, progress_bar, show
-from ..targets import whole_target
+from ..targets import folder_target, whole_target
 
 if TYPE_CHECKING:
     from ...container.budget import Budget
@@ -33,6 +33,7 @@ def decode(
 ) -> None:
     """Give back the tensors of FILE (x.npy.gcz → x.npy); FILE is kept."""
     from ...container.budget import Budget
+    from ...io.folder.tied import Tied
     from ...parallel import thread_count
 
     count = thread_count(threads)
@@ -42,25 +43,29 @@ def decode(
         fmt = _format(to, output, found)
         output = output or decoded_name(file, fmt)
         progress = stack.enter_context(progress_bar(found.size, "decoding", quiet))
-        path = stack.enter_context(whole_target(output, force, file))
+        path = stack.enter_context((folder_target if fmt == "folder" else whole_target)(output, force, file))
         if Path(output).suffix == SUFFIX:
             known = ", ".join(formats.SUFFIXES)
             raise InvalidInput(f"{output}: decode writes no gcodec files; name one that ends in {known}")
-        with formats.writer(path, fmt, found.meta, budget, trust) as writer:
-            _write(found, writer, fmt, count, budget, progress)
+        meta = found.meta if tensor is None or found.meta.get("format") not in ("pt", "folder") else {}
+        with (
+            formats.writer(path, fmt, meta, budget, trust) as writer,
+            Tied(writer, found.meta, budget)
+            if fmt != found.meta.get("format") and tensor is None
+            else nullcontext(writer) as target,
+        ):
+            _write(found, target, fmt, count, budget, progress)
             if not found.tensors and tensor is not None:
-                raise MissingTensor(f"{file}: holds no tensor named {tensor!r}; gcodec info lists the names")
+                raise missing_tensor(file, tensor, found.meta)
             if not found.tensors and fmt == "npy":
                 raise InvalidInput(f"{file}: holds no tensor")
-    what = "" if formats.SUFFIXES.get(Path(output).suffix) == fmt else f" ({fmt})"
+    what = "" if formats.SUFFIXES.get(Path(output).suffix, "folder") == fmt else f" ({fmt})"
     text = f"{file} → {output}{what}: {plural(len(found.tensors), 'tensor')}"
     result: dict[str, Any] = {"input": file, "output": output, "format": fmt, "tensors": found.tensors}
-    if found.lacks_skeleton:
-        kept = found.meta.get("kept", 0) if isinstance(found.meta.get("kept"), int) else 0
-        result["left_out"] = {"datasets": kept, "attributes": True, "links": True}
-        others = f"{plural(kept, 'dataset')} of text and the like, " if kept else ""
-        why = "which are lost" if fmt == "h5" else "--to h5 keeps them"
-        text += f"; left out: {others}all attributes and links ({why})"
+    left_out, words = _left_out(found, fmt, formats.files_left_out(writer))
+    if left_out:
+        result["left_out"] = left_out
+        text += f"; left out: {words}"
     if found.lost:
         error = found.damage()
         name_file(error, label(file))
@@ -75,7 +80,8 @@ def _write(
     from ...io.skeleton import is_skeleton
     from ...pipeline.convert import decode_tensors
 
-    wanted = (record for record in found.records if fmt == "h5" or not is_skeleton(record.header.name))
+    same = fmt == found.meta.get("format")  # else frames are not wanted
+    wanted = (record for record in found.records if same or not is_skeleton(record.header.name))
     try:
         for header in decode_tensors(wanted, writer, threads, budget, progress):
             found.done.append(header.name)
@@ -83,13 +89,35 @@ def _write(
         found.lost.append(error)
     if found.tensor in found.done:  # then what is lost is not wanted
         found.lost.clear()
-    found.check_names()
+    found.check_names(frames=same)
     if found.lost and not (found.salvage and found.done):
         raise found.damage()
 
 
+def _left_out(found: Contents, fmt: str, files: list[str]) -> tuple[dict[str, Any], str]:
+    """What the output lacks of the original beside tensors, as data and in words."""
+    came_from, kept = found.meta.get("format"), found.meta.get("kept", 0)
+    kept = kept if isinstance(kept, int) else 0
+    if fmt == came_from == "folder":
+        return ({"files": files} if files else {}), f"what is not whole: {', '.join(files)}"
+    if not found.lacks_skeleton:
+        return {}, ""
+    if came_from == "h5":
+        others = f"{plural(kept, 'dataset')} of text and the like, " if kept else ""
+        why = "which are lost" if fmt == "h5" else "--to h5 keeps them"
+        return {"datasets": kept, "attributes": True, "links": True}, f"{others}all attributes and links ({why})"
+    others = f"{plural(kept, 'value')} without a record" if kept else ""
+    if came_from == "pt":
+        return ({"values": kept}, f"{others} (--to pt keeps them)") if kept else ({}, "")
+    return {"values": kept, "files": True}, f"{others}{', ' * bool(kept)}all other files (--to folder keeps them)"
+
+
 def _format(to: str | None, output: str | None, found: Contents) -> str:
-    """What --to says, else the output's suffix, else the format that the tensors came from."""
+    """What --to says, else the output's suffix, else the format that the tensors came from.
+
+    From a file of torch.save come safetensors, which hold nothing but tensors; so does a single
+    tensor of several.
+    """
     if to is not None and to not in formats.MODULES:
         raise InvalidInput(f"--to {to}: unknown; known are {', '.join(formats.MODULES)}")
     suffix = Path(output or "").suffix
@@ -97,4 +125,6 @@ def _format(to: str | None, output: str | None, found: Contents) -> str:
     if came_from not in formats.MODULES:
         named = found.tensor is None and (found.named or any(found.meta.get("names", [])))
         came_from = "npz" if named else "npy"
+    if came_from == "pt" or (came_from == "folder" and found.tensor is not None):
+        came_from = "safetensors"
     return to or formats.SUFFIXES.get(suffix) or came_from

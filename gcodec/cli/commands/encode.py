@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ...errors import InvalidInput
 from .. import options as opt
-from ..files import encoded_name, tensor_file
+from ..files import encoded_name, several_files, tensor_file
 from ..output import plural, progress_bar, show, times
 from ..plan import protection, show_plan
 from ..targets import Counted, binary_target
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def encode(
-    input: opt.InputArg,
+    inputs: opt.InputsArg,
     output: opt.OutOpt = None,
     method: opt.MethodsOpt = None,
     alpha: opt.AlphasOpt = None,
@@ -41,6 +41,7 @@ def encode(
 ) -> None:
     """Compress the tensors of INPUT into INPUT.gcz; the input is kept.
 
+    INPUT may be a folder of shards, whose other files are carried along; several INPUTs need -o.
     A single array without a bound gets alpha 0.1 (the paper's choice; omega 1/4 for unbiased
     methods).
     """
@@ -50,6 +51,9 @@ def encode(
     from ...request.policy import SMALL, Policy
     from ...request.rules import Rules
 
+    if len(inputs) > 1 and output is None and not plan:
+        raise InvalidInput("several inputs give the output no name; choose one with -o")
+    input = " ".join(inputs)
     if plan and output is not None:
         raise InvalidInput("--plan writes nothing; leave --output out")
     output = output or encoded_name("plan" if plan else input)
@@ -76,7 +80,7 @@ def encode(
         block=block,
         states=states,
     )
-    with tensor_file(input, dtype, trust) as reader:
+    with several_files(inputs) if len(inputs) > 1 else tensor_file(input, dtype, trust) as reader:
         tensors = list(reader.tensors())
         single = reader.meta["format"] == "npy"
         if single:
@@ -93,7 +97,7 @@ def encode(
         meta = {**reader.meta, **scoped, "bytes": total, **names}
         if single and not scoped:
             meta = {}  # an array without a name is one of .npy, and its record says how large it is
-        with binary_target(output, force, input) as file, progress_bar(total, "encoding", quiet) as progress:
+        with binary_target(output, force, *inputs) as file, progress_bar(total, "encoding", quiet) as progress:
             counted = Counted(file)
             headers = list(
                 encode_tensors(tensors, meta, cast(BinaryIO, counted), chooser, count, progress, reader.check)

@@ -26,7 +26,7 @@ def info(
 ) -> None:
     """List the tensors of FILE: method, guarantee, certificate, bytes."""
     from ...container.describe import describe, original_bytes
-    from ...io.skeleton import SKELETON, is_skeleton
+    from ...io.skeleton import is_skeleton
 
     with container_file(file) as source:
         if time and not source.seekable():
@@ -49,7 +49,7 @@ def info(
     if "scope" in meta:
         head += f"\nalpha ≤ {meta['scope']['alpha']:g} over all floating tensors as one vector (--scope file)"
     if len(own) < len(headers):
-        head += f"\nthe record {SKELETON} is the HDF5 file around the tensors: attributes, links, text, …"
+        head += "\nrecords whose names begin with // are files around the tensors: attributes, links, text, …"
     text = f"{head}\n\n{table(rows, right=(5, 6, 7, 8, 9, 10))}"
     if time:
         result["speeds"] = timed

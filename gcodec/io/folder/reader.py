@@ -1,0 +1,155 @@
+"""Reads files that hold tensors and other things: the frame of each first, then all tensors."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import BinaryIO
+
+from ...errors import InvalidInput
+from ...source import Source
+from .. import sniff
+from ..places import Memory, Place, Survey, free, same_values, source_of
+from ..skeleton import FILE, SkeletonSource, check_free, holes
+from ..streams import open_input
+from ..torch_file.survey import has_checksums
+from .surveys import SURVEYS
+
+LEAST_TIED = 4096  # bytes of tensors that are looked at for equal ones
+_FORMATS = {"safetensors": "safetensors", "pt": "pt", "legacy pt": "pt"}  # by what a file is, the one that reads it
+_WEIGHTS = {".safetensors", ".pt", ".pth", ".bin", ".h5", ".gguf", ".onnx", ".msgpack"}
+
+
+@dataclass
+class _File:
+    """An open file of the folder. fmt: None for one whose bytes are carried along."""
+
+    path: str
+    file: BinaryIO
+    size: int
+    fmt: str | None
+    survey: Survey
+    prefix: str = ""
+
+    def names(self, prefix: str) -> list[str]:
+        return [prefix + name for name in (*(place.name for place in self.survey.places), *self.survey.tied)]
+
+    def skeleton(self) -> SkeletonSource:
+        return SkeletonSource(self.file, self.size, holes([place.range for place in self.survey.places], self.size))
+
+
+class FilesReader:
+    """Files by their paths in a folder. Those of safetensors and torch.save give their tensors.
+
+    meta: {"format": fmt, "files": path, format, and prefix of names of each file with tensors,
+    "tied": names of tensors that equal another one, and its name, "kept": the number of values that
+    have no record of their own}. carried: files whose content was meant to give tensors and cannot,
+    with the reason; they are carried along as they are. Raises InvalidInput for the only file when
+    it cannot be read.
+    """
+
+    def __init__(self, files: Mapping[str, Path], fmt: str) -> None:
+        self.carried: list[str] = []
+        self._stack = ExitStack()
+        self._memory = Memory()
+        self._is_folder = fmt == "folder"
+        _allow(len(files))
+        try:
+            self._files = [self._opened(path, place) for path, place in files.items()]
+            self._name()
+            self._tied = self._ties()
+            self.meta = self._describe(fmt)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _describe(self, fmt: str) -> dict[str, object]:
+        coded = [file for file in self._files if file.fmt]
+        if not coded:
+            raise InvalidInput("no file of tensors is in this directory: neither .safetensors nor one of torch.save")
+        described = [
+            {
+                "path": file.path,
+                "format": file.fmt,
+                "prefix": file.prefix,
+                "checksums": has_checksums(file.file, file.survey),
+            }
+            for file in coded
+        ]
+        kept = sum(file.survey.kept for file in coded)
+        return {"format": fmt, "files": described, "tied": self._tied, "kept": kept}
+
+    @property
+    def files(self) -> list[BinaryIO]:
+        """All files, which are open."""
+        return [file.file for file in self._files]
+
+    def __enter__(self) -> "FilesReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def tensors(self) -> Iterator[tuple[str, Source]]:
+        for file in self._files:
+            yield FILE + file.path, file.skeleton()
+        for name, file, place in self._places():
+            if name not in self._tied:
+                yield name, source_of(file.file, place, self._memory)
+
+    def _places(self) -> Iterator[tuple[str, _File, Place]]:
+        for file in self._files:
+            for place in file.survey.places:
+                yield file.prefix + place.name, file, place
+
+    def _opened(self, path: str, place: Path) -> _File:
+        file = self._stack.enter_context(open_input(place))
+        size = os.fstat(file.fileno()).st_size
+        kind = sniff.kind_of(os.pread(file.fileno(), sniff.PREFIX, 0), PurePath(path).suffix)
+        if kind == "lfs" and PurePath(path).suffix in _WEIGHTS:
+            what, remedy = sniff.FOREIGN[kind]
+            raise InvalidInput(f"{place}: is {what}; {remedy}")
+        fmt = _FORMATS.get(kind)
+        if fmt is None:
+            return _File(path, file, size, None, Survey())
+        try:
+            return _File(path, file, size, fmt, SURVEYS[fmt](file, size, str(place), free))
+        except InvalidInput as error:
+            if not self._is_folder or fmt != "pt":
+                raise
+            self.carried.append(str(error))
+            return _File(path, file, size, None, Survey())
+
+    def _name(self) -> None:
+        """Choose the prefix of a file's names: its folder, or its path where a name is taken."""
+        taken: set[str] = set()
+        for file in self._files:
+            prefix = f"{file.path.rpartition('/')[0]}/" if "/" in file.path else ""
+            if not taken.isdisjoint(file.names(prefix)):
+                prefix = f"{file.path}/"
+            while not taken.isdisjoint(file.names(prefix)):
+                prefix += "/"
+            file.prefix = prefix
+            taken.update(file.names(prefix))
+        for name in taken:
+            check_free(name)
+
+    def _ties(self) -> dict[str, str]:
+        tied = {file.prefix + name: file.prefix + of for file in self._files for name, of in file.survey.tied.items()}
+        whole = (
+            (name, source_of(file.file, place, self._memory))
+            for name, file, place in self._places()
+            if file.fmt == "safetensors"
+        )
+        return tied | same_values(whole, LEAST_TIED)
+
+
+def _allow(count: int) -> None:
+    """Let the process have so many files open besides others, as far as the system lets it."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < count + 100:
+        most = count + 100 if hard == resource.RLIM_INFINITY else min(hard, count + 100)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
