@@ -52,7 +52,8 @@ def test_tensors_by_hand(tmp_path, old):
     expected["odd"] = flat[10:15].reshape(1, 5, 1)
     assert set(found) == set(expected)
     assert all(found[key].shape == value.shape and np.array_equal(found[key], value) for key, value in expected.items())
-    assert meta["tied"] == {"same": "whole"} and meta["kept"] == 3  # turned, gaps and step
+    assert meta["tied"] == {"same": "whole"} and meta["kept"] == 2  # gaps and step
+    assert meta["views"] == {"turned": ["whole", 0, (8, 6), (1, 8)]}
 
 
 def test_the_same_file_comes_back_and_its_values_change(tmp_path):
@@ -205,3 +206,45 @@ def test_an_evil_file_is_refused_by_the_command(tmp_path):
     code, _, error = call_cli("encode", path, "--lossless")
     assert code == 2 and f"{path}: the pickle asks for posix.system, which gcodec never runs" in error
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_other_views_are_written_where_there_are_none(tmp_path):
+    x = normal(6, 8)
+    steps = made.mapping(
+        whole=made.tensor("0", 48, (6, 8), (8, 1)),
+        turned=made.tensor("0", 48, (8, 6), (1, 8)),
+        rows=made.tensor("0", 48, (2, 8), (8, 1), 16),
+        beside=made.tensor("0", 48, (16,), (1,), 30),
+        across=made.tensor("1", 48, (30,), (1,), 10),
+        over=made.tensor("1", 48, (20,), (1,), 0),
+    )
+    path = write(tmp_path / "x.pt", made.archive(steps, x.tobytes(), x.tobytes()))
+    run_cli("encode", path, "--lossless")
+    run_cli("decode", f"{path}.gcz", "-o", tmp_path / "x.npz")
+    flat = x.reshape(-1)
+    expected = {"whole": x, "turned": x.T, "rows": x[2:4], "beside": flat[30:46], "across": flat[10:40]}
+    with np.load(tmp_path / "x.npz") as arrays:
+        assert {name: arrays[name].tolist() for name in arrays.files} == {
+            name: array.tolist() for name, array in expected.items()
+        }
+    _, said, _ = run_cli("decode", f"{path}.gcz", "-f", "-o", tmp_path / "x.safetensors")
+    assert "1 value without a record" in said  # over: only a part of it has a record
+
+
+@pytest.mark.parametrize(
+    "view",
+    [["a", 0, [5], [1]], ["a", 4, [1], [1]], ["a", 0, [2], [4]], ["a", 0, [-1], [1]], ["a", 0, [2], [1, 1]],
+     ["a", 0, [2]], [1, 0, [2], [1]], "a", ["a", 0, [2], [-1]]],
+)  # fmt: skip
+def test_views_that_do_not_fit(view, tmp_path):
+    from gcodec.container.budget import Budget
+    from gcodec.errors import Corrupt
+    from gcodec.io.folder.tied import Tied
+
+    meta = {"views": {"v": view}}
+    with (
+        formats.writer(tmp_path / "x.npz", "npz", {}, Budget()) as writer,
+        pytest.raises(Corrupt),
+        Tied(writer, meta, Budget()) as tied,
+    ):
+        tied.add("a", np.dtype(np.float32), (4,)).write(0, np.zeros(4, np.float32))

@@ -53,17 +53,40 @@ class Place:
         return np.lib.stride_tricks.as_strided(flat, self.shape, steps)
 
 
+@dataclass(frozen=True)
+class View:
+    """A tensor as a view of another one, `of`: offset and strides in its values, in C order."""
+
+    of: str
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def fits(self, size: int) -> bool:
+        """Whether it lies within so many values, and repeats none of them very often."""
+        last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.strides, strict=True))
+        return math.prod(self.shape) <= size and (last < size or 0 in self.shape)
+
+    def values(self, flat: np.ndarray) -> np.ndarray:
+        """The values in C order, out of those of the other tensor."""
+        steps = [n * flat.itemsize for n in self.strides]
+        seen = np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, steps)
+        return np.ascontiguousarray(seen).reshape(-1)
+
+
 @dataclass
 class Survey:
     """What a look at a file of tensors found.
 
     places: the tensors that get records. tied: names of tensors that are the same bytes as one of
-    these, and its name. kept: the number of other values, which only the file's frame holds.
-    checked: (offset of data, length, offsets of their CRC-32) of members that have one.
+    these, and its name. views: of tensors that are other views of one of these. kept: the number of
+    other values, which only the file's frame holds. checked: (offset of data, length, offsets of
+    their CRC-32) of members that have one.
     """
 
     places: list[Place] = field(default_factory=list)
     tied: dict[str, str] = field(default_factory=dict)
+    views: dict[str, View] = field(default_factory=dict)
     kept: int = 0
     checked: list[tuple[int, int, tuple[int, ...]]] = field(default_factory=list)
 

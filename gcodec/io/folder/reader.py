@@ -33,7 +33,10 @@ class _File:
     prefix: str = ""
 
     def names(self, prefix: str) -> list[str]:
-        return [prefix + name for name in (*(place.name for place in self.survey.places), *self.survey.tied)]
+        return [
+            prefix + name
+            for name in (*(place.name for place in self.survey.places), *self.survey.tied, *self.survey.views)
+        ]
 
     def skeleton(self) -> SkeletonSource:
         return SkeletonSource(self.file, self.size, holes([place.range for place in self.survey.places], self.size))
@@ -43,10 +46,10 @@ class FilesReader:
     """Files by their paths in a folder. Those of safetensors and torch.save give their tensors.
 
     meta: {"format": fmt, "files": path, format, and prefix of names of each file with tensors,
-    "tied": names of tensors that equal another one, and its name, "kept": the number of values that
-    have no record of their own}. carried: files whose content was meant to give tensors and cannot,
-    with the reason; they are carried along as they are. Raises InvalidInput for the only file when
-    it cannot be read.
+    "tied": names of tensors that equal another one, and its name, "views": those that are other
+    views of one, "kept": the number of values that only the frames have}. carried: files whose
+    content was meant to give tensors and cannot, with the reason; they are carried along as they
+    are. Raises InvalidInput for the only file when it cannot be read.
     """
 
     def __init__(self, files: Mapping[str, Path], fmt: str) -> None:
@@ -78,7 +81,12 @@ class FilesReader:
             for file in coded
         ]
         kept = sum(file.survey.kept for file in coded)
-        return {"format": fmt, "files": described, "tied": self._tied, "kept": kept}
+        views = {
+            file.prefix + name: [file.prefix + view.of, view.offset, view.shape, view.strides]
+            for file in coded
+            for name, view in file.survey.views.items()
+        }
+        return {"format": fmt, "files": described, "tied": self._tied, "views": views, "kept": kept}
 
     @property
     def files(self) -> list[BinaryIO]:

@@ -151,7 +151,7 @@ def _typed_tensor(
 
 
 def _checked(storage: Any, kind: Any, offset: Any, shape: Any, strides: Any, flags: tuple[Any, ...]) -> Tensor:
-    if not isinstance(storage, Storage) or not _is_count(offset) or not _are_counts(shape) or not _are_counts(strides):
+    if not isinstance(storage, Storage) or not _is_count(offset) or not are_counts(shape) or not are_counts(strides):
         raise ValueError("a tensor has no storage, offset, shape or strides")
     if len(shape) != len(strides) or len(shape) > MAX_NDIM:
         raise ValueError("a tensor has not as many strides as axes, or too many")
@@ -210,5 +210,6 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value < 2**63
 
 
-def _are_counts(values: Any) -> bool:
+def are_counts(values: Any) -> bool:
+    """Whether these are whole numbers from 0 on, below 2⁶³."""
     return isinstance(values, tuple) and all(map(_is_count, values))

@@ -1,12 +1,13 @@
 """Where in a file of `torch.save` its tensors are: the zip format and the legacy one."""
 
+import math
 import zlib
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from io import BytesIO
 from typing import Any, BinaryIO, Literal
 
 from ...errors import InvalidInput
-from ..places import Pay, Place, Survey, read_whole
+from ..places import Pay, Place, Survey, View, read_whole
 from ..raw import raw_dtype
 from ..sniff import TORCH_MAGIC
 from .kinds import Mapping, Storage, Tensor
@@ -151,11 +152,23 @@ def _share(places: list[Place], found: Survey) -> None:
         if i < len(starts) and starts[i] == start and _is_same(taken[start], place):
             found.tied[place.name] = taken[start].name
         elif (i < len(starts) and starts[i] < start + length) or (i and sum(taken[starts[i - 1]].range) > start):
-            found.kept += 1
+            under = taken[starts[max(bisect_right(starts, start) - 1, 0)]]
+            _see(place, under, found)
         else:
             starts.insert(i, start)
             taken[start] = place
             found.places.append(place)
+
+
+def _see(place: Place, under: Place, found: Survey) -> None:
+    """Note a tensor as a view of the one that has its bytes, if that has all and is in C order."""
+    start, length = place.range
+    inside = under.offset <= start and start + length <= sum(under.range)
+    if not inside or under.strides is not None or under.dtype != place.dtype:
+        found.kept += 1
+        return
+    strides = place.strides or tuple(math.prod(place.shape[axis + 1 :]) for axis in range(len(place.shape)))
+    found.views[place.name] = View(under.name, (start - under.offset) // place.stored.itemsize, place.shape, strides)
 
 
 def _is_same(a: Place, b: Place) -> bool:
