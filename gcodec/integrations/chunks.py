@@ -72,6 +72,16 @@ class Settings:
         """A chunk as a container. It uses one thread, as stores code many chunks at a time."""
         return gcodec.encode(values, threads=1, **self.given())
 
+    def allows(self, guarantee: Any) -> bool:
+        """Whether a chunk with this guarantee is as good as these settings promise."""
+        bound = getattr(self, guarantee.kind, None)
+        return guarantee.kind == "exact" or (bound is not None and guarantee.bound <= bound)
+
+
+def exact(values: np.ndarray) -> bytes:
+    """A chunk as a container that gives its values back bit for bit."""
+    return gcodec.encode(values, lossless=True, threads=1)
+
 
 class Chunk:
     """A container that holds a chunk, with its values read only where they are asked for.
@@ -88,6 +98,7 @@ class Chunk:
         header = self._archive.header(self._name)
         self.dtype, self.shape = dtype, shape
         self.box: Shape = header.spec.shape
+        self.guarantee = header.guarantee
         self.is_exact = header.guarantee.kind == "exact"
         fits = len(self.box) == len(shape) and all(n <= side for n, side in zip(self.box, shape, strict=True))
         if header.spec.dtype != dtype.newbyteorder("=") or not fits:

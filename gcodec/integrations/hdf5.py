@@ -28,7 +28,7 @@ import gcodec
 from gcodec.errors import Corrupt, InvalidInput, UnsupportedFeature
 
 from . import hdf5_library as library
-from .chunks import Chunk, Settings
+from .chunks import Chunk, Settings, exact
 
 FILTER = 34485  # The HDF Group leaves the numbers from 32768 on to everybody
 NAME = b"gcodec: each chunk is a container (.gcz) with an enforced bound"  # stands in the files
@@ -71,21 +71,28 @@ def register() -> None:
     """
     library.library()
     h5py.h5z.register_filter(ctypes.addressof(_FILTER_CLASS))
-    atexit.register(_flush)
+    atexit.register(_finish)
 
 
 def last_error() -> BaseException | None:
-    """The error of the filter when it failed for the last time; None before that.
+    """What went wrong in the filter for the last time; None before that.
 
-    The error that h5py raises has its words, and this one has its type.
+    The error that h5py raises has its words, and this one has its type. After a chunk could not be
+    coded, and was stored exactly instead, h5py raises nothing, and this is the error of that chunk.
     """
     return _last[-1] if _last else None
 
 
-def _flush() -> None:
-    """Write what is left in memory of open files, while there is a Python to code it."""
+def _finish() -> None:
+    """Write what is left in memory of open files, while there is a Python to code it.
+
+    Files in which a dataset of ours is open are closed: the process would crash in a later write.
+    """
     for file in h5py.h5f.get_obj_ids(types=h5py.h5f.OBJ_FILE):
         h5py.h5f.flush(file)
+    for dataset in h5py.h5f.get_obj_ids(types=h5py.h5f.OBJ_DATASET):
+        if dataset.valid and dataset.get_create_plist().get_filter_by_id(FILTER) is not None:
+            h5py.File(h5py.h5i.get_file_id(dataset)).close()
 
 
 @lru_cache(16)
@@ -115,22 +122,41 @@ def _type_and_shape(words: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
     name = struct.pack("<2I", *words[WORDS:SHAPE]).rstrip(b"\0").decode("ascii", "replace")
     try:
         return np.dtype(getattr(ml_dtypes, name, None) or name), words[SHAPE:]
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):  # SyntaxError: of a name such as ",8"
         raise Corrupt(f"the filter's values name the dtype {name!r}, which is unknown") from None
 
 
 def _encoded(words: tuple[int, ...], data: bytes) -> bytes:
-    dtype, shape = _type_and_shape(words)
-    if len(data) != math.prod(shape) * dtype.itemsize:
-        raise InvalidInput(f"{len(data)} bytes came for a chunk of {dtype} of shape {shape}")
-    return _settings(words[:WORDS]).coded(np.frombuffer(data, dtype).reshape(shape))
+    """A chunk as a container. What cannot be coded as the dataset says is stored exactly.
+
+    An exact chunk keeps every promise, whereas HDF5 crashes some time after a chunk has failed.
+    """
+    values = np.frombuffer(data, np.uint8)
+    try:
+        dtype, shape = _type_and_shape(words)
+        if len(data) != math.prod(shape) * dtype.itemsize:
+            raise InvalidInput(f"{len(data)} bytes came for a chunk of {dtype} of shape {shape}")
+        values = values.view(dtype).reshape(shape)
+        return _settings(words[:WORDS]).coded(values)
+    except Exception as error:
+        _keep(error)
+        return exact(values)
 
 
 def _decoded(words: tuple[int, ...], data: bytes) -> bytes:
+    """The values of a chunk.
+
+    Wrong settings are an error here already: a chunk that cannot be read is never changed, and so
+    never coded.
+    """
     dtype, shape = _type_and_shape(words)
+    settings = _settings(words[:WORDS])
     chunk = Chunk(io.BytesIO(data), dtype, shape)
     if chunk.box != shape:
         raise Corrupt(f"the chunk holds values of shape {chunk.box}, where the dataset has chunks of {shape}")
+    if not settings.allows(chunk.guarantee):
+        promise = f"{chunk.guarantee.kind} {chunk.guarantee.bound}"
+        raise Corrupt(f"the chunk promises {promise}, which is less than the dataset promises: {settings}")
     return chunk.values(0).tobytes()
 
 
@@ -139,7 +165,9 @@ def _filter(flags: int, count: int, words: Any, nbytes: int, size: Any, buffer: 
     try:
         change = _decoded if flags & library.REVERSE else _encoded
         return library.replace(buffer, size, change(tuple(words[:count]), ctypes.string_at(buffer[0], nbytes)))
-    except KeyboardInterrupt:  # which comes again, when HDF5 is through with the chunk
+    except KeyboardInterrupt:
+        # HDF5 cannot give up a chunk half-way, so the chunk is coded from its beginning, and the
+        # interrupt is raised again when HDF5 is through with it.
         Timer(RETRY, os.kill, (os.getpid(), signal.SIGINT)).start()
         return _filter(flags, count, words, nbytes, size, buffer)
     except BaseException as error:
@@ -174,8 +202,19 @@ def _dtype(kind: h5py.h5t.TypeID) -> Any:
     return kind.dtype
 
 
-def _failed(error: BaseException, status: int) -> int:
+def _keep(error: BaseException) -> None:
+    """Make this the last error, without the frames of its tracebacks.
+
+    They hold pointers of HDF5, and the process crashed when they were freed in a later call.
+    """
     _last[:] = [error]
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__, link = None, link.__cause__ or link.__context__
+
+
+def _failed(error: BaseException, status: int) -> int:
+    _keep(error)
     library.push_error(f"gcodec: {type(error).__name__}: {error}")
     return status
 
