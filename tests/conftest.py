@@ -45,3 +45,11 @@ def plugins(monkeypatch):
     yield use
     for name in [name for name in sys.modules if name.startswith("gcodec_")]:
         del sys.modules[name]
+
+
+@pytest.fixture(autouse=True)
+def nothing_decoded():
+    """What stores code depends on what the process decoded, and tests do not depend on others."""
+    yield
+    if (decoded := sys.modules.get("gcodec.integrations.decoded")) is not None:
+        decoded.forget()

@@ -15,6 +15,8 @@ import numpy as np
 import gcodec
 from gcodec.errors import Corrupt, GcodecError, InvalidInput
 
+from .decoded import holds_decoded
+
 Shape = tuple[int, ...]
 
 
@@ -71,6 +73,13 @@ class Settings:
     def coded(self, values: np.ndarray) -> bytes:
         """A chunk as a container. It uses one thread, as stores code many chunks at a time."""
         return gcodec.encode(values, threads=1, **self.given())
+
+    def coded_once(self, values: np.ndarray) -> bytes:
+        """A chunk as a container, exactly where it holds values that were decoded before.
+
+        For stores that decode a chunk, change a part and code the whole: errors do not add up.
+        """
+        return exact(values) if holds_decoded(values) else self.coded(values)
 
     def allows(self, guarantee: Any) -> bool:
         """Whether a chunk with this guarantee is as good as these settings promise."""

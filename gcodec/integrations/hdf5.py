@@ -5,8 +5,9 @@
         file.create_dataset("w", data=x, chunks=(1024, 256), **gcodec.hdf5(alpha=0.1))
 
 A file can be read where the filter is registered: call `gcodec.integrations.hdf5.register()` first.
-The filter has no way to see which part of a chunk is written, so write whole chunks: HDF5 decodes,
-changes and codes a chunk anew for a part of it, and the errors of what was not changed add up.
+The filter has no way to see which part of a chunk is written: HDF5 decodes, changes and codes a
+chunk anew for a part of it. A chunk with values that were decoded before is stored exactly, so that
+errors do not add up; write whole chunks, which stay small.
 """
 
 import atexit
@@ -29,6 +30,7 @@ from gcodec.errors import Corrupt, InvalidInput, UnsupportedFeature
 
 from . import hdf5_library as library
 from .chunks import Chunk, Settings, exact
+from .decoded import remember
 
 FILTER = 34485  # The HDF Group leaves the numbers from 32768 on to everybody
 NAME = b"gcodec: each chunk is a container (.gcz) with an enforced bound"  # stands in the files
@@ -137,7 +139,7 @@ def _encoded(words: tuple[int, ...], data: bytes) -> bytes:
         if len(data) != math.prod(shape) * dtype.itemsize:
             raise InvalidInput(f"{len(data)} bytes came for a chunk of {dtype} of shape {shape}")
         values = values.view(dtype).reshape(shape)
-        return _settings(words[:WORDS]).coded(values)
+        return _settings(words[:WORDS]).coded_once(values)
     except Exception as error:
         _keep(error)
         return exact(values)
@@ -157,7 +159,10 @@ def _decoded(words: tuple[int, ...], data: bytes) -> bytes:
     if not settings.allows(chunk.guarantee):
         promise = f"{chunk.guarantee.kind} {chunk.guarantee.bound}"
         raise Corrupt(f"the chunk promises {promise}, which is less than the dataset promises: {settings}")
-    return chunk.values(0).tobytes()
+    values = chunk.values(0)
+    if not settings.lossless:
+        remember(values)
+    return values.tobytes()
 
 
 def _filter(flags: int, count: int, words: Any, nbytes: int, size: Any, buffer: Any) -> int:

@@ -3,8 +3,8 @@
     numcodecs.get_codec({"id": "gcodec", "alpha": 0.1})
 
 The codec sees whole chunks alone. When zarr v2 changes a part of a chunk, it decodes, changes and
-codes the whole chunk, and the errors of what was not changed add up. Write whole chunks there, or
-use zarr v3, where the codec refuses such a write.
+codes the whole chunk. A chunk with values that were decoded before is stored exactly, so that
+errors do not add up; write whole chunks, which stay small.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ import numpy as np
 import gcodec
 
 from .chunks import Settings, missing
+from .decoded import remember
 
 try:
     from numcodecs.abc import Codec
@@ -39,19 +40,23 @@ class Gcodec(Settings, Codec):
     def encode(self, buf: Any) -> bytes:
         """The container of an array, or of another object with a buffer.
 
+        Values that this process decoded lately are stored exactly, with the rest of their chunk.
         Raises InvalidInput for a dtype that cannot be stored, and NonFinite.
         """
         array = ensure_contiguous_ndarray(buf, flatten=False)
         if array.dtype.kind in RAW and array.dtype.isbuiltin != 2:
             array = array.reshape(-1, order="A").view(np.uint8)
-        return self.coded(array if array.flags.c_contiguous else array.T)
+        return self.coded_once(array if array.flags.c_contiguous else array.T)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
         """The values of a container, one after the other as they lay in memory.
 
         out: a buffer of their size that gets them. Raises what `gcodec.decode` raises.
         """
-        values = gcodec.decode(ensure_bytes(buf), threads=1).reshape(-1)
+        values = gcodec.decode(ensure_bytes(buf), threads=1)
+        if not self.lossless:
+            remember(values)
+        values = values.reshape(-1)
         return values if out is None else ndarray_copy(values, ensure_contiguous_ndarray(out))
 
     def get_config(self) -> dict[str, Any]:

@@ -1,0 +1,90 @@
+"""Parts of chunks in HDF5 and zarr v2, which code the whole chunk again: errors do not add up."""
+
+import h5py
+import numpy as np
+import pytest
+from stores import ALPHA, FRACTION, LOSSY, X, error, normal
+
+import gcodec
+from gcodec.integrations.decoded import forget, holds_decoded, remember
+
+PARTS = {
+    "rows": lambda i: np.s_[i : i + 3],
+    "columns": lambda i: np.s_[:, i : i + 3],
+    "boxes": lambda i: np.s_[i : 2 * i + 9, i : i + 7],
+    "every other row": lambda i: np.s_[i % 2 :: 2],
+    "every other value": lambda i: np.s_[i % 2 :: 2, ::2],
+}
+
+
+def write_parts(write, part):
+    """Writes of new values to parts; gives what was last written."""
+    last = X[:128].copy()
+    for i in range(12):
+        last[part(i)] = write(part(i), normal(*last[part(i)].shape, seed=i + 1))
+    return last
+
+
+@pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
+def test_parts_of_a_chunk_of_hdf5(tmp_path, part):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("x", data=X[:128], chunks=(128, 64), **gcodec.hdf5(**LOSSY))
+
+    def write(place, values):
+        with h5py.File(tmp_path / "x.h5", "r+") as file:
+            file["x"][place] = values
+        return values
+
+    last = write_parts(write, part)
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert error(file["x"][:], last) <= ALPHA * FRACTION
+    whole = normal(128, 64, seed=99)
+    write(np.s_[:], whole)  # which is coded with the bound again
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert 0 < error(file["x"][:], whole) <= ALPHA * FRACTION
+
+
+def test_a_dataset_that_shrinks_row_by_row(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("x", data=X[:128], maxshape=(None, 64), chunks=(128, 64), **gcodec.hdf5(**LOSSY))
+    with h5py.File(tmp_path / "x.h5") as file:
+        before = file["x"][:]
+    for rows in range(127, 107, -1):
+        with h5py.File(tmp_path / "x.h5", "r+") as file:
+            file["x"].resize(rows, 0)
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert np.array_equal(file["x"][:], before[:108])
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
+def test_parts_of_a_chunk_of_zarr_v2(part, order):
+    zarr = pytest.importorskip("zarr")
+    from gcodec.integrations.numcodecs import Gcodec
+
+    array = zarr.create_array(
+        {}, shape=(128, 64), dtype="f4", chunks=(128, 64), zarr_format=2, order=order, compressors=Gcodec(**LOSSY)
+    )
+    array[:] = X[:128]
+
+    def write(place, values):
+        array[place] = values
+        return values
+
+    last = write_parts(write, part)
+    assert error(array[:], last) <= ALPHA * FRACTION
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (7,), (100,), (2000,), (5, 3), (3, 500), (40, 5), (6, 7, 80), (0, 4)])
+@pytest.mark.parametrize("dtype", ["f2", ">f4", "f8", "c16"])
+def test_what_is_known_again(shape, dtype):
+    x = normal(*shape, seed=7).astype(dtype)
+    assert not holds_decoded(x + np.ones((), dtype))
+    remember(x)
+    assert holds_decoded(x) == (x.size > 0)
+    if x.size >= 2000:
+        x.reshape(-1)[: x.size // 2] = 3
+        assert holds_decoded(x)
+    assert not holds_decoded(np.zeros(shape, dtype))
+    forget()
+    assert not holds_decoded(normal(*shape, seed=7).astype(dtype))
