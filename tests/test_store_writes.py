@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from itertools import product
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -9,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stores import ALPHA, FRACTION, X, create, error, normal, settle
 
-from gcodec.errors import InvalidInput
+from gcodec.errors import InvalidInput, NonFinite
 
-pytest.importorskip("zarr", reason="the extra gcodec[zarr] is not installed")
+zarr = pytest.importorskip("zarr", reason="the extra gcodec[zarr] is not installed")
 
 
 def test_writing_into_a_chunk_is_refused():
@@ -70,7 +71,7 @@ Writes = st.lists(
 
 
 @pytest.mark.parametrize("sides", [{"chunks": (8, 4)}, {"chunks": (4, 4), "shards": (8, 8)}])
-@given(Writes, st.sampled_from([0.0, 2.5]))
+@given(Writes, st.sampled_from([0.0, 2.5, 100.0]))
 @settings(max_examples=25)
 def test_any_sequence_of_writes(sides, writes, fill):
     """Each chunk's error stays within the bound for what was last written there."""
@@ -91,3 +92,46 @@ def test_any_sequence_of_writes(sides, writes, fill):
             if not np.array_equal(after[chunk], before[chunk]):
                 last[chunk] = changed[chunk]
             assert error(after[chunk], last[chunk]) <= ALPHA * FRACTION
+
+
+@pytest.mark.parametrize("fill", [0, 2.5, 100, 1e30, np.nan, np.inf])
+@pytest.mark.parametrize("sides", [{"chunks": (128, 64)}, {"chunks": (64, 64), "shards": (128, 64)}])
+def test_the_bound_is_not_spent_on_the_fill_value(sides, fill):
+    array = create(fill_value=fill, **sides)
+    for part in (np.s_[5:10], np.s_[130:140, 3:9], np.s_[256:258]):
+        array[part] = X[part]
+        assert error(array[part], X[part]) <= ALPHA * FRACTION
+    assert np.array_equal(array[20:60], np.full((40, 64), fill, "f4"), equal_nan=True)
+    array[:] = X
+    assert 0 < error(array[:], X) <= ALPHA * FRACTION
+    with pytest.raises(NonFinite):
+        create(fill_value=fill)[3:5] = -np.inf
+
+
+@pytest.mark.parametrize("missing", [1, 30])
+@pytest.mark.parametrize("value", [9.96921e36, -1e10])
+def test_a_large_value_for_what_is_missing_does_not_wipe_out_the_rest(missing, value):
+    x, array = X.copy(), create(fill_value=0)
+    x[5, :missing] = value
+    array[:] = x
+    assert np.array_equal(array[:128], x[:128]) and 0 < error(array[128:], X[128:]) <= ALPHA * FRACTION
+
+
+def test_threads_that_write_parts_of_a_new_chunk(tmp_path):
+    """One of them is the first; the others are refused, and nothing that was taken is lost."""
+    for attempt in range(5):
+        create((128, 64), store=tmp_path / str(attempt))
+        taken = []
+
+        def write(part, place=tmp_path / str(attempt), taken=taken):
+            with suppress(InvalidInput):
+                zarr.open_array(place)[part] = X[part]  # each with an array of its own
+                taken.append(part)
+
+        threads = [Thread(target=write, args=(np.s_[start : start + 32],)) for start in range(0, 128, 32)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        found = zarr.open_array(tmp_path / str(attempt))[:]
+        assert taken and all(error(found[part], X[part]) <= ALPHA * FRACTION for part in taken)

@@ -212,3 +212,30 @@ def test_a_fresh_process_finds_it_by_its_entry_point(tmp_path):
 def test_without_zarr():
     code = "import sys; sys.modules['zarr'] = None\ntry: import gcodec.integrations.zarr\nexcept ImportError as e: print(e)"
     assert fresh(code) == "zarr 3.1 or newer is not installed; install it with: pip install 'gcodec[zarr]'\n"
+
+
+class Torn(zarr.storage.MemoryStore):
+    """A store in which a chunk is replaced after its first range was read."""
+
+    later: bytes = b""
+
+    async def get(self, key, prototype=None, byte_range=None):
+        found = await super().get(key, prototype, byte_range)
+        if self.later and byte_range is not None and key.startswith("c"):
+            later, self.later = self.later, b""
+            await self.set(key, zarr.core.buffer.default_buffer_prototype().buffer.from_bytes(later))
+        return found
+
+    async def getsize(self, key):
+        return len(self._store_dict[key])
+
+
+@pytest.mark.parametrize("rows", [4096, 16384])  # which are read in 2 ranges, and in more
+def test_a_chunk_that_is_replaced_between_two_ranges_is_read_again(rows):
+    x, store = normal(rows, 64), Torn()
+    array = create(x.shape, chunks=x.shape, store=store)
+    array[:] = 2 * x
+    later, last = store._store_dict["c/0/0"].to_bytes(), array[2000:2010]
+    array[:] = x[::-1]
+    store.later = later
+    assert np.array_equal(array[2000:2010], last)

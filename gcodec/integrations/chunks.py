@@ -5,6 +5,7 @@ box at the chunk's origin: whatever lies outside of the box has the store's fill
 """
 
 import io
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields
@@ -18,6 +19,7 @@ from gcodec.errors import Corrupt, GcodecError, InvalidInput
 from .decoded import holds_decoded
 
 Shape = tuple[int, ...]
+SAMPLE = 1000  # values
 
 
 def missing(host: str, extra: str) -> ImportError:
@@ -71,8 +73,15 @@ class Settings:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.given().items())})"
 
     def coded(self, values: np.ndarray) -> bytes:
-        """A chunk as a container. It uses one thread, as stores code many chunks at a time."""
-        return gcodec.encode(values, threads=1, **self.given())
+        """A chunk as a container. It uses one thread, as stores code many chunks at a time.
+
+        A chunk in which a value that stands for nothing, such as a large fill value, would use up
+        the error that the bound allows is stored exactly.
+        """
+        bound = self.alpha or self.omega
+        return (
+            exact(values) if bound and _is_drowned(values, bound) else gcodec.encode(values, threads=1, **self.given())
+        )
 
     def coded_once(self, values: np.ndarray) -> bytes:
         """A chunk as a container, exactly where it holds values that were decoded before.
@@ -80,6 +89,11 @@ class Settings:
         For stores that decode a chunk, change a part and code the whole: errors do not add up.
         """
         return exact(values) if holds_decoded(values) else self.coded(values)
+
+    def check(self, values: np.ndarray) -> None:
+        """Raise NonFinite for values that would be refused, whatever they are stored with."""
+        if self.nonfinite == "refuse" and not self.lossless and not np.isfinite(values).all():
+            self.coded(values)
 
     def allows(self, guarantee: Any) -> bool:
         """Whether a chunk with this guarantee is as good as these settings promise."""
@@ -90,6 +104,32 @@ class Settings:
 def exact(values: np.ndarray) -> bytes:
     """A chunk as a container that gives its values back bit for bit."""
     return gcodec.encode(values, lossless=True, threads=1)
+
+
+def _is_drowned(values: np.ndarray, bound: float) -> bool:
+    """Whether the error that the bound allows could wipe out all values but the largest one.
+
+    That is, ‖others‖² ≤ bound·‖values‖², where the largest magnitude stands there more than once,
+    and 1e-12·‖values‖² where it stands there once. A bound above 0.1 counts as 0.1.
+    """
+    if values.size < 2 or not (values.dtype.kind == "f" or values.dtype.name == "bfloat16"):
+        return False
+    low, high = float(values.min()), float(values.max())
+    largest = high if high >= -low else low
+    if not math.isfinite(largest) or largest == 0:
+        return False
+    is_largest = values == values.dtype.type(largest)
+    count = int(np.count_nonzero(is_largest))
+    share = min(bound, 0.1) if count > 1 else 1e-12
+    some = (slice(None, None, values.size // SAMPLE + 1),)
+    if _norm2(values.reshape(-1)[some][~is_largest.reshape(-1)[some]], largest) > share * count / (1 - share):
+        return False  # as most often a few of the others show
+    return 0 < (others := _norm2(values[~is_largest], largest)) <= share * (count + others)
+
+
+def _norm2(values: np.ndarray, unit: float) -> float:
+    """‖values/unit‖²."""
+    return float(np.square(values.astype(np.float64) / unit).sum())
 
 
 class Chunk:

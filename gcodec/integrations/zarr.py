@@ -14,14 +14,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Self, cast
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 import gcodec
-from gcodec.errors import InvalidInput
+from gcodec.errors import FormatError, InvalidInput
 
 from . import zarr_bfloat16  # noqa: F401 (registers the data type)
-from .chunks import Chunk, Settings, about, corner, missing, rows_of
+from .chunks import Chunk, Settings, about, corner, exact, missing, rows_of
 from .ranges import BLOCK, Ranges
 
 try:
@@ -31,6 +32,10 @@ try:
     from zarr.storage import StorePath
 except ImportError as error:
     raise missing("zarr 3.1 or newer", "zarr") from error
+
+
+SMALL = 8 * BLOCK  # bytes: a chunk up to this size is read whole
+_LOCKS: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()  # by event loop and chunk
 
 
 def encoding(**settings: Any) -> dict[str, Any]:
@@ -91,25 +96,46 @@ class GcodecCodec(Settings, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, 
             if file is None:
                 return None
             run = asyncio.to_thread if isinstance(file, io.BytesIO) else _in_own_thread
-            return await run(lambda: _decoded(file, selection, chunk_spec))
+            try:
+                return await run(lambda: _decoded(file, selection, chunk_spec))
+            except FormatError:  # as when the chunk was replaced between two ranges
+                if not isinstance(byte_getter, StorePath):
+                    raise
+            whole = await byte_getter.get(chunk_spec.prototype)
+            if whole is None:
+                return None
+            return await asyncio.to_thread(_decoded, io.BytesIO(whole.to_bytes()), selection, chunk_spec)
 
     async def _encode_partial_single(self, byte_setter: Any, chunk_array: Any, selection: Any, chunk_spec: Any) -> None:
         box, is_filled = corner(selection, chunk_spec.shape)
-        with about(_name(byte_setter)):
-            old = None
-            if not is_filled or box != chunk_spec.shape:
-                old = await byte_setter.get(chunk_spec.prototype)
-            values = chunk_array.as_numpy_array()
-            data = await asyncio.to_thread(self._replacement, old, values, selection, chunk_spec)
-            if data is None:
-                await byte_setter.delete()
-            else:
-                await byte_setter.set(chunk_spec.prototype.buffer.from_bytes(data))
+        async with _lock(byte_setter):
+            with about(_name(byte_setter)):
+                old = None
+                if not is_filled or box != chunk_spec.shape:
+                    old = await byte_setter.get(chunk_spec.prototype)
+                values = chunk_array.as_numpy_array()
+                data = await asyncio.to_thread(self._replacement, old, values, selection, chunk_spec)
+                if data is None:
+                    await byte_setter.delete()
+                else:
+                    await byte_setter.set(chunk_spec.prototype.buffer.from_bytes(data))
 
     def _replacement(self, old: Any, values: np.ndarray, selection: Any, spec: Any) -> bytes | None:
         """The new bytes of a chunk; None when it has the fill value alone, and is not stored."""
-        merged = _merged(old, values, selection, spec)
-        return None if not spec.config.write_empty_chunks and _is_empty(merged, spec) else self.coded(merged)
+        merged, is_whole = _merged(old, values, selection, spec)
+        if not spec.config.write_empty_chunks and _is_empty(merged, spec):
+            return None
+        if is_whole or not np.any(np.asarray(_fill(spec), merged.dtype)):
+            return self.coded(merged)
+        self.check(values)
+        return exact(merged)  # the bound would be spent on the fill value, where nothing was written
+
+
+def _lock(setter: Any) -> asyncio.Lock:
+    """What one write to a chunk of a store holds at a time, from reading the chunk to writing it."""
+    if not isinstance(setter, StorePath):  # an inner chunk, as a shard is written by one call
+        return asyncio.Lock()
+    return _LOCKS.setdefault((id(asyncio.get_running_loop()), str(setter)), asyncio.Lock())
 
 
 async def _opened(getter: Any, prototype: Any, share: float) -> BinaryIO | None:
@@ -124,6 +150,9 @@ async def _opened(getter: Any, prototype: Any, share: float) -> BinaryIO | None:
     if first is None or len(first) < BLOCK:
         return None if first is None else io.BytesIO(first.to_bytes())
     loop, size = asyncio.get_running_loop(), await getter.store.getsize(getter.path)
+    if size <= SMALL:
+        rest = await getter.get(prototype, RangeByteRequest(BLOCK, size)) if size > BLOCK else None
+        return io.BytesIO(first.to_bytes() + (b"" if rest is None else rest.to_bytes()))
 
     def fetch(start: int, stop: int) -> bytes:
         asked = getter.get(prototype, RangeByteRequest(start, stop))
@@ -133,8 +162,10 @@ async def _opened(getter: Any, prototype: Any, share: float) -> BinaryIO | None:
     return cast(BinaryIO, Ranges(fetch, size, first.to_bytes(), share))
 
 
-def _merged(old: Any, values: np.ndarray, selection: Any, spec: Any) -> np.ndarray:
+def _merged(old: Any, values: np.ndarray, selection: Any, spec: Any) -> tuple[np.ndarray, bool]:
     """What is to be coded, in place of `old`, once `values` are written to a selection of a chunk.
+
+    It comes with whether all of it was written just now.
 
     Raises InvalidInput when values would be coded a second time with a loss.
     """
@@ -148,11 +179,11 @@ def _merged(old: Any, values: np.ndarray, selection: Any, spec: Any) -> np.ndarr
             "its bound; write whole chunks, choose smaller ones (or shards), or create the array with lossless=True"
         )
     if is_replaced and values.shape == box:
-        return values
+        return values, True
     out = np.full(box, _fill(spec), dtype) if chunk is None or is_replaced else chunk.values(_fill(spec)).copy()
     part = out[selection]
     out[selection] = values.reshape(part.shape) if values.size == part.size else values
-    return out
+    return out, is_replaced
 
 
 def _decoded(file: BinaryIO, selection: Any, spec: Any) -> Any:
