@@ -129,6 +129,8 @@ def test_a_dataset_needs_a_bound(path):
         gcodec.hdf5()
     with pytest.raises(InvalidInput, match="between 0 and 1"):
         gcodec.hdf5(alpha=1.5)
+    with pytest.raises(InvalidInput, match="no setting 'chunks'"):
+        gcodec.hdf5(alpha=ALPHA, chunks=(3, 4))
 
 
 def test_datasets_that_grow_and_edges(path):

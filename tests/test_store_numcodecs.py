@@ -62,7 +62,7 @@ def test_configurations():
     config = codec.get_config()
     assert json.dumps(config) == '{"id": "gcodec", "method": "ecsq", "alpha": 0.1, "effort": "fast"}'
     assert numcodecs.get_codec(json.loads(json.dumps(config))) == codec
-    for wrong, words in (({}, "bound"), ({"alpha": 0}, "between"), ({"level": 3}, "no 'level'")):
+    for wrong, words in (({}, "bound"), ({"alpha": 0}, "between"), ({"level": 3}, "no setting 'level'")):
         with pytest.raises(InvalidInput, match=words):
             numcodecs.get_codec({"id": "gcodec", **wrong})
 

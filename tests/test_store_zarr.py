@@ -98,7 +98,11 @@ def test_metadata_is_stable(tmp_path):
         ({"alpha": "0.1"}, "must be a number"),
         ({"alpha": 0.1, "lossless": True}, "only one"),
         ({"lossless": "yes"}, "True or False"),
-        ({"alpha": 0.1, "methode": "sd"}, "has no 'methode'"),
+        ({"alpha": 0.1, "methode": "sd"}, "no setting 'methode'"),
+        ({"alpha": 10**400}, "alpha must be a number of ordinary size"),
+        ({"alpha": 0.1, "method": None}, "method must be a string"),
+        ({"alpha": 0.1, "lossless": 0}, "lossless must be True or False"),
+        ({"lossless": None}, "lossless must be True or False"),
         ({"alpha": 0.1, "method": "none"}, "known are"),
     ],
 )

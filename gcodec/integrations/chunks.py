@@ -45,6 +45,13 @@ class Settings:
     nonfinite: Literal["refuse", "lossless"] = "refuse"
 
     def __post_init__(self) -> None:
+        for name in ("alpha", "omega"):
+            if isinstance(getattr(self, name), int) and abs(getattr(self, name)) > 1 << 53:
+                raise InvalidInput(f"{name} must be a number of ordinary size, not one of more than 53 bits")
+        if not isinstance(self.method, str):
+            raise InvalidInput(f"method must be a string, not {self.method!r:.200}")
+        if not isinstance(self.lossless, bool):
+            raise InvalidInput(f"lossless must be True or False, not {self.lossless!r:.200}")
         if self.alpha is None and self.omega is None and self.lossless is False:
             raise InvalidInput("a store needs a bound: give alpha, such as alpha=1e-3, or omega, or lossless=True")
         gcodec.Writer(io.BytesIO(), gcodec.Policy(**self.given()))  # which checks all of them
@@ -54,13 +61,13 @@ class Settings:
 
     @classmethod
     def parse(cls, given: object) -> Self:
-        """The settings that `given()` gave before, as they came back from JSON."""
+        """The settings of keywords, or of what `given()` gave before. Raises InvalidInput."""
         known = [field.name for field in fields(cls)]
         if not isinstance(given, Mapping):
             raise InvalidInput(f"the configuration of gcodec must be an object with keys, not {given!r:.200}")
         for name in given:
             if name not in known:
-                raise InvalidInput(f"the configuration of gcodec has no {name!r:.200}; it may have {', '.join(known)}")
+                raise InvalidInput(f"gcodec has no setting {name!r:.200}; it has {', '.join(known)}")
         return cls(**given)
 
     def given(self) -> dict[str, Any]:

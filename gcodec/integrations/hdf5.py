@@ -57,7 +57,7 @@ def hdf5(**settings: Any) -> dict[str, Any]:
     """
     if settings.get("nonfinite", "lossless") != "lossless":
         raise InvalidInput("in HDF5, chunks with NaN or infinity are stored exactly: nonfinite can only be 'lossless'")
-    given = Settings(**settings)
+    given = Settings.parse(settings)
     register()
     kind = next(kind for kind in KINDS if getattr(given, kind) not in (None, False))
     bound = 0.0 if kind == "lossless" else getattr(given, kind)
@@ -183,7 +183,9 @@ def _set_local(create: int, kind: int, space: int) -> int:
     """What HDF5 calls for a new dataset: adds dtype and chunk shape to the filter's values."""
     try:
         if (first := library.first_filter(create)) != FILTER:
-            raise InvalidInput(f"filter {first} comes before gcodec, which must be the first: leave out shuffle=True")
+            raise InvalidInput(
+                f"filter {first} comes before gcodec, which must be the first: leave out shuffle and scaleoffset"
+            )
         words = library.values_of(create, FILTER)[:WORDS]
         settings, dtype = _settings(words), _dtype(library.type_of(kind))
         if not settings.lossless and library.has_fill(create, kind, dtype.itemsize):

@@ -41,10 +41,12 @@ _LOCKS: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary
 def encoding(**settings: Any) -> dict[str, Any]:
     """The arguments of `zarr.create_array`, and the encoding of a variable of xarray.
 
-    settings: those of `Settings`. zarr's own compressors are left out: they would gain nothing, and
-    hide from the codec which part of a chunk is written.
+    settings: method, alpha, omega, lossless, effort and nonfinite, as for `gcodec.encode`; a bound
+    or lossless=True is needed. The shape of chunks is given beside it (`chunks=…`). zarr's own
+    compressors are left out: they would gain nothing, and hide from the codec which part of a chunk
+    is written. Raises InvalidInput.
     """
-    return {"serializer": GcodecCodec(**settings), "compressors": None, "filters": None}
+    return {"serializer": GcodecCodec.parse(settings), "compressors": None, "filters": None}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -132,7 +134,7 @@ class GcodecCodec(Settings, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, 
 
 
 def _lock(setter: Any) -> asyncio.Lock:
-    """What one write to a chunk of a store holds at a time, from reading the chunk to writing it."""
+    """What one write to a chunk holds at a time, from reading the chunk to writing it."""
     if not isinstance(setter, StorePath):  # an inner chunk, as a shard is written by one call
         return asyncio.Lock()
     return _LOCKS.setdefault((id(asyncio.get_running_loop()), str(setter)), asyncio.Lock())
