@@ -94,6 +94,72 @@ def test_any_sequence_of_writes(sides, writes, fill):
             assert error(after[chunk], last[chunk]) <= ALPHA * FRACTION
 
 
+def stepped(array, draw, values):
+    place = np.s_[draw % 3 :: 1 + draw % 4, draw % 2 :: 2]
+    array[place] = values[place]
+    return place
+
+
+def outer(array, draw, values):
+    rows, columns = sorted({draw % 5, draw % 9, draw % 14}), [draw % 3, 3 + draw % 4]
+    array.oindex[rows, columns] = values[np.ix_(rows, columns)]
+    return np.ix_(rows, columns)
+
+
+def masked(array, draw, values):
+    mask = np.random.default_rng(draw).random(values.shape) < (0.1, 1.1)[draw % 2]
+    array.vindex[mask] = values[mask]
+    return mask
+
+
+def whole(array, draw, values):
+    array[:] = values
+    return np.s_[:]
+
+
+@given(st.lists(st.tuples(st.sampled_from([stepped, outer, masked, whole]), st.integers(0, 99)), max_size=9))
+@settings(max_examples=25)
+def test_other_ways_to_write(writes):
+    """A chunk that changed has the new values within its bound, and the others are as they were."""
+    array = create((14, 7), chunks=(8, 4), codec={"alpha": ALPHA, "method": "sd"}, fill_value=2.5)
+    last = np.full((14, 7), 2.5, np.float32)
+    for write, draw in writes:
+        before, values, changed, place = array[:], normal(14, 7, seed=draw), last.copy(), None
+        with suppress(InvalidInput):
+            place = write(array, draw, values)
+        settle()
+        # What a refused write was about is what it would have written to another array.
+        place = write(exact_like(values), draw, values) if place is None else place
+        changed[place] = values[place]
+        after = array[:]
+        for i, j in product(range(0, 14, 8), range(0, 7, 4)):
+            chunk = np.s_[i : i + 8, j : j + 4]
+            if not np.array_equal(after[chunk], before[chunk]):
+                last[chunk] = changed[chunk]
+            assert error(after[chunk], last[chunk]) <= ALPHA * FRACTION
+
+
+def exact_like(values):
+    """An exact array of zarr."""
+    return create(values.shape, chunks=values.shape, codec={"lossless": True})
+
+
+@pytest.mark.parametrize("step", [8, 5])
+def test_arrays_that_grow_and_shrink(step):
+    """Rows that were taken are within the bound, before and after other rows come and go."""
+    array, taken = create((0, 64), chunks=(8, 64)), []
+    for start in range(0, 40, step):
+        with suppress(InvalidInput):
+            array.append(X[start : start + step])
+            taken.append(start)
+        settle()
+    assert taken == ([0, 8, 16, 24, 32] if step == 8 else [0])
+    before = array[:step].copy()
+    array.resize((step - 1, 64))
+    array.resize((40, 64))
+    assert np.array_equal(array[: step - 1], before[: step - 1]) and error(before, X[:step]) <= ALPHA * FRACTION
+
+
 @pytest.mark.parametrize("fill", [0, 2.5, 100, 1e30, np.nan, np.inf])
 @pytest.mark.parametrize("sides", [{"chunks": (128, 64)}, {"chunks": (64, 64), "shards": (128, 64)}])
 def test_the_bound_is_not_spent_on_the_fill_value(sides, fill):
