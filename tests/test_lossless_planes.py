@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import gcodec
-from gcodec.compressors.lossless.planes import RAW, SYMBOLS, ZSTANDARD, decode_plane, encode_plane
+from gcodec.compressors.lossless import tuples
+from gcodec.compressors.lossless.planes import RAW, SYMBOLS, TUPLES, ZSTANDARD, decode_plane, encode_plane
 
 RANDOM = np.random.default_rng(7)
 LONG = 1 << 18
@@ -16,9 +17,9 @@ NOISE = RANDOM.integers(0, 256, LONG).astype(np.uint8)
 SKEWED = RANDOM.binomial(12, 0.5, LONG).astype(np.uint8)
 
 
-def there_and_back(plane: np.ndarray) -> tuple[int, int]:
+def there_and_back(plane: np.ndarray, few: bool = False) -> tuple[int, int]:
     """The coding of a plane that comes back, and its bytes."""
-    data = b"".join(encode_plane(plane))
+    data = b"".join(encode_plane(plane, few))
     out = np.empty_like(plane)
     assert decode_plane(data, 0, out) == len(data)
     assert np.array_equal(out, plane)
@@ -37,7 +38,7 @@ def test_codings():
     coding, size = there_and_back(SKEWED)
     assert coding == SYMBOLS and size < 1.01 * entropy(SKEWED) + 400
     assert there_and_back(np.tile(NOISE[: LONG // 4], 4))[0] == ZSTANDARD
-    assert there_and_back(np.zeros(LONG, np.uint8))[0] == ZSTANDARD
+    assert there_and_back(np.zeros(LONG, np.uint8)) == (TUPLES, 11)
 
 
 def test_a_repetition_beyond_the_sample_is_seen():
@@ -50,6 +51,27 @@ def test_bytes_that_are_not_listed():
     plane = np.where(RANDOM.random(LONG) < 0.02, NOISE, SKEWED)
     coding, size = there_and_back(plane)
     assert coding == SYMBOLS and size < 1.05 * entropy(plane)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1, 1e-2, 1e-3])
+def test_a_mask_takes_its_entropy(share):
+    plane = (RANDOM.random(LONG) < share).astype(np.uint8)
+    assert there_and_back(plane)[1] < 1.03 * entropy(plane) + 64
+
+
+@pytest.mark.parametrize("scale", [8, 20, 30])
+def test_many_values_take_their_entropy(scale):
+    plane = np.clip(np.rint(RANDOM.normal(size=LONG) * scale), -127, 127).astype(np.int8).view(np.uint8)
+    coding, size = there_and_back(plane, few=True)
+    assert coding == TUPLES and size < 1.01 * entropy(plane) + 600
+
+
+@given(st.integers(1, 256).flatmap(lambda k: hnp.arrays(np.uint8, st.integers(1, 300), elements=st.integers(0, k - 1))))
+def test_numbers_of_any_length(plane):
+    for length in range(1, 11):
+        out = np.empty_like(plane)
+        tuples.unpack(tuples.pack(plane, length), out)
+        assert np.array_equal(out, plane)
 
 
 @given(hnp.arrays(np.uint8, st.integers(1, 300), elements=st.integers(0, 255)))

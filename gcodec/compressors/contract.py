@@ -80,10 +80,7 @@ class TensorSpec:
 
     @property
     def size(self) -> int:
-        size = 1
-        for n in self.shape:
-            size *= n
-        return size
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -112,11 +109,13 @@ class Plan:
     """What a compressor is about to do with a tensor.
 
     least, most: the numbers of bits between which the payload is likely to be. payload: makes it.
+    worth: how many times the bits of another payload it is worth; above 1 where it keeps more.
     """
 
     least: float
     most: float
     payload: Callable[[], Payload]
+    worth: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,9 @@ import numpy as np
 
 from .compiler.jit import njit
 
+SLOTS = 1 << 10  # places of a table of words, a power of two
+MOST_WORDS = 256  # different words that such a table takes
+_MIX = np.uint64(0x9E37_79B9_7F4A_7C15)
 _PIECE = 4096  # words that are put together at a time, so that they stay in the first cache
 
 
@@ -85,4 +88,33 @@ def put_in(taken: np.ndarray, symbols: np.ndarray, symbol: int, values: np.ndarr
             if count < taken.size:
                 values[i] = taken[count]
             count += 1
+    return count
+
+
+@njit
+def number_words(words: np.ndarray, met: np.ndarray, numbers: np.ndarray, count: int, out: np.ndarray) -> int:
+    """out[i] (uint8) = the number of words[i], where numbers are given as words are met.
+
+    words: unsigned integers. met, numbers: a table of SLOTS words of that dtype and their numbers,
+    int16, -1 where there is none. count: how many words it has, at most MOST_WORDS. Returns how
+    many it has now, or MOST_WORDS + 1 as soon as there is no number for a word.
+    """
+    last = np.uint64(0)
+    number = np.uint8(0)
+    known = False
+    for i in range(words.size):
+        word = np.uint64(words[i])
+        if not known or word != last:
+            slot = np.int64(word * _MIX >> np.uint64(54))
+            while numbers[slot] >= 0 and met[slot] != words[i]:
+                slot = (slot + 1) & (SLOTS - 1)
+            if numbers[slot] < 0:
+                if count == MOST_WORDS:
+                    return count + 1
+                met[slot] = words[i]
+                numbers[slot] = count
+                count += 1
+            number = np.uint8(numbers[slot])
+            last, known = word, True
+        out[i] = number
     return count

@@ -1,5 +1,6 @@
 """`auto`: try what can win on a tensor and keep the fewest bytes that a reader accepts."""
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -71,17 +72,20 @@ def _fits(entry: Entry, source: Source, effort: str) -> bool:
 def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str]) -> CodedRecord:
     """The smallest of what the methods give, with what readers want to be paid.
 
-    The method that promises most comes first. One that cannot win by its plan is not coded. One
-    that refuses the tensor is left out, whatever it planned. The last one takes any tensor.
+    Each is weighed by what its plan says that it is worth. The method that promises most comes
+    first. One that cannot win by its plan is not coded. One that refuses the tensor is left out,
+    whatever it planned. The last one takes any tensor.
     """
     scan = scan_for_bound(name, source, choice)
     if scan is None:
         return store(name, source, choice)
-    plans = sorted(_plans(name, Remembered(source), choice, scan, methods), key=lambda found: found[0].most)
-    passes = sum(plan.least <= plans[0][0].most for plan, _ in plans)
-    best: CodedRecord | None = None
+    plans = sorted(
+        _plans(name, Remembered(source), choice, scan, methods), key=lambda found: found[0].most / found[0].worth
+    )
+    passes = sum(plan.least / plan.worth <= plans[0][0].most / plans[0][0].worth for plan, _ in plans)
+    best, weight = None, math.inf  # the weight is that of the best one, in bits
     for plan, run in plans:
-        if best is not None and plan.least > 8 * best.paid_size:
+        if best is not None and plan.least / plan.worth >= weight:
             continue
         try:
             coded = run(passes)
@@ -91,11 +95,10 @@ def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str])
             if best is not None:
                 best.close()
             raise
-        if best is None:
-            best = coded
-        elif coded.paid_size < best.paid_size:
-            best.close()
-            best = coded
+        if best is None or 8 * coded.paid_size / plan.worth < weight:
+            if best is not None:
+                best.close()
+            best, weight = coded, 8 * coded.paid_size / plan.worth
         else:
             coded.close()
     assert best is not None  # exact storage takes any tensor
@@ -107,17 +110,18 @@ def _plans(
 ) -> list[tuple[Plan, Callable[[int], CodedRecord]]]:
     """The plan of each method, and what codes the tensor by it in one of so many passes.
 
-    A method that another one beats at the rate that it plans is left out.
+    A method that another one beats at the rate that it plans is left out. A tensor of which only an
+    exact copy will do has that plan alone.
     """
+    exactly = registry.EXACT.load()().plan(source, Guarantee("exact"))
     found: list[tuple[Plan, Callable[[int], CodedRecord]]] = []
-    for method in methods[:-1]:
+    for method in methods[:-1] if exactly.worth < math.inf else ():
         with suppress(InvalidInput, TooFine):
             attempt = Attempt.of(name, source, _by(choice, method), scan)
             beaten = registry.by_name(method).beaten_by in methods
             if not (beaten and attempt.plan.least > LOW_RATE * source.size + FEW_BITS):
                 found.append((attempt.plan, attempt.run))
-    exactly = registry.EXACT.load()().plan(source, Guarantee("exact"))
-    found.append((exactly, lambda passes: store(name, source, in_passes(choice, passes))))
+    found.append((exactly, lambda passes: store(name, source, in_passes(choice, passes), exactly.payload())))
     return found
 
 

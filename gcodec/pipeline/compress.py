@@ -183,12 +183,16 @@ def _options(name: str, choice: Choice) -> dict[str, Any]:
     return choice.options if seed is None else choice.options | {"seed": int(seed) % 2**64}
 
 
-def store(name: str, source: Source, choice: Choice) -> CodedRecord:
-    """Store bit for bit, by the method asked for if it is exact, else by one for every tensor."""
+def store(name: str, source: Source, choice: Choice, payload: Payload | None = None) -> CodedRecord:
+    """Store bit for bit, by the method asked for if it is exact, else by one for every tensor.
+
+    payload: what that one has made of the tensor, if it was asked before.
+    """
     if choice.guarantee.kind != "exact" or source.size == 0:
         choice = replace(choice, method=registry.EXACT.name, guarantee=Guarantee("exact"), options={})
-    with _naming(name):
-        payload = registry.by_name(choice.method).load()(**choice.options).encode(source, choice.guarantee)
+    if payload is None:
+        with _naming(name):
+            payload = registry.by_name(choice.method).load()(**choice.options).encode(source, choice.guarantee)
     return _code(name, source, choice, payload, Scan(1.0, 1.0))
 
 

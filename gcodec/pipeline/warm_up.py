@@ -78,6 +78,7 @@ def _samples() -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
     vector = matrix.reshape(-1)[:SHORT]
     many_exponents = np.exp(3.5 * rng.standard_normal(ROWS * COLUMNS)).clip(1e-7, 6e4)
     yield many_exponents, {"exact": {"lossless": True}}
+    yield np.sign(matrix), {"exact": {"lossless": True}}
     yield from ((matrix, _COARSE), (matrix, _FINE), (vector, _COARSE), (vector, _FINEST))
 
 

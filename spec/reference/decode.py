@@ -412,15 +412,23 @@ class RangeDecoder:
 # ======== compressors/01-lossless.md ========
 class Lossless:
     def __init__(self, record: Record, head: bytes) -> None:
-        require(not head, "a head that is not empty")
-        self.dtype = record.dtype
+        self.dtype, width, fields = record.dtype, record.dtype.word, Reader(head)
+        self.palette = [fields.bytes(width) for _ in range(fields.unsigned(1) or 256)] if head else []
+        numbers = [int.from_bytes(word, "little") for word in self.palette]
+        require(width > 1 or not head, "a palette of bytes")
+        require(numbers == sorted({*numbers}), "words of a palette that do not ascend")
+        fields.end()
 
     def decode(self, data: bytes, start: int, count: int) -> bytes:
         n, width, fields = count * self.dtype.parts, self.dtype.word, Reader(data)
         words = bytearray(n * width)
-        for p in range(width):
-            words[p::width] = read_plane(fields, n)
+        planes = [read_plane(fields, n) for _ in range(1 if self.palette else width)]
         fields.end()
+        if self.palette:
+            require(max(planes[0]) < len(self.palette), "an index without a word")
+            return b"".join(self.palette[index] for index in planes[0])
+        for p, plane in enumerate(planes):
+            words[p::width] = plane
         if self.dtype.kind in ("float", "complex"):
             letters, top = f"<{n}{'BH_I___Q'[width - 1]}", 8 * width - 1
             words = struct.pack(letters, *((word >> 1) | ((word & 1) << top) for word in struct.unpack(letters, words)))
@@ -430,9 +438,11 @@ class Lossless:
 
 def read_plane(fields: Reader, n: int) -> bytes:
     coding = fields.unsigned(1)
-    require(coding <= 2, "an unknown coding of a plane")
+    require(coding <= 3, "an unknown coding of a plane")
     plane = Reader(fields.bytes(fields.unsigned(4) if coding else n))
-    return plane_of_symbols(plane, n) if coding == 2 else Zstandard(plane.rest(), n).content if coding else plane.rest()
+    if coding >= 2:
+        return (plane_of_symbols if coding == 2 else plane_of_numbers)(plane, n)
+    return Zstandard(plane.rest(), n).content if coding else plane.rest()
 
 
 def plane_of_symbols(fields: Reader, n: int) -> bytes:
@@ -443,6 +453,21 @@ def plane_of_symbols(fields: Reader, n: int) -> bytes:
     plane = bytes(listed[s] if s < 31 else fields.unsigned(1) for s in symbols)
     fields.end()
     return plane
+
+
+def plane_of_numbers(fields: Reader, n: int) -> bytes:
+    listed = [*fields.bytes(fields.unsigned(1) or 256)]
+    k, m = len(listed), fields.read(4)
+    require(listed == sorted({*listed}), "listed bytes that do not ascend")
+    require(0 < m <= 10 and k**m <= 1024, "a number of no bytes or of too many")
+    upper = [0] * -(-n // m)
+    upper = symbols_of(fields, upper) if k**m > 32 else upper
+    numbers = [32 * u + v for u, v in zip(upper, symbols_of(fields, upper), strict=True)]
+    require(max(numbers) < k**m, "a number that stands for no bytes")
+    indices = [number // k**j % k for number in numbers for j in range(m)]
+    require(not any(indices[n:]), "a last number that is not filled up with the first value")
+    fields.end()
+    return bytes(listed[i] for i in indices[:n])
 
 
 # ---- a Zstandard frame; § of RFC 8878 ----
@@ -1018,11 +1043,17 @@ class Lanes:
         self.words.end()
 
 
-def coded_sequence(bits: Reader, count: int) -> list[int]:
-    relative, starts = bits.read(1), frequency_table(bits, 32, EVEN)
+def symbols_of(bits: Reader, classes: list[int]) -> list[int]:
+    """Symbols without a law or a trellis, with a table for each class that occurs."""
+    tables = {c: frequency_table(bits, 32, EVEN) for c in sorted({*classes})}
     lanes = Lanes(bits)
-    numbers = [lanes.symbol(starts, next(lanes.turn)) for _ in range(count)]
+    symbols = [lanes.symbol(tables[c], next(lanes.turn)) for c in classes]
     lanes.end()
+    return symbols
+
+
+def coded_sequence(bits: Reader, count: int) -> list[int]:
+    relative, numbers = bits.read(1), symbols_of(bits, [0] * count)
     return [n % 32 for n in itertools.accumulate(numbers)] if relative else numbers
 
 

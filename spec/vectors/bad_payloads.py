@@ -10,7 +10,9 @@ from cases import Bad
 from gcz import Record, bits, container, f32, f64, record, u32
 from good import flat, normal
 
+from gcodec.coding.bitstring import BitWriter
 from gcodec.coding.rans import encode_numbers
+from gcodec.compressors.lossless.tuples import pack_symbols
 from gcodec.container.fields import pack_varint
 
 
@@ -36,10 +38,22 @@ def frame(data: bytes) -> bytes:
     return b"\x01" + u32(len(data)) + data
 
 
+def plane_of(coding: int, content: bytes) -> bytes:
+    return bytes([coding]) + u32(len(content)) + content
+
+
 def listed(*values: int, rest: bytes) -> bytes:
     """A plane as symbols of these values."""
-    data = bytes([len(values), *values]) + rest
-    return b"\x02" + u32(len(data)) + data
+    return plane_of(2, bytes([len(values), *values]) + rest)
+
+
+def as_numbers(values: bytes, length: int, *numbers: int, rest: bytes = b"") -> bytes:
+    """A plane as numbers below 32 that stand for `length` bytes each, of these values."""
+    symbols, writer = np.array(numbers, np.uint8), BitWriter(2048)
+    writer.put(length, 4)
+    counts = np.bincount(symbols, minlength=32)[None]
+    parts = pack_symbols(writer, symbols, np.zeros_like(symbols), counts)
+    return plane_of(3, bytes([len(values)]) + values + b"".join(parts) + rest)
 
 
 def coded(*symbols: int) -> bytes:
@@ -53,14 +67,32 @@ def block(kind: int, size: int, data: bytes) -> bytes:
 
 
 BYTES = stored(np.array([7, 8], np.uint8))
+WORDS, PALETTE = stored(np.array([7, 8], np.uint16)), b"\x02\x07\0\x08\0"
 ZSTD = b"\x28\xb5\x2f\xfd"
 RAW = struct.pack("<I", 1 | 2 << 3)[:3] + b"\x07\x08"  # the last block: raw, two bytes
 # Four literals of the first of three symbols, whose code is 00. The parts are the section's header,
 # two weights, and the stream with its mark. There are no sequences.
 LITERALS = struct.pack("<I", 2 | 4 << 4 | 4 << 14)[:3] + b"\x81\x55" + b"\x00\x01" + b"\0"
 LOSSLESS: tuple[Bad, ...] = (
-    payload("lossless-head", "The head is not empty.", "head is not empty", BYTES, head=b"\0"),
-    payload("lossless-head-of-empty", "The head is not empty, and no chunk needs it.", "head is not empty", stored(np.empty(0, np.uint8)), head=b"\0"),
+    payload("lossless-head", "A palette of bytes.", "a head of 2 bytes for 1 words of 1 bytes", BYTES, head=b"\x01\x07"),
+    payload("lossless-head-of-empty", "A palette that is cut, and no chunk needs it.", "a head of 1 bytes", stored(np.empty(0, np.uint16)), head=b"\x01"),
+    payload("lossless-palette-cut", "A palette of two words that ends within the second.", "a head of 4 bytes", WORDS, head=b"\x02\x07\0\x08"),
+    payload("lossless-palette-left-over", "A byte follows the palette.", "a head of 6 bytes", WORDS, head=PALETTE + b"\0"),
+    payload("lossless-palette-not-ascending", "A palette of the words 8 and 7, in this order.", "do not ascend", WORDS, head=b"\x02\x08\0\x07\0"),
+    payload("lossless-palette-twice", "A palette with a word that stands twice.", "do not ascend", WORDS, head=b"\x02\x07\0\x07\0"),
+    payload("lossless-index-without-word", "Index 2 where the palette has two words.", "an index that is not below", WORDS, head=PALETTE, chunks=[b"\0\0\x02"]),
+    payload("lossless-indices-left-over", "A byte follows the indices.", "after the indices", WORDS, head=PALETTE, chunks=[b"\0\0\x01\0"]),
+    payload("lossless-indices-cut", "The indices reach beyond the chunk.", "cut short", WORDS, head=PALETTE, chunks=[b"\0\0"]),
+    payload("lossless-numbers-empty", "A plane as numbers of no bytes.", "1 to 256 ascending bytes", BYTES, chunks=[b"\x03" + u32(0)]),
+    payload("lossless-numbers-list-cut", "A plane as numbers that ends within its list.", "1 to 256 ascending bytes", BYTES, chunks=[as_numbers(b"", 2)[:1] + u32(2) + b"\x02\x07"]),
+    payload("lossless-numbers-not-ascending", "The values 8 and 7, in this order.", "1 to 256 ascending bytes", BYTES, chunks=[as_numbers(b"\x08\x07", 2, 1)]),
+    payload("lossless-numbers-of-none", "Numbers that stand for no bytes each.", "0 bytes for each number", BYTES, chunks=[as_numbers(b"\x07\x08", 0, 1)]),
+    payload("lossless-numbers-of-11", "Numbers that stand for eleven bytes each.", "11 bytes for each number", BYTES, chunks=[as_numbers(b"\x07", 11, 0)]),
+    payload("lossless-numbers-too-large", "Numbers of three bytes of eleven values, 1331 in all.", "3 bytes for each number", BYTES, chunks=[as_numbers(bytes(range(11)), 3, 0)]),
+    payload("lossless-number-without-bytes", "The number 4 where two bytes of two values have four numbers.", "stands for no bytes", BYTES, chunks=[as_numbers(b"\x07\x08", 2, 4)]),
+    payload("lossless-number-not-filled", "The last number says a third byte, and the plane has two.", "fill up the last number", BYTES, chunks=[as_numbers(b"\x07\x08", 3, 6)]),
+    payload("lossless-numbers-table", "A table of kind 3, the law.", "a table of frequencies is not valid", BYTES, chunks=[plane_of(3, b"\x02\x07\x08\x2c\0\0\0")]),
+    payload("lossless-numbers-left-over", "A byte follows the last word.", "left over", BYTES, chunks=[as_numbers(b"\x07\x08", 2, 2, rest=b"\0")]),
     payload("lossless-plane-cut", "The plane reaches beyond the chunk.", "cut short", BYTES, chunks=[b"\0\x07"]),
     payload("lossless-length-cut", "The chunk ends within a length field.", "cut short", stored(np.array([1], np.uint16)), chunks=[b"\0\x01\x01\0\0\0"]),
     payload("lossless-plane-missing", "The chunk lacks its last plane.", "cut short", stored(np.array([1], np.uint16)), chunks=[b"\0\x01"]),
@@ -91,7 +123,7 @@ LOSSLESS: tuple[Bad, ...] = (
             stored(np.zeros(1025, np.uint8)), chunks=[frame(ZSTD + b"\x80\0" + u32(1025) + block(0, 1025, bytes(1025)))]),
     payload("lossless-frame-weights", "A Huffman code of the weights 5, 5 and 6, none of which is 1.", "decompression error", stored(np.zeros(4, np.uint8)),
             chunks=[frame(ZSTD + b"\x80\0" + u32(4) + block(2, len(LITERALS), LITERALS))]),
-    payload("lossless-coding-3", "A plane of coding 3.", "coding 3 of a byte plane is unknown", BYTES, chunks=[b"\x03" + u32(2) + b"\x07\x08"]),
+    payload("lossless-coding-4", "A plane of coding 4.", "coding 4 of a byte plane is unknown", BYTES, chunks=[b"\x04" + u32(2) + b"\x07\x08"]),
     payload("lossless-symbols-beyond-chunk", "The length of a plane as symbols reaches beyond the chunk.", "cut short", BYTES,
             chunks=[listed(7, 8, rest=coded(0, 1))[:-1]]),
     payload("lossless-symbols-none-listed", "A plane as symbols that lists no value.", "1 to 31 ascending bytes", BYTES, chunks=[listed(rest=coded(31, 31) + b"\x07\x08")]),

@@ -12,6 +12,7 @@ import numpy as np
 from cases import Good
 from gcz import Record, container, record, u32
 
+from gcodec.compressors.lossless import tuples
 from gcodec.container.fields import pack_text
 from gcodec.container.layout import MAGIC, pack_block
 from gcodec.dtypes import _DTYPES as DTYPES
@@ -31,6 +32,10 @@ def sparse(*shape: int, dtype: object = np.float32, share: float = 0.05) -> np.n
 
 def heavy(*shape: int, dtype: object = np.float32) -> np.ndarray:
     return np.random.default_rng(3).standard_t(2, size=shape).astype(dtype)
+
+
+def ternary(size: int, dtype: object = np.float32) -> np.ndarray:
+    return (np.random.default_rng(2).choice([-1, 0, 1], size, p=[0.25, 0.5, 0.25]) * 0.017).astype(dtype)
 
 
 def matrix(rows: int, columns: int, dtype: object = np.float32) -> np.ndarray:
@@ -176,6 +181,21 @@ def stored_as_frames() -> bytes:
     return container(base.holding(chunks=[b"".join(b"\x01" + u32(len(frame)) + frame for frame in (single, window))]))
 
 
+def repeated_byte() -> bytes:
+    """500 bools that are 1, in a frame of one block that repeats a byte."""
+    content = (
+        b"\x28\xb5\x2f\xfd\x60" + struct.pack("<H", 500 - 256) + struct.pack("<I", 1 | 1 << 1 | 500 << 3)[:3] + b"\x01"
+    )
+    return container(record("", np.ones(500, bool), "lossless").holding(chunks=[b"\x01" + u32(len(content)) + content]))
+
+
+def as_numbers() -> bytes:
+    """A plane of many values, as numbers of a byte each."""
+    plane = (np.random.default_rng(5).geometric(0.02, 1200) % 251).astype(np.uint8)
+    content = tuples.pack(plane, 1)
+    return container(record("", plane, "lossless").holding(chunks=[b"\x03" + u32(len(content)) + content]))
+
+
 def saturating() -> bytes:
     """The worked example of 02 with a scale at which level 3 lies beyond the largest float32."""
     base = record("", flat(3, -1, 0, 0.5), "sd", 0.1)
@@ -197,10 +217,15 @@ LOSSLESS = (
     case("lossless-symbols-apart", "Symbols of the 31 most frequent bytes, and the others apart.",
          (np.random.default_rng(5).geometric(0.06, 700) * 3 % 256).astype(np.uint8), "lossless"),
     case("lossless-sequences", "A period that Zstandard codes as matches.",
-         np.arange(600, dtype=np.int32) % 7 * 1000 + np.arange(600) // 50, "lossless"),
+         np.arange(600, dtype=np.int32) % 7 * 1000 + np.arange(600) // 2, "lossless"),
     case("lossless-chunks", "Three chunks of seven values and one of two.", normal(23, dtype="f8"), "lossless", chunk=7),
     case("lossless-complex", "Complex numbers: each part is a word of its own.", normal(6).view("c8"), "lossless"),
-    case("lossless-bool", "Bools, in a frame of one byte repeated.", np.ones(500, bool), "lossless"),
+    Good("lossless-bool", "Bools, in a frame of one byte repeated.", repeated_byte),
+    case("lossless-ternary", "A palette of three words, whose indices are symbols.", ternary(900), "lossless"),
+    case("lossless-mask", "A palette of two words and rarely the second: numbers that stand for ten indices each.", sparse(3000, share=0.02).astype(bool).astype("f4"), "lossless"),
+    case("lossless-palette-of-256", "A palette of 256 words, the most that there can be.", 3 * np.arange(768, dtype=np.int16) % 768 - 99, "lossless"),
+    case("lossless-palette-chunks", "A palette over chunks of 100 values, of complex numbers.", ternary(500).view("c8"), "lossless", chunk=100),
+    Good("lossless-numbers", "A plane of many values: numbers of a byte each.", as_numbers),
     case("lossless-float8", "Every float8_e4m3fn.", np.arange(256, dtype=np.uint8).view(E4M3), "lossless"),
     Good("lossless-raw-frames", "Frames larger than their planes: one of a single segment, one with a window.", stored_as_frames),
 )  # fmt: skip

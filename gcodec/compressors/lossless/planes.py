@@ -1,8 +1,9 @@
 """One byte plane: the coding that suits it, and back. See spec/compressors/01-lossless.md.
 
 Most planes are noise. Most of the others, the exponents, follow one distribution without memory: a
-static entropy code makes them smaller than Zstandard does, and in a fraction of the time. Zstandard
-is for planes that repeat themselves.
+static entropy code makes them smaller than Zstandard does, and in a fraction of the time. Planes of
+few values, or of more values than that code lists, are numbers (tuples.py). Zstandard is for planes
+that repeat themselves.
 """
 
 import numpy as np
@@ -11,9 +12,9 @@ from ...coding.bitstring import BitReader
 from ...coding.rans import decode_numbers, encode_numbers, used
 from ...errors import Corrupt
 from ...kernels import planes as kernels
-from . import frames
+from . import frames, tuples
 
-RAW, ZSTANDARD, SYMBOLS = range(3)
+RAW, ZSTANDARD, SYMBOLS, TUPLES = range(4)
 ESCAPE = 31  # the symbol of all bytes that are not listed
 _LEVEL = 9
 _SMALL = 1 << 16  # planes up to this many bytes are tried with every coding
@@ -21,17 +22,28 @@ _PIECES, _PIECE = 4, 1 << 14  # a longer plane is judged by so many pieces of so
 _WORDS = 1 << 10  # how many words of 64 bytes are looked at
 _REPEATED = 0.98  # with a smaller share of different words, the plane is taken to repeat itself
 _MIX = np.arange(1, 16, 2, dtype=np.uint64) * np.uint64(0x9E37_79B9_7F4A_7C15)  # weights of a word's parts
+_LONG = 64  # bytes; numbers save nothing worth their time in a shorter plane
+_FEW = 0.3  # planes with a smaller entropy, as a share of their bytes, may have few values
+_SHORT = 16  # bytes; no frame is shorter
 _PLAIN = 0.02  # planes that need a smaller share of their bytes are left to Zstandard
+_MUCH = 0.95  # numbers take two symbols for each byte of many values, and are worth that below this share
 _WORTH = 0.985  # a coding is worth its time below this share of another's bytes
 
 
-def encode_plane(plane: np.ndarray) -> list[bytes]:
-    """The shortest coding of a uint8 plane, of those that may suit it, as parts to be joined."""
+def encode_plane(plane: np.ndarray, few: bool = False) -> list[bytes]:
+    """The shortest coding of a uint8 plane, of those that may suit it, as parts to be joined.
+
+    few: whether its bytes are the indices of few values, which are worth more time.
+    """
     sample = _sample(plane)
-    best = [bytes([RAW]), plane.tobytes()]
-    if _PLAIN < _estimate(sample) / max(sample.size, 1) < _WORTH:
+    best, (entropy, by_symbols) = [bytes([RAW]), plane.tobytes()], _estimates(sample)
+    if _PLAIN < by_symbols < _WORTH:
         best = min(best, _with_length(SYMBOLS, _pack_symbols(plane)), key=_size)
-    if _may_repeat(plane, sample, _size(best)):
+    if plane.size >= _LONG and entropy < max(_FEW, (_WORTH if few else _MUCH) * min(by_symbols, 1.0)):
+        length, bits = tuples.plan(sample, plane.size)
+        if bits < 8 * _WORTH * _size(best):
+            best = min(best, _with_length(TUPLES, tuples.pack(plane, length)), key=_size)
+    if _size(best) > _SHORT and _may_repeat(plane, sample, _size(best)):
         best = min(best, _with_length(ZSTANDARD, frames.compress(plane.tobytes(), _LEVEL)), key=_size)
     return best
 
@@ -49,6 +61,8 @@ def decode_plane(data: bytes, at: int, plane: np.ndarray) -> int:
         plane[:] = np.frombuffer(frames.decompress(data[start:stop], plane.size), np.uint8)
     elif coding == SYMBOLS:
         _unpack_symbols(data[start:stop], plane)
+    elif coding == TUPLES:
+        tuples.unpack(data[start:stop], plane)
     else:
         raise Corrupt(f"lossless: coding {coding} of a byte plane is unknown")
     return stop
@@ -83,28 +97,40 @@ def _sample(plane: np.ndarray) -> np.ndarray:
     return np.concatenate([plane[first : first + _PIECE] for first in firsts])
 
 
-def _listed(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(values to list, ascending; how often each symbol occurs, that of all other values too)."""
+def _counts(plane: np.ndarray) -> np.ndarray:
+    """How often each of the 256 bytes occurs, int64."""
     table = np.zeros((4, 256), np.int64)
     kernels.histogram(plane, table)
-    counts = table.sum(0)
+    counts: np.ndarray = table.sum(0)
+    return counts
+
+
+def _listed(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(values to list, ascending; how often each symbol occurs, that of all other values too)."""
     listed = np.sort(np.argsort(-counts, kind="stable")[: min(ESCAPE, np.count_nonzero(counts))])
     histogram = np.zeros(ESCAPE + 1, np.int64)
     histogram[: listed.size] = counts[listed]
-    histogram[ESCAPE] = plane.size - histogram.sum()
+    histogram[ESCAPE] = counts.sum() - histogram.sum()
     return listed, histogram
 
 
-def _estimate(plane: np.ndarray) -> float:
-    """About how many bytes a plane takes as symbols."""
-    _, histogram = _listed(plane)
-    met = histogram[histogram > 0]
-    return float((met * np.log2(plane.size / met)).sum()) / 8 + float(histogram[ESCAPE])
+def _estimates(sample: np.ndarray) -> tuple[float, float]:
+    """The entropy of a plane, and what it takes as symbols, as shares of its bytes."""
+    counts = _counts(sample)
+    _, histogram = _listed(counts)
+    return _entropy(counts), _entropy(histogram) + float(histogram[ESCAPE]) / max(sample.size, 1)
+
+
+def _entropy(counts: np.ndarray) -> float:
+    """The bytes that an ideal code without memory takes for each of what is counted."""
+    met = counts[counts > 0]
+    total = max(int(met.sum()), 1)
+    return float((met * np.log2(total / met)).sum()) / (8 * total)
 
 
 def _pack_symbols(plane: np.ndarray) -> bytes:
     """The values that are listed, the coded symbols, and the bytes that are not listed."""
-    listed, histogram = _listed(plane)
+    listed, histogram = _listed(_counts(plane))
     symbol_of = np.full(256, ESCAPE, np.uint8)
     symbol_of[listed] = np.arange(listed.size)
     symbols = np.empty(plane.size, np.uint8)
