@@ -91,6 +91,14 @@ def random_options(rng: np.random.Generator, method: str, dtype: np.dtype) -> di
         options |= {"max_draws": 1 << 10, "block": [None, 1, 3, 8][rng.integers(4)]}
     if kind == "omega" or method == "sc":
         options["seed"] = (0, 1, 300, 1 << 40, (1 << 64) - 1)[rng.integers(5)]
+    if method == "structured":
+        options["options"] = {
+            "other": ["ecsq", "tcq", "klt"][rng.integers(3)],
+            "mean": bool(rng.integers(2)),
+            "clamp": bool(rng.integers(2)),
+        }
+        if options["options"]["other"] != "klt" and rng.random() < 0.6:
+            options["options"]["kept"] = (0, 1 << 8 * dtype.itemsize - 1)
     if method in ("tcq", "klt"):
         options["effort"] = ["best", "fast"][rng.integers(2)]
     return options

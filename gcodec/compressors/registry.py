@@ -83,7 +83,19 @@ ENTRIES = (
         "magnitudes in intervals of one relative width, entropy coded; every value within the bound",
         _ANY_SIZE,
     ),
+    Entry(
+        10,
+        "structured",
+        f"{_HERE}.structured.compressor:Structured",
+        "zeros, fill values, a range, a mean or scales kept around another method's code",
+    ),
 )
+# `structured` leaves the rest to another method: one of WRAPPED, or of the other two where values
+# are kept. FINEST of them takes the fewest bits, and QUICKEST the least time and memory.
+STRUCTURED, WRAPPED, WRAPPED_WITH_KEPT = "structured", ("ecsq", "tcq", "klt"), ("ecsq", "tcq")
+QUICKEST, FINEST = WRAPPED_WITH_KEPT
+KEEP_ZEROS = ("sd", "ecsq")  # each zero comes back as a zero
+TURN_SIGNS = ("tcq", "klt")  # a value may come back with the other sign
 EXACT = ENTRIES[0]  # stores every tensor that no other compressor can store as promised
 _IDS = {entry.id: entry for entry in ENTRIES}
 _NAMES = {entry.name: entry for entry in ENTRIES}

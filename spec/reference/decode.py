@@ -1275,6 +1275,93 @@ class Geometric:
         return bytes(out)
 
 
+# ======== compressors/10-structured.md ========
+# What the other method sees of a record.
+Rests = namedtuple("Rests", "dtype work shape size compressor")
+
+
+class Structured:
+    def __init__(self, record: Record, head: bytes) -> None:
+        self.dtype, self.work, self.shape = record.dtype, record.work, record.shape
+        self.kept: list[bytes] = []
+        self.range, self.mean, self.scales = (-math.inf, math.inf), 0.0, [1.0]
+        fields, width = Reader(head), record.dtype.word
+        flags, self.method, version = fields.unsigned(1), fields.unsigned(1), fields.unsigned(1)
+        require(flags < 16, "unknown flags")
+        if flags & 1:
+            self.kept = [fields.bytes(width) for _ in range(fields.unsigned(1))]
+            numbers = [int.from_bytes(word, "little") for word in self.kept]
+            require(0 < len(numbers) < 255 and numbers == sorted({*numbers}), "kept words that do not ascend")
+        require((self.method in (5, 6) or (self.method == 7 and not self.kept)) and version == 1, "the other method")
+        if flags & 2:
+            self.range = low, high = (
+                number_of(fields.unsigned(width), self.dtype),
+                number_of(fields.unsigned(width), self.dtype),
+            )
+            require(low <= high, "a range that is none")
+        if flags & 4:
+            self.mean = fields.number("d")
+            require(0 < abs(self.mean) < math.inf, "a mean that is 0 or not finite")
+        self.affine, self.axis = flags & 12 > 0, fields.unsigned(1) if flags & 8 else 0
+        if flags & 8:
+            require(self.axis < len(self.shape), "an axis that the tensor lacks")
+            low_bytes, high_bytes = (read_plane(fields, self.shape[self.axis]) for _ in range(2))
+            words = [bytes((0, 0, *pair)) for pair in zip(low_bytes, high_bytes, strict=True)]
+            self.scales = [struct.unpack("<f", word)[0] for word in words]
+            require(
+                all(0 <= s < math.inf and word[3] < 128 for s, word in zip(self.scales, words, strict=True)), "a scale"
+            )
+        rest = fields.rest()
+        require(not (rest and self.kept), "bytes after the head")
+        self.other = self.of_shape(self.shape, rest) if rest else None
+
+    def of_shape(self, shape: tuple[int, ...], head: bytes) -> Any:
+        """The decoder of the other method."""
+        rests = Rests(self.work, self.work, shape, math.prod(shape), (self.method, 1))
+        return COMPRESSORS[self.method, 1][1](rests, head)  # type: ignore[arg-type]
+
+    def restored(self, rest: float, i: int) -> float:
+        value = rest
+        if self.affine:
+            s = self.scales[i // math.prod(self.shape[self.axis + 1 :]) % len(self.scales)]
+            value = to_work(rest * s + self.mean if self.mean else rest * s, self.work)
+        return max(self.range[0], min(value, self.range[1])) if not self.range[0] <= value <= self.range[1] else value
+
+    def decode(self, data: bytes, start: int, count: int) -> bytes:
+        fields = Reader(data)
+        numbers = read_plane(fields, count) if self.kept else bytes(count)
+        require(max(numbers) <= len(self.kept), "a kept word that the head lacks")
+        left = [i for i in range(count) if not numbers[i]]
+        rests = self.rests(fields, numbers, left, start)
+        found = narrow([self.restored(rest, start + i) for rest, i in zip(rests, left, strict=True)], self.dtype)
+        width = self.dtype.word
+        words = iter([found[at : at + width] for at in range(0, len(found), width)])
+        return b"".join(self.kept[number - 1] if number else next(words) for number in numbers)
+
+    def rests(self, fields: Reader, numbers: bytes, left: list[int], start: int) -> list[float]:
+        if not self.kept and self.other:
+            return list(self.other.decode(fields.rest(), start, len(left)))
+        if fields.at == fields.length:
+            return [0.0] * len(left)
+        require(bool(self.kept and left), "bytes where no value is coded")
+        head = fields.bytes(fields.unsigned(4))
+        columns = matricise(self.shape)[1]
+        rows = [numbers[at : at + columns] for at in range(0, len(numbers), columns)]
+        whole = columns > 1 and len(numbers) % columns == 0 and all(all(row) or not any(row) for row in rows)
+        shape = (len(left) // columns, columns) if whole else (len(left),)
+        return list(self.of_shape(shape, head).decode(fields.rest(), 0, len(left)))
+
+
+def number_of(pattern: int, dtype: Dtype) -> float:
+    """The finite number that the bits of a floating dtype stand for."""
+    sign, size = divmod(pattern, 1 << 8 * dtype.word - 1)
+    exponent, mantissa = divmod(size, 1 << dtype.significand - 1)
+    mantissa += (exponent > 0) << dtype.significand - 1
+    unit = max(exponent - 1, 0) + dtype.smallest
+    require(math.ldexp(mantissa, unit - 1) <= dtype.largest / 2, "a number that is not finite")
+    return math.copysign(math.ldexp(mantissa, unit), -sign)
+
+
 # ======== format.md §5 Compressors, by id and payload version ========
 COMPRESSORS: dict[tuple[int, int], tuple[tuple[str, ...], Callable[[Record, bytes], Any]]] = {
     (1, 1): (("exact",), Lossless),
@@ -1286,6 +1373,7 @@ COMPRESSORS: dict[tuple[int, int], tuple[tuple[str, ...], Callable[[Record, byte
     (7, 1): (("alpha",), Klt),
     (8, 1): (("omega",), Dither),
     (9, 1): (("pointwise",), Geometric),
+    (10, 1): (("alpha",), Structured),
 }
 
 

@@ -1,4 +1,4 @@
-"""Bad payloads of the methods with a step: ecsq, tcq, klt, dither."""
+"""Bad payloads of the methods with a step: ecsq, tcq, klt, dither, and structured around them."""
 
 from dataclasses import replace
 from functools import partial
@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from bad_payloads import payload
 from cases import Bad
-from gcz import Record, bits, record, u32
+from gcz import Record, bits, f32, f64, record, u32
 from good import flat
 from good_trellis import LAYER
 
@@ -225,4 +225,60 @@ DITHER = (
     dither_bad("dither-law", "A class with a raw width whose table is of kind 3, the law.", "table", chunks=lanes("001 11 000 01 00000", DITHER_STATE)),
 )  # fmt: skip
 
-BAD_TRELLIS: tuple[Bad, ...] = ECSQ + TCQ + KLT + DITHER
+ZERO = b"\1\0\0\0\0"  # one kept word, 0
+MAP = b"\0\0\1\0\1\1\0"  # a plane that is stored as it is: the values number 1, 3 and 4 are kept
+
+
+def structured() -> Record:
+    """The worked example of 10: 0 is kept, and ecsq has what is left."""
+    return record("", flat(3, 0, -1, 0, 0, 0.5), "structured", 0.1, other="ecsq", kept=(0,))
+
+
+def ranged() -> Record:
+    return record("", flat(3, 1, 2, 0.5), "structured", 0.1, other="ecsq", clamp=True)
+
+
+def scaled() -> Record:
+    return record("", np.array([[3, 1, 2], [0.5, 0.1, 0.2]], "f4"), "structured", 0.1, other="ecsq", axis=0)
+
+
+def scales(first: int, second: int) -> bytes:
+    """A head with these upper halves of float32 numbers as scales, and no method's head."""
+    return bytes([8, 5, 1, 0, 0, first & 255, second & 255, 0, first >> 8, second >> 8])
+
+
+STRUCTURED = (
+    payload("structured-head-empty", "A head of no bytes.", "ends within a field", structured, head=b""),
+    payload("structured-flags-16", "A flag that is unknown.", "flags 0x11 are unknown", structured, head=b"\x11\5\1" + ZERO),
+    payload("structured-method-8", "dither as the other method.", "method 8 of payload version 1", structured, head=b"\1\x08\1" + ZERO),
+    payload("structured-method-10", "structured within structured.", "method 10 of payload version 1", ranged, head=b"\0\x0a\1"),
+    payload("structured-kept-klt", "klt where values are kept.", "method 7 of payload version 1", structured, head=b"\1\7\1" + ZERO),
+    payload("structured-version-2", "Payload version 2 of the other method.", "method 5 of payload version 2", structured, head=b"\1\5\2" + ZERO),
+    payload("structured-kept-none", "No kept words, though the flag says so.", "ascending ones", structured, head=b"\1\5\1\0"),
+    payload("structured-kept-255", "255 kept words.", "ascending ones", structured, head=b"\1\5\1\xff" + b"".join(map(u32, range(255)))),
+    payload("structured-kept-cut", "The kept word is cut.", "ends within", structured, head=b"\1\5\1\1\0\0\0"),
+    payload("structured-kept-not-ascending", "The words 1 and 0, in this order.", "ascending ones", structured, head=b"\1\5\1\2" + u32(1) + u32(0)),
+    payload("structured-head-left-over", "A byte follows the kept word.", "bytes after the head", structured, head=b"\1\5\1" + ZERO + b"\0"),
+    payload("structured-number-2", "Number 2 of the only kept word.", "the head lacks", structured, chunks=[b"\0\0\2\0\1\1\0"]),
+    payload("structured-map-cut", "A map that reaches beyond the chunk.", "cut short", structured, chunks=[MAP[:-1]]),
+    payload("structured-inner-head-cut", "The other method's head reaches beyond the chunk.", "ends within", structured, chunks=[MAP + u32(9) + bytes(8)]),
+    payload("structured-inner-length-cut", "The length of the other method's head is cut.", "ends within", structured, chunks=[MAP + b"\0\0\0"]),
+    payload("structured-nothing-left", "A byte follows a map that keeps all values.", "ends within", structured, chunks=[b"\0\1\1\1\1\1\1\0"]),
+    payload("structured-all-kept-and-more", "A head of no bytes follows a map that keeps all values.", "where all are kept", structured, chunks=[b"\0\1\1\1\1\1\1" + u32(0)]),
+    payload("structured-range-reversed", "A range from 2 to 1.", "a range that is none", ranged, head=b"\2\5\1" + f32(2) + f32(1)),
+    payload("structured-range-nan", "A range whose end is NaN.", "a range that is none", ranged, head=b"\2\5\1" + f32(0) + f32(float("nan"))),
+    payload("structured-range-infinite", "A range without an end.", "a range that is none", ranged, head=b"\2\5\1" + f32(0) + f32(float("inf"))),
+    payload("structured-range-cut", "A range that is cut.", "ends within", ranged, head=b"\2\5\1" + f32(0)),
+    payload("structured-mean-0", "A mean of 0.", "a mean that is 0", ranged, head=b"\4\5\1" + f64(0)),
+    payload("structured-mean-infinite", "An infinite mean.", "a mean that is 0 or not finite", ranged, head=b"\4\5\1" + f64(float("inf"))),
+    payload("structured-mean-cut", "A mean that is cut.", "ends within", ranged, head=b"\4\5\1" + f32(1)),
+    payload("structured-rests-without-method", "A chunk with a byte, though the other method has no head.", "no method's head", ranged, head=b"\4\5\1" + f64(1), chunks=[b"\0"]),
+    payload("structured-axis-missing", "The head ends before the axis.", "an axis that", scaled, head=b"\x08\5\1"),
+    payload("structured-axis-2", "Scales along axis 2 of a matrix.", "an axis that", scaled, head=b"\x08\5\1\2"),
+    payload("structured-scales-cut", "Scales of which the upper bytes are missing.", "cut short", scaled, head=scales(0x3F80, 0x3F80)[:-3]),
+    payload("structured-scale-negative", "A scale of −1.", "negative or not finite", scaled, head=scales(0x3F80, 0xBF80)),
+    payload("structured-scale-negative-zero", "A scale of −0.", "negative or not finite", scaled, head=scales(0x3F80, 0x8000)),
+    payload("structured-scale-infinite", "An infinite scale.", "negative or not finite", scaled, head=scales(0x3F80, 0x7F80)),
+)  # fmt: skip
+
+BAD_TRELLIS: tuple[Bad, ...] = ECSQ + TCQ + KLT + DITHER + STRUCTURED

@@ -1,4 +1,4 @@
-"""Good files of the methods with a step: ecsq, tcq, klt, dither."""
+"""Good files of the methods with a step: ecsq, tcq, klt, dither, and structured around them."""
 
 import numpy as np
 from cases import Good
@@ -84,4 +84,26 @@ DITHER = (
     case("dither-chunks", "Chunks of 15 values, each with a path of its own.", heavy(40), "dither", 0.1, seed=7, chunk=15),
 )  # fmt: skip
 
-TRELLIS: tuple[Good, ...] = ECSQ + TCQ + KLT + DITHER
+PRUNED = normal(16, 20, seed=17) * (normal(16, 20, seed=18) > 0)
+TOUCHED = normal(20, 12, seed=17) * (np.arange(20) % 3 == 0)[:, None].astype("f4")
+FILLED = np.where(normal(200, seed=19) > 1, np.float32(1e20), 280 + normal(200, seed=20))
+HEADS = (normal(4, 6, 10, seed=21) * np.float32([1, 30, 0.01, 0])[:, None, None]).astype("f4")
+GAINS = (1 + 0.1 * normal(60, seed=22)).astype("f4")
+
+
+STRUCTURED = (
+    case("structured-example", "The worked example of 10-structured.", flat(3, 0, -1, 0, 0, 0.5), "structured", 0.1, other="ecsq", kept=(0,)),
+    case("structured-zeros", "Zeros are kept, of both signs.", np.where(PRUNED == 0, normal(16, 20, seed=23) * np.float32(0), PRUNED), "structured", 0.01, kept=(0, 1 << 31)),
+    case("structured-rows", "Rows of zeros: the others are a matrix.", TOUCHED, "structured", 0.01, kept=(0,)),
+    case("structured-fill", "A fill value is kept, and the bound is that of the others.", FILLED, "structured", 1e-4, kept=(0x60AD78EC,)),
+    case("structured-all-kept", "Nothing is left of a chunk.", np.repeat(flat(0, 2, -1), 20), "structured", 0.1, kept=(0,), chunk=20),
+    case("structured-range", "A range around klt.", np.abs(matrix(20, 12)), "structured", 0.05, other="klt", clamp=True),
+    case("structured-mean", "A mean, and no bytes beside it.", GAINS, "structured", 0.1, mean=True),
+    case("structured-mean-and-rests", "A mean, a range and what is left.", GAINS, "structured", 1e-3, mean=True, clamp=True),
+    case("structured-heads", "Scales of the first axis, one of them 0.", HEADS, "structured", 0.01, axis=0),
+    case("structured-columns", "Scales of the last axis, with kept zeros, of float64.", PRUNED.astype("f8") * 1e200, "structured", 0.02, other="ecsq", axis=1, kept=(0,)),
+    case("structured-bfloat16", "Values and range of bfloat16.", np.abs(normal(200, dtype=BF16)), "structured", 0.02, clamp=True),
+    case("structured-chunks", "Chunks of 100 values, each with a head of the other method.", PRUNED, "structured", 0.01, other="ecsq", kept=(0,), chunk=100),
+)  # fmt: skip
+
+TRELLIS: tuple[Good, ...] = ECSQ + TCQ + KLT + DITHER + STRUCTURED

@@ -1,0 +1,1 @@
+"""`structured`: what a tensor has beside its values is kept, and another method codes the rest."""

@@ -1,0 +1,195 @@
+"""`structured`: kept values, a range, a mean and scales around another method's code.
+
+The other method is one with levels. It codes what is left of the tensor; or, where values are kept,
+what is left of each chunk by itself. See spec/compressors/10-structured.md.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from ...coding.bitstring import BitReader
+from ...errors import Corrupt, InvalidInput
+from ...source import ArraySource, Source, matricise
+from ..common.scale_classes import Tiling
+from ..contract import Compressor, Decode, Entry, Guarantee, Payload, Plan, TensorSpec
+from ..lossless.planes import decode_plane, encode_plane
+from ..registry import ENTRIES, WRAPPED, WRAPPED_WITH_KEPT, by_name
+from .form import MAX_KEPT, Form, Rests, left_shape
+from .measure import Others, energies, others, scales_of, shares
+
+_OWN_WORK = 16  # nanoseconds that a value takes beside the other method
+_MORE = 1.1  # times the bits that the first chunk foretells: what all may take
+_SPARE = 4096.0  # bits that a map's tables may take beyond what the first chunk foretells
+
+
+@dataclass(frozen=True)
+class Structured(Compressor):
+    """‖x̂ − x‖² ≤ α‖x‖², both over the values that are not kept.
+
+    other, effort: the other method, and its effort. kept: the words of values that come back bit
+    for bit. axis: each slice along it is scaled to the same size. mean: whether the mean is taken
+    off. clamp: whether decoded values are put between the least and the largest one.
+    """
+
+    other: str = "tcq"
+    effort: str = "best"
+    kept: tuple[int, ...] = ()
+    axis: int | None = None
+    mean: bool = False
+    clamp: bool = False
+    kinds = ("alpha",)
+
+    def encode(self, source: Source, guarantee: Guarantee) -> Payload:
+        return self.plan(source, guarantee).payload()
+
+    def plan(self, source: Source, guarantee: Guarantee) -> Plan:
+        form = self._form(source)
+        tiling = Tiling.of(source.shape, source.size)
+        rests, whole, counts = energies(source, form, tiling.spans())
+        budget = guarantee.bound * whole.sum()
+        if form.kept.size:
+            return self._plan_of_chunks(source, form, tiling, shares(rests, counts, budget) / np.maximum(rests, 1e-300))
+        if budget >= rests.sum():
+            head = replace(form, range=None).pack(self._entry.id, self._entry.load().version)
+            return Plan(8.0 * len(head), 8.0 * len(head), lambda: Payload(head, tiling.chunk, lambda *_: b""))
+        head = form.pack(self._entry.id, self._entry.load().version)
+        other = self._other.plan(Rests(source, form), replace(guarantee, bound=budget / rests.sum()))
+        return Plan(other.least, other.most + 8.0 * len(head), lambda: _behind(head, other.payload()))
+
+    @property
+    def _entry(self) -> Entry:
+        return _entry_of(self.other, WRAPPED_WITH_KEPT if self.kept else WRAPPED)
+
+    @property
+    def _other(self) -> Compressor:
+        cls = self._entry.load()
+        known = {"effort": self.effort} if "effort" in {one.name for one in fields(cls)} else {}  # type: ignore[arg-type]
+        return cls(**known)
+
+    def _form(self, source: Source) -> Form:
+        if len(self.kept) > MAX_KEPT:
+            raise InvalidInput(f"at most {MAX_KEPT} values can be kept, not {len(self.kept)}")
+        if self.axis is not None and not 0 <= self.axis < len(source.shape):
+            raise InvalidInput(f"a tensor of shape {source.shape} has no axis {self.axis}")
+        kept = np.array(sorted(set(self.kept)), f"u{source.dtype.itemsize}")
+        form = Form(source.dtype, source.shape, kept)
+        pieces = Tiling.of(source.shape, source.size).spans()
+        if self.mean or self.clamp:
+            found = Others.of(source, form, pieces)
+            form = replace(form, mean=found.mean if self.mean else 0.0)
+            form = replace(form, range=(found.low, found.high) if self.clamp and found.count else None)
+        if self.axis is not None:
+            form = replace(form, axis=self.axis)
+            form = replace(form, scales=scales_of(source, form, pieces))
+        return form
+
+    def _plan_of_chunks(self, source: Source, form: Form, tiling: Tiling, bounds: np.ndarray) -> Plan:
+        """The plan where values are kept.
+
+        bounds: of the error of each chunk, relative to its rests.
+        """
+        other, first = self._other, int(np.argmax(bounds < 1)) if (bounds < 1).any() else 0
+        plans: dict[int, tuple[bytes, Plan | None]] = {}
+
+        def plan_of(start: int, stop: int) -> tuple[bytes, Plan | None]:
+            """The coded map of a chunk, and the plan of what is left."""
+            numbers = form.numbers(source.read(start, stop))
+            mapped = b"".join(encode_plane(numbers))
+            bound = float(bounds[start // tiling.chunk])
+            if bound >= 1 or numbers.all():
+                return mapped, None
+            rest = form.rest(*others(source, form, start, stop))
+            left = ArraySource(rest.reshape(left_shape(numbers, tiling.width)))
+            return mapped, other.plan(left, Guarantee("alpha", bound))
+
+        def code(start: int, stop: int) -> bytes:
+            mapped, plan = plans.pop(start) if start in plans else plan_of(start, stop)
+            if plan is None:
+                return mapped
+            payload = plan.payload()
+            return mapped + len(payload.head).to_bytes(4, "little") + payload.head + payload.code(0, payload.chunk)
+
+        head = form.pack(self._entry.id, self._entry.load().version)
+        span = tiling.spans()[first]
+        plans[span[0]] = mapped, plan = plan_of(*span)
+        share, own = source.size / (span[1] - span[0]), 8.0 * len(head)
+        least, most = (plan.least, plan.most) if plan else (0.0, 0.0)
+        own += 8.0 * len(mapped) * share
+        more = 1.0 if share == 1 else _MORE
+        return Plan(
+            (least * share + own) / more,
+            (most * share + own) * more + _SPARE,
+            lambda: Payload(head, tiling.chunk, code),
+        )
+
+    @classmethod
+    def work(cls, head: bytes, spec: TensorSpec) -> int:
+        form, method, version, rest = Form.unpack(head, spec.dtype, spec.shape)
+        other, own = _decoder_of(form, method, version), _OWN_WORK * spec.size
+        if form.kept.size:
+            return own + other.work_per_value * spec.size
+        return own + (other.work(rest, TensorSpec(form.work, spec.shape)) if rest else 0)
+
+    @classmethod
+    def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:
+        form, method, version, rest = Form.unpack(head, spec.dtype, spec.shape)
+        other = _decoder_of(form, method, version)
+        if form.kept.size:
+            if rest:
+                raise Corrupt("structured: bytes after the head")
+            width = matricise(spec.shape)[1]
+            return lambda data, start, count: _decode_left(form, other, width, data, start, count)
+        decode = other.decoder(rest, TensorSpec(form.work, spec.shape)) if rest else _nothing
+
+        def restored(data: bytes, start: int, count: int) -> np.ndarray:
+            return form.restore(decode(data, start, count), np.arange(start, start + count))
+
+        return restored
+
+
+def _behind(head: bytes, payload: Payload) -> Payload:
+    return replace(payload, head=head + payload.head)
+
+
+def _entry_of(method: str, known: tuple[str, ...]) -> Entry:
+    if method not in known:
+        raise InvalidInput(f"the method must be one of {', '.join(known)}, not {method!r}")
+    return by_name(method)
+
+
+def _decoder_of(form: Form, method: int, version: int) -> type[Compressor]:
+    """The class of the other method; raises Corrupt."""
+    for entry in ENTRIES:
+        if entry.id == method and entry.name in (WRAPPED_WITH_KEPT if form.kept.size else WRAPPED):
+            cls = entry.load()
+            if cls.version == version:
+                return cls
+    raise Corrupt(f"structured: method {method} of payload version {version} is not one that may stand here")
+
+
+def _nothing(data: bytes, start: int, count: int) -> np.ndarray:
+    """The rests where the bound allows that all of them are 0."""
+    if data:
+        raise Corrupt("structured: a chunk with bytes where there is no method's head")
+    return np.zeros(count, np.float32)
+
+
+def _decode_left(form: Form, other: type[Compressor], width: int, data: bytes, start: int, count: int) -> np.ndarray:
+    """A chunk of which some values are kept."""
+    numbers = np.empty(count, np.uint8)
+    reader = BitReader(data[decode_plane(data, 0, numbers) :], "structured chunk")
+    if numbers.max() > form.kept.size:
+        raise reader.corrupt("the number of a kept word that the head lacks")
+    left = np.flatnonzero(numbers == 0)
+    rest = np.zeros(left.size, form.work)
+    if reader.data.size:
+        head = reader.take(int.from_bytes(reader.take(4).tobytes(), "little")).tobytes()
+        if not left.size:
+            raise reader.corrupt("bytes of values where all are kept")
+        spec = TensorSpec(form.work, left_shape(numbers, width))
+        rest = other.decoder(head, spec)(reader.rest().tobytes(), 0, left.size)
+    out = np.empty(count, form.dtype)
+    out[left] = form.restore(rest, left + start)
+    out.view(form.word)[numbers > 0] = form.kept[numbers[numbers > 0] - 1]
+    return out

@@ -1,0 +1,190 @@
+"""What is taken off a tensor before another method codes it, and is put back afterwards.
+
+See spec/compressors/10-structured.md. A value is *kept* if its word is one of a list: it comes back
+bit for bit, and the other method does not see it. From every other value x the *rest* follows:
+(x − mean)/scale, where the scale is that of its slice along an axis.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ... import dtypes
+from ...coding.bitstring import BitReader
+from ...source import Source
+from ..lossless.planes import decode_plane, encode_plane
+
+MAX_KEPT = 254
+_KEPT, _RANGE, _MEAN, _SCALES = 1, 2, 4, 8  # the flags of a head
+_NO_WORDS, _NO_SCALES = np.empty(0, np.uint8), np.empty(0)
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a head says beside the other method.
+
+    dtype, shape: of the tensor. kept: the words of kept values, unsigned integers. range: the least
+    and the largest of the other values, between which decoded ones are put. mean: of the other
+    values, 0 if none is taken off. axis, scales: float64 multipliers, one for each slice along the
+    axis; a slice whose scale is 0 is zero throughout.
+    """
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    kept: np.ndarray = field(default_factory=lambda: _NO_WORDS)
+    range: tuple[float, float] | None = None
+    mean: float = 0.0
+    axis: int = 0
+    scales: np.ndarray = field(default_factory=lambda: _NO_SCALES)
+
+    @property
+    def word(self) -> np.dtype:
+        return np.dtype(f"u{self.dtype.itemsize}")
+
+    @property
+    def work(self) -> np.dtype:
+        return dtypes.work_dtype(self.dtype)
+
+    def numbers(self, values: np.ndarray) -> np.ndarray:
+        """0 for each value that is not kept, and 1 + the index of its word for one that is.
+
+        Where 0 is kept and −0 is not, −0 becomes 0.
+        """
+        words = np.ascontiguousarray(values).view(self.word)
+        numbers = np.zeros(values.size, np.uint8)
+        if self.kept.size and self.kept[0] == 0:
+            numbers[values == 0] = 1
+        for i, word in enumerate(self.kept):
+            numbers[words == word] = i + 1
+        return numbers
+
+    def slices(self, positions: np.ndarray) -> np.ndarray:
+        """The slice of each flat index."""
+        inner = math.prod(self.shape[self.axis + 1 :])
+        found: np.ndarray = positions // inner % self.shape[self.axis]
+        return found
+
+    def rest(self, values: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        """The rests, in the work dtype, of values at these flat indices, of which none is kept."""
+        if not self.mean and not self.scales.size:
+            return dtypes.widen(values)
+        wide = values.astype(np.float64) - self.mean
+        if self.scales.size:
+            scales = self.scales[self.slices(positions)]
+            wide = np.divide(wide, scales, out=np.zeros_like(wide), where=scales > 0)
+        return np.ascontiguousarray(dtypes.narrow(wide, self.work))
+
+    def restore(self, rest: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        """The values, in the tensor's dtype, that such rests stand for."""
+        values = rest.astype(self.work, copy=False)
+        if self.mean or self.scales.size:
+            wide = values.astype(np.float64)
+            with np.errstate(over="ignore"):
+                if self.scales.size:
+                    wide *= self.scales[self.slices(positions)]
+                if self.mean:
+                    wide += self.mean
+                values = wide.astype(self.work)
+        if self.range is not None:
+            low, high = (self.work.type(end) for end in self.range)
+            values = np.where(values < low, low, np.where(values > high, high, values))
+        return np.ascontiguousarray(dtypes.narrow(values, self.dtype))
+
+    def pack(self, method: int, version: int) -> bytes:
+        """The head up to the other method's."""
+        has = self.kept.size, self.range is not None, self.mean, self.scales.size
+        flags = sum(flag for flag, there in zip((_KEPT, _RANGE, _MEAN, _SCALES), has, strict=True) if there)
+        parts = [bytes([flags, method, version])]
+        if self.kept.size:
+            parts += [bytes([self.kept.size]), self.kept.astype(f"<u{self.dtype.itemsize}").tobytes()]
+        if self.range is not None:
+            ends = np.array(self.range).astype(self.dtype).view(self.word)
+            parts.append(ends.astype(f"<u{self.dtype.itemsize}").tobytes())
+        if self.mean:
+            parts.append(np.array(self.mean, "<f8").tobytes())
+        if self.scales.size:
+            words = (self.scales.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
+            parts.append(bytes([self.axis]))
+            parts += (part for shift in (0, 8) for part in encode_plane((words >> shift & 0xFF).astype(np.uint8)))
+        return b"".join(parts)
+
+    @classmethod
+    def unpack(cls, head: bytes, dtype: np.dtype, shape: tuple[int, ...]) -> tuple["Form", int, int, bytes]:
+        """(what the head says, the other method, its version, its head); raises Corrupt."""
+        reader, width = BitReader(head, "structured head"), dtype.itemsize
+        flags, method, version = (reader.get(8) for _ in range(3))
+        if flags >= 16:
+            raise reader.corrupt(f"flags {flags:#x} are unknown")
+        said: dict[str, object] = {}
+        if flags & _KEPT:
+            count = reader.get(8)
+            said["kept"] = kept = reader.take(count * width).view(f"<u{width}").astype(f"u{width}")
+            if not 0 < count <= MAX_KEPT or (kept[1:] <= kept[:-1]).any():
+                raise reader.corrupt(f"the words that are kept are not 1 to {MAX_KEPT} ascending ones")
+        if flags & _RANGE:
+            ends = reader.take(2 * width).view(f"<u{width}").astype(f"u{width}").view(dtype).astype(np.float64)
+            said["range"] = low, high = float(ends[0]), float(ends[1])
+            if not -math.inf < low <= high < math.inf:
+                raise reader.corrupt("a range that is none")
+        if flags & _MEAN:
+            said["mean"] = mean = float(reader.take(8).view("<f8")[0])
+            if not 0 < abs(mean) < math.inf:
+                raise reader.corrupt("a mean that is 0 or not finite")
+        rest = reader.rest().tobytes()
+        if flags & _SCALES:
+            axis = rest[0] if rest else 255
+            if axis >= len(shape):
+                raise reader.corrupt("an axis that the tensor lacks")
+            said["axis"] = axis
+            said["scales"], rest = _unpack_scales(reader, rest[1:], shape[axis])
+        return cls(dtype, shape, **said), method, version, rest  # type: ignore[arg-type]  # by name, as read
+
+
+def _unpack_scales(reader: BitReader, data: bytes, count: int) -> tuple[np.ndarray, bytes]:
+    """(scales, the bytes after them); raises Corrupt."""
+    words, at = np.zeros(count, np.uint32), 0
+    for shift in (16, 24):
+        plane = np.empty(count, np.uint8)
+        at = decode_plane(data, at, plane)
+        words |= plane.astype(np.uint32) << shift
+    scales = words.view(np.float32).astype(np.float64)
+    if not ((scales >= 0) & (scales < math.inf)).all() or np.signbit(scales).any():
+        raise reader.corrupt("a scale that is negative or not finite")
+    return scales, data[at:]
+
+
+@dataclass(frozen=True)
+class Rests:
+    """The rests of a tensor of which nothing is kept, as a tensor of the same shape."""
+
+    source: Source
+    form: Form
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.form.work
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.source.shape
+
+    @property
+    def size(self) -> int:
+        return self.source.size
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        return self.form.rest(self.source.read(start, stop), np.arange(start, stop))
+
+
+def left_shape(numbers: np.ndarray, width: int) -> tuple[int, ...]:
+    """The shape of the values that are left in a chunk.
+
+    numbers: those of the chunk. width: of the matrix that the tensor is. Where each row is kept as
+    a whole or not at all, the rows that are left are a matrix; otherwise the values are a vector.
+    """
+    if numbers.size % width == 0 and width > 1:
+        rows = (numbers == 0).reshape(-1, width)
+        if (rows == rows[:, :1]).all():
+            return int(rows[:, 0].sum()), width
+    return (int((numbers == 0).sum()),)
