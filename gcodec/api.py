@@ -50,6 +50,9 @@ def encode(
     lossless: bool = False,
     effort: Effort = "best",
     nonfinite: Nonfinite = "refuse",
+    keep_zeros: bool | None = None,
+    fill: float | Sequence[float] | None = None,
+    axis: int | None = None,
     seed: int | None = None,
     max_draws: int | None = None,
     block: int | None = None,
@@ -81,6 +84,15 @@ def encode(
     nonfinite: whether to "refuse" an array with NaN or infinity, or to store it "lossless".
     threads: the most that are used; None is one for each core. The bytes do not depend on them.
 
+    What a bound alpha may say beside its number, for method auto, ecsq, tcq and klt:
+
+    keep_zeros: whether zeros come back as zeros. None keeps them where they are frequent and that
+    takes at most 5 % more bits (2 % where less than a quarter of the values is zero).
+    fill: a value, or several, that stands for what is missing; NaN is every NaN. It comes back bit
+    for bit, and the bound is that of the other values. auto finds a number by itself that repeats
+    and is at least 4 times as large as any other.
+    axis: of an array with two axes or more. The bound then holds for each slice along it.
+
     Options that only some methods have; with None the method chooses.
 
     seed: any integer, of the methods that draw random numbers (rsd, sc, dither, auto). An unbiased
@@ -95,8 +107,9 @@ def encode(
     means that gcodec's check of its own work failed.
     """
     choice = choose(
-        method, alpha=alpha, omega=omega, pointwise=pointwise, lossless=lossless, effort=effort, nonfinite=nonfinite,
-        seed=seed, max_draws=max_draws, block=block, states=states, options=options, threads=threads,
+        method, alpha=alpha, omega=omega, pointwise=pointwise, lossless=lossless, effort=effort,
+        nonfinite=nonfinite, keep_zeros=keep_zeros, fill=fill, axis=axis, seed=seed, max_draws=max_draws,
+        block=block, states=states, options=options, threads=threads,
     )  # fmt: skip
     file = io.BytesIO()
     container = ContainerWriter(file)
@@ -147,6 +160,9 @@ def save(
     scope: Scope = "tensor",
     effort: Effort = "best",
     nonfinite: Nonfinite = "refuse",
+    keep_zeros: bool | None = None,
+    axes: Mapping[str, int] | None = None,
+    fills: Mapping[str, float | Sequence[float]] | None = None,
     seed: int | None = None,
     max_draws: int | None = None,
     block: int | None = None,
@@ -170,7 +186,8 @@ def save(
     """
     named = Policy(
         method=method, alpha=alpha, omega=omega, pointwise=pointwise, lossless=lossless, exact=exact,
-        methods=methods or {}, alphas=alphas or {}, pointwises=pointwises or {}, small=small, scope=scope, effort=effort, nonfinite=nonfinite, seed=seed,
+        methods=methods or {}, alphas=alphas or {}, pointwises=pointwises or {}, small=small, scope=scope,
+        effort=effort, nonfinite=nonfinite, keep_zeros=keep_zeros, axes=axes or {}, fills=fills or {}, seed=seed,
         max_draws=max_draws, block=block, states=states, options=options or {},
     )  # fmt: skip
     if policy is not None and named != Policy():

@@ -40,7 +40,10 @@ def made() -> dict[str, np.ndarray]:
 
 
 def check(x: np.ndarray, alpha: float) -> None:
-    """No method takes more than its plan says, and none that may win takes less."""
+    """No method takes more than its plan says, and none that may win takes less.
+
+    Zeros that are frequent may cost 5 %.
+    """
     found = []
     for entry in registry.ENTRIES:
         compressor = entry.load()()
@@ -57,7 +60,8 @@ def check(x: np.ndarray, alpha: float) -> None:
     for plan, size in found:
         assert 8 * (size - CONTAINER) <= plan.most
         assert plan.least <= 8 * size or size > 1.1 * smallest
-    assert len(gcodec.encode(x, alpha=alpha, threads=1)) <= 1.01 * smallest + 8
+    most = 1.06 if (x == 0).mean() > 0.05 else 1.01
+    assert len(gcodec.encode(x, alpha=alpha, threads=1)) <= most * smallest + 8
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)

@@ -28,7 +28,8 @@ def test_save_takes_the_fields_of_a_policy_by_name():
 
 def test_the_command_line_has_the_fields_of_a_policy_with_their_defaults():
     options = inspect.signature(encode_command).parameters
-    rules = {"methods": "method", "alphas": "alpha", "pointwises": "pointwise"}  # GLOB=VALUE of the same option
+    # GLOB=VALUE of the same option; the axes are parts of the values of --alpha
+    rules = {"methods": "method", "alphas": "alpha", "axes": "alpha", "fills": "fill", "pointwises": "pointwise"}
     for field in fields(gcodec.Policy):
         if field.name != "options":
             default = options[rules.get(field.name, field.name)].default

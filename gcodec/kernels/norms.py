@@ -192,3 +192,24 @@ def _row(
         square += squares[j]
         energy += energies[j]
     return error, square, energy
+
+
+@njit
+def add_slices(values: np.ndarray, decoded: np.ndarray, start: int, inner: int, sums: np.ndarray) -> None:
+    """Add to sums[:, s], for the slice s of each value: (x̂ − x)², x², and 1 where they differ.
+
+    values, decoded: float64. start: the flat index of the first. inner: how many values in a row
+    belong to one slice. sums: float64, 3 × slices.
+    """
+    slices = sums.shape[1]
+    place, left = start // inner % slices, inner - start % inner
+    for i in range(values.size):
+        error = decoded[i] - values[i]
+        sums[0, place] += error * error
+        sums[1, place] += values[i] * values[i]
+        if error != 0:
+            sums[2, place] += 1
+        left -= 1
+        if left == 0:
+            left = inner
+            place = place + 1 if place + 1 < slices else 0

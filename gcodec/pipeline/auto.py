@@ -1,7 +1,7 @@
 """`auto`: try what can win on a tensor and keep the fewest bytes that a reader accepts."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -13,8 +13,10 @@ from ..dtypes import is_float
 from ..errors import InvalidInput
 from ..parallel import on_threads
 from ..request.choice import Choice
+from ..request.structure import Structure, resolved, settled, variants, with_found
 from ..source import Remembered, Source, matricise
-from .compress import Attempt, CodedRecord, in_passes, scan_for_bound, store
+from .coded import CodedRecord
+from .compress import Attempt, in_passes, scan_for_bound, store
 from .compress import compress as compress_by
 
 # A method that another one beats is left out from so many bits for each value on, and so many more
@@ -36,6 +38,9 @@ def compress(name: str, source: Source, choice: Choice) -> CodedRecord:
 
 
 def _compressed(name: str, source: Source, choice: Choice) -> CodedRecord:
+    choice = resolved(source, choice)
+    if choice.method != "auto":
+        return compress_by(name, source, settled(choice))
     methods = candidates(source, choice)
     if choice.guarantee.kind == "omega" and len(methods) > 1:
         choice = in_passes(choice, 2)
@@ -48,9 +53,7 @@ def _compressed(name: str, source: Source, choice: Choice) -> CodedRecord:
 
 
 def candidates(source: Source, choice: Choice) -> Sequence[str]:
-    """The methods to try. If there are several, the last one takes any tensor."""
-    if choice.method != "auto":
-        return (choice.method,)
+    """The methods that `auto` tries. The last one takes any tensor."""
     effort, kind = choice.options.get("effort", registry.EFFORTS[0]), choice.guarantee.kind
     if effort not in registry.EFFORTS:
         known = " or ".join(f'"{one}"' for one in registry.EFFORTS)
@@ -72,15 +75,20 @@ def _fits(entry: Entry, source: Source, effort: str) -> bool:
 def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str]) -> CodedRecord:
     """The smallest of what the methods give, with what readers want to be paid.
 
-    Each is weighed by what its plan says that it is worth. The method that promises most comes
-    first. One that cannot win by its plan is not coded. One that refuses the tensor is left out,
-    whatever it planned. The last one takes any tensor.
+    Each is weighed by what its plan says that it is worth, or by what kept zeros are. The method
+    that promises most comes first. One that cannot win by its plan is not coded. One that refuses
+    the tensor is left out, whatever it planned. The last one takes any tensor.
     """
+    found = Structure()
+    if choice.guarantee.kind == "alpha":
+        found = Structure.of(source, choice)
+        choice = with_found(choice, found)
     scan = scan_for_bound(name, source, choice)
     if scan is None:
         return store(name, source, choice)
     plans = sorted(
-        _plans(name, Remembered(source), choice, scan, methods), key=lambda found: found[0].most / found[0].worth
+        _plans(name, Remembered(source), choice, scan, variants(source, choice, found, methods[:-1])),
+        key=lambda found: found[0].most / found[0].worth,
     )
     passes = sum(plan.least / plan.worth <= plans[0][0].most / plans[0][0].worth for plan, _ in plans)
     best, weight = None, math.inf  # the weight is that of the best one, in bits
@@ -95,10 +103,11 @@ def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str])
             if best is not None:
                 best.close()
             raise
-        if best is None or 8 * coded.paid_size / plan.worth < weight:
+        worth = max(plan.worth, found.worth if found.zeros and coded.found and not coded.found.effects.filled else 1.0)
+        if best is None or 8 * coded.paid_size / worth < weight:
             if best is not None:
                 best.close()
-            best, weight = coded, 8 * coded.paid_size / plan.worth
+            best, weight = coded, 8 * coded.paid_size / worth
         else:
             coded.close()
     assert best is not None  # exact storage takes any tensor
@@ -106,21 +115,22 @@ def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str])
 
 
 def _plans(
-    name: str, source: Source, choice: Choice, scan: Scan, methods: Sequence[str]
+    name: str, source: Source, choice: Choice, scan: Scan, tried: Iterable[tuple[Choice, float]]
 ) -> list[tuple[Plan, Callable[[int], CodedRecord]]]:
-    """The plan of each method, and what codes the tensor by it in one of so many passes.
+    """The plan of each choice, and what codes the tensor by it in one of so many passes.
 
-    A method that another one beats at the rate that it plans is left out. A tensor of which only an
-    exact copy will do has that plan alone.
+    tried: choices of a method, and what each is worth. One that another one beats at the rate that
+    it plans is left out. A tensor of which only an exact copy will do has that plan alone.
     """
-    exactly = registry.EXACT.load()().plan(source, Guarantee("exact"))
+    exactly, tried = registry.EXACT.load()().plan(source, Guarantee("exact")), list(tried)
+    methods = {one.method for one, _ in tried}
     found: list[tuple[Plan, Callable[[int], CodedRecord]]] = []
-    for method in methods[:-1] if exactly.worth < math.inf else ():
+    for one, worth in tried if exactly.worth < math.inf else ():
         with suppress(InvalidInput, TooFine):
-            attempt = Attempt.of(name, source, _by(choice, method), scan)
-            beaten = registry.by_name(method).beaten_by in methods
+            attempt = Attempt.of(name, source, _by(one, one.method), scan)
+            beaten = registry.by_name(one.method).beaten_by in methods
             if not (beaten and attempt.plan.least > LOW_RATE * source.size + FEW_BITS):
-                found.append((attempt.plan, attempt.run))
+                found.append((replace(attempt.plan, worth=worth), attempt.run))
     found.append((exactly, lambda passes: store(name, source, in_passes(choice, passes), exactly.payload())))
     return found
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import IO, Any
 
 import numpy as np
@@ -15,71 +15,26 @@ import numpy as np
 from .. import dtypes, ieee
 from ..compressors import registry
 from ..compressors.contract import LOOSEST, Compressor, Entry, Guarantee, Payload, Plan, TensorSpec, TooFine
-from ..container.budget import Budget
 from ..container.fields import crc32
 from ..container.layout import Chunk, TensorHeader
-from ..container.spool import PIECE, Spool
+from ..container.spool import Spool
 from ..distortion import Scan, part_error, scan_source, whole_error
 from ..dtypes import as_bytes
 from ..errors import FormatError, InvalidInput, UnsupportedFeature
 from ..parallel import ordered
 from ..request.choice import Choice
+from ..request.terms import Others, Slices, Terms
 from ..source import Source, spans
+from .coded import CodedRecord
 from .decompress import compressor_of, decoded
-from .effects import Found, Part, combine, measure
+from .effects import Part, combine, measure
 from .seeds import record_seed
 
 FINEST = {np.dtype(np.float64): 2.0**-100}  # bounds below are met by the tensor itself, in fewer bits than by levels
 FINEST_OF_OTHERS = 2.0**-50
 TRIES = 4  # with a tightened bound, before a tensor is stored exactly
+_SPREAD = 0.02  # by what share the worst of many slices differs from one try to the next
 SPOOL = 1 << 24  # coded bytes of one tensor kept in memory before they go to a temporary file
-
-
-@dataclass(frozen=True)
-class CodedRecord:
-    """A compressed tensor: its header, and its body in a temporary file, which `close` removes.
-
-    payload: what the body was made from; it can read the tensor as long as that is there.
-    """
-
-    header: TensorHeader
-    body: IO[bytes]
-    work: int  # nanoseconds: about what decoding it takes at worst, as its compressor says
-    payload: Payload
-    found: Found | None = None  # what the bound did, where there is one
-
-    def with_effects(self, found: Found) -> "CodedRecord":
-        """The record that says what its bound did."""
-        body, ruined = self.header.body_length, found.ruins(self.header.guarantee)
-        attributes = found.effects.rounded(self.header.distortion).attributes(body, always=ruined)
-        return replace(self, header=replace(self.header, attributes=attributes), found=found)
-
-    def pieces(self) -> Iterator[bytes]:
-        """The body in pieces of at most 1 MiB."""
-        self.body.seek(0)
-        while piece := self.body.read(PIECE):
-            yield piece
-
-    @property
-    def size(self) -> int:
-        """Bytes of header and body."""
-        return len(self.header.pack()) + self.header.body_length
-
-    @cached_property
-    def paid_size(self) -> int:
-        """Bytes in a file of its own, with the zeros that pay for its decoding."""
-        budget = Budget(received=self.header.body_length)
-        budget.add(self.header, self.work)
-        return self.size + budget.lacking
-
-    def close(self) -> None:
-        self.body.close()
-
-    def __enter__(self) -> "CodedRecord":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 @ieee.arithmetic()
@@ -105,6 +60,7 @@ def scan_for_bound(name: str, source: Source, choice: Choice) -> Scan | None:
     exact = choice.method == registry.EXACT.name or choice.guarantee.kind == "exact"
     if exact or not dtypes.is_float(source.dtype) or source.size == 0:
         return None
+    source = Others(source, choice.terms) if choice.terms.kept else source
     if choice.guarantee.bound < FINEST.get(source.dtype, FINEST_OF_OTHERS):
         scan_source(name, source, choice.nonfinite)  # which raises what the choice forbids
         return None
@@ -143,7 +99,8 @@ class Attempt:
         choice = in_passes(self.choice, passes)
         guarantee, bound = self.guarantee, choice.guarantee.bound
         make = self.plan.payload
-        for _ in range(TRIES):
+        slices = choice.terms.axis is not None
+        for _ in range(2 * TRIES if slices else TRIES):
             with _naming(self.name):
                 payload = make()
             if payload.expected == math.inf:  # it cannot be unbiased, whatever the bound
@@ -153,7 +110,7 @@ class Attempt:
             if reached <= bound:
                 return coded
             coded.close()
-            tighter = guarantee.bound * min(bound / reached, 1.0) * (1 - 2**-20)
+            tighter = guarantee.bound * min(bound / reached, 1.0) * (1 - (_SPREAD if slices else 2**-20))
             if not tighter > 0:
                 break
             guarantee = Guarantee(guarantee.kind, tighter)
@@ -189,7 +146,7 @@ def store(name: str, source: Source, choice: Choice, payload: Payload | None = N
     payload: what that one has made of the tensor, if it was asked before.
     """
     if choice.guarantee.kind != "exact" or source.size == 0:
-        choice = replace(choice, method=registry.EXACT.name, guarantee=Guarantee("exact"), options={})
+        choice = replace(choice, method=registry.EXACT.name, guarantee=Guarantee("exact"), options={}, terms=Terms())
     if payload is None:
         with _naming(name):
             payload = registry.by_name(choice.method).load()(**choice.options).encode(source, choice.guarantee)
@@ -204,7 +161,7 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
     body: IO[bytes] = Spool(SPOOL)
     try:
         body.write(payload.head)
-        chunks, errors, parts = _code_chunks(name, source, choice, payload, scan, body)
+        chunks, errors, parts, worst = _code_chunks(name, source, choice, payload, scan, body)
         header = TensorHeader(
             name=name,
             spec=spec,
@@ -217,6 +174,7 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
             head_length=len(payload.head),
             head_crc=crc32(payload.head),
             chunks=chunks,
+            attributes=choice.terms.attributes(spec.dtype, worst),
         )
         with _reading_back(entry):
             if compressor_of(header) is not cls:
@@ -231,18 +189,19 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
 
 def _code_chunks(
     name: str, source: Source, choice: Choice, payload: Payload, scan: Scan, body: IO[bytes]
-) -> tuple[tuple[Chunk, ...], list[float], list[Part]]:
+) -> tuple[tuple[Chunk, ...], list[float], list[Part], float]:
     """Append the coded chunks to `body`.
 
-    Returns their table, `part_error` of each, and what a bound did to each, if there is one.
+    Returns their table, `part_error` of each, what a bound did to each, and the worst slice.
     """
     spec = TensorSpec(source.dtype, source.shape)
     entry = registry.by_name(choice.method)
     with _reading_back(entry):
         decode = entry.load().decoder(payload.head, spec)
-    exact = choice.guarantee.kind == "exact"
+    exact, terms = choice.guarantee.kind == "exact", choice.terms
+    slices = None if terms.axis is None else Slices(spec.shape, terms.axis)
 
-    def work(span: tuple[int, int]) -> tuple[bytes, Chunk, float, list[Part]]:
+    def work(span: tuple[int, int]) -> tuple[bytes, Chunk, float, list[Part], np.ndarray | None]:
         start, stop = span
         if spec.dtype == np.bool_:
             _check_bools(name, source.read(start, stop))
@@ -252,21 +211,25 @@ def _code_chunks(
         values = source.read(start, stop)
         if exact and not np.array_equal(back.view(np.uint8), values.view(np.uint8)):
             raise entry.fault(f"{name or 'the array'} did not come back bit for bit (or it changed meanwhile)")
-        error = 0.0 if exact else part_error(choice.guarantee.kind, values, back, scan)
-        parts = [] if exact else [measure(values, back, spec, start, scan.scale)]
-        return data, Chunk(len(data), crc32(data), crc32(as_bytes(back))), error, parts
+        pair = None if exact else terms.compared(values, back)
+        error = part_error(choice.guarantee.kind, *pair, scan) if pair else 0.0 if exact else math.inf
+        parts = [measure(*pair, spec, start, scan.scale)] if pair else []
+        chunk = Chunk(len(data), crc32(data), crc32(as_bytes(back)))
+        return data, chunk, error, parts, slices.sums(*pair, start) if slices and pair else None
 
     pieces = spans(source.size, payload.chunk)
     chunks: list[Chunk] = []
     errors: list[float] = []
     parts: list[Part] = []
-    for data, chunk, error, part in ordered(work, pieces, choice.threads if len(pieces) > 1 else 1):
+    for data, chunk, error, part, sums in ordered(work, pieces, choice.threads if len(pieces) > 1 else 1):
         body.write(data)
         choice.progress(min(payload.chunk, source.size - len(chunks) * payload.chunk))
         chunks.append(chunk)
         errors.append(error)
         parts += part
-    return tuple(chunks), errors, parts
+        if slices and sums is not None:
+            slices.add(sums)
+    return tuple(chunks), errors, parts, slices.largest() if slices else 0.0
 
 
 @contextmanager
@@ -292,7 +255,7 @@ def _reached(header: TensorHeader) -> float:
     errors, so none that is right produces such a result, and this does not condition on the seed.
     """
     if header.guarantee.kind != "omega":
-        return header.distortion
+        return float(max(header.distortion, header.attributes.get("slices", {}).get("distortion", 0.0)))
     if header.expected is None or header.distortion > 16 * header.guarantee.bound:
         return math.inf
     return header.expected

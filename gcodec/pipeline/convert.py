@@ -14,7 +14,7 @@ from ..parallel import ordered
 from ..request.rules import Chooser
 from ..source import Source
 from . import auto
-from .compress import CodedRecord
+from .coded import CodedRecord
 from .decompress import decompress
 from .effects import warn_if_ruined
 

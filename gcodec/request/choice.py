@@ -1,7 +1,7 @@
 """What a user asked for a tensor, checked: a method and a guarantee that fit each other."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from ..compressors import registry
 from ..compressors.contract import Guarantee
 from ..errors import InvalidInput
 from ..parallel import thread_count
+from .terms import Terms
 
 DEFAULT_ALPHA, DEFAULT_OMEGA = 0.1, 0.25  # the paper's choices for a single array
 _DEFAULTS = {"alpha": DEFAULT_ALPHA, "omega": DEFAULT_OMEGA, "pointwise": 0.01, "exact": 0.0}
@@ -24,8 +25,9 @@ class Choice:
 
     method: a name. guarantee: what is promised. options: for the fields of the compressor's class.
     nonfinite: "refuse" NaN and infinity, or store such a tensor "lossless". threads: at most so
-    many work on it. progress: is called with the number of values that were just coded (`auto`, and
-    a bound that had to be made tighter, code a tensor more than once).
+    many work on it. keep_zeros, fill, axis: as for `gcodec.encode`, and terms: what of them a
+    tensor has. progress: is called with the number of values that were just coded (`auto`, and a
+    bound that had to be made tighter, code a tensor more than once).
     """
 
     method: str
@@ -33,6 +35,10 @@ class Choice:
     options: dict[str, Any] = field(default_factory=dict)
     nonfinite: str = "refuse"
     threads: int = 1
+    keep_zeros: bool | None = None
+    fill: tuple[float, ...] = ()
+    axis: int | None = None
+    terms: Terms = Terms()
     progress: Callable[[int], object] = field(default=lambda count: None, compare=False, repr=False)
 
 
@@ -49,6 +55,9 @@ def choose(
     max_draws: int | None = None,
     block: int | None = None,
     states: int | None = None,
+    keep_zeros: bool | None = None,
+    fill: float | Sequence[float] | None = None,
+    axis: int | None = None,
     options: Mapping[str, object] | None = None,
     threads: int | None = None,
 ) -> Choice:
@@ -69,7 +78,12 @@ def choose(
     given = _accepted(method, {name: value for name, value in own.items() if value is not None})
     if "effort" in options_of(method):
         given["effort"] = effort
-    return Choice(method, guarantee, given, nonfinite, thread_count(threads))
+    fills = fills_of(fill)
+    check_terms(keep_zeros, axis)
+    zeros = keep_zeros and guarantee.kind == "omega"
+    if guarantee.kind in ("omega", "pointwise") and (zeros or fills or axis is not None):
+        raise InvalidInput("keep_zeros, fill and axis belong to a bound alpha")
+    return Choice(method, guarantee, given, nonfinite, thread_count(threads), keep_zeros, fills, axis)
 
 
 def kinds_of(method: str) -> tuple[str, ...]:
@@ -81,6 +95,21 @@ def options_of(method: str) -> tuple[str, ...]:
     """The options of a method: the fields of its class (`auto` gives each method what it knows)."""
     check_text("method", method)
     return registry.OPTIONS if method == "auto" else registry.option_names(method)
+
+
+def fills_of(fill: float | Sequence[float] | None) -> tuple[float, ...]:
+    """Values that stand for what is missing, as given: one, several or none."""
+    given = () if fill is None else tuple(fill) if isinstance(fill, list | tuple) else (fill,)
+    for value in given:
+        check_number("fill", value)
+    return tuple(map(float, given))
+
+
+def check_terms(keep_zeros: bool | None, axis: int | None) -> None:
+    if keep_zeros is not None:
+        check_flag("keep_zeros", keep_zeros)
+    if axis is not None:
+        whole_number("axis", axis)
 
 
 def check_words(effort: str, nonfinite: str) -> None:

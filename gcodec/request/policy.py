@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from ..arguments import check_flag, check_number, check_text, named, several, whole_number
 from ..errors import InvalidInput
-from .choice import WHOLE, Effort, Nonfinite, check_words
+from .choice import WHOLE, Effort, Nonfinite, check_terms, check_words, fills_of
 
 SMALL = 1024  # values; biases, norms and learning rates below it are worth more than the bits they cost
 Scope = Literal["tensor", "file"]
-_MAPPINGS = ("methods", "alphas", "pointwises", "options")
+_MAPPINGS = ("methods", "alphas", "pointwises", "axes", "fills", "options")
 _CHECKS: dict[str, Callable[[str, Any], object]] = {  # what fields must be unless they are None
     "method": check_text,
     "alpha": check_number,
@@ -45,8 +45,10 @@ class Policy:
     small: a number of values.
     scope: "tensor" when alpha holds for each tensor; "file" when it holds for all floating tensors
     as one vector, Σ‖x̂ − x‖² ≤ alpha·Σ‖x‖².
-    effort, nonfinite, seed, max_draws, block, states, options: as for `gcodec.encode`. Each method
-    gets those options that it knows.
+    axes: glob → axis of the slices for which alpha holds one by one. fills: glob → the value that
+    stands for what is missing, or several.
+    effort, nonfinite, keep_zeros, seed, max_draws, block, states, options: as for `gcodec.encode`.
+    Each method gets those options that it knows.
 
     Raises InvalidInput for a field of the wrong type. Whether the rules fit each other and the
     tensors is checked where the policy is used, before anything is written.
@@ -61,10 +63,13 @@ class Policy:
     methods: Mapping[str, str] = field(default_factory=dict)
     alphas: Mapping[str, float] = field(default_factory=dict)
     pointwises: Mapping[str, float] = field(default_factory=dict)
+    axes: Mapping[str, int] = field(default_factory=dict)
+    fills: Mapping[str, float | Sequence[float]] = field(default_factory=dict)
     small: int = SMALL
     scope: Scope = "tensor"
     effort: Effort = "best"
     nonfinite: Nonfinite = "refuse"
+    keep_zeros: bool | None = None
     seed: int | None = None
     max_draws: int | None = None
     block: int | None = None
@@ -94,3 +99,7 @@ class Policy:
         for kind, bounds in (("alpha", self.alphas), ("pointwise", self.pointwises)):
             for glob, bound in bounds.items():
                 check_number(f"the {kind} of {glob!r}", bound)
+        for axis in (None, *self.axes.values()):
+            check_terms(self.keep_zeros, axis)
+        for fill in self.fills.values():
+            fills_of(fill)

@@ -12,7 +12,7 @@ from ..dtypes import is_float
 from ..errors import InvalidInput
 from ..source import Source
 from . import scope
-from .choice import Choice, choose, kinds_of, options_of
+from .choice import Choice, choose, fills_of, kinds_of, options_of
 from .policy import Policy
 from .roles import Role, role_of
 
@@ -80,14 +80,26 @@ class Rules:
             if rules not in self._made:
                 self._made[rules] = self._ruled(*rules)
             self._doubt(name, role, self._made[rules].guarantee)
-            return Decision(self._made[rules], role, "rule")
+            return Decision(self._with_terms(name, self._made[rules]), role, "rule")
         default = self._made[None, None]
         if source.size < self.policy.small or not is_float(source.dtype):
             return Decision(self._lossless if is_float(source.dtype) else default, role, "small")
         if role is not None and default.guarantee.kind not in ("exact", role.kind) and role.kind is not None:
             self.protected[name] = role
             return Decision(self._protecting(role), role, "role")
-        return Decision(default, role, "default")
+        return Decision(self._with_terms(name, default), role, "default")
+
+    def _with_terms(self, name: str, choice: Choice) -> Choice:
+        """The choice with what a promise alpha says beside its bound for this tensor."""
+        if choice.guarantee.kind != "alpha":
+            return choice
+        axis, fill = _last(self.policy.axes, name), _last(self.policy.fills, name)
+        return replace(
+            choice,
+            keep_zeros=self.policy.keep_zeros,
+            axis=None if axis is None else self.policy.axes[axis],
+            fill=() if fill is None else fills_of(self.policy.fills[fill]),
+        )
 
     def check(self, names: Sequence[str]) -> None:
         """Raise InvalidInput when a glob matches no name, or the rules for a name do not fit."""
@@ -157,7 +169,9 @@ class Rules:
         return choose("auto", **bound, **self._common, options=options)
 
     def _globs(self) -> tuple[str, ...]:
-        return (*self.policy.exact, *self.policy.methods, *self.policy.alphas, *self.policy.pointwises)
+        policy = self.policy
+        bounds = (*policy.alphas, *policy.pointwises, *policy.axes, *policy.fills)
+        return (*policy.exact, *policy.methods, *bounds)
 
     def _bound_rule(self, name: str) -> _BoundRule:
         """The rule that gives the bound of a tensor, if there is one."""

@@ -15,6 +15,7 @@ from ..container.reader import Record
 from ..distortion import SLACK, exceeds, part_error, scan_source, whole_error
 from ..pipeline.decompress import compressor_of, decompress
 from ..pipeline.effects import Found, combine, measure
+from ..request.terms import Others, Slices, Terms
 from ..source import Source
 from .bounds import bound_checks, lower_bound
 from .effects import effects_checks
@@ -37,7 +38,9 @@ class Measured(NamedTuple):
     pointwise guarantee, in exact arithmetic. norm2: ‖x‖²; 0 of a tensor that is not of floats, or
     not finite. comparable: whether it may be what the record was made from: what is zero, not
     finite or not of floats is stored exactly. found: what the bound did; None where there is none,
-    or nothing changed.
+    or nothing changed. kept: whether all values came back that the record keeps; all else is about
+    the others. slice: the largest distortion of a slice, rounded up; 0 if the bound is not one of
+    slices.
     """
 
     distortion: float
@@ -46,6 +49,8 @@ class Measured(NamedTuple):
     norm2: float
     comparable: bool
     found: Found | None = None
+    kept: bool = True
+    slice: float = 0.0
 
 
 def check_tensor(
@@ -91,17 +96,23 @@ def check_tensor(
 def _measure(record: Record, original: Source | None, threads: int, budget: Budget) -> Measured | None:
     """Decode every chunk, and measure it when there is an original."""
     header, kind = record.header, record.header.guarantee.kind
+    terms = _terms(header)[0]
+    slices = None if terms.axis is None else Slices(header.spec.shape, terms.axis)
     bounded = original is not None and dtypes.is_float(header.spec.dtype)
-    scan = scan_source(header.name, original, "lossless") if original is not None and bounded else None
-    errors, equal, done = [], True, []
+    scan = scan_source(header.name, Others(original, terms), "lossless") if original is not None and bounded else None
+    errors, equal, kept, done = [], True, True, []
     for part in decompress([record], threads, budget):
         if original is None:
             continue
         values = original.read(part.start, part.start + part.values.size)
         equal = equal and values.tobytes() == part.values.tobytes()
-        errors.append(part_error(kind, values, part.values, scan) if scan else 0.0)
-        if scan and kind != "exact":
-            done.append(measure(values, part.values, header.spec, part.start, scan.scale))
+        pair = terms.compared(values, part.values)
+        kept = kept and pair is not None
+        errors.append(part_error(kind, *pair, scan) if scan and pair else 0.0)
+        if scan and pair and kind != "exact":
+            done.append(measure(*pair, header.spec, part.start, scan.scale))
+        if slices and pair:
+            slices.add(slices.sums(*pair, part.start))
     if original is None:
         return None
     norm2 = scan.scale * scan.scale * scan.norm2 if scan else 0.0
@@ -109,12 +120,20 @@ def _measure(record: Record, original: Source | None, threads: int, budget: Budg
     if equal:
         return Measured(0.0, True, True, norm2, comparable)
     distortion, bound = whole_error(kind, errors, scan) if scan else math.inf, header.guarantee.bound
-    found = combine(done, header.spec) if done and math.isfinite(distortion) else None
+    found = combine(done, header.spec) if done and kept and math.isfinite(distortion) else None
+    worst = slices.largest() if slices else 0.0
     if kind == "alpha" and bound < distortion <= bound * (1 + 4 * SLACK):
         parts = decompress([record], threads, Budget(_UNLIMITED))
         pairs = ((original.read(part.start, part.start + part.values.size), part.values) for part in parts)
-        return Measured(distortion, False, not exceeds(pairs, bound), norm2, comparable, found)
-    return Measured(distortion, False, distortion <= bound, norm2, comparable, found)
+        others = ((terms.others(values), terms.others(decoded)) for values, decoded in pairs)
+        return Measured(distortion, False, not exceeds(others, bound), norm2, comparable, found, kept, worst)
+    return Measured(distortion, False, distortion <= bound, norm2, comparable, found, kept, worst)
+
+
+def _terms(header: TensorHeader) -> tuple[Terms, float]:
+    """What an alpha promise says beside its bound, and the largest distortion of a slice."""
+    alpha = header.guarantee.kind == "alpha"
+    return Terms.of(header.attributes, header.spec) if alpha else (Terms(), 0.0)
 
 
 def _certificate(header: TensorHeader) -> Check:
@@ -122,7 +141,7 @@ def _certificate(header: TensorHeader) -> Check:
     kind, bound = header.guarantee.kind, header.guarantee.bound
     if kind == "exact":
         return Check("certificate", True, "exact: every bit is that of the original")
-    reached = header.expected if kind == "omega" else header.distortion
+    reached = header.expected if kind == "omega" else max(header.distortion, _terms(header)[1])
     assert reached is not None  # the record's header has it
     words = "expected relative squared L2 error" if kind == "omega" else _WORDS[kind]
     margin = f", {100 * (bound - reached) / bound:.2f} % below" if reached <= bound else ""
@@ -154,6 +173,15 @@ def _against(header: TensorHeader, measured: Measured) -> list[Check]:
         checks.append(Check("original", measured.within, f"{_WORDS[kind]} {reached:.6g} {sign} {bound:g}"))
     elif not measured.comparable:
         checks.append(Check("original", False, "it is zero or not finite, so an encoder stores it exactly"))
+    terms, stated = _terms(header)
+    if terms.kept:
+        words = "came back bit for bit; the error is that of the others" if measured.kept else "did not all come back"
+        checks.append(Check("kept values", measured.kept, f"the values that the record keeps {words}"))
+    if terms.axis is not None:
+        agrees = math.isclose(measured.slice, stated, rel_tol=CERTIFICATE_TOLERANCE, abs_tol=1e-30)
+        detail = f"largest error of a slice along axis {terms.axis}: {compared(measured.slice, bound)}"
+        detail += "" if agrees else f", stored {stated:.6g}"
+        checks.append(Check("slices", agrees and measured.slice <= bound, detail))
     return checks
 
 

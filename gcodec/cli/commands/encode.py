@@ -32,6 +32,8 @@ def encode(
     states: opt.StatesOpt = None,
     dtype: opt.DtypeOpt = None,
     nonfinite: opt.NonfiniteOpt = "refuse",
+    keep_zeros: opt.KeepZerosOpt = None,
+    fill: opt.FillsOpt = None,
     trust: opt.TrustOpt = False,
     plan: opt.PlanOpt = False,
     threads: opt.ThreadsOpt = None,
@@ -59,8 +61,11 @@ def encode(
     output = output or encoded_name("plan" if plan else input)
     methods = _rules(method, "--method")
     plain_method = methods.pop("", None)
-    plain_alpha, alphas = _bounds(alpha, "--alpha")
-    plain_pointwise, pointwises = _bounds(pointwise, "--pointwise")
+    given = _rules(alpha, "--alpha")
+    axes = {glob or "*": _axis(text) for glob, text in given.items() if "@" in text}
+    plain_alpha, alphas = _bounds({glob: text.partition("@")[0] for glob, text in given.items()}, "--alpha")
+    plain_pointwise, pointwises = _bounds(_rules(pointwise, "--pointwise"), "--pointwise")
+    plain_fill, fills = _bounds(_rules(fill, "--fill"), "--fill")
     policy = Policy(
         method=plain_method,
         alpha=plain_alpha,
@@ -71,10 +76,13 @@ def encode(
         methods=methods,
         alphas=alphas,
         pointwises=pointwises,
+        axes=axes,
+        fills=fills if plain_fill is None else {"*": plain_fill, **fills},
         small=SMALL if small is None else small,
         scope=cast(Any, scope),
         effort=cast(Any, effort),
         nonfinite=cast(Any, nonfinite),
+        keep_zeros=keep_zeros,
         seed=seed,
         max_draws=max_draws,
         block=block,
@@ -132,16 +140,23 @@ def _rules(values: list[str] | None, option: str) -> dict[str, str]:
     return rules
 
 
-def _bounds(values: list[str] | None, option: str) -> tuple[float | None, dict[str, float]]:
-    """(the plain bound, the bounds by glob) of an option."""
-    bounds = {
-        glob: _number(f"{option} {glob}{'=' * bool(glob)}", text) for glob, text in _rules(values, option).items()
-    }
+def _axis(text: str) -> int:
+    """The axis of a bound such as 1e-2@rows."""
+    name = text.partition("@")[2]
+    number = name.removeprefix("axis")
+    if name not in ("rows", "columns") and not (name.startswith("axis") and number.isdecimal()):
+        raise InvalidInput(f"--alpha {text}: after @ comes rows, columns, or axis and its number, such as axis1")
+    return int(number) if number.isdecimal() else {"rows": 0, "columns": -1}[name]
+
+
+def _bounds(rules: dict[str, str], option: str) -> tuple[float | None, dict[str, float]]:
+    """(the plain number, the numbers by glob) of an option."""
+    bounds = {glob: _number(f"{option} {glob}{'=' * bool(glob)}", text) for glob, text in rules.items()}
     return bounds.pop("", None), bounds
 
 
 def _number(rule: str, text: str) -> float:
-    """The bound of an option; `rule` is what stands before it."""
+    """The number of an option; `rule` is what stands before it."""
     try:
         return float(text)
     except ValueError:

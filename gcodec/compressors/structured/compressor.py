@@ -149,7 +149,7 @@ class Structured(Compressor):
 
 
 def _behind(head: bytes, payload: Payload) -> Payload:
-    return replace(payload, head=head + payload.head)
+    return replace(payload, head=head + payload.head, again=None)  # the other method sees rests alone
 
 
 def _entry_of(method: str, known: tuple[str, ...]) -> Entry:

@@ -1,0 +1,59 @@
+"""A tensor that was compressed, before it is written to a container."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import IO
+
+from ..compressors.contract import Payload
+from ..container.budget import Budget
+from ..container.layout import TensorHeader
+from ..container.spool import PIECE
+from .effects import Found
+
+
+@dataclass(frozen=True)
+class CodedRecord:
+    """A compressed tensor: its header, and its body in a temporary file, which `close` removes.
+
+    payload: what the body was made from; it can read the tensor as long as that is there.
+    """
+
+    header: TensorHeader
+    body: IO[bytes]
+    work: int  # nanoseconds: about what decoding it takes at worst, as its compressor says
+    payload: Payload
+    found: Found | None = None  # what the bound did, where there is one
+
+    def with_effects(self, found: Found) -> "CodedRecord":
+        """The record that says what its bound did."""
+        body, ruined = self.header.body_length, found.ruins(self.header.guarantee)
+        attributes = self.header.attributes | found.effects.rounded(self.header.distortion).attributes(body, ruined)
+        return replace(self, header=replace(self.header, attributes=attributes), found=found)
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body in pieces of at most 1 MiB."""
+        self.body.seek(0)
+        while piece := self.body.read(PIECE):
+            yield piece
+
+    @property
+    def size(self) -> int:
+        """Bytes of header and body."""
+        return len(self.header.pack()) + self.header.body_length
+
+    @cached_property
+    def paid_size(self) -> int:
+        """Bytes in a file of its own, with the zeros that pay for its decoding."""
+        budget = Budget(received=self.header.body_length)
+        budget.add(self.header, self.work)
+        return self.size + budget.lacking
+
+    def close(self) -> None:
+        self.body.close()
+
+    def __enter__(self) -> "CodedRecord":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

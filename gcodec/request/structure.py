@@ -1,0 +1,194 @@
+"""What a tensor has beside its values that a bound says nothing about, and how `auto` keeps it.
+
+A few thousand values of a tensor tell whether zeros are frequent, all values have one sign, a mean
+carries much of the norm, or an extreme value repeats itself as a mark of what is missing. The norms
+of heads or experts tell whether the bound would erase some of them. A tensor without any of that is
+coded as it always was.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..compressors import registry
+from ..dtypes import is_float
+from ..errors import InvalidInput
+from ..source import Source, spans
+from .choice import Choice
+from .terms import MOST_KEPT, Terms
+
+_PIECES, _PIECE = 16, 512  # pieces of a tensor that are looked at, and values of each
+_ZEROS = 1 / 16  # a larger share of zeros is frequent
+_MANY_ZEROS = 1 / 4  # a larger share is that of a tensor of which a part was taken away on purpose
+_WORTH, _WORTH_OF_MANY = 1.02, 1.05  # times the bits of another payload: what one that keeps zeros is worth
+_FINE = 2e-3  # above, the other values are coded so coarsely that a map of zeros does not pay
+_MEAN = 0.1  # a mean with a larger share of the norm is worth a try
+_MARKS, _FEW_MARKS = 1 / 128, 8  # the least share and the least number of marks of what is missing
+_APART = 4.0  # how many times every other magnitude such a mark is, at least
+_MOST_HEADS, _LEAST_HEAD = 64, 1024  # the most slices that are heads or experts, and values of the smallest
+_ERASED = 2.0  # a slice is erased whose norm² is less than so many times the error that falls to it
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Structure:
+    """zeros: whether zeros are frequent. worth: times the bits of another payload: what one that
+    keeps them is worth. mark: the word that marks what is missing, if there is one.
+    one_sign: whether no value has another sign. mean: whether a mean is worth a try. axis: that of
+    heads or experts of which the bound would erase some.
+    """
+
+    zeros: bool = False
+    worth: float = 1.0
+    mark: int | None = None
+    one_sign: bool = False
+    mean: bool = False
+    axis: int | None = None
+
+    @classmethod
+    def of(cls, source: Source, choice: Choice) -> "Structure":
+        """What pieces of the tensor show; marks, heads and experts are looked for in all of it."""
+        terms = choice.terms
+        step = max(source.size // _PIECES, _PIECE)
+        starts = range(0, source.size, step)
+        values = np.concatenate([source.read(start, min(start + _PIECE, source.size)) for start in starts])
+        share = float((values == 0).mean())
+        zeros, worth = share > _ZEROS, _WORTH_OF_MANY if share > _MANY_ZEROS else _WORTH
+        others = values[~terms.mask(values)].astype(np.float64)
+        if not others.size or not np.isfinite(others).all():
+            return cls(zeros, worth)
+        mark = _mark_of(source, others)
+        if mark is not None:
+            others = others[others != mark[1]]
+        peak = float(np.abs(others).max(initial=0.0)) or 1.0
+        scaled = others / peak
+        square = float((scaled**2).mean()) if others.size else 0.0
+        mean = others.size > 0 and float(scaled.mean()) ** 2 > _MEAN * square > 0
+        one_sign = bool((others >= 0).all() or (others <= 0).all())
+        axis = None if terms or mark else _axis_of_erased(source, choice.guarantee.bound)
+        return cls(zeros, worth, mark[0] if mark else None, one_sign, mean, axis)
+
+
+def _mark_of(source: Source, others: np.ndarray) -> tuple[int, float] | None:
+    """(word, value) of the value of the largest magnitude if it is a mark, in the whole tensor."""
+    sizes = np.abs(others)
+    value = float(others[np.argmax(sizes)])
+    rest = sizes[others != value]
+    if (
+        (others == value).sum() < max(_MARKS * others.size, _FEW_MARKS)
+        or _APART * rest.max(initial=0.0) >= abs(value)
+        or not rest.any()
+    ):
+        return None
+    for start, stop in spans(source.size, _CHUNK):
+        values = source.read(start, stop).astype(np.float64)
+        if _APART * np.abs(values[values != value]).max(initial=0.0) >= abs(value):
+            return None
+    word = np.array([value]).astype(source.dtype).view(f"u{source.dtype.itemsize}")[0]
+    return int(word), value
+
+
+def _axis_of_erased(source: Source, bound: float) -> int | None:
+    """The axis of heads or experts, if a bound over the whole tensor would erase some of them."""
+    axes = [axis for axis, length in enumerate(source.shape) if length > 1]
+    heads = source.shape[axes[0]] if len(axes) == 3 else 0
+    if not 0 < heads <= _MOST_HEADS or source.size < heads * _LEAST_HEAD:
+        return None
+    size, norm2 = source.size // heads, np.zeros(heads)
+    for head in range(heads):
+        for start, stop in spans(size, _CHUNK):
+            values = source.read(head * size + start, head * size + stop).astype(np.float64)
+            norm2[head] += float((values**2).sum())
+    erased = (norm2 > 0) & (norm2 < _ERASED * bound * norm2.mean())
+    return axes[0] if erased.any() else None
+
+
+def resolved(source: Source, choice: Choice) -> Choice:
+    """The choice with the terms that it asks for, of those that this tensor can have.
+
+    Raises InvalidInput for an axis that it lacks, and for more kept values than the format has room
+    for.
+    """
+    zeros = choice.keep_zeros is True and choice.method not in registry.KEEP_ZEROS
+    asked = zeros or choice.fill or choice.axis is not None
+    if not asked or choice.guarantee.kind != "alpha" or not is_float(source.dtype) or not source.size:
+        return choice
+    axes, axis = len(source.shape), choice.axis
+    if axis is not None and not -axes <= axis < axes:
+        raise InvalidInput(f"an array of shape {source.shape} has no axis {axis}")
+    axis = None if axis is None or axes < 2 else axis % axes
+    kept = _words_met(source, choice.fill + ((0.0,) if zeros else ()))
+    if len(kept) > MOST_KEPT:
+        raise InvalidInput(f"the values to be kept have {len(kept)} bit patterns; at most {MOST_KEPT} can be kept")
+    return replace(choice, terms=Terms(tuple(sorted(kept)), axis))
+
+
+def _words_met(source: Source, values: Sequence[float]) -> set[int]:
+    """The words of these values that occur in the tensor; of NaN all that there are."""
+    met: set[int] = set()
+    wanted = np.array([value for value in values if value == value]).astype(source.dtype)
+    words = np.unique(wanted.view(f"u{source.dtype.itemsize}"))
+    for start, stop in spans(source.size, _CHUNK) if values else ():
+        found = np.ascontiguousarray(source.read(start, stop))
+        here = found.view(words.dtype)
+        met.update(int(word) for word in words if (here == word).any())
+        if wanted.size < len(values):
+            met.update(np.unique(here[np.isnan(found)]).tolist())
+    return met
+
+
+def settled(choice: Choice) -> Choice:
+    """The choice of a method that was asked for by name: inside `structured` if there are terms."""
+    if not choice.terms:
+        return choice
+    able = registry.WRAPPED_WITH_KEPT if choice.terms.kept else registry.WRAPPED
+    if choice.method not in able:
+        raise InvalidInput(
+            f"method {choice.method} cannot keep values or hold a bound for each slice; "
+            f"auto and {' and '.join(able)} can"
+        )
+    return inside(choice, choice.method, kept=choice.terms.kept, axis=choice.terms.axis)
+
+
+def inside(choice: Choice, method: str, **said: object) -> Choice:
+    """The choice of `structured` around a method."""
+    effort = choice.options.get("effort", registry.EFFORTS[0])
+    return replace(choice, method=registry.STRUCTURED, options={"other": method, "effort": effort, **said})
+
+
+def with_found(choice: Choice, found: Structure) -> Choice:
+    """The choice with the terms that this structure asks for, whatever the method."""
+    kept = set(choice.terms.kept)
+    if found.mark is not None:
+        kept.add(found.mark)
+    if choice.keep_zeros is True or (kept and found.zeros and choice.keep_zeros is None):
+        kept.update((0,) if kept or choice.terms.axis is not None else ())
+    axis = found.axis if choice.terms.axis is None else choice.terms.axis
+    return replace(choice, terms=Terms(tuple(sorted(kept)), axis))
+
+
+def variants(
+    source: Source, choice: Choice, found: Structure, methods: Sequence[str]
+) -> Iterator[tuple[Choice, float]]:
+    """The choices to try, each with what its payload is worth beside another's.
+
+    methods: those that would be tried without structure. With terms, only those are tried that keep
+    to them, and only those that keep zeros where that is asked for.
+    """
+    small = registry.FINEST if registry.FINEST in methods else registry.QUICKEST
+    if choice.terms:
+        yield inside(choice, small, kept=choice.terms.kept, axis=choice.terms.axis, clamp=found.one_sign), 1.0
+        return
+    zeros, asked = found.zeros and choice.keep_zeros is not False, choice.keep_zeros is True
+    for method in methods:
+        clamped = found.one_sign and method in registry.TURN_SIGNS
+        if method in registry.KEEP_ZEROS or not asked:
+            yield (inside(choice, method, clamp=True) if clamped else replace(choice, method=method)), 1.0
+    if (zeros or asked) and registry.QUICKEST not in methods:
+        yield replace(choice, method=registry.QUICKEST), found.worth
+    if (zeros or asked) and choice.guarantee.bound < _FINE:
+        kept = replace(choice, terms=Terms((0,)))
+        yield inside(kept, small, kept=(0,), clamp=found.one_sign), found.worth
+    if found.mean and not asked:
+        yield inside(choice, small, mean=True, clamp=found.one_sign), 1.0
