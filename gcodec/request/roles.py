@@ -24,7 +24,11 @@ SECOND_MOMENT = 0.05  # an update m/√v then changes by at most 2.5 %
 
 @dataclass(frozen=True)
 class Role:
-    """What a tensor is. kind, bound: its guarantee; kind None: the one that the user gives."""
+    """What a tensor is.
+
+    kind, bound: its guarantee; kind None: the one that the user gives. That of a field with fill
+    values holds where they cannot be kept with a bound on all others.
+    """
 
     name: str
     kind: str | None = None

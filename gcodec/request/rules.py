@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from ..compressors import registry
 from ..compressors.contract import Guarantee
 from ..dtypes import is_float
 from ..errors import InvalidInput
-from ..source import Source
+from ..source import Source, marks_of
 from . import scope
 from .choice import Choice, choose, fills_of, kinds_of, options_of
 from .policy import Policy
-from .roles import Role, role_of
+from .roles import FILLED, Role, role_of
 
 Chooser = Callable[[str, Source], Choice]
 _BoundRule = tuple[str, str] | None  # the kind of guarantee, and the glob
@@ -84,6 +85,9 @@ class Rules:
         default = self._made[None, None]
         if source.size < self.policy.small or not is_float(source.dtype):
             return Decision(self._lossless if is_float(source.dtype) else default, role, "small")
+        if role is FILLED and self._keeps_values(default):
+            own = self._with_terms(name, default)
+            return Decision(replace(own, fill=own.fill or marks_of(source).fills), role, "default")
         if role is not None and default.guarantee.kind not in ("exact", role.kind) and role.kind is not None:
             self.protected[name] = role
             return Decision(self._protecting(role), role, "role")
@@ -100,6 +104,11 @@ class Rules:
             axis=None if axis is None else self.policy.axes[axis],
             fill=() if fill is None else fills_of(self.policy.fills[fill]),
         )
+
+    def _keeps_values(self, choice: Choice) -> bool:
+        """Whether the choice can keep fill values, with the bound on all others."""
+        methods = ("auto", *registry.WRAPPED_WITH_KEPT)
+        return choice.guarantee.kind == "alpha" and choice.method in methods and self.policy.scope != "file"
 
     def check(self, names: Sequence[str]) -> None:
         """Raise InvalidInput when a glob matches no name, or the rules for a name do not fit."""
