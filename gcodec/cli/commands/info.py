@@ -107,6 +107,9 @@ def _speed_table(speeds: list[dict[str, Any]]) -> str:
 def _row(tensor: dict[str, Any]) -> tuple[str, ...]:
     guarantee = tensor["guarantee"]
     promise = "exact" if guarantee["class"] == "exact" else f"{guarantee['class']} ≤ {guarantee['bound']:g}"
+    slices, kept = tensor.get("slices"), tensor.get("kept")
+    promise += f" along axis {slices.get('axis')}" if isinstance(slices, dict) else ""
+    promise += f", {len(kept)} kept" if isinstance(kept, list) else ""
     shape = "×".join(map(str, tensor["shape"])) or "scalar"
     name = printable(tensor["name"]) or "(array)"
     if len(name) > LONGEST_NAME:
