@@ -21,7 +21,7 @@ import gcodec
 from gcodec.compressors import registry
 
 ROOT = Path(__file__).parent.parent
-EARLIER = "8ca3ac2a9bf6bffb77782dbcb3948a717ef35b1d"
+EARLIER = "2972f4be1162f05e7c8576af043ad112091b96e4"
 DECODE = """
 import sys, gcodec, numpy as np
 from pathlib import Path
