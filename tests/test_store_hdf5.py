@@ -220,7 +220,7 @@ def test_an_interrupt_waits_until_a_chunk_is_coded(path, monkeypatch):
         create(path, options={"lossless": True})
         time.sleep(10)
     monkeypatch.undo()
-    assert len(calls) == 4 and np.array_equal(read(path), X)
+    assert len(calls) >= 4 and np.array_equal(read(path), X)
 
 
 def test_the_command_line_keeps_such_datasets(path, tmp_path):

@@ -14,11 +14,8 @@ import atexit
 import ctypes
 import io
 import math
-import os
-import signal
 import struct
 from functools import cache, lru_cache
-from threading import Timer
 from typing import Any
 
 import h5py
@@ -31,6 +28,7 @@ from gcodec.errors import Corrupt, InvalidInput, UnsupportedFeature
 from . import hdf5_library as library
 from .chunks import Chunk, Settings, exact
 from .decoded import remember
+from .hdf5_interrupt import interrupt
 
 FILTER = 34485  # The HDF Group leaves the numbers from 32768 on to everybody
 NAME = b"gcodec: each chunk is a container (.gcz) with an enforced bound"  # stands in the files
@@ -40,7 +38,6 @@ TYPE = struct.Struct("<8s")  # the dtype, in the next words; the shape of a chun
 WORDS, SHAPE = LAYOUT.size // 4, (LAYOUT.size + TYPE.size) // 4
 KINDS = ("lossless", "alpha", "omega")
 FAST = 1  # a flag: effort="fast"
-RETRY = 0.1  # seconds until an interrupt is raised again
 _last: list[BaseException] = []
 
 
@@ -167,14 +164,19 @@ def _decoded(words: tuple[int, ...], data: bytes) -> bytes:
 
 def _filter(flags: int, count: int, words: Any, nbytes: int, size: Any, buffer: Any) -> int:
     """What HDF5 calls for each chunk; 0 stands for a failure."""
+    with interrupt.held():
+        return _filtered(flags, count, words, nbytes, size, buffer)
+
+
+def _filtered(flags: int, count: int, words: Any, nbytes: int, size: Any, buffer: Any) -> int:
     try:
         change = _decoded if flags & library.REVERSE else _encoded
         return library.replace(buffer, size, change(tuple(words[:count]), ctypes.string_at(buffer[0], nbytes)))
     except KeyboardInterrupt:
         # HDF5 cannot give up a chunk half-way, so the chunk is coded from its beginning, and the
         # interrupt is raised again when HDF5 is through with it.
-        Timer(RETRY, os.kill, (os.getpid(), signal.SIGINT)).start()
-        return _filter(flags, count, words, nbytes, size, buffer)
+        interrupt.raise_later()
+        return _filtered(flags, count, words, nbytes, size, buffer)
     except BaseException as error:
         return _failed(error, 0)
 
