@@ -170,3 +170,11 @@ def test_a_pipe_with_a_user_block(tmp_path):
     feeder.join()
     run_cli("decode", tmp_path / "x.gcz", "-o", tmp_path / "y.h5")
     assert (tmp_path / "y.h5").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_header_whose_length_begins_like_a_pickle(protocol):
+    """Of 128 + 256·protocol bytes: the first two bytes of the file are those of a pickle."""
+    length = 0x80 + 256 * protocol
+    start = length.to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(length)
+    assert sniff.kind_of(start) == sniff.kind_of(start, ".pt") == "safetensors"

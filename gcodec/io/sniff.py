@@ -122,7 +122,7 @@ def kind_of(start: bytes, suffix: str = "") -> str:
     for magic, kind in _STARTS:
         if start.startswith(magic):
             return kind
-    for test in (_zip, _pickle, _hdf5, _safetensors, _text, _model, _packed):
+    for test in (_safetensors, _zip, _pickle, _hdf5, _text, _model, _packed):
         found = test(start, suffix)
         if found:
             return found
