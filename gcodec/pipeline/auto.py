@@ -129,7 +129,7 @@ def _plans(
         with suppress(InvalidInput, TooFine):
             attempt = Attempt.of(name, source, _by(one, one.method), scan)
             beaten = registry.by_name(one.method).beaten_by in methods
-            if not (beaten and attempt.plan.least > LOW_RATE * source.size + FEW_BITS):
+            if worth > 1 or not (beaten and attempt.plan.least > LOW_RATE * source.size + FEW_BITS):
                 found.append((replace(attempt.plan, worth=worth), attempt.run))
     found.append((exactly, lambda passes: store(name, source, in_passes(choice, passes), exactly.payload())))
     return found

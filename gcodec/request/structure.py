@@ -182,10 +182,12 @@ def variants(
         return
     zeros, asked = found.zeros and choice.keep_zeros is not False, choice.keep_zeros is True
     for method in methods:
+        if method == registry.QUICKEST and (zeros or asked):
+            continue  # it follows, for what it is worth where it keeps zeros
         clamped = found.one_sign and method in registry.TURN_SIGNS
         if method in registry.KEEP_ZEROS or not asked:
             yield (inside(choice, method, clamp=True) if clamped else replace(choice, method=method)), 1.0
-    if (zeros or asked) and registry.QUICKEST not in methods:
+    if zeros or asked:
         yield replace(choice, method=registry.QUICKEST), found.worth
     if (zeros or asked) and choice.guarantee.bound < _FINE:
         kept = replace(choice, terms=Terms((0,)))
