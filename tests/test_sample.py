@@ -74,6 +74,6 @@ def test_sparse_tensors_need_little_memory(method):
     data = gcodec.encode(array, method, alpha=0.01, threads=1)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 5 * array.size  # bytes: levels that are kept are one each, and the rest is of a chunk
+    assert peak < 4 * array.size + (8 << 20)  # bytes: kept levels are one each, and the rest is of a chunk
     error = np.square(gcodec.decode(data) - array, dtype=np.float64).sum()
     assert error <= 0.01 * np.square(array, dtype=np.float64).sum()

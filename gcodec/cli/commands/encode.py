@@ -53,6 +53,8 @@ def encode(
     from ...request.policy import SMALL, Policy
     from ...request.rules import Rules
 
+    if not all(inputs):
+        raise InvalidInput("the name of the input is empty; name a file, or - for standard input")
     if len(inputs) > 1 and output is None and not plan:
         raise InvalidInput("several inputs give the output no name; choose one with -o")
     input = " ".join(inputs)

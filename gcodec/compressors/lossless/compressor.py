@@ -60,7 +60,7 @@ class Lossless(Compressor):
         return min(zip(sizes, (planes, indices), strict=True), key=lambda one: one[0])[1]
 
     def plan(self, source: Source, guarantee: Guarantee) -> Plan:
-        """What a palette's indices take by their entropy; else what pieces, or a fast frame, foretell."""
+        """What a palette's indices take by their entropy; else what pieces or a frame foretell."""
         palette = Palette.of(source, _word(source.dtype)[0])
         if palette:
             bits = _INDICES * palette.entropy + 8.0 * len(palette.head()) + _FEW_BITS

@@ -123,7 +123,8 @@ class Form:
             if not 0 < count <= MAX_KEPT or (kept[1:] <= kept[:-1]).any():
                 raise reader.corrupt(f"the words that are kept are not 1 to {MAX_KEPT} ascending ones")
         if flags & _RANGE:
-            ends = reader.take(2 * width).view(f"<u{width}").astype(f"u{width}").view(dtype).astype(np.float64)
+            with np.errstate(invalid="ignore"):  # a NaN that signals is refused below, as all are
+                ends = reader.take(2 * width).view(f"<u{width}").astype(f"u{width}").view(dtype).astype(np.float64)
             said["range"] = low, high = float(ends[0]), float(ends[1])
             if not -math.inf < low <= high < math.inf:
                 raise reader.corrupt("a range that is none")
