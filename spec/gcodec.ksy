@@ -267,3 +267,5 @@ enums:
     6: tcq
     7: klt
     8: dither
+    9: geometric
+    10: structured
