@@ -136,7 +136,13 @@ def add_counts(values: np.ndarray, decoded: np.ndarray, counts: np.ndarray) -> N
         zeroed[0] += (x != 0) & (y == 0)
         flipped[0] += ((x < 0) & (y > 0)) | ((x > 0) & (y < 0))
         lost[0] += abs(y - x) > half * abs(x)
-    counts += np.array([nonzero.sum(), negative.sum(), filled.sum(), zeroed.sum(), flipped.sum(), lost.sum()])
+    for j in range(LANES):
+        counts[0] += nonzero[j]
+        counts[1] += negative[j]
+        counts[2] += filled[j]
+        counts[3] += zeroed[j]
+        counts[4] += flipped[j]
+        counts[5] += lost[j]
 
 
 @njit

@@ -39,7 +39,9 @@ def join(planes: np.ndarray, turn: bool, words: np.ndarray) -> None:
     one, last = number(1), number(8 * planes.shape[0] - 1)
     for start in range(0, words.size, _PIECE):
         part = words[start : start + _PIECE]
-        part[:] = planes[0, start : start + _PIECE]
+        lowest = planes[0, start : start + _PIECE]
+        for i in range(part.size):
+            part[i] = lowest[i]
         for p in range(1, planes.shape[0]):
             plane, up = planes[p, start : start + _PIECE], number(8 * p)
             for i in range(part.size):

@@ -66,7 +66,7 @@ def put_weight(out: np.ndarray, at: int, f: int, before: int) -> tuple[int, int,
         if f >> exponent:
             exponent, cut = exponent + 1, cut + 1
     change = before - exponent
-    at = put_rice(out, at, 2 * change if change >= 0 else -2 * change - 1, 1)
+    at = put_rice(out, at, 2 * change if change >= 0 else -2 * change - 1, np.int64(1))
     keep = max(exponent - 1 - cut, 0)
     return put_bits(out, at, (f >> cut) & ((1 << keep) - 1), keep), exponent, f
 
@@ -74,7 +74,7 @@ def put_weight(out: np.ndarray, at: int, f: int, before: int) -> tuple[int, int,
 @njit
 def take_weight(data: np.ndarray, at: int, before: int) -> tuple[int, int, int]:
     """The inverse of `put_weight`: (position after it, or -1 if it is not valid; exponent; f)."""
-    change, at = get_rice(data, at, 1, 2 * MAX_EXPONENT)
+    change, at = get_rice(data, at, np.int64(1), 2 * MAX_EXPONENT)
     exponent = before - ((change >> 1) ^ -(change & 1))
     if change < 0 or exponent < 0 or exponent > MAX_EXPONENT:
         return np.int64(-1), before, np.int64(0)
@@ -200,6 +200,7 @@ def choose_table(
             histogram, frequencies
         )
     if by_law <= min(paired, full):
-        frequencies[:] = law
-        return put_bits(out, at, LAW, _KIND_BITS)
+        for symbol in range(law.size):
+            frequencies[symbol] = law[symbol]
+        return put_bits(out, at, np.int64(LAW), _KIND_BITS)
     return put_table(FULL if full < paired else PAIRED, pairing, histogram, out, at, frequencies)

@@ -51,11 +51,13 @@ def _law_of(used: np.ndarray, widths: np.ndarray, books: int, zero: bool, histog
         for table in range(BOOKS * group, _tables_of(group, width, books)):
             size = histograms[table].sum()
             if 0 < size < _FEW:
-                rows[count] = table, group, width, _book_of(table, width, zero)
+                rows[count, 0], rows[count, 1] = table, group
+                rows[count, 2], rows[count, 3] = width, _book_of(table, width, zero)
                 count += 1
     chosen = np.empty((count, SYMBOLS), np.int64)
     for row in range(count):
-        chosen[row] = histograms[rows[row, 0]]
+        for symbol in range(SYMBOLS):
+            chosen[row, symbol] = histograms[rows[row, 0], symbol]
     return fit_law(chosen, rows[:count, 1], rows[:count, 2], rows[:count, 3])
 
 
@@ -78,8 +80,9 @@ def put_tables(
     """
     for group in used:
         if widths[group] > 0:
-            histograms[BOOKS * group] += histograms[BOOKS * group + 1]
-            histograms[BOOKS * group + 1] = 0
+            for symbol in range(SYMBOLS):
+                histograms[BOOKS * group, symbol] += histograms[BOOKS * group + 1, symbol]
+                histograms[BOOKS * group + 1, symbol] = 0
     law = _law_of(used, widths, books, zero, histograms)
     at = put_law(law, out, at)
     before = np.int64(0)
@@ -87,14 +90,15 @@ def put_tables(
     for group in used:
         width = widths[group]
         change = width - before
-        at = put_rice(out, at, 2 * change if change >= 0 else -2 * change - 1, 0)
+        at = put_rice(out, at, 2 * change if change >= 0 else -2 * change - 1, np.int64(0))
         before = width
         for table in range(BOOKS * group, _tables_of(group, width, books)):
             book = _book_of(table, width, zero)
             fill_law(law, group, width, book, by_law)
             at = choose_table(histograms[table], _pairing_of(book), by_law, out, at, frequencies[table])
         if width > 0:
-            frequencies[BOOKS * group + 1] = frequencies[BOOKS * group]
+            for symbol in range(SYMBOLS):
+                frequencies[BOOKS * group + 1, symbol] = frequencies[BOOKS * group, symbol]
     return at
 
 
@@ -110,7 +114,7 @@ def get_tables(
     at = get_law(data, at, law)
     before = np.int64(0)
     for group in used:
-        change, at = get_rice(data, at, 0, 2 * MAX_WIDTH)
+        change, at = get_rice(data, at, np.int64(0), 2 * MAX_WIDTH)
         width = before + (change >> 1 ^ -(change & 1))
         if change < 0 or width < 0 or width >= MAX_WIDTH:
             return np.int64(-1)
@@ -122,7 +126,8 @@ def get_tables(
             if at < 0 or frequencies[table, LAST_SYMBOL + 1 :].any():
                 return np.int64(-1)
         if width > 0:
-            frequencies[BOOKS * group + 1] = frequencies[BOOKS * group]
+            for symbol in range(SYMBOLS):
+                frequencies[BOOKS * group + 1, symbol] = frequencies[BOOKS * group, symbol]
     return at
 
 

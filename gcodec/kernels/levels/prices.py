@@ -44,7 +44,9 @@ def fill_prices(histograms: np.ndarray, widths: np.ndarray, zero: bool, prices: 
                 shares[symbol] = count + law[book, symbol]
                 total += count
             if c >= 0 and total == 0:
-                found[2 * book : 2 * book + 2] = unseen[2 * book : 2 * book + 2]
+                for subset in range(2 * book, 2 * book + 2):
+                    for point in range(RATED):
+                        found[subset, point] = unseen[subset, point]
             else:
                 _lengths(shares, total + _UNSEEN, book == 0 or zero, lengths)
                 _by_subset(lengths, book, zero, found)

@@ -133,11 +133,16 @@ def quantise_codes(
             size = abs(n)
             peaks[i] = max(peaks[i], size)
             places[i] = (2 * size - np.int32(n > 0)) & 31
-        codes[start : start + _STRIP] = places[: strip.size]
+        coded = codes[start : start + _STRIP]
+        for i in range(strip.size):
+            coded[i] = places[i]
         for i in range(strip.size):
             gap = np.float64(by_code[places[i]]) - np.float64(strip[i])
             sums[i] += gap * gap
-    return _sum(sums), peaks.max()
+    peak = peaks[0]
+    for i in range(1, _STRIP):
+        peak = max(peak, peaks[i])
+    return _sum(sums), peak
 
 
 @njit

@@ -149,8 +149,9 @@ def _make_search(states: int) -> Callable[..., None]:
         rows = min(max(STRIP // lanes, 1), ROWS)
         steps, places = np.empty(STRIP, values.dtype), np.empty(STRIP, np.int32)
         metrics = np.empty(SUBSETS * STRIP, np.float32)
-        cost, grown = np.full(states * MAX_LANES, _NEVER).astype(np.float32), np.empty(states * MAX_LANES, np.float32)
-        cost[:MAX_LANES] = 0
+        cost, grown = np.empty(states * MAX_LANES, np.float32), np.empty(states * MAX_LANES, np.float32)
+        for i in range(cost.size):
+            cost[i] = _NEVER if i >= MAX_LANES else _0
         for start in range(0, values.size, rows * lanes):
             strip = values[start : start + rows * lanes]
             size = strip.size
