@@ -104,7 +104,7 @@ class Method:
     def encode(self, values: np.ndarray, stamp: tuple[int, ...]) -> Message:
         file = BytesIO()
         container, source = ContainerWriter(file), ArraySource(values)
-        nbytes = write_record(container, "", source, self._choice(source, stamp))
+        nbytes = write_record(container, "", source, self._choice(source, stamp)).body_length
         container.close()
         return Message(file.getvalue(), 8 * nbytes)
 

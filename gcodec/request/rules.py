@@ -110,9 +110,13 @@ class Rules:
         methods = ("auto", *registry.WRAPPED_WITH_KEPT)
         return choice.guarantee.kind == "alpha" and choice.method in methods and self.policy.scope != "file"
 
+    def know(self, names: Iterable[str]) -> None:
+        """Have roles look at these names too."""
+        self._names.update(name.lower() for name in names)
+
     def check(self, names: Sequence[str]) -> None:
         """Raise InvalidInput when a glob matches no name, or the rules for a name do not fit."""
-        self._names.update(name.lower() for name in names)
+        self.know(names)
         for glob in self._globs():
             if not any(fnmatchcase(name, glob) for name in names):
                 raise InvalidInput(f"the rule {glob!r} matches no tensor; {_listed(names)}")
