@@ -26,8 +26,8 @@ class Writer:
     >>> import io, numpy as np, gcodec
     >>> file = io.BytesIO()
     >>> with gcodec.Writer(file, gcodec.Policy(alpha=1e-3)) as writer:
-    ...     writer.add("weight", np.ones((64, 64), np.float32))
-    ...     writer.add("step", 7)
+    ...     _ = writer.add("weight", np.ones((64, 64), np.float32))
+    ...     _ = writer.add("step", 7)
     >>> file.seek(0)
     0
     >>> list(gcodec.load(file))

@@ -20,7 +20,7 @@ _CLASSES: tuple[Any, ...] = (
     metadata.TensorProperties,
     metadata.TensorStorageMetadata,
     metadata._MEM_FORMAT_ENCODING,
-    filesystem._StorageInfo,  # of torch's own writer, for the sake of a clear message
+    filesystem._StorageInfo,  # what torch's own writer keeps, for the sake of a clear message
     OrderedDict,
     set,
     frozenset,
@@ -35,11 +35,11 @@ def unpickled(file: IO[bytes]) -> Any:
     """The metadata in a file. Raises Corrupt for what is damaged, or names anything else."""
     try:
         found = _Unpickler(file).load()
+        _check(found)
     except Corrupt:
         raise
     except Exception as error:  # whatever a damaged pickle leads to
         raise Corrupt(f".metadata cannot be read ({type(error).__name__}: {error})") from error
-    _check(found)
     return found
 
 
