@@ -2,16 +2,31 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..errors import Corrupt, GcodecError, MissingTensor, Truncated
+from ..errors import (
+    Corrupt,
+    FormatError,
+    GcodecError,
+    InvalidInput,
+    MissingTensor,
+    Truncated,
+    UnsupportedFeature,
+    UnsupportedVersion,
+)
+from ..io.remote import is_url
+from ..io.streams import about, naming
 from .files import WITH_SKELETON
+from .output import note
 
 if TYPE_CHECKING:
     from ..container.layout import TensorHeader
     from ..container.reader import Record
+    from ..container.resume import Part
 
 
 @dataclass
@@ -115,6 +130,49 @@ def _sound(file: BinaryIO, name: str, tensor: str | None) -> Contents:
     stream = Stream(file)
     records, first = _chosen(stream, tensor)
     return Contents(records, stream.meta, tensor, bool(first and first.name), False, size=_size(stream.meta, first))
+
+
+@contextmanager
+def resumed(stream: BinaryIO, name: str) -> Iterator[BinaryIO]:
+    """The container that comes on a stream, in the file `name`, which vanishes after the work.
+
+    When the stream is cut, the file stays with what arrived; the error says what to do. Raises
+    InvalidInput for a file that cannot be the stream's part.
+    """
+    from ..container.resume import Part
+
+    path = Path(name)
+    if not name or is_url(name) or (path.exists() and not path.is_file()):
+        raise InvalidInput(f"--resume-from {name}: is no file; name one of this machine")
+    with naming(name), open(path, "r+b" if path.exists() else "x+b") as file:
+        with about(name, FormatError, UnsupportedVersion, UnsupportedFeature):
+            part = Part(file)
+        if part.whole:
+            raise InvalidInput(f"{name} is whole already: gcodec decode {name} gives its tensors")
+        try:
+            part.receive(stream)
+        except (FormatError, OSError, KeyboardInterrupt) as error:
+            kept = _kept(part, name)
+            if not part.names:
+                path.unlink()
+            if not isinstance(error, FormatError):
+                note(kept)
+                raise
+            raise type(error)(f"{str(error).removesuffix(', fetch it again')}; {kept}") from None
+        file.seek(0)
+        yield file
+    path.unlink()
+
+
+def _kept(part: "Part", name: str) -> str:
+    """What was kept of a stream that was cut, and how it goes on."""
+    if not part.names:
+        return "no tensor arrived whole, so nothing is kept: repeat both commands"
+    if part.mark is None:
+        return f"{name} keeps what arrived, but the sender cannot go on, as its stream does not come from encode -o -"
+    known = part.meta.get("names")
+    count = f"{len(_tensors(part.names))} of {len(_tensors(known))}" if isinstance(known, list) else len(part.names)
+    return f"{name} keeps {count} tensors: repeat both commands, the sender's with --skip {part.mark}"
 
 
 def missing_tensor(file: str, tensor: str, meta: dict[str, Any]) -> MissingTensor:

@@ -78,6 +78,22 @@ PlanOpt = Annotated[
     ),
 ]
 ScopeOpt = Annotated[str, typer.Option(help="tensor: alpha holds for each; file: for all of them as one vector.")]
+SkipOpt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MARK",
+        help="Go on with a stream that was cut: leave out the tensors that arrived, which decode --resume-from gives as "
+        "a MARK such as 8-3fa91c02. With -o - alone.",
+    ),
+]
+ResumeOpt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PART",
+        help="Keep what arrives of a stream in the file PART. After a cut, the same command goes on with it; the sender "
+        "needs --skip, and this one says with what.",
+    ),
+]
 SalvageOpt = Annotated[bool, typer.Option("--salvage", help="Of a damaged FILE, write the tensors that are whole.")]
 AlphaOpt = Annotated[float | None, typer.Option(help="Largest relative squared L2 error, 0 < alpha < 1; enforced.")]
 PointwisesOpt = Annotated[

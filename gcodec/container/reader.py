@@ -63,6 +63,8 @@ class Stream:
         self._at = 0
         self.meta: dict[str, Any] = {}
         self.names: list[str] = []  # the names of the records that were read whole
+        self.front = FileHeader.SIZE  # the bytes before the first record or blocks that belong to it
+        self.start = 0  # where the last record begins
         self.version = FileHeader.unpack(self._read_header())
 
     @property
@@ -86,6 +88,7 @@ class Stream:
             if frame.type == b"TENS":
                 parsed = _tensor_header(frame, header)
                 entries.append((parsed.name, start))
+                self.start = start
                 yield Record(parsed, self._body(self._at, end), arrived)
                 self._skip_to(end)
                 end_of_record = end
@@ -93,7 +96,7 @@ class Stream:
             elif frame.type == b"META":
                 if start != FileHeader.SIZE:
                     raise Corrupt("META is not the first block")
-                self.meta = unpack_meta(header)
+                self.meta, self.front = unpack_meta(header), self._at
             elif frame.type == b"INDX":
                 if list(Index.unpack(header, start).entries) != entries:
                     raise Corrupt("the index does not agree with the records")

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from io import RawIOBase
@@ -83,15 +83,9 @@ class ContainerWriter:
         if self.is_closed:
             return
         self._check_open()
-        start, index = self._offset, b""
-        if len(self._entries) == 1:
-            (start,) = self._entries.values()
-        else:
-            packed = Index(tuple(self._entries.items())).pack()
-            _check(partial(Index.unpack, end=start), packed, "the index")
-            index = pack_block(b"INDX", packed)
+        end = pack_end(self._entries, self._offset)
         with self._writing():
-            self._write(index + Footer(start).pack())
+            self._write(end)
         self._ended = _CLOSED
 
     @property
@@ -123,6 +117,18 @@ class ContainerWriter:
                 raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), getattr(self._file, "name", None))
             left = b"" if count is None else left[count:]
         self._offset += len(data)
+
+
+def pack_end(entries: Mapping[str, int], offset: int) -> bytes:
+    """The end of a container whose records, at these places, end at `offset`.
+
+    It is an index, which a single record needs not, and the footer.
+    """
+    if len(entries) == 1:
+        return Footer(*entries.values()).pack()
+    packed = Index(tuple(entries.items())).pack()
+    _check(partial(Index.unpack, end=offset), packed, "the index")
+    return pack_block(b"INDX", packed) + Footer(offset).pack()
 
 
 def check_name(name: object) -> None:

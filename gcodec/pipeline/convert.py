@@ -8,6 +8,7 @@ from ..compressors.contract import CHUNK
 from ..container.budget import Budget
 from ..container.layout import TensorHeader
 from ..container.reader import Record
+from ..container.resume import ORIGINAL, original_crc
 from ..container.writer import ContainerWriter
 from ..io import formats
 from ..parallel import ordered
@@ -48,6 +49,8 @@ def encode_tensors(
     threads: int,
     progress: ByteProgress = lambda done: None,
     check: Callable[[], object] = lambda: None,
+    *,
+    originals: bool = False,
 ) -> Iterator[TensorHeader]:
     """Compress tensors into a container on `file`; yields each header once its record is written.
 
@@ -55,6 +58,7 @@ def encode_tensors(
     `threads`, larger ones by chunks; the bytes do not depend on the threads. With one thread here,
     the tensors are asked for one by one, and each is written before the next. check: is called
     when all tensors were read, and raises an error if the container should not get its end.
+    originals: whether records note the crc of their originals, as streams do that can go on.
     """
 
     def work(item: tuple[str, Source]) -> CodedRecord:
@@ -64,7 +68,7 @@ def encode_tensors(
         alone = 1 if threads > 1 and source.size <= SIDE_BY_SIDE else choice.threads
         coded = auto.compress(name, source, replace(choice, threads=alone, progress=meter.count))
         meter.finish()
-        return coded
+        return noting_original(coded, source) if originals else coded
 
     writer = ContainerWriter(file, meta, formats.work_per_byte(meta))
     for coded in ordered(work, tensors, threads, CodedRecord.close):
@@ -75,6 +79,12 @@ def encode_tensors(
         yield coded.header
     check()
     writer.close()
+
+
+def noting_original(coded: CodedRecord, source: Source) -> CodedRecord:
+    """The record with the crc of its original."""
+    attributes = coded.header.attributes | {ORIGINAL: original_crc(source)}
+    return replace(coded, header=replace(coded.header, attributes=attributes))
 
 
 def decode_tensors(

@@ -8,7 +8,7 @@ from ...errors import FormatError, InvalidInput
 from ...io import formats
 from ...io.streams import name_file
 from .. import options as opt
-from ..contents import Contents, contents, missing_tensor
+from ..contents import Contents, contents, missing_tensor, resumed
 from ..files import SUFFIX, container_file, decoded_name, label
 from ..output import Partial, plural, progress_bar, show
 from ..targets import folder_target, whole_target
@@ -24,6 +24,7 @@ def decode(
     tensor: opt.TensorOpt = None,
     to: opt.ToOpt = None,
     salvage: opt.SalvageOpt = False,
+    resume_from: opt.ResumeOpt = None,
     limit: opt.LimitOpt = None,
     trust: opt.TrustOpt = False,
     threads: opt.ThreadsOpt = None,
@@ -37,7 +38,11 @@ def decode(
     from ...parallel import thread_count
 
     count = thread_count(threads)
+    if resume_from is not None and salvage:
+        raise InvalidInput(f"--resume-from keeps what arrives: gcodec decode --salvage {resume_from} gives its tensors")
     with container_file(file) as source, ExitStack() as stack:
+        if resume_from is not None:
+            source = stack.enter_context(resumed(source, resume_from))
         budget = Budget.of(source, limit)
         found = contents(source, file, tensor, salvage)
         fmt = _format(to, output, found)

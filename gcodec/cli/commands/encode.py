@@ -35,6 +35,7 @@ def encode(
     keep_zeros: opt.KeepZerosOpt = None,
     fill: opt.FillsOpt = None,
     trust: opt.TrustOpt = False,
+    skip: opt.SkipOpt = None,
     plan: opt.PlanOpt = False,
     threads: opt.ThreadsOpt = None,
     force: opt.ForceOpt = False,
@@ -48,6 +49,7 @@ def encode(
     methods).
     """
     from ...container.describe import describe, original_bytes
+    from ...container.resume import AFTER, left_out
     from ...parallel import thread_count
     from ...pipeline.convert import encode_tensors
     from ...request.policy import SMALL, Policy
@@ -61,6 +63,8 @@ def encode(
     if plan and output is not None:
         raise InvalidInput("--plan writes nothing; leave --output out")
     output = output or encoded_name("plan" if plan else input)
+    if skip is not None and output != "-":
+        raise InvalidInput("--skip goes on with a stream that was cut; send it to standard output with -o -")
     methods = _rules(method, "--method")
     plain_method = methods.pop("", None)
     given = _rules(alpha, "--alpha")
@@ -102,21 +106,30 @@ def encode(
             show_plan(input, rules, tensors, as_json=json, quiet=quiet)
             return
         chooser, scoped = rules.planned(tensors)
-        total = sum(source.size * source.dtype.itemsize for _, source in tensors)
+        whole = sum(source.size * source.dtype.itemsize for _, source in tensors)
         names = {} if single else {"names": [name for name, _ in tensors]}
-        meta = {**reader.meta, **scoped, "bytes": total, **names}
+        meta = {**reader.meta, **scoped, "bytes": whole, **names}
         if single and not scoped:
             meta = {}  # an array without a name is one of .npy, and its record says how large it is
+        if skip is not None:
+            arrived, meta = left_out(tensors, skip), meta | {AFTER: skip}
+            tensors = tensors[arrived:]
+        total = sum(source.size * source.dtype.itemsize for _, source in tensors)
         with binary_target(output, force, *inputs) as file, progress_bar(total, "encoding", quiet) as progress:
             counted = Counted(file)
             headers = list(
-                encode_tensors(tensors, meta, cast(BinaryIO, counted), chooser, count, progress, reader.check)
-            )
+                encode_tensors(
+                    tensors, meta, cast(BinaryIO, counted), chooser, count, progress, reader.check,
+                    originals=output == "-" and not single,
+                )
+            )  # fmt: skip
     bounded = bool(alpha or pointwise) or omega is not None
     described = [describe(header) | _role(rules, header.name) for header in headers]
     original = sum(map(original_bytes, headers))
     lines = [f"{input} → {output}: {original:,} → {counted.size:,} bytes ({times(original, counted.size)})"]
     lines += [_line(tensor) for tensor in described] if single else [_summary(described, scoped)]
+    if skip is not None:
+        lines.append(f"left out, as {'they' if arrived > 1 else 'it'} had arrived: {plural(arrived, 'record')}")
     if rules.protected:
         lines.append(protection(list(rules.protected.values())))
     if not bounded and any(tensor["guarantee"]["class"] != "exact" for tensor in described):

@@ -1,0 +1,321 @@
+"""Streams that go on after a cut: nothing that arrived whole is sent again."""
+
+import io
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checks import NIGHTLY, run_cli
+from safetensors.numpy import load_file, save_file
+from test_streams import RECEIVER, SENDER
+
+import gcodec
+from gcodec.container.reader import Stream
+from gcodec.container.resume import Part, left_out, mark_of, original_crc
+from gcodec.errors import Corrupt, FormatError, InvalidInput, Truncated
+from gcodec.pipeline.convert import encode_tensors
+from gcodec.request.policy import Policy
+from gcodec.request.rules import Rules
+from gcodec.source import ArraySource
+
+GCODEC = [sys.executable, "-m", "gcodec"]
+RNG = np.random.default_rng(0)
+TENSORS = {
+    "a": RNG.normal(size=(40, 30)).astype(np.float32), "none": np.empty((0, 3)), "ids": np.arange(50),
+    "b": RNG.normal(size=(9, 300)), "zeros": np.zeros((64, 64)), "half": RNG.normal(size=2000).astype(np.float16),
+}  # fmt: skip
+SOURCES = [(name, ArraySource(array)) for name, array in TENSORS.items()]
+
+
+def sent(mark: str | None = None, sources=SOURCES, **more) -> bytes:
+    """A stream of these tensors, or of those that come after what arrived."""
+    file, meta = io.BytesIO(), {"names": [name for name, _ in sources], **more}
+    if mark is not None:
+        meta["after"], sources = mark, sources[left_out(sources, mark) :]
+    chooser = Rules(Policy(method="sd", alpha=1e-2), 1).choice
+    list(encode_tensors(sources, meta, file, chooser, 1, originals=True))
+    return file.getvalue()
+
+
+def names_in(data: bytes) -> list[str]:
+    """The names of the records of a stream that arrive whole."""
+    stream = Stream(io.BytesIO(data))
+    try:
+        for _ in stream:
+            pass
+    except Truncated:
+        pass
+    return stream.names
+
+
+def received(file: io.BytesIO, data: bytes) -> Part:
+    """The part after some bytes more, or after a cut."""
+    part = Part(file)
+    try:
+        part.receive(io.BytesIO(data))
+    except Truncated:
+        assert not part.whole
+    return part
+
+
+WHOLE = sent()
+
+
+@pytest.mark.parametrize("cut", range(0, len(WHOLE), 1 if NIGHTLY else 61))
+def test_a_cut_anywhere(cut):
+    """The part and what comes after it are the container that a whole stream is."""
+    file = io.BytesIO()
+    part = received(file, WHOLE[:cut])
+    arrived = names_in(WHOLE[:cut]) if cut >= 16 else []
+    assert part.names == arrived and Part(io.BytesIO(file.getvalue())).names == arrived
+    rest = sent(part.mark if arrived else None)
+    assert names_in(rest) == list(TENSORS)[len(arrived) :]
+    part = received(file, rest)
+    assert part.whole and file.getvalue() == WHOLE
+
+
+@pytest.mark.parametrize("seed", range(40 if NIGHTLY else 8))
+def test_many_cuts(seed):
+    rng, file, total, part = np.random.default_rng(seed), io.BytesIO(), 0, None
+    while part is None or not part.whole:
+        data = sent(part.mark if part is not None and part.names else None)
+        before = 0 if part is None else len(part.names)
+        part = received(file, data[: int(rng.integers(len(data) * 2))])
+        total += len(part.names) - before
+    assert total == len(TENSORS) and file.getvalue() == WHOLE
+    back = gcodec.load(io.BytesIO(file.getvalue()))
+    for name, x in TENSORS.items():
+        assert ((back[name].astype(float) - x) ** 2).sum() <= 1e-2 * (x.astype(float) ** 2).sum()
+
+
+def test_marks_know_names_order_and_values():
+    known = [(name, original_crc(source)) for name, source in SOURCES]
+    marks = {mark_of(known), mark_of(known[::-1]), mark_of([("x", crc) for _, crc in known]), mark_of(known[:-1])}
+    assert len(marks) == 4 and mark_of([]) == "0-00000000"
+    assert mark_of([("a", 1), ("b", 2)]) == "2-1c4f97c5"  # as spec/format.md has it
+    assert left_out(SOURCES, mark_of(known[:3])) == 3
+    changed = [("a", ArraySource(np.nextafter(TENSORS["a"], 9)[:])), *SOURCES[1:]]
+    for sources, mark, words in (
+        (changed, mark_of(known[:3]), "are not those that arrived; it changed since"),
+        (SOURCES[:2], mark_of(known[:3]), "has 2 records, so it is not what was sent"),
+        (SOURCES, "3-3fa91c0", "is no mark such as"),
+        (SOURCES, "", "is no mark such as"),
+    ):
+        with pytest.raises(InvalidInput, match=words):
+            left_out(sources, mark)
+
+
+def test_streams_that_do_not_go_on_where_the_part_ends():
+    file = io.BytesIO()
+    part = received(file, WHOLE[: len(WHOLE) // 2])
+    before, count = file.getvalue(), len(part.names)
+    assert count > 1
+    for data, words in (
+        (WHOLE, f"repeat both commands, its with --skip {part.mark}"),
+        (sent(mark_of([(name, original_crc(source)) for name, source in SOURCES[:1]])), f"--skip {part.mark}"),
+        (sent(other=1), "another stream comes than the one whose part was kept"),
+    ):
+        with pytest.raises(InvalidInput, match=words):
+            Part(file).receive(io.BytesIO(data))
+        assert file.getvalue() == before
+    with pytest.raises(InvalidInput, match="leaves out what nothing here has"):
+        Part(io.BytesIO()).receive(io.BytesIO(sent(part.mark)))
+    twice = sent(part.mark).replace(b"half", b"a\x00\x00\x00")[:-40]
+    with pytest.raises(FormatError):
+        Part(file).receive(io.BytesIO(twice))
+
+
+def test_a_record_that_comes_twice():
+    file = io.BytesIO()
+    mark = received(file, WHOLE[: len(WHOLE) // 2]).mark
+    again, meta = io.BytesIO(), {"names": list(TENSORS), "after": mark}
+    list(encode_tensors(SOURCES[:1], meta, again, Rules(Policy(method="sd", alpha=1e-2), 1).choice, 1))
+    with pytest.raises(Corrupt, match="the record 'a' comes a second time"):
+        Part(file).receive(io.BytesIO(again.getvalue()))
+
+
+def test_damage_on_the_way_and_in_the_part():
+    file, data = io.BytesIO(), bytearray(WHOLE)
+    data[len(data) // 2] ^= 8
+    with pytest.raises(FormatError):
+        Part(file).receive(io.BytesIO(data))
+    part = Part(file)
+    arrived = part.names
+    assert 0 < len(arrived) < len(TENSORS) and received(file, sent(part.mark)).whole
+    assert file.getvalue() == WHOLE
+    kept = bytearray(WHOLE[: len(WHOLE) // 2])
+    kept[300] ^= 8
+    with pytest.raises(FormatError):
+        Part(io.BytesIO(kept))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("resumed") / "model.safetensors"
+    rng = np.random.default_rng(1)
+    save_file({f"layer{i}.weight": rng.normal(size=(96, 64)).astype(np.float32) for i in range(6)}, path)
+    return path
+
+
+def stream_of(path, *options) -> bytes:
+    """What `gcodec encode … -o -` sends."""
+    command = [*GCODEC, "encode", str(path), "--alpha", "1e-2", "--method", "sd", "-q", "-o", "-", *options]
+    return subprocess.run(command, capture_output=True, check=True, timeout=120).stdout
+
+
+def said_mark(error: str) -> str:
+    return re.search(r"--skip ([0-9]+-[0-9a-f]{8})$", error.strip())[1]
+
+
+def test_commands_from_cut_to_cut(tmp_path, model):
+    out, part = tmp_path / "back.safetensors", tmp_path / "part"
+    receive = ("decode", "-", "--resume-from", part, "-o", out)
+    data, options, arrived = stream_of(model), (), []
+    for share in (0.01, 0.4, 0.5, 0.3):
+        code, _, error = run_cli(*receive, stdin=data[: int(len(data) * share)])
+        assert code == 3 and len(error.strip().splitlines()) == 1 and not out.exists()
+        if share < 0.1:
+            assert "no tensor arrived whole, so nothing is kept" in error and not part.exists()
+            continue
+        arrived += names_in(data[: int(len(data) * share)])
+        assert f"{part} keeps {len(arrived)} of 6 tensors: repeat both commands" in error
+        options = ("--skip", said_mark(error))
+        data = stream_of(model, *options)
+        assert len(set(arrived)) == len(arrived) and not set(arrived) & set(names_in(data))
+    code, text, error = run_cli(*receive, stdin=data)
+    assert code == 0 and "6 tensors" in text and not part.exists(), error
+    assert run_cli("decode", "-", "-o", tmp_path / "whole.safetensors", stdin=stream_of(model))[0] == 0
+    assert out.read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+
+
+def test_when_all_arrived_but_the_end(tmp_path, model):
+    part, out = tmp_path / "part", tmp_path / "back.safetensors"
+    _, _, error = run_cli("decode", "-", "--resume-from", part, "-o", out, stdin=stream_of(model)[:-5])
+    assert f"{part} keeps 6 of 6 tensors" in error
+    rest = stream_of(model, "--skip", said_mark(error))
+    assert names_in(rest) == [] and len(rest) < 500
+    assert run_cli("decode", "-", "--resume-from", part, "-o", out, stdin=rest)[0] == 0
+    assert set(load_file(out)) == set(load_file(model))
+
+
+def test_a_part_stays_when_the_output_cannot_be_written(tmp_path, model):
+    part, out = tmp_path / "part", tmp_path / "back.safetensors"
+    out.write_bytes(b"mine")
+    receive = ("decode", "-", "--resume-from", part, "-o", out)
+    code, _, error = run_cli(*receive, stdin=stream_of(model))
+    assert code == 2 and "exists" in error and out.read_bytes() == b"mine"
+    code, _, error = run_cli(*receive, "-f", stdin=stream_of(model))
+    assert code == 2 and f"{part} is whole already: gcodec decode {part} gives its tensors" in error
+    assert run_cli("decode", part, "-o", out, "-f")[0] == 0 and len(load_file(out)) == 6
+
+
+def test_what_cannot_go_on(tmp_path, model):
+    part, out = tmp_path / "part", tmp_path / "back"
+    receive = ("decode", "-", "--resume-from", part, "-o", out)
+    run_cli("encode", model, "--lossless", "-o", tmp_path / "x.gcz")
+    data = (tmp_path / "x.gcz").read_bytes()
+    code, _, error = run_cli(*receive, stdin=data[: len(data) // 2])
+    assert code == 3 and "its stream does not come from encode -o -" in error
+    code, _, error = run_cli(*receive, stdin=data)
+    assert code == 2 and "do not note their originals; delete it" in error
+    part.write_bytes(b"something else, of more than sixteen bytes")
+    code, _, error = run_cli(*receive, stdin=data)
+    assert code == 3 and f"{part}: this is not a gcodec file" in error
+    assert part.read_bytes().startswith(b"something")
+    for arguments, words in (
+        (("decode", "-", "--resume-from", tmp_path, "-o", out), "is no file"),
+        (("decode", "-", "--resume-from", "s3://a/b", "-o", out), "is no file"),
+        (("decode", "-", "--resume-from", "", "-o", out), "is no file"),
+        (("decode", "-", "--resume-from", "p", "--salvage", "-o", out), "gcodec decode --salvage p gives its tensors"),
+        (("encode", model, "--skip", "3-3fa91c02"), "send it to standard output with -o -"),
+        (("encode", model, "--alpha", "1e-2", "--skip", "3-3fa91c02", "-o", "-"), "are not those that arrived"),
+    ):
+        code, _, error = run_cli(*arguments, stdin=b"")
+        assert code == 2 and words in error and not out.exists()
+
+
+def test_a_receiver_that_is_killed_loses_one_record_at_most(tmp_path, model):
+    part, out = tmp_path / "part", tmp_path / "back.safetensors"
+    data = stream_of(model)
+    receive = ["decode", "-", "--resume-from", str(part), "-o", str(out)]
+    with subprocess.Popen([*GCODEC, *receive], stdin=subprocess.PIPE) as process:
+        process.stdin.write(data[: len(data) // 2])
+        process.stdin.flush()
+        whole = names_in(data[: len(data) // 2])
+        until = time.monotonic() + 60
+        while time.monotonic() < until and (
+            not part.exists() or len(Part(io.BytesIO(part.read_bytes())).names) < len(whole)
+        ):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    code, _, error = run_cli(*receive, stdin=data)
+    assert code == 2 and not out.exists()
+    rest = stream_of(model, "--skip", said_mark(error))
+    assert names_in(rest) == sorted(load_file(model))[len(whole) :]
+    assert run_cli(*receive, stdin=rest)[0] == 0 and len(load_file(out)) == 6
+
+
+@pytest.mark.parametrize("kind", ["folder", "h5"])
+def test_files_with_more_than_tensors(tmp_path, kind):
+    """Their frames are records too, which come first."""
+    import h5py
+
+    source, out, part = tmp_path / "source", tmp_path / "back", tmp_path / "part"
+    arrays = {f"t{i}": np.random.default_rng(i).normal(size=(64, 50)).astype(np.float32) for i in range(4)}
+    if kind == "folder":
+        source.mkdir()
+        (source / "config.json").write_bytes(b'{"a": 1}')
+        for i in (0, 2):
+            save_file({name: arrays[name] for name in (f"t{i}", f"t{i + 1}")}, source / f"model-{i}.safetensors")
+    else:
+        source, out = source.with_suffix(".h5"), out.with_suffix(".h5")
+        with h5py.File(source, "w") as file:
+            for name, array in arrays.items():
+                file[name] = array
+            file.attrs["note"] = "text"
+    receive = ("decode", "-", "--resume-from", part, "-o", out)
+    data = stream_of(source)
+    _, _, error = run_cli(*receive, stdin=data[: int(0.7 * len(data))])
+    assert re.search("keeps [123] of 4 tensors", error)
+    assert run_cli(*receive, stdin=stream_of(source, "--skip", said_mark(error)))[0] == 0
+    if kind == "folder":
+        assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in source.iterdir())
+        found = load_file(out / "model-0.safetensors") | load_file(out / "model-2.safetensors")
+    else:
+        with h5py.File(out) as file:
+            found = {name: file[name][:] for name in arrays}
+            assert file.attrs["note"] == "text"
+    for name, x in arrays.items():
+        assert 0 < ((found[name] - x) ** 2).sum() <= 1e-2 * (x**2).sum()
+
+
+def test_from_machine_to_machine(tmp_path, model):
+    """encode | socket | decode: the connection breaks, and the second one carries the rest."""
+    part, out = tmp_path / "part", tmp_path / "back.safetensors"
+    options: list[str] = []
+    kept, error, code, data = 0, "", None, b""
+    for left in (9000, 1 << 40):
+        receiver = subprocess.Popen(
+            [sys.executable, "-c", RECEIVER, "127.0.0.1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        port = receiver.stderr.readline().decode().strip()
+        decoder = subprocess.Popen(
+            [*GCODEC, "decode", "-", "--resume-from", str(part), "-o", str(out)],
+            stdin=receiver.stdout, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        data = stream_of(model, *options)
+        subprocess.run([sys.executable, "-c", SENDER, "127.0.0.1", port, str(left)], input=data, timeout=60, check=True)
+        error = decoder.communicate(timeout=60)[1].decode()
+        code = decoder.returncode
+        receiver.communicate(timeout=60)
+        if code == 3:
+            kept = int(re.search("keeps ([0-9]) of 6 tensors", error)[1])
+            options = ["--skip", said_mark(error)]
+    assert code == 0, error
+    assert kept and len(names_in(data)) == 6 - kept
+    assert set(load_file(out)) == set(load_file(model)) and not Path(part).exists()
