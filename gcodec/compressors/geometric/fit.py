@@ -5,8 +5,9 @@ a mean, in units of some levels.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from .numbers import Centre, Coded
 _MOST_RUNS, _FEWEST_RUNS = 1 << 15, 1 << 10  # about how many the encoder wants for large and for small tensors
 _PIECES, _PIECE = 1 << 5, 1 << 11  # pieces of a sample of a large tensor, and values of each of them
 _UNITS = (0.25, 0.5, 1.0)  # units of classes, in standard deviations of the levels of a class
+_NEAR = 0.005  # the share of bits that "nearly as good" is
 _BLOCKS = (4 * SMALLEST_BLOCK, SMALLEST_BLOCK)
 
 
@@ -66,8 +68,7 @@ def fit(source: Source, bound: float) -> Fitted:
         raise TooFine
     sums = _sums(source, tiling, intervals)
     sample = Sample.of(source, tiling, intervals)
-    rated = [sample.rated(classes, unit) for classes, unit in _candidates(tiling, sums, sample.variance)]
-    best = min(rated, key=lambda choice: choice.bits)
+    best = _best(sample, list(_ways(tiling, sums, sample.variance)))
     return Fitted(source, Head(intervals, best.centre, best.classes), best.bits + sample.sign_bits)
 
 
@@ -145,22 +146,55 @@ class Sample:
         return Choice(coded.costs(self.more / chunks).sum() * chunks + side, classes, centre)
 
 
-def _candidates(tiling: Tiling, sums: Sums, variance: float) -> Iterator[tuple[ScaleClasses, int]]:
-    """The classes of every mode that may suit this tensor, with the levels of their unit."""
-    yield ScaleClasses(tiling), 1
+@dataclass(frozen=True)
+class Way:
+    """A mode of classes that may suit a tensor: the units to choose from, and its classes by unit."""
+
+    units: list[int]
+    classes: Callable[[int], ScaleClasses]
+
+    @property
+    def middle(self) -> int:
+        return self.units[len(self.units) // 2]
+
+
+def _best(sample: Sample, ways: list[Way]) -> Choice:
+    """The best way with its best unit.
+
+    Each way is tried with a unit of middle size. Other units are tried for the best way, and for
+    the second one if it is nearly as good.
+    """
+    found = [(sample.rated(way.classes(way.middle), way.middle), way) for way in ways]
+    found.sort(key=lambda pair: pair[0].bits)
+    choices = [choice for choice, _ in found]
+    for choice, way in found[:2]:
+        if choice.bits <= choices[0].bits * (1 + _NEAR):
+            choices += [sample.rated(way.classes(unit), unit) for unit in way.units if unit != way.middle]
+    return min(choices, key=lambda choice: choice.bits)
+
+
+def _ways(tiling: Tiling, sums: Sums, variance: float) -> Iterator[Way]:
+    """The ways that may suit this tensor."""
+    yield Way([1], lambda unit: ScaleClasses(tiling))
     for size in _BLOCKS if tiling.size > max(_BLOCKS) else ():
         blocks = _larger_blocks(tiling, sums.blocks, size)
-        for unit in _units(variance, blocks):
-            steps = _steps(blocks, unit)
-            yield ScaleClasses(tiling, BLOCKS, blocks=_below(steps, _top(steps)), block=size), unit
+        yield Way(_units(variance, blocks), partial(_of_blocks, tiling, blocks, size))
     if sums.columns.size:
         no_rows, no_columns = np.ones_like(sums.rows), np.ones_like(sums.columns)
         for rows, columns in ((sums.rows, sums.columns), (sums.rows, no_columns), (no_rows, sums.columns)):
-            for unit in _units(variance, rows, columns):
-                of_both = _steps(rows, unit), _steps(columns, unit)
-                top = _top(*of_both)
-                numbers = [_below(part, top) for part in of_both]
-                yield ScaleClasses(tiling, PRODUCT, rows=numbers[0], columns=numbers[1], offset=top), unit
+            yield Way(_units(variance, rows, columns), partial(_of_product, tiling, rows, columns))
+
+
+def _of_blocks(tiling: Tiling, blocks: np.ndarray, size: int, unit: int) -> ScaleClasses:
+    steps = _steps(blocks, unit)
+    return ScaleClasses(tiling, BLOCKS, blocks=_below(steps, _top(steps)), block=size)
+
+
+def _of_product(tiling: Tiling, rows: np.ndarray, columns: np.ndarray, unit: int) -> ScaleClasses:
+    of_both = _steps(rows, unit), _steps(columns, unit)
+    top = _top(*of_both)
+    numbers = [_below(part, top) for part in of_both]
+    return ScaleClasses(tiling, PRODUCT, rows=numbers[0], columns=numbers[1], offset=top)
 
 
 def _units(variance: float, *parts: np.ndarray) -> list[int]:
