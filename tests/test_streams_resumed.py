@@ -17,7 +17,7 @@ from test_streams import RECEIVER, SENDER
 import gcodec
 from gcodec.container.reader import Stream
 from gcodec.container.resume import Part, left_out, mark_of, original_crc
-from gcodec.errors import Corrupt, FormatError, InvalidInput, Truncated
+from gcodec.errors import Corrupt, FormatError, GcodecError, InvalidInput, Truncated
 from gcodec.pipeline.convert import encode_tensors
 from gcodec.request.policy import Policy
 from gcodec.request.rules import Rules
@@ -152,6 +152,25 @@ def test_damage_on_the_way_and_in_the_part():
     kept[300] ^= 8
     with pytest.raises(FormatError):
         Part(io.BytesIO(kept))
+
+
+@pytest.mark.parametrize("seed", range(300 if NIGHTLY else 40))
+def test_damage_anywhere(seed):
+    """A damaged stream leaves a part that another one completes; a damaged part is refused."""
+    rng, file, data = np.random.default_rng(seed), io.BytesIO(), bytearray(WHOLE)
+    data[int(rng.integers(len(data)))] ^= 1 << int(rng.integers(8))
+    try:
+        Part(file).receive(io.BytesIO(data))
+    except GcodecError:
+        part = Part(file)
+        assert received(file, sent(part.mark if part.names else None)).whole
+    loaded = gcodec.load(io.BytesIO(file.getvalue()))
+    assert list(loaded) == list(TENSORS)
+    try:
+        names = Part(io.BytesIO(data[: int(rng.integers(16, len(data)))])).names
+    except GcodecError:
+        return
+    assert names == list(TENSORS)[: len(names)]
 
 
 @pytest.fixture(scope="module")
