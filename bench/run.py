@@ -1,0 +1,116 @@
+"""Bits and speed of all methods and of other compressors: `python bench/run.py [FILE.npy …]`.
+
+Without files it takes those of corpora/. It writes a table of all measurements, one for each
+version of gcodec and kind of machine, into bench/results/, prints what it measures, and draws two
+pictures from the table. Bits are those of all that is stored. Speeds are of processor time on one
+core, the best of three runs. The other compressors are compared where they are installed:
+
+    pip install pysz pcodec zipnn blosc2 zfpy torch matplotlib
+"""
+
+import argparse
+import csv
+import platform
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import coders
+import ml_dtypes
+import numpy as np
+import pictures
+
+import gcodec
+from gcodec.errors import InvalidInput
+
+ROOT = Path(__file__).parents[1]
+RESULTS = Path(__file__).parent / "results"
+RUNS = 3
+ALPHAS = (0.1,)
+CURVE = "lm_up"  # the tensor that is measured at more bounds, for the picture
+CURVE_ALPHAS = (0.5, 0.25, 0.1, 0.03, 0.01)
+FIELDS = ("tensor", "dtype", "values", "coder", "version", "promise", "bits", "error", "encode", "decode")
+
+
+def machine() -> str:
+    """The processor and the system, as a part of a file's name."""
+    try:
+        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    except OSError:
+        found = None
+    words = f"{found[1] if found else platform.processor()} {platform.machine()} {platform.system()}"
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Processor time of the fastest run; one before it may compile."""
+    work()
+    times = []
+    for _ in range(RUNS):
+        start = time.process_time()
+        work()
+        times.append(time.process_time() - start)
+    return max(min(times), 1e-9)
+
+
+def measured(name: str, x: np.ndarray, coder: coders.Coder) -> dict[str, object]:
+    """A line of the table. Speeds are in MB/s of the array; one that is missing is in the other."""
+    data = coder.encode(x)
+    error = coders.error_of(x, coder.decode(data))
+    assert coder.promise != "exact" or error == 0, (coder.name, error)
+    there = seconds(lambda: coder.encode(x))
+    back = seconds(lambda: coder.decode(data)) if coder.size is None else 0.0
+    bits = 8 * (coder.size or len(data)) / x.size
+    numbers = {"bits": f"{bits:.4f}", "error": f"{error:.4g}"}
+    megabytes = x.nbytes / 1e6
+    speeds = {"encode": f"{megabytes / there:.1f}", "decode": f"{megabytes / back:.1f}" if back else ""}
+    what = {"tensor": name, "dtype": str(x.dtype), "values": x.size, "coder": coder.name}
+    return what | {"version": coder.version, "promise": coder.promise} | numbers | speeds
+
+
+def tensors(paths: list[Path]) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays of files; a file of raw integers whose name says bf16 is one of bfloat16."""
+    for path in paths:
+        x = np.load(path)
+        yield path.stem, x.view(ml_dtypes.bfloat16) if "bf16" in path.stem else x
+
+
+def lines(name: str, x: np.ndarray, alpha: float, missing: set[str]) -> Iterator[dict[str, object]]:
+    makers = [lambda: coders.of_gcodec(alpha), lambda: coders.of_sz3(x, alpha), lambda: coders.of_zfp(x, alpha)]
+    makers += [lambda: coders.of_powersgd(x, alpha)]
+    if alpha == ALPHAS[0]:
+        makers += [coders.of_zstandard, lambda: coders.of_pcodec(x), lambda: coders.of_zipnn(x)]
+        makers += [lambda: coders.of_blosc2(x)]
+    for make in makers:
+        try:
+            for coder in make():
+                try:
+                    yield measured(name, x, coder)
+                except InvalidInput as error:  # such as klt for a vector
+                    print(f"{name}: {error}")
+        except ImportError as error:
+            missing.add(str(error.name))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", type=Path, nargs="*", default=sorted((ROOT / "corpora").glob("*.npy")))
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    table, missing = options.out / f"{gcodec.__version__}-{machine()}.csv", set()
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+        writer.writeheader()
+        for name, x in tensors(options.files):
+            for alpha in CURVE_ALPHAS if name == CURVE else ALPHAS:
+                for line in lines(name, x, alpha, missing):
+                    writer.writerow(line)
+                    print(" · ".join(str(line[field]) for field in FIELDS if field != "version"), flush=True)
+    print(f"not installed: {', '.join(sorted(missing)) or 'none'}\n{table}")
+    pictures.draw(table, options.out)
+
+
+if __name__ == "__main__":
+    main()
