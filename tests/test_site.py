@@ -1,0 +1,60 @@
+"""The site builds without a warning and fetches nothing; its pictures are those of the program."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SITE = ROOT / "docs" / "site"
+REMOTE = re.compile(r"""<(?:script|link|img|iframe)[^>]+(?:src|href)="?(?:https?:)?//[^"\s>]+""")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    pytest.importorskip("mkdocs", reason="the extra gcodec[docs] is not installed")
+    folder = tmp_path_factory.mktemp("site")
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    return folder
+
+
+def test_the_site_fetches_nothing_from_other_hosts(site):
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 40
+    found = {path.name: REMOTE.findall(path.read_text(encoding="utf-8")) for path in pages}
+    assert {name: links for name, links in found.items() if links} == {}
+    assert REMOTE.search('<script src="https://unpkg.com/x.js">') and REMOTE.search("<link href=//a.b/c.css>")
+
+
+def test_what_is_generated_is_there(site):
+    """All options of all commands, and all public names with their docstrings."""
+    import gcodec
+
+    commands = (site / "command-line.html").read_text(encoding="utf-8")
+    assert all(word in commands for word in ("--pointwise", "--salvage", "--against", "--html"))
+    python = (site / "api.html").read_text(encoding="utf-8")
+    assert [name for name in gcodec.__all__ if name != "errors" and f'id="gcodec.{name}"' not in python] == []
+    assert "<code>alpha</code>: 0 &lt; alpha &lt; 1" in python and '<span class="o">&gt;&gt;&gt;</span>' in python
+    assert 'id="gcodec.errors.Truncated"' in python
+
+
+def test_pages_of_the_repository_are_pages_of_the_site(site):
+    for page in ("index", "training", "spec/format", "spec/compressors/05-ecsq", "SECURITY", "corpora/index"):
+        assert (site / f"{page}.html").is_file(), page
+    assert 'href="spec/message.html"' in (site / "training.html").read_text(encoding="utf-8")
+
+
+def test_the_pictures_are_drawn_by_the_program(tmp_path):
+    pytest.importorskip("matplotlib")
+    subprocess.run([sys.executable, str(SITE / "pictures.py"), str(tmp_path)], check=True, timeout=120)
+    drawn, kept = ({path.name for path in folder.iterdir()} for folder in (tmp_path, ROOT / "docs" / "pictures"))
+    assert drawn == kept and len(drawn) > 10
+    words = {name: re.findall(r"<text[^>]*>([^<]*)<", (tmp_path / name).read_text()) for name in drawn}
+    held = {name: re.findall(r"<text[^>]*>([^<]*)<", (ROOT / "docs/pictures" / name).read_text()) for name in kept}
+    assert words == held  # lines and letters may lie a little apart with another matplotlib
