@@ -18,7 +18,7 @@ import zstandard
 
 import gcodec
 
-STEPS, CLOSE = 40, 0.98  # of the search for a peer's setting: its most steps, and when an error is close to alpha
+STEPS, CLOSE = 40, 0.98  # the most steps of a search for a setting; a share of alpha that ends it
 PLAIN = (np.float16, np.float32, np.float64)
 OMEGA = 0.25
 
@@ -192,7 +192,7 @@ def of_powersgd(x: np.ndarray, alpha: float) -> Iterator[Coder]:
 
 
 def _powersgd(gradient: object, rank: int) -> Callable[[], object]:
-    """A function that sends the gradient through the hook once, and gives what the optimizer sees."""
+    """A function that sends the gradient through the hook, and gives what the optimizer sees."""
     import torch
     from torch.distributed.algorithms.ddp_comm_hooks import powerSGD_hook
     from torch.nn.parallel import DistributedDataParallel

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 WIDTH = 100  # columns of prose; code may go to 120
 HARD = re.compile(r"\b(surely|but for|told|so manieth)\b", re.IGNORECASE)
-FOLDERS = ("gcodec", "spec", "docs", "corpora", "tests")
+FOLDERS = ("gcodec", "spec", "docs", "corpora", "tests", "examples", "bench")
 PARTS = sorted(
     path.relative_to(ROOT).as_posix()
     for pattern in (

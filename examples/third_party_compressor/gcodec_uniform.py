@@ -55,7 +55,7 @@ class Uniform(Compressor):
                 raise Corrupt(f"uniform: {error}") from None
             if levels.size != count or not stream.eof or stream.unused_data:
                 raise Corrupt("uniform: a chunk has the wrong length")
-            with np.errstate(over="ignore"):  # of a step that no encoder wrote
+            with np.errstate(over="ignore"):  # which a step gives that no encoder wrote
                 return np.clip(levels * step, -most, most).astype(work_dtype(spec.dtype))
 
         return decode
