@@ -47,7 +47,7 @@ def arrays(rng: np.random.Generator) -> list[np.ndarray]:
 @pytest.mark.parametrize(
     "options",
     [{"alpha": 0.1}, {"alpha": 0.01, "method": "tcq"}, {"alpha": 0.3, "method": "klt"}, {"alpha": 1e-3, "method": "ecsq"},
-     {"lossless": True}, {"omega": 0.5, "method": "rsd", "seed": 3}],
+     {"alpha": 0.2, "scope": "message"}, {"pointwise": 0.02}, {"lossless": True}, {"omega": 0.5, "method": "rsd", "seed": 3}],
     ids=str,
 )  # fmt: skip
 def test_equals_the_channel(reference, options):

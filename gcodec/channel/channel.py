@@ -3,22 +3,24 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from .. import dtypes, ieee
 from ..arguments import whole_number
-from ..compressors.contract import TensorSpec
-from ..container.fields import crc32
-from ..dtypes import as_bytes
-from ..errors import ChecksumMismatch, InvalidInput
+from ..distortion import Scan
+from ..errors import InvalidInput
 from ..request.choice import Effort, choose
-from .coder import Coder, Measure, check_work, measure_of, unpacked
-from .joined import encode_joined, split
+from .coder import Coder
+from .contained import contained
+from .decoding import arrays_of, as_coded, crc_of
+from .joined import encode_joined
 from .manifest import Example, Manifest
-from .message import PROMISES, Message, Parcel
+from .message import Message, Parcel
+from .target import Target, measure_of, scan_of, shares
 
+Scope = Literal["tensor", "message"]
 _JOINED = -1  # the number of the coder of the joined tensors
 
 
@@ -38,35 +40,44 @@ class Channel:
 
     def __init__(
         self,
-        tensors: Mapping[str, Example],
+        tensors: Mapping[str, Example] | str,
         method: str = "auto",
         *,
         alpha: float | None = None,
         omega: float | None = None,
+        pointwise: float | None = None,
         lossless: bool = False,
+        scope: Scope = "tensor",
         effort: Effort = "best",
         feedback: bool = True,
         seed: int | None = None,
         rank: int = 0,
         threads: int | None = None,
     ) -> None:
-        """tensors: for each name an array like those to come, or its shape and dtype.
+        """tensors: for each name an array like those to come, or its shape and dtype; or the text
+        that `specs` is.
 
-        method, alpha, omega, lossless, effort, threads: as for `gcodec.encode`. The bound holds for
-        each floating tensor; others are exact. feedback: whether what a message leaves out under
-        alpha is added to the next one. So nothing is lost for good, and training bears bounds that
-        it would not bear without. seed, rank: of an unbiased method; the noise of each message
-        follows from seed, rank, step and tensor. Without a seed it is fresh.
+        method, alpha, omega, pointwise, lossless, effort, threads: as for `gcodec.encode`. The
+        bound holds for each floating tensor; others are exact. scope: with "message", alpha holds
+        for all tensors together, as one vector, and those that hardly matter wait. feedback:
+        whether what a message leaves out under alpha is added to the next one. So nothing is lost
+        for good, and training bears bounds that it would not bear without. seed, rank: of an
+        unbiased method; the noise of each message follows from seed, rank, step and tensor.
+        Without a seed it is fresh.
 
         Raises InvalidInput.
         """
         self.manifest = Manifest.of(tensors)
-        self._choice = choose(method, alpha=alpha, omega=omega, lossless=lossless, effort=effort, threads=threads)
-        if self._choice.guarantee.kind not in PROMISES:
-            raise InvalidInput(f"a channel promises {', '.join(PROMISES)}, and not {self._choice.guarantee.kind}")
+        self._choice = choose(
+            method, alpha=alpha, omega=omega, pointwise=pointwise, lossless=lossless, effort=effort, threads=threads
+        )
+        kind = self._choice.guarantee.kind
+        if scope not in ("tensor", "message") or (scope == "message" and kind != "alpha"):
+            raise InvalidInput('scope is "tensor", or with a bound alpha "message"')
+        self._whole = scope == "message"
         self._seed = None if seed is None else whole_number("seed", seed)
         self._rank = whole_number("rank", rank)
-        self._feedback = feedback and self._choice.guarantee.kind == "alpha"
+        self._feedback = feedback and kind == "alpha"
         self._coders: dict[int, Coder] = {}
         self._memory: dict[int, np.ndarray] = {}
         self.step = 0
@@ -87,7 +98,7 @@ class Channel:
         if self._feedback:
             floats = [i for i, array in enumerate(given) if dtypes.is_float(array.dtype)]
             self._memory = {i: np.asarray(sums[i] - dtypes.widen(self.decoded[i])) for i in floats}
-        message = Message(self._choice.guarantee, self.step, parcels, scales, _crc_of(self.decoded))
+        message = Message(self._choice.guarantee, self.step, parcels, scales, crc_of(self.decoded), self._whole)
         self.step += 1
         return message.pack(self.manifest)
 
@@ -98,27 +109,24 @@ class Channel:
         tensors, UnsupportedVersion or UnsupportedFeature, and LimitExceeded for a message that
         takes far more time than its tensors' sizes let expect.
         """
-        message, specs = Message.unpack(bytes(data), self.manifest), self.manifest.specs
-        kind = message.guarantee.kind
-        arrays = [np.zeros(spec.shape, spec.dtype) for spec in specs]
-        alone, small = self.manifest.alone(kind), self.manifest.joined(kind)
-        coded = [_as_coded(specs[i], kind) for i in alone]
-        if small:
-            coded.append(TensorSpec(np.dtype(np.float32), (sum(specs[i].size for i in small),)))
-        with ieee.arithmetic():
-            check_work(message.parcels, coded)
-            vectors = [unpacked(parcel, spec) for parcel, spec in zip(message.parcels, coded, strict=True)]
-            if small:
-                vectors[-1:] = split(vectors[-1], message.scales, [specs[i].shape for i in small])
-            for i, vector in zip((*alone, *small), vectors, strict=True):
-                arrays[i] = dtypes.narrow(vector, specs[i].dtype)
-        if _crc_of(arrays) != message.values:
-            raise ChecksumMismatch("message: it decodes to other values than it was encoded from")
+        arrays = arrays_of(Message.unpack(bytes(data), self.manifest), self.manifest)
         if out is None:
             return arrays
         for target, array in zip(out, arrays, strict=True):
             target[...] = array
         return list(out)
+
+    @property
+    def specs(self) -> str:
+        """The tensors as a text, with which both ends, `gcodec decode` and `verify` know them."""
+        return self.manifest.text
+
+    def container(self, data: bytes) -> bytes:
+        """A message as a container, which `gcodec.load`, `verify` and all other tools take.
+
+        It has the message's tensors by name. Raises what `decode` raises.
+        """
+        return contained(bytes(data), self.manifest)
 
     def state_dict(self) -> dict[str, Any]:
         """What a training checkpoint needs of the sending end: the step, and the memory by name."""
@@ -140,28 +148,37 @@ class Channel:
 
     def _coded(self, sums: Sequence[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray, tuple[Parcel, ...]]:
         """(what each tensor decodes to, the scales of the joined ones, the parcels)."""
-        kind, specs = self._choice.guarantee.kind, self.manifest.specs
+        kind, specs, names = self._choice.guarantee.kind, self.manifest.specs, self.manifest.names
+        alone, small = self.manifest.alone(kind), self.manifest.joined(kind)
+        scans = [scan_of(name, array) for name, array in zip(names, sums, strict=True)]
         decoded = [np.zeros(spec.shape, spec.dtype) for spec in specs]
         parcels, scales = [], np.zeros(0, np.uint16)
-        for i in self.manifest.alone(kind):
-            parcel, back = self._coder(i).encode(sums[i], self._measure(i, sums[i]))
+        for i, target in zip(alone, self._targets(alone, sums, scans), strict=True):
+            parcel, back = self._coder(i).encode(sums[i], target)
             parcels.append(parcel)
             decoded[i] = dtypes.narrow(back, specs[i].dtype)
-        if small := self.manifest.joined(kind):
-            measures = [self._measure(i, sums[i]) for i in small]
-            scales, parcel, parts = encode_joined(self._coder(_JOINED), [sums[i] for i in small], measures)
+        if small:
+            targets = [self._target(i, sums[i], scans[i], self._choice.guarantee.bound) for i in small]
+            scales, parcel, parts = encode_joined(self._coder(_JOINED), [sums[i] for i in small], targets)
             parcels.append(parcel)
             for i, part in zip(small, parts, strict=True):
                 decoded[i] = dtypes.narrow(part, specs[i].dtype)
         return decoded, scales, tuple(parcels)
 
+    def _targets(self, alone: Sequence[int], sums: Sequence[np.ndarray], scans: Sequence[Scan | None]) -> list[Target]:
+        """What the tensors that are alone have to meet."""
+        bounds = [self._choice.guarantee.bound] * len(alone)
+        if self._whole:
+            bounds = shares(bounds[0], [self.manifest.specs[i] for i in alone], [scans[i] for i in alone])
+        return [self._target(i, sums[i], scans[i], bound) for i, bound in zip(alone, bounds, strict=True)]
+
+    def _target(self, i: int, array: np.ndarray, scan: Scan | None, bound: float) -> Target:
+        return Target(bound, measure_of(self._choice.guarantee.kind, array, self.manifest.specs[i].dtype, scan))
+
     def _with_memory(self, i: int, array: np.ndarray) -> np.ndarray:
         """What is to be sent, of the dtype that it is coded in."""
-        wide = array.astype(_as_coded(self.manifest.specs[i], self._choice.guarantee.kind).dtype, copy=False)
+        wide = array.astype(as_coded(self.manifest.specs[i], self._choice.guarantee.kind).dtype, copy=False)
         return np.asarray(wide + self._memory[i]) if i in self._memory else wide
-
-    def _measure(self, i: int, array: np.ndarray) -> Measure:
-        return measure_of(self.manifest.names[i], array, self.manifest.specs[i].dtype)
 
     def _coder(self, i: int) -> Coder:
         """The coder of a tensor, or of the joined ones; with a seed, one for this message alone."""
@@ -171,17 +188,3 @@ class Channel:
             options = self._choice.options | {"seed": int.from_bytes(mixed, "little")}
             return Coder(name, replace(self._choice, options=options))
         return self._coders.setdefault(i, Coder(name, self._choice))
-
-
-def _as_coded(spec: TensorSpec, kind: str) -> TensorSpec:
-    """The tensor with the dtype that it is coded in: under alpha, the work dtype."""
-    if kind == "alpha" and dtypes.is_float(spec.dtype):
-        return TensorSpec(dtypes.work_dtype(spec.dtype), spec.shape)
-    return spec
-
-
-def _crc_of(arrays: Sequence[np.ndarray]) -> int:
-    crc = 0
-    for array in arrays:
-        crc = crc32(as_bytes(array.reshape(-1)), crc)
-    return crc

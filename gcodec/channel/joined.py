@@ -2,23 +2,27 @@
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import ml_dtypes
 import numpy as np
 
-from .coder import Coder, Measure
 from .message import Parcel
+from .target import Target
+
+if TYPE_CHECKING:
+    from .coder import Coder
 
 _LEAST, _LARGEST = float(np.finfo(np.float32).tiny), float(ml_dtypes.finfo(ml_dtypes.bfloat16).max)
 
 
 def encode_joined(
-    coder: Coder, tensors: Sequence[np.ndarray], measures: Sequence[Measure]
+    coder: "Coder", tensors: Sequence[np.ndarray], targets: Sequence[Target]
 ) -> tuple[np.ndarray, Parcel, list[np.ndarray]]:
     """(scales, parcel, decoded values) of float32 tensors; the bound holds for each of them.
 
-    measures: of each tensor. scales: the bits of bfloat16 numbers, uint16; 0 for a tensor that is
-    zero throughout.
+    targets: of each tensor, all with one bound. scales: the bits of bfloat16 numbers, uint16; 0 for
+    a tensor that is zero throughout.
     """
     shapes = [x.shape for x in tensors]
     bits = np.array(list(map(_scale, tensors)), ml_dtypes.bfloat16).view(np.uint16)
@@ -27,9 +31,9 @@ def encode_joined(
 
     def worst(back: np.ndarray) -> float:
         parts = split(back, bits, shapes)
-        return max(measure(part) for measure, part in zip(measures, parts, strict=True))
+        return max(target.measure(part) for target, part in zip(targets, parts, strict=True))
 
-    parcel, back = coder.encode(vector, worst)
+    parcel, back = coder.encode(vector, Target(targets[0].bound, worst))
     return bits, parcel, split(back, bits, shapes)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import dtypes
 from ..compressors.contract import TensorSpec
+from ..container import strict_json
 from ..container.fields import crc32
 from ..errors import InvalidInput
 from ..request.arrays import array_of
@@ -26,20 +27,27 @@ class Manifest:
     specs: tuple[TensorSpec, ...]
 
     @classmethod
-    def of(cls, tensors: Mapping[str, Example]) -> "Manifest":
-        """tensors: for each name an array like those to come, or a pair (shape, dtype).
+    def of(cls, tensors: Mapping[str, Example] | str) -> "Manifest":
+        """tensors: for each name an array like those to come, or a pair (shape, dtype); or `text`.
 
         Raises InvalidInput for a dtype that no container can hold, and for a shape that is none.
         """
+        if isinstance(tensors, str):
+            tensors = _parsed(tensors)
         if not isinstance(tensors, Mapping) or not all(isinstance(name, str) for name in tensors):
             raise InvalidInput("a channel needs a mapping from names to arrays, or to pairs (shape, dtype)")
         return cls(tuple(tensors), tuple(_spec_of(name, example) for name, example in tensors.items()))
 
+    @property
+    def text(self) -> str:
+        """The manifest as JSON: `[["name","dtype",[shape]],…]`."""
+        rows = [[name, spec.dtype.name, spec.shape] for name, spec in zip(self.names, self.specs, strict=True)]
+        return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+
     @cached_property
     def digest(self) -> int:
         """The crc by which a message names the manifest that it is for."""
-        rows = [[name, spec.dtype.name, spec.shape] for name, spec in zip(self.names, self.specs, strict=True)]
-        return crc32(json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode())
+        return crc32(self.text.encode())
 
     def joined(self, kind: str) -> tuple[int, ...]:
         """The numbers of the tensors that travel joined, which are small, under this guarantee."""
@@ -71,6 +79,20 @@ class Manifest:
                 f"shape {spec.shape}"
             )
         return np.ascontiguousarray(array, spec.dtype).reshape(spec.shape)
+
+
+def _parsed(text: str) -> dict[str, Example]:
+    """The tensors of a manifest's text. Raises InvalidInput."""
+    try:
+        rows = strict_json.loads(text.encode())
+        found: dict[str, Example] = {name: (tuple(shape), dtypes.by_name(dtype)) for name, dtype, shape in rows}
+    except (ValueError, TypeError, RecursionError):
+        raise InvalidInput(
+            'specs are a JSON list of ["name", "dtype", [shape]], as `Channel.specs` writes it'
+        ) from None
+    if len(found) < len(rows):
+        raise InvalidInput("specs name a tensor twice")
+    return found
 
 
 def _spec_of(name: str, example: Example) -> TensorSpec:

@@ -14,7 +14,8 @@ from .manifest import Manifest
 
 MAGIC = b"GCM"
 VERSION = 1
-PROMISES = ("exact", "alpha", "omega")  # the guarantees of messages, by their code
+PROMISES = ("exact", "alpha", "omega", "pointwise")  # the guarantees of messages, by their code
+WHOLE = 4  # the code of an alpha of all tensors together
 _INFINITE = 0x7F80  # bits of a bfloat16
 ZERO = 0  # in the place of a compressor's id: all values are zero
 
@@ -23,8 +24,9 @@ ZERO = 0  # in the place of a compressor's id: all values are zero
 class Parcel:
     """A coded vector.
 
-    method: the id of its compressor, or ZERO. error: ‖x̂ − x‖²/‖x‖², or for omega its expectation;
-    of joined tensors the largest one. chunk: values of a chunk.
+    method: the id of its compressor, or ZERO. error: ‖x̂ − x‖²/‖x‖²; for omega its expectation, and
+    for pointwise the largest |x̂ᵢ − xᵢ|/|xᵢ|; of joined tensors the largest one. chunk: values of a
+    chunk.
     """
 
     method: int
@@ -64,7 +66,8 @@ class Message:
 
     parcels: those of the tensors that are alone, and then that of the joined ones, if there are
     any. scales: of the joined ones, the bits of the bfloat16 that each is multiplied with, uint16.
-    values: the crc of the decoded tensors, one after the other.
+    values: the crc of the decoded tensors, one after the other. whole: whether the bound is that of
+    all tensors together.
     """
 
     guarantee: Guarantee
@@ -72,11 +75,15 @@ class Message:
     parcels: tuple[Parcel, ...]
     scales: np.ndarray
     values: int
+    whole: bool = False
 
     def pack(self, manifest: Manifest) -> bytes:
         kind, bound = self.guarantee.kind, self.guarantee.bound
         parts = [MAGIC, bytes([VERSION]), struct.pack("<I", manifest.digest), pack_varint(self.step)]
-        parts += [bytes([PROMISES.index(kind)]), b"" if kind == "exact" else struct.pack("<d", bound)]
+        parts += [
+            bytes([WHOLE if self.whole else PROMISES.index(kind)]),
+            b"" if kind == "exact" else struct.pack("<d", bound),
+        ]
         parts += [self.scales.astype("<u2").tobytes(), *(parcel.pack() for parcel in self.parcels)]
         data = b"".join((*parts, struct.pack("<I", self.values)))
         return data + struct.pack("<I", crc32(data))
@@ -88,7 +95,7 @@ class Message:
         cursor.take(4)
         if cursor.u32() != manifest.digest:
             raise Corrupt("message: it is for tensors of other names, shapes or dtypes than this channel has")
-        step, guarantee = cursor.varint(), _guarantee(cursor)
+        step, (guarantee, whole) = cursor.varint(), _guarantee(cursor)
         sizes = [manifest.specs[i].size for i in manifest.alone(guarantee.kind)]
         small = manifest.joined(guarantee.kind)
         scales = np.frombuffer(cursor.take(2 * len(small)), "<u2").astype(np.uint16)
@@ -99,7 +106,7 @@ class Message:
         parcels = tuple(Parcel.unpack(cursor, size) for size in sizes)
         values = cursor.u32()
         cursor.end()
-        return cls(guarantee, step, parcels, scales, values)
+        return cls(guarantee, step, parcels, scales, values, whole)
 
 
 def _checked(data: bytes) -> bytes:
@@ -115,16 +122,18 @@ def _checked(data: bytes) -> bytes:
     return data[:-4]
 
 
-def _guarantee(cursor: Cursor) -> Guarantee:
+def _guarantee(cursor: Cursor) -> tuple[Guarantee, bool]:
+    """(the guarantee, whether it is that of all tensors together)."""
     code = cursor.u8()
-    if code >= len(PROMISES):
+    if code > WHOLE:
         raise Corrupt(f"message: guarantee {code} is unknown")
-    if PROMISES[code] == "exact":
-        return Guarantee("exact")
+    kind = "alpha" if code == WHOLE else PROMISES[code]
+    if kind == "exact":
+        return Guarantee("exact"), False
     bound = cursor.f64()
-    if not 0 < bound < (math.inf if PROMISES[code] == "omega" else 1):
+    if not 0 < bound < (math.inf if kind == "omega" else 1):
         raise Corrupt("message: a bound is not in its range")
-    return Guarantee(PROMISES[code], bound)
+    return Guarantee(kind, bound), code == WHOLE
 
 
 def _rounded_up(value: float) -> bytes:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,8 +20,8 @@ from ..errors import (
     UnsupportedVersion,
 )
 from ..io.remote import is_url
-from ..io.streams import about, naming
-from .files import WITH_SKELETON
+from ..io.streams import about, naming, open_input
+from .files import WITH_SKELETON, container_file
 from .output import note
 
 if TYPE_CHECKING:
@@ -223,3 +224,23 @@ def _tensors(names: Iterable[str]) -> list[str]:
     from ..io.skeleton import is_skeleton
 
     return [name for name in names if not is_skeleton(name)]
+
+
+@contextmanager
+def coded_file(name: str, specs: str | None) -> Iterator[BinaryIO]:
+    """A gcodec file; with the specs of a channel, the container of its message."""
+    with container_file(name) as file:
+        if specs is None:
+            yield file
+            return
+        from ..channel.channel import Channel
+
+        yield BytesIO(Channel(_text_of(specs)).container(file.read()))
+
+
+def _text_of(specs: str) -> str:
+    with open_input(specs) as file:
+        try:
+            return file.read().decode()
+        except UnicodeDecodeError:
+            raise InvalidInput(f"{specs}: is no text, but specs are JSON, as `Channel.specs` writes it") from None

@@ -148,6 +148,10 @@ TrustOpt = Annotated[
 AgainstOpt = Annotated[
     str | None, typer.Option(callback=standard_input, help="The original, to measure the error against.")
 ]
+SpecsOpt = Annotated[
+    str | None,
+    typer.Option(help="FILE is a message of a channel; its tensors are in this JSON, as `Channel.specs` writes it."),
+]
 TrialsOpt = Annotated[
     int,
     typer.Option(

@@ -54,6 +54,8 @@ class FileHeader:
     @classmethod
     def unpack(cls, data: bytes) -> "FileHeader":
         major, minor, required, _, crc = struct.unpack("<8x4BI", data)
+        if data[:3] == b"GCM":
+            raise NotGcodec("this is a message of a channel, not a gcodec file: it needs the channel's --specs")
         if data[:8] != MAGIC:
             raise NotGcodec("this is not a gcodec file: it does not start with the magic bytes \\x89GCZ")
         if major > MAJOR:

@@ -89,12 +89,12 @@ def decode_message(data: bytes, manifest: list[list[Any]]) -> list[bytes]:
     require(file.unsigned(4) == digest(manifest), "a message of another manifest")
     file.varint()
     code = file.unsigned(1)
-    require(code <= 2, "guarantee")
-    kind = ("exact", "alpha", "omega")[code]
-    require(code == 0 or 0 < file.number("d") < (1 if code == 1 else math.inf), "a bound out of its range")
+    require(code <= 4, "guarantee")
+    kind = ("exact", "alpha", "omega", "pointwise", "alpha")[code]
+    require(code == 0 or 0 < file.number("d") < (math.inf if kind == "omega" else 1), "a bound out of its range")
     tensors = [(NAMED[name], shape) for _, name, shape in manifest]
     filled = [i for i, (_, shape) in enumerate(tensors) if math.prod(shape)]
-    joined = [i for i in filled if code == 1 and tensors[i][0].kind == "float"]
+    joined = [i for i in filled if kind == "alpha" and tensors[i][0].kind == "float"]
     joined = [i for i in joined if tensors[i][0] != F64 and math.prod(tensors[i][1]) < 4096]
     scales = [bfloat16(file.unsigned(2)) for _ in joined]
     require(all(0 <= scale < math.inf and math.copysign(1, scale) > 0 for scale in scales), "a scale")
@@ -102,7 +102,7 @@ def decode_message(data: bytes, manifest: list[list[Any]]) -> list[bytes]:
     vectors = []
     for i in alone:
         dtype, shape = tensors[i]
-        coded = (F64 if dtype == F64 else F32) if code == 1 and dtype.kind == "float" else dtype
+        coded = (F64 if dtype == F64 else F32) if kind == "alpha" and dtype.kind == "float" else dtype
         vectors.append(Vector(file, coded, shape, kind))
     sizes = [math.prod(tensors[i][1]) for i in joined]
     last = Vector(file, F32, [sum(sizes)], kind) if joined else None

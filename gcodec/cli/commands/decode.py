@@ -8,8 +8,8 @@ from ...errors import FormatError, InvalidInput
 from ...io import formats
 from ...io.streams import name_file
 from .. import options as opt
-from ..contents import Contents, contents, missing_tensor, resumed
-from ..files import SUFFIX, container_file, decoded_name, label
+from ..contents import Contents, coded_file, contents, missing_tensor, resumed
+from ..files import SUFFIX, decoded_name, label
 from ..output import Partial, plural, progress_bar, show
 from ..targets import folder_target, whole_target
 
@@ -22,6 +22,7 @@ def decode(
     file: opt.FileArg,
     output: opt.OutOpt = None,
     tensor: opt.TensorOpt = None,
+    specs: opt.SpecsOpt = None,
     to: opt.ToOpt = None,
     salvage: opt.SalvageOpt = False,
     resume_from: opt.ResumeOpt = None,
@@ -32,7 +33,10 @@ def decode(
     json: opt.JsonOpt = False,
     quiet: opt.QuietOpt = False,
 ) -> None:
-    """Give back the tensors of FILE (x.npy.gcz → x.npy); FILE is kept."""
+    """Give back the tensors of FILE (x.npy.gcz → x.npy); FILE is kept.
+
+    With --specs, FILE is a message of a channel.
+    """
     from ...container.budget import Budget
     from ...io.folder.tied import Tied
     from ...parallel import thread_count
@@ -40,7 +44,7 @@ def decode(
     count = thread_count(threads)
     if resume_from is not None and salvage:
         raise InvalidInput(f"--resume-from keeps what arrives: gcodec decode --salvage {resume_from} gives its tensors")
-    with container_file(file) as source, ExitStack() as stack:
+    with coded_file(file, specs) as source, ExitStack() as stack:
         if resume_from is not None:
             source = stack.enter_context(resumed(source, resume_from))
         budget = Budget.of(source, limit)

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ...errors import InvalidInput
 from .. import options as opt
-from ..files import container_file, tensor_file
+from ..contents import coded_file
+from ..files import tensor_file
 from ..output import printable, show, table
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 def verify(
     file: opt.FileArg,
     against: opt.AgainstOpt = None,
+    specs: opt.SpecsOpt = None,
     trials: opt.TrialsOpt = 0,
     dtype: opt.DtypeOpt = None,
     limit: opt.LimitOpt = None,
@@ -31,8 +34,12 @@ def verify(
     """
     from ...verification.verify import verify as verify_container
 
+    if specs and against:
+        raise InvalidInput(
+            "--specs and --against do not go together: a message has the tensors with what earlier ones left out"
+        )
     with ExitStack() as stack:
-        source = stack.enter_context(container_file(file))
+        source = stack.enter_context(coded_file(file, specs))
         originals, metadata = None, None
         if against is not None:
             reader = stack.enter_context(tensor_file(against, dtype))
