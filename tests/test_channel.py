@@ -62,6 +62,31 @@ def test_feedback_loses_nothing_for_good(dtype):
         np.testing.assert_allclose(part + memory, total, rtol=1e-5, atol=1e-5 * np.abs(total).max(initial=1e-30))
 
 
+def test_a_part_of_the_memory_is_kept():
+    given, half, full = gradients(1), channel(alpha=0.3, method="ecsq", feedback=0.5), channel(alpha=0.3, method="ecsq")
+    half.encode(given)
+    full.encode(given)
+    for name, left in full.state_dict()["memory"].items():
+        assert np.array_equal(half.state_dict()["memory"][name], left * np.float32(0.5))
+    with pytest.raises(InvalidInput, match="a factor between 0 and 1"):
+        channel(alpha=0.1, feedback=1.5)
+
+
+def test_the_bound_may_change():
+    """From a message on, also for the warm start; every message says its own bound."""
+    sender, receiver = channel(alpha=0.5, method="ecsq", feedback=False), channel()
+    sizes = []
+    for bound in (None, 0.05, None, 0.5):
+        given = gradients(1)
+        sizes.append(len(message := sender.encode(given, bound)))
+        expected = 0.5 if bound is None and len(sizes) == 1 else bound or 0.05
+        assert Message.unpack(message, sender.manifest).guarantee == Guarantee("alpha", expected)
+        assert all(ratio(x, y) <= Fraction(expected) for x, y in zip(given, receiver.decode(message), strict=True))
+    assert sizes[1] > 1.5 * sizes[0] and sizes[3] < sizes[2]
+    with pytest.raises(InvalidInput, match="alpha must be between"):
+        sender.encode(gradients(1), 2.0)
+
+
 def test_a_channel_goes_on_from_its_state():
     first, other = channel(alpha=0.2, method="ecsq"), channel(alpha=0.2, method="ecsq")
     first.encode(gradients(0))

@@ -91,6 +91,44 @@ def options_of_torch(rank: int) -> None:
     assert_equal_replicas(ddp)
 
 
+def half_precision(rank: int) -> None:
+    """Gradients of bfloat16, and float32 ones that a wrapper of torch makes float16."""
+    from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import fp16_compress_wrapper
+
+    from gcodec.integrations import torch_ddp
+
+    torch.manual_seed(0)
+    ddp = DistributedDataParallel(nn.Linear(60, 90, dtype=torch.bfloat16))
+    state = torch_ddp.compress(ddp, alpha=0.1, method="ecsq", start=0)
+    for _ in range(2):
+        ddp(torch.full((4, 60), rank + 1.0, dtype=torch.bfloat16)).square().mean().backward()
+    assert_equal_replicas(ddp)
+    assert ddp.module.weight.grad.dtype == torch.bfloat16 and state.statistics.ratio > 4
+    ddp = model()
+    state = torch_ddp.Compression(ddp, start=0, options={"alpha": 0.1, "method": "ecsq"})
+    ddp.register_comm_hook(state, fp16_compress_wrapper(torch_ddp.hook))
+    train(ddp, rank, 3)
+    assert_equal_replicas(ddp)
+    assert {array.dtype for array in state.state_dict()["memory"].values()} == {np.dtype(np.float32)}
+
+
+def nothing_is_lost_for_good(rank: int) -> None:
+    """Σ sent + memory = Σ gradients, as the mean over ranks, to 1e-5."""
+    from gcodec.integrations import torch_ddp
+
+    plain, ddp = model(), model()
+    state = torch_ddp.compress(ddp, alpha=0.3, start=0)
+    for step in range(4):  # gradients add up, as nothing sets them to zero
+        for one in (plain, ddp):
+            x = torch.randn(16, 40, generator=torch.Generator().manual_seed(10 * step + rank))
+            one(x).square().mean().backward()
+    memory = state.state_dict()["memory"]
+    for (name, a), b in zip(plain.module.named_parameters(), ddp.parameters(), strict=True):
+        left = torch.from_numpy(memory[name].copy()) / RANKS
+        torch.distributed.all_reduce(left)
+        np.testing.assert_allclose(b.grad + left, a.grad, atol=1e-5 * float(a.grad.abs().max()))
+
+
 def goes_on_from_its_state(rank: int) -> None:
     """A model that is resumed has other buckets at first, so it is equal up to what they change."""
     from gcodec.integrations import torch_ddp
@@ -117,7 +155,10 @@ def a_rank_that_fails_ends_the_others(rank: int) -> None:
         nn.functional.mse_loss(ddp(x), torch.zeros(2, 6)).backward()
 
 
-CASES = (learns_and_stays_equal, options_of_torch, goes_on_from_its_state, a_rank_that_fails_ends_the_others)
+CASES = (
+    learns_and_stays_equal, options_of_torch, half_precision, nothing_is_lost_for_good, goes_on_from_its_state,
+    a_rank_that_fails_ends_the_others,
+)  # fmt: skip
 
 
 def run(rank: int, folder: str) -> None:
@@ -153,15 +194,17 @@ def test_what_no_channel_takes_is_refused_at_once():
     from gcodec.integrations import torch_ddp
 
     with pytest.raises(gcodec.errors.InvalidInput, match="alpha"):
-        torch_ddp.Compression({}, None, 2, {"alpha": 2.0})
+        torch_ddp.Compression(None, options={"alpha": 2.0})
+    with pytest.raises(gcodec.errors.InvalidInput, match="scheme 'ring' is unknown"):
+        torch_ddp.Compression(None, scheme="ring", options={})
     assert torch_ddp.Statistics().ratio == 1.0
-    assert np.isfinite(torch_ddp.Statistics(plain=3, sent=2).ratio)
+    assert torch_ddp.Statistics(plain=3, sent=2).as_dict()["ratio"] == 1.5
 
 
 def test_the_code_of_the_page_runs(tmp_path):
     page = (Path(__file__).parent.parent / "docs" / "training.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) == 2
-    blocks[0] = blocks[0].replace('"gloo"', f'"gloo", init_method="file://{tmp_path}/meet", rank=0, world_size=1')
-    for block in blocks:
-        subprocess.run([sys.executable, "-c", block], check=True, timeout=300)
+    assert len(blocks) == 3
+    for i, block in enumerate(blocks):
+        alone = f'"gloo", init_method="file://{tmp_path}/meet{i}", rank=0, world_size=1'
+        subprocess.run([sys.executable, "-c", block.replace('"gloo"', alone)], check=True, timeout=300)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import dtypes, ieee
-from ..arguments import whole_number
+from ..arguments import check_number, whole_number
 from ..distortion import Scan
 from ..errors import InvalidInput
 from ..request.choice import Effort, choose
@@ -18,7 +18,7 @@ from .decoding import arrays_of, as_coded, crc_of
 from .joined import encode_joined
 from .manifest import Example, Manifest
 from .message import Message, Parcel
-from .target import Target, measure_of, scan_of, shares
+from .target import Target, measure_of, scan_of, share_left_out, shares
 
 Scope = Literal["tensor", "message"]
 _JOINED = -1  # the number of the coder of the joined tensors
@@ -49,7 +49,7 @@ class Channel:
         lossless: bool = False,
         scope: Scope = "tensor",
         effort: Effort = "best",
-        feedback: bool = True,
+        feedback: bool | float = True,
         seed: int | None = None,
         rank: int = 0,
         threads: int | None = None,
@@ -60,8 +60,9 @@ class Channel:
         method, alpha, omega, pointwise, lossless, effort, threads: as for `gcodec.encode`. The
         bound holds for each floating tensor; others are exact. scope: with "message", alpha holds
         for all tensors together, as one vector, and those that hardly matter wait. feedback:
-        whether what a message leaves out under alpha is added to the next one. So nothing is lost
-        for good, and training bears bounds that it would not bear without. seed, rank: of an
+        whether what a message leaves out under alpha is added to the next one, or how much of it, as
+        a factor between 0 and 1. With all of it nothing is lost for good, and training bears bounds
+        that it would not bear without. seed, rank: of an
         unbiased method; the noise of each message follows from seed, rank, step and tensor.
         Without a seed it is fresh.
 
@@ -77,27 +78,37 @@ class Channel:
         self._whole = scope == "message"
         self._seed = None if seed is None else whole_number("seed", seed)
         self._rank = whole_number("rank", rank)
-        self._feedback = feedback and kind == "alpha"
+        check_number("feedback", float(feedback))
+        if not 0 <= feedback <= 1:
+            raise InvalidInput(f"feedback is a factor between 0 and 1, not {feedback}")
+        self._feedback = np.float32(feedback if kind == "alpha" else 0)
         self._coders: dict[int, Coder] = {}
         self._memory: dict[int, np.ndarray] = {}
         self.step = 0
         self.decoded: list[np.ndarray] = []
+        self.error = 0.0
 
-    def encode(self, arrays: Sequence[Any] | Mapping[str, Any]) -> bytes:
+    def encode(self, arrays: Sequence[Any] | Mapping[str, Any], bound: float | None = None) -> bytes:
         """The message of these arrays, in the order of the tensors, or by name.
 
-        Afterwards `decoded` has what the other end will see, and `step` is one more. Raises
+        bound: of this message and those after it, in the place of the one before.
+
+        Afterwards `decoded` has what the other end will see, `error` says which share of the energy
+        was left out, at most, and `step` is one more. Raises
         InvalidInput for arrays of another shape or dtype, and for a bound finer than what a dtype
         can hold of the sum with the memory; and NonFinite. They name the tensor, and memory and
         step are as before.
         """
         given = self.manifest.arrays(arrays)
+        if bound is not None:
+            kind = self._choice.guarantee.kind
+            self._choice = replace(self._choice, guarantee=choose(self._choice.method, **{kind: bound}).guarantee)  # type: ignore[arg-type]
         with ieee.arithmetic():
             sums = [self._with_memory(i, array) for i, array in enumerate(given)]
             self.decoded, scales, parcels = self._coded(sums)
         if self._feedback:
             floats = [i for i, array in enumerate(given) if dtypes.is_float(array.dtype)]
-            self._memory = {i: np.asarray(sums[i] - dtypes.widen(self.decoded[i])) for i in floats}
+            self._memory = {i: self._left_out(sums[i], self.decoded[i]) for i in floats}
         message = Message(self._choice.guarantee, self.step, parcels, scales, crc_of(self.decoded), self._whole)
         self.step += 1
         return message.pack(self.manifest)
@@ -163,6 +174,10 @@ class Channel:
             parcels.append(parcel)
             for i, part in zip(small, parts, strict=True):
                 decoded[i] = dtypes.narrow(part, specs[i].dtype)
+        errors = [parcel.error for parcel in parcels]
+        self.error = share_left_out(
+            [*errors[: len(alone)], *errors[len(alone) :] * len(small)], [scans[i] for i in (*alone, *small)]
+        )
         return decoded, scales, tuple(parcels)
 
     def _targets(self, alone: Sequence[int], sums: Sequence[np.ndarray], scans: Sequence[Scan | None]) -> list[Target]:
@@ -174,6 +189,11 @@ class Channel:
 
     def _target(self, i: int, array: np.ndarray, scan: Scan | None, bound: float) -> Target:
         return Target(bound, measure_of(self._choice.guarantee.kind, array, self.manifest.specs[i].dtype, scan))
+
+    def _left_out(self, array: np.ndarray, decoded: np.ndarray) -> np.ndarray:
+        """What of an array is kept for the next message."""
+        left = np.asarray(array - dtypes.widen(decoded))
+        return left if self._feedback == 1 else left * self._feedback
 
     def _with_memory(self, i: int, array: np.ndarray) -> np.ndarray:
         """What is to be sent, of the dtype that it is coded in."""

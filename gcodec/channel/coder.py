@@ -30,7 +30,7 @@ class Coder:
     def encode(self, values: np.ndarray, target: Target) -> tuple[Parcel, np.ndarray]:
         """(the coded vector, the values that it decodes to, in the same dtype and shape)."""
         if self._is_zero(values, target):
-            return Parcel(ZERO), np.zeros_like(values)
+            return Parcel(ZERO, float(values.any())), np.zeros_like(values)
         source = ArraySource(values)
         return self._again(source, target) or self._anew(source, target)
 

@@ -53,7 +53,7 @@ def shares(alpha: float, specs: Sequence[TensorSpec], scans: Sequence[Scan | Non
 
     Raises InvalidInput for norms beyond what float64 holds.
     """
-    norms = [scan.norm2 * scan.scale * scan.scale if scan else 0.0 for scan in scans]
+    norms = _norms(scans)
     if not max(norms, default=0.0) < _LARGEST:
         raise InvalidInput("the squared norms are beyond 1e300; one bound for the whole message has no room for them")
     left, level = alpha * (1 - 2.0**-40) * math.fsum(norms), 0.0
@@ -64,3 +64,16 @@ def shares(alpha: float, specs: Sequence[TensorSpec], scans: Sequence[Scan | Non
             break
         left -= norms[i]
     return [min(level * spec.size / norm, 1.0) if norm else alpha for spec, norm in zip(specs, norms, strict=True)]
+
+
+def share_left_out(errors: Sequence[float], scans: Sequence[Scan | None]) -> float:
+    """Σ error·norm / Σ norm: the share of the energy that vectors with these errors lack."""
+    norms = _norms(scans)
+    total = math.fsum(norms)
+    if not 0 < total < _LARGEST:
+        return max(errors, default=0.0)
+    return math.fsum(error * norm for error, norm in zip(errors, norms, strict=True)) / total
+
+
+def _norms(scans: Sequence[Scan | None]) -> list[float]:
+    return [scan.norm2 * scan.scale * scan.scale if scan else 0.0 for scan in scans]

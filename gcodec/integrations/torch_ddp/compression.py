@@ -1,0 +1,121 @@
+"""The communication hook of DistributedDataParallel."""
+
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+import gcodec
+
+from .schemes import MANY, SCHEMES
+from .statistics import Statistics
+from .wire import Wire
+
+Bucket = Any  # torch.distributed.GradBucket
+DEFAULTS: dict[str, Any] = {"method": "klt", "effort": "fast", "threads": 1}
+
+
+def compress(
+    model: DistributedDataParallel,
+    *,
+    start: int = 2,
+    scheme: str | None = None,
+    timeout: float | None = None,
+    **options: Any,
+) -> "Compression":
+    """Have a model send its gradients through channels from now on.
+
+    start: how many steps are sent plainly before; torch rearranges its buckets after the first one.
+    scheme: "gather" sends each message to all ranks, and "owner" to one rank for each tensor, which
+    sends the mean. None is owner among 4 ranks or more. timeout: after so many seconds without a
+    word from a rank the others raise an error; None is as long as torch waits.
+    options: those of `gcodec.Channel`, such as alpha, method and effort. Call it once, before the
+    first backward pass. Raises what `gcodec.Channel` and torch raise.
+    """
+    state = Compression(model, start=start, scheme=scheme, timeout=timeout, options=options)
+    model.register_comm_hook(state, hook)
+    return state
+
+
+class Compression:
+    """The state of the hook. `compress` makes it, and registers the hook.
+
+    `statistics` has bytes and times. `state_dict` is a part of the training's state.
+    """
+
+    def __init__(
+        self,
+        model: DistributedDataParallel,
+        *,
+        start: int = 2,
+        scheme: str | None = None,
+        timeout: float | None = None,
+        options: Mapping[str, Any],
+    ) -> None:
+        gcodec.Channel({}, **DEFAULTS | dict(options))  # refuses what no channel takes
+        if scheme not in (None, *SCHEMES):
+            raise gcodec.errors.InvalidInput(f"the scheme {scheme!r} is unknown; known are {', '.join(SCHEMES)}")
+        parameters = {name: parameter for name, parameter in model.module.named_parameters() if parameter.requires_grad}
+        self.statistics = Statistics()
+        self._names, self._start = {id(parameter): name for name, parameter in parameters.items()}, start
+        self._group, self._wire = model.process_group, Wire(model.process_group, self.statistics, timeout)
+        kind = SCHEMES[scheme or ("owner" if self._wire.count >= MANY else "gather")]
+        sizes = {name: parameter.numel() for name, parameter in parameters.items()}
+        self._scheme = kind(self._wire, sizes, DEFAULTS | dict(options))
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        threading.Thread(target=self._work, daemon=True, name="gcodec-ddp").start()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a training checkpoint needs: the steps so far, and the memory by name."""
+        return {"steps": self.statistics.steps, **self._scheme.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state_dict` was taken, on the same rank of as many."""
+        self.statistics.steps = int(state["steps"])
+        self._scheme.load_state_dict(state)
+
+    def _work(self) -> None:
+        while True:
+            self._jobs.get()()
+
+    def exchange(self, bucket: Bucket) -> Any:
+        """The mean of a bucket over all ranks, in a while."""
+        buffer, step = bucket.buffer(), self.statistics.steps
+        plain = 2 * (self._wire.count - 1) * buffer.numel() * buffer.element_size() // self._wire.count
+        self.statistics.plain += plain
+        if bucket.is_last():
+            self.statistics.steps += 1
+        if step < self._start:
+            self.statistics.sent += plain
+            reduced = dist.all_reduce(buffer.div_(self._wire.count), group=self._group, async_op=True).get_future()
+            return reduced.then(lambda future: future.value()[0])
+        names = [self._names[id(parameter)] for parameter in bucket.parameters()]
+        future: Any = torch.futures.Future()
+        grads = bucket.gradients()
+
+        def job() -> None:
+            try:
+                self._mean(dict(zip(names, grads, strict=True)), step)
+                future.set_result(buffer)
+            except BaseException as error:  # whatever it is, the training must hear of it
+                future.set_exception(error)
+
+        self._jobs.put(job)
+        return future
+
+    def _mean(self, grads: Mapping[str, torch.Tensor], step: int) -> None:
+        """Put the mean over all ranks in the place of gradients."""
+        means = self._scheme.mean({name: grad.detach().cpu() for name, grad in grads.items()}, step)
+        self.statistics.error = self._scheme.error
+        for grad, mean in zip(grads.values(), means, strict=True):
+            grad.copy_(torch.from_numpy(np.ascontiguousarray(mean)).view_as(grad))
+
+
+def hook(state, bucket):  # type: ignore[no-untyped-def]  # torch looks at annotations
+    """The communication hook, for `register_comm_hook`; `compress` registers it."""
+    return state.exchange(bucket)

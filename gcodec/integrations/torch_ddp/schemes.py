@@ -1,0 +1,185 @@
+"""How ranks find the mean of their gradients by messages."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+import gcodec
+
+from .wire import Wire
+
+Arrays = list[np.ndarray]
+Memory = dict[str, np.ndarray]
+
+
+class Channels:
+    """Channels by the names of their tensors.
+
+    Where torch rearranges its buckets, a tensor's memory goes along to its new channel.
+    """
+
+    def __init__(self, rank: int, options: Mapping[str, Any]) -> None:
+        self._rank, self._options = rank, options
+        self._channels: dict[tuple[str, ...], gcodec.Channel] = {}
+        self._memory: Memory = {}
+
+    @property
+    def memory(self) -> Memory:
+        """What was not sent yet, by name."""
+        found = dict(self._memory)
+        for channel in self._channels.values():
+            found.update(channel.state_dict()["memory"])
+        return found
+
+    @memory.setter
+    def memory(self, memory: Memory) -> None:
+        self._memory = {name: np.array(array) for name, array in memory.items()}
+        self._channels.clear()
+
+    def channel(self, tensors: Mapping[str, Any], step: int) -> gcodec.Channel:
+        """The channel of these tensors. step: its number, where it is new."""
+        names = tuple(tensors)
+        if names not in self._channels:
+            memory = self.memory
+            channel = gcodec.Channel(tensors, rank=self._rank, **self._options)
+            channel.load_state_dict({"step": step, "memory": {name: memory[name] for name in names if name in memory}})
+            self._channels = {key: one for key, one in self._channels.items() if not set(key) & set(names)}
+            self._channels[names] = channel
+            self._memory = {name: array for name, array in memory.items() if name not in names}
+        return self._channels[names]
+
+
+class Scheme(Protocol):
+    """error: the share of the energy that the last messages of this rank left out, at most."""
+
+    error: float
+
+    def mean(self, tensors: Mapping[str, torch.Tensor], step: int) -> Arrays:
+        """The mean over all ranks of what they sent for these tensors, float32 or float64.
+
+        Raises what `gcodec.Channel` raises, and RuntimeError where another rank failed.
+        """
+
+    def state_dict(self) -> dict[str, Memory]:
+        """What this rank has not sent yet."""
+
+    def load_state_dict(self, state: Mapping[str, Memory]) -> None: ...
+
+
+class Gather:
+    """Each rank sends its message to all others: few bytes among few ranks.
+
+    Among n ranks each sends n − 1 messages.
+    """
+
+    def __init__(self, wire: Wire, sizes: Mapping[str, int], options: Mapping[str, Any]) -> None:
+        self._wire, self._channels = wire, Channels(wire.rank, options)
+        self.error = 0.0
+
+    def mean(self, tensors: Mapping[str, torch.Tensor], step: int) -> Arrays:
+        channel = self._channels.channel(tensors, step)
+        messages = self._wire.gather(lambda: channel.encode(tensors))
+        self.error = channel.error
+        with self._wire.coding():
+            return mean_of(channel, messages, self._wire.rank)
+
+    def state_dict(self) -> dict[str, Memory]:
+        return {"memory": self._channels.memory}
+
+    def load_state_dict(self, state: Mapping[str, Memory]) -> None:
+        self._channels.memory = state["memory"]
+
+
+class Owner:
+    """Each tensor has an owner, which gets it from all ranks and sends the mean: for many ranks.
+
+    Each rank sends about 2(n − 1)/n messages, as in a ring. The owner's message has a bound and a
+    memory of its own.
+    """
+
+    def __init__(self, wire: Wire, sizes: Mapping[str, int], options: Mapping[str, Any]) -> None:
+        self._wire = wire
+        self._senders = [Channels(wire.rank, options) for _ in range(wire.count)]
+        self._means = Channels(wire.count + wire.rank, options)
+        self._receivers: dict[tuple[str, ...], gcodec.Channel] = {}
+        self._owners = owners(sizes, wire.count)
+        self.error = 0.0
+
+    def mean(self, tensors: Mapping[str, torch.Tensor], step: int) -> Arrays:
+        parts: list[dict[str, torch.Tensor]] = [{} for _ in self._senders]
+        for name, tensor in tensors.items():
+            parts[self._owners[name]][name] = tensor
+        channels = [one.channel(part, step) if part else None for one, part in zip(self._senders, parts, strict=True)]
+        messages = self._wire.exchange(
+            lambda: [c.encode(part) if c else b"" for c, part in zip(channels, parts, strict=True)]
+        )
+        self.error = max((channel.error for channel in channels if channel), default=0.0)
+        found: dict[str, np.ndarray] = {}
+        means = self._wire.gather(lambda: self._recoded(channels, parts, messages, step))
+        with self._wire.coding():
+            for part, data in zip(parts, means, strict=True):
+                found |= zip(part, self._decoded(data, part) if data else (), strict=True)
+        return [found[name] for name in tensors]
+
+    def _recoded(
+        self,
+        channels: Sequence[gcodec.Channel | None],
+        parts: Sequence[Mapping[str, torch.Tensor]],
+        messages: Sequence[bytes],
+        step: int,
+    ) -> bytes:
+        """The message of the means of the tensors that this rank owns."""
+        channel, own = channels[self._wire.rank], parts[self._wire.rank]
+        if channel is None:
+            return b""
+        means = mean_of(channel, messages, self._wire.rank)
+        return self._means.channel(dict(zip(own, means, strict=True)), step).encode(means)
+
+    def _decoded(self, data: bytes, part: Mapping[str, torch.Tensor]) -> Arrays:
+        dtypes = {name: np.float64 if tensor.dtype == torch.float64 else np.float32 for name, tensor in part.items()}
+        specs = {name: (tuple(tensor.shape), dtypes[name]) for name, tensor in part.items()}
+        return self._receivers.setdefault(tuple(part), gcodec.Channel(specs)).decode(data)
+
+    def state_dict(self) -> dict[str, Memory]:
+        memory: Memory = {}
+        for channels in self._senders:
+            memory |= channels.memory
+        return {"memory": memory, "owned": self._means.memory}
+
+    def load_state_dict(self, state: Mapping[str, Memory]) -> None:
+        for rank, channels in enumerate(self._senders):
+            channels.memory = {name: array for name, array in state["memory"].items() if self._owners[name] == rank}
+        self._means.memory = state["owned"]
+
+
+SCHEMES: dict[str, Callable[[Wire, Mapping[str, int], Mapping[str, Any]], Scheme]] = {"gather": Gather, "owner": Owner}
+MANY = 4  # ranks, from which on owners send fewer bytes in all
+
+
+def owners(sizes: Mapping[str, int], count: int) -> dict[str, int]:
+    """The rank that owns each tensor, so that all own about as many values. The largest come first."""
+    loads, found = [0] * count, {}
+    for name in sorted(sizes, key=lambda one: (-sizes[one], one)):
+        found[name] = loads.index(min(loads))
+        loads[found[name]] += sizes[name]
+    return found
+
+
+def mean_of(channel: gcodec.Channel, messages: Sequence[bytes], own: int) -> Arrays:
+    """The mean of what messages decode to, added in their order: the same bits on every rank.
+
+    own: the number of the message that the channel has just encoded.
+    """
+    totals: Arrays = []
+    for rank, data in enumerate(messages):
+        arrays = channel.decoded if rank == own else channel.decode(data)
+        wide = [array.astype(np.promote_types(np.float32, _plain(array.dtype)), copy=False) for array in arrays]
+        totals = [total + array for total, array in zip(totals, wide, strict=True)] if totals else wide
+    return [total / total.dtype.type(len(messages)) for total in totals]
+
+
+def _plain(dtype: np.dtype) -> np.dtype:
+    """A dtype that numpy itself knows: of bfloat16, float32."""
+    return dtype if dtype in (np.float16, np.float64) else np.dtype(np.float32)

@@ -1,0 +1,91 @@
+"""Messages between ranks, over a process group of their own."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+
+from .statistics import Statistics
+
+_FAILED = -1  # in the place of a length: this rank has no message, as encoding failed
+
+
+class Wire:
+    """Sends messages of any length by gloo, and counts bytes and seconds.
+
+    Each call is a collective: all ranks make the same calls in the same order. Each is given a
+    function that makes the messages. If it raises, the others hear of it: they raise RuntimeError.
+    """
+
+    def __init__(self, group: dist.ProcessGroup, statistics: Statistics, timeout: float | None = None) -> None:
+        """timeout: the seconds after which a rank that does not answer ends the others."""
+        limit = None if timeout is None else timedelta(seconds=timeout)
+        self._group = dist.new_group(dist.get_process_group_ranks(group), backend="gloo", timeout=limit)
+        self._statistics = statistics
+        self.rank, self.count = dist.get_rank(self._group), dist.get_world_size(self._group)
+
+    def exchange(self, make: Callable[[], Sequence[bytes]]) -> list[bytes]:
+        """What every rank has for this one. make: gives a message for each rank, which may be empty."""
+        messages, failure = self._made(make)
+        begin = time.perf_counter()
+        lengths = torch.tensor([len(message) for message in messages] if failure is None else [_FAILED] * self.count)
+        known = torch.empty_like(lengths)
+        dist.all_to_all_single(known, lengths, group=self._group)
+        self._check(known.tolist(), failure)
+        data = torch.empty(int(known.sum()), dtype=torch.uint8)
+        dist.all_to_all_single(data, _tensor(b"".join(messages)), known.tolist(), lengths.tolist(), group=self._group)
+        own = len(messages[self.rank])
+        self._count(sum(map(len, messages)) - own, data.numel() - own, begin)
+        whole, ends = data.numpy().tobytes(), known.cumsum(0).tolist()
+        return [whole[start:stop] for start, stop in zip([0, *ends], ends, strict=False)]
+
+    def gather(self, make: Callable[[], bytes]) -> list[bytes]:
+        """The messages of all ranks, in their order. make: gives that of this rank."""
+        messages, failure = self._made(lambda: [make()])
+        start = time.perf_counter()
+        length = torch.tensor([len(messages[0]) if failure is None else _FAILED])
+        lengths = [torch.empty_like(length) for _ in range(self.count)]
+        dist.all_gather(lengths, length, group=self._group)
+        known = [int(one) for one in lengths]
+        self._check(known, failure)
+        whole = [torch.empty(max(known), dtype=torch.uint8) for _ in known]
+        if max(known):
+            dist.all_gather(whole, _tensor(messages[0].ljust(max(known), b"\0")), group=self._group)
+        own = known[self.rank]
+        self._count(own * (self.count - 1), sum(known) - own, start)
+        return [data[:length].numpy().tobytes() for data, length in zip(whole, known, strict=True)]
+
+    @contextmanager
+    def coding(self) -> Iterator[None]:
+        """What is done within is encoding or decoding, and its time counts as such."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._statistics.coding += time.perf_counter() - start
+
+    def _made(self, make: Callable[[], Sequence[bytes]]) -> tuple[Sequence[bytes], Exception | None]:
+        try:
+            with self.coding():
+                return make(), None
+        except Exception as error:  # the other ranks must hear of it, or they would wait for ever
+            return [b""], error
+
+    def _check(self, lengths: Sequence[int], failure: Exception | None) -> None:
+        if failure is not None:
+            raise failure
+        failed = [rank for rank, length in enumerate(lengths) if length == _FAILED]
+        if failed:
+            raise RuntimeError(f"rank {failed[0]} could not encode its gradients; its own error says why")
+
+    def _count(self, sent: int, received: int, start: float) -> None:
+        self._statistics.sent += sent + 8 * (self.count - 1)
+        self._statistics.received += received
+        self._statistics.waiting += time.perf_counter() - start
+
+
+def _tensor(data: bytes) -> torch.Tensor:
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else torch.empty(0, dtype=torch.uint8)

@@ -1,0 +1,151 @@
+"""The reduce-scatter of fully_shard by messages."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+import gcodec
+
+from ..torch_ddp.compression import DEFAULTS
+from ..torch_ddp.schemes import Channels, Memory, mean_of
+from ..torch_ddp.statistics import Statistics
+from ..torch_ddp.wire import Wire
+from .shards import Shard, parts_of
+
+
+def compress(model: torch.nn.Module, *, start: int = 1, timeout: float | None = None, **options: Any) -> "Compression":
+    """Have a model, to which fully_shard was applied, send its gradients through channels.
+
+    start: how many steps are sent plainly before. timeout: after so many seconds without a word
+    from a rank the others raise an error. options: those of `gcodec.Channel`. All ranks call it,
+    before the first backward pass. Of a mesh of two dimensions, the reduce-scatter alone is coded.
+
+    Raises InvalidInput for a model without sharded modules, and for a torch that does not let the
+    reduce-scatter be replaced; and what `gcodec.Channel` raises.
+    """
+    return Compression(model, start=start, timeout=timeout, options=options)
+
+
+class Compression:
+    """`compress` makes it. `statistics` has bytes and times, `state_dict` what was not sent yet."""
+
+    def __init__(
+        self, model: torch.nn.Module, *, start: int, timeout: float | None, options: Mapping[str, Any]
+    ) -> None:
+        gcodec.Channel({}, **DEFAULTS | dict(options))  # refuses what no channel takes
+        self.statistics = Statistics()
+        self._scatters: dict[str, ReduceScatter] = {}
+        wires: dict[Any, Wire] = {}
+        for name, module, parameters in _groups(model):
+            group = next(iter(parameters.values())).device_mesh.get_group(-1)
+            if group not in wires:
+                wires[group] = Wire(group, self.statistics, timeout)
+            wire = wires[group]
+            shards = [Shard.of(one, parameter, wire.count) for one, parameter in parameters.items()]
+            scatter = ReduceScatter(wire, shards, self.statistics, start, DEFAULTS | dict(options))
+            module.set_custom_reduce_scatter(scatter)
+            self._scatters[name] = scatter
+        next(iter(self._scatters.values())).is_counted = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a training checkpoint needs of this rank: steps, and memory by module and rank."""
+        memory = {name: scatter.memory for name, scatter in self._scatters.items()}
+        return {"steps": self.statistics.steps, "memory": memory}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state_dict` was taken, on the same rank of as many."""
+        self.statistics.steps = int(state["steps"])
+        for name, scatter in self._scatters.items():
+            scatter.steps = self.statistics.steps
+            scatter.memory = state["memory"][name]
+
+
+class ReduceScatter:
+    """What fully_shard calls for a module's gradients; see torch's class of the same name.
+
+    steps: how many calls there were. is_counted: whether its calls count as steps of the model.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        shards: Sequence[Shard],
+        statistics: Statistics,
+        start: int,
+        options: Mapping[str, Any],
+    ) -> None:
+        self._wire, self._shards, self._statistics, self._start = wire, shards, statistics, start
+        self._channels = [Channels(wire.rank, options) for _ in range(wire.count)]
+        self.steps, self.is_counted = 0, False
+
+    @property
+    def memory(self) -> list[Memory]:
+        """What each rank was not sent yet."""
+        return [channels.memory for channels in self._channels]
+
+    @memory.setter
+    def memory(self, memory: Sequence[Memory]) -> None:
+        for channels, one in zip(self._channels, memory, strict=True):
+            channels.memory = one
+
+    def allocate(self, size: Sequence[int], *, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+        return torch.empty(*size, dtype=dtype, device=device)
+
+    def __call__(
+        self,
+        output_tensor: torch.Tensor,
+        input_tensor: torch.Tensor,
+        group: dist.ProcessGroup,
+        op: Any,
+        async_op: bool = False,
+    ) -> Any:
+        """Put the sum or the mean of this rank's rows into `output_tensor`."""
+        step = self.steps
+        self.steps += 1
+        self._statistics.steps += self.is_counted
+        plain = output_tensor.numel() * output_tensor.element_size() * (self._wire.count - 1)
+        self._statistics.plain += plain
+        if step < self._start:
+            self._statistics.sent += plain
+            return dist.reduce_scatter_tensor(output_tensor, input_tensor, op=op, group=group, async_op=async_op)
+        if op not in (dist.ReduceOp.AVG, dist.ReduceOp.SUM):
+            raise RuntimeError("gradients are compressed with the operations AVG and SUM only: set no divide factor")
+        means = self._means(parts_of(input_tensor, self._shards, self._wire.count), step)
+        factor = 1 if op == dist.ReduceOp.AVG else self._wire.count
+        output_tensor.copy_(torch.cat([torch.from_numpy(mean).flatten() for mean in means]) * factor)
+        return None
+
+    def _means(self, parts: Sequence[Mapping[str, torch.Tensor]], step: int) -> list[Any]:
+        channels = [one.channel(part, step) for one, part in zip(self._channels, parts, strict=True)]
+        messages = self._wire.exchange(
+            lambda: [channel.encode(part) for channel, part in zip(channels, parts, strict=True)]
+        )
+        self._statistics.error = max(channel.error for channel in channels)
+        with self._wire.coding():
+            return mean_of(channels[self._wire.rank], messages, self._wire.rank)
+
+
+def _groups(model: torch.nn.Module) -> list[tuple[str, Any, dict[str, Any]]]:
+    """Name, module and parameters of each module that fully_shard was applied to.
+
+    A parameter belongs to the innermost of them. Raises InvalidInput where there is none.
+    """
+    try:
+        from torch.distributed.fsdp import FSDPModule
+    except ImportError:
+        raise gcodec.errors.InvalidInput("this torch has no fully_shard; take a newer one") from None
+    if not hasattr(FSDPModule, "set_custom_reduce_scatter"):
+        raise gcodec.errors.InvalidInput(
+            f"torch {torch.__version__} does not let the reduce-scatter be replaced; take a newer one"
+        )
+    modules = {name: module for name, module in model.named_modules() if isinstance(module, FSDPModule)}
+    found: dict[str, dict[str, Any]] = {name: {} for name in modules}
+    for name, parameter in model.named_parameters():
+        homes = [home for home in modules if not home or name.startswith(home + ".")]
+        if homes and parameter.requires_grad:
+            found[max(homes, key=len)][name] = parameter
+    if not any(found.values()):
+        raise gcodec.errors.InvalidInput("no module of the model is sharded; call fully_shard first")
+    return [(name, modules[name], parameters) for name, parameters in found.items() if parameters]
