@@ -37,6 +37,9 @@ def chunk(path, at=(0, 0)):
         return file["x"].id.read_direct_chunk(at)[1]
 
 
+GOLDEN = (1, 0x9999999A, 0x3FA99999, 3, 0, int.from_bytes(b"auto", "little"), 0, 0)  # pointwise=0.05, as in the page
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "x.h5"
@@ -65,6 +68,17 @@ def test_files_say_how_they_were_made(path):
     assert (number, flags) == (hdf5.FILTER, 0)  # 0: mandatory
     assert b"gcodec" in name and np.array(values[1:3], "<u4").view("<f8") == ALPHA
     assert values[-2:] == (128, 64)
+
+
+def test_pointwise(path):
+    create(path, options={"pointwise": 0.05})
+    assert (abs(read(path).astype("f8") - X) <= 0.05 * abs(X.astype("f8"))).all() and not np.array_equal(read(path), X)
+    with h5py.File(path) as file:
+        assert file["x"].id.get_create_plist().get_filter(0)[2][:8] == GOLDEN
+    with h5py.File(path, "r+") as file:
+        file["x"].id.write_direct_chunk((0, 0), gcodec.encode(X[:128], pointwise=0.06))
+    with pytest.raises(OSError, match="promises pointwise 0.06, which is less"):
+        read(path)
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f8", ">f4", "i8", ">i2", "u1", "?", "c8"])

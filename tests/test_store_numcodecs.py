@@ -39,7 +39,7 @@ def test_their_checks_of_arrays(checks, array):
 
 
 def test_their_other_checks(checks):
-    for codec in (Gcodec(lossless=True), Gcodec(alpha=0.1, method="ecsq"), Gcodec(alpha=1e-3, nonfinite="lossless")):
+    for codec in (Gcodec(lossless=True), Gcodec(alpha=0.1, method="ecsq"), Gcodec(pointwise=0.1), Gcodec(alpha=1e-3, nonfinite="lossless")):
         checks.check_config(codec)
     assert repr(Gcodec(alpha=0.1, **FAST)) == "Gcodec(method='ecsq', alpha=0.1, effort='fast')"
     checks.check_err_decode_object_buffer(Gcodec(lossless=True))
@@ -62,6 +62,8 @@ def test_configurations():
     config = codec.get_config()
     assert json.dumps(config) == '{"id": "gcodec", "method": "ecsq", "alpha": 0.1, "effort": "fast"}'
     assert numcodecs.get_codec(json.loads(json.dumps(config))) == codec
+    config = Gcodec(pointwise=0.01).get_config()
+    assert json.dumps(config) == '{"id": "gcodec", "pointwise": 0.01}' and numcodecs.get_codec(config).pointwise == 0.01
     for wrong, words in (({}, "bound"), ({"alpha": 0}, "between"), ({"level": 3}, "no setting 'level'")):
         with pytest.raises(InvalidInput, match=words):
             numcodecs.get_codec({"id": "gcodec", **wrong})

@@ -6,7 +6,9 @@ import pytest
 from stores import ALPHA, FRACTION, LOSSY, X, error, normal
 
 import gcodec
-from gcodec.integrations.decoded import forget, holds_decoded, remember
+from gcodec.integrations import decoded
+from gcodec.integrations.chunks import Settings
+from gcodec.integrations.decoded import container_of, forget, holds_decoded, keep, remember
 
 PARTS = {
     "rows": lambda i: np.s_[i : i + 3],
@@ -88,3 +90,31 @@ def test_what_is_known_again(shape, dtype):
     assert not holds_decoded(np.zeros(shape, dtype))
     forget()
     assert not holds_decoded(normal(*shape, seed=7).astype(dtype))
+
+
+@pytest.mark.parametrize(
+    "settings, is_kept", [({"alpha": 0.1}, True), ({"alpha": 0.2}, True), ({"alpha": 0.05}, False)]
+)
+def test_a_chunk_that_comes_back_keeps_its_bytes(settings, is_kept):
+    """Where they promise as much as is asked for, and every value is the same."""
+    forget()
+    data = gcodec.encode(X, alpha=0.1, method="ecsq")
+    values = gcodec.decode(data)
+    keep(values, data)
+    assert (Settings(method="ecsq", **settings).coded(values.copy()) == data) == is_kept
+    changed = values.copy()
+    changed[1, 1] += 1
+    assert Settings(alpha=0.1, method="ecsq").coded(changed) != data
+    forget()
+    assert container_of(values) is None
+
+
+def test_containers_that_are_kept_have_a_limit(monkeypatch):
+    forget()
+    monkeypatch.setattr(decoded, "CAPACITY", 1000)
+    for size in (1, 2, 3):
+        keep(np.zeros(size), bytes(400))
+    assert container_of(np.zeros(1)) is None and container_of(np.zeros(3)) == bytes(400)
+    keep(np.zeros(3), bytes(500))
+    keep(np.zeros(4), bytes(1001))
+    assert container_of(np.zeros(4)) is None

@@ -160,6 +160,38 @@ def test_arrays_that_grow_and_shrink(step):
     assert np.array_equal(array[: step - 1], before[: step - 1]) and error(before, X[:step]) <= ALPHA * FRACTION
 
 
+@pytest.mark.parametrize("codec", [{}, {"chunk_key_encoding": {"name": "v2", "separator": "."}}, {"name": "g/h"}])
+def test_an_array_that_shrank_is_written_as_far_as_it_goes(codec):
+    """Its last chunk still holds rows that the array lost; those do not count."""
+    array = create(**codec)
+    array[:] = X
+    array.resize((200, 64))
+    with pytest.raises(InvalidInput, match="whole chunks"):
+        array[128:190] = X[128:190]
+    array[128:] = 2 * X[128:200]
+    array[:128] = X[:128]
+    assert error(array[128:], 2 * X[128:200]) <= ALPHA * FRACTION
+    array.resize((256, 64))
+    assert not array[200:].any()
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_what_a_refused_write_leaves(size):
+    """Chunks are changed one by one, or none is where zarr gives the codec all of them at once."""
+    with zarr.config.set({"codec_pipeline.batch_size": size}):
+        array = create()
+        array[:] = X
+        before = array[:]
+        with pytest.raises(InvalidInput, match="chunk 'c/1/0'"):
+            array[:130] = 2 * X[:130]
+        settle()
+    assert np.array_equal(array[128:], before[128:])
+    if size == 1:
+        assert error(array[:128], 2 * X[:128]) <= ALPHA * FRACTION
+    else:
+        assert np.array_equal(array[:128], before[:128])
+
+
 @pytest.mark.parametrize("fill", [0, 2.5, 100, 1e30, np.nan, np.inf])
 @pytest.mark.parametrize("sides", [{"chunks": (128, 64)}, {"chunks": (64, 64), "shards": (128, 64)}])
 def test_the_bound_is_not_spent_on_the_fill_value(sides, fill):

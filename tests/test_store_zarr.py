@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -64,6 +65,19 @@ def test_dtypes(dtype):
         assert array[:].dtype == x.dtype and np.array_equal(array[:], x)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16", ">f8", "int32"])
+def test_pointwise(dtype):
+    """Every value is within the bound, and zeros stay."""
+    x = (X * 100).astype(dtype)
+    x[::3, 5] = 0
+    array = create(dtype=dtype, codec={"pointwise": 0.05})
+    array[:] = x
+    wide, found = x.astype(np.float64), array[:].astype(np.float64)
+    assert (abs(found - wide) <= 0.05 * abs(wide)).all() and np.array_equal(found, wide) == (x.dtype.kind == "i")
+    with nullcontext() if x.dtype.kind == "i" else pytest.raises(InvalidInput, match="whole chunks"):
+        array[3:5] = 1
+
+
 GOLDEN = [
     {
         "name": "sharding_indexed",
@@ -83,6 +97,7 @@ def test_metadata_is_stable(tmp_path):
     for codec, kept in (
         (dict(alpha=np.float32(0.5)), {"alpha": 0.5}),
         (dict(omega=1, method="dither"), {"method": "dither", "omega": 1.0}),
+        (dict(pointwise=0.25), {"pointwise": 0.25}),
         (dict(nonfinite="lossless", lossless=True), {"lossless": True, "nonfinite": "lossless"}),
     ):
         made = GcodecCodec(**codec).to_dict()

@@ -16,10 +16,11 @@ import numpy as np
 import gcodec
 from gcodec.errors import Corrupt, GcodecError, InvalidInput
 
-from .decoded import holds_decoded
+from .decoded import container_of, holds_decoded
 
 Shape = tuple[int, ...]
 SAMPLE = 1000  # values
+BOUNDS = ("alpha", "omega", "pointwise")
 
 
 def missing(host: str, extra: str) -> ImportError:
@@ -31,8 +32,8 @@ def missing(host: str, extra: str) -> ImportError:
 class Settings:
     """How chunks are coded: the arguments of `gcodec.encode` that a store keeps in its metadata.
 
-    One of alpha, omega and lossless is needed: nobody's values are degraded silently. The guarantee
-    holds for each chunk, and so for the whole array: Σ‖x̂ − x‖² ≤ alpha·Σ‖x‖².
+    One of alpha, omega, pointwise and lossless is needed: nobody's values are degraded silently.
+    The guarantee holds for each chunk, and so for the whole array: Σ‖x̂ − x‖² ≤ alpha·Σ‖x‖².
 
     Raises InvalidInput for what `gcodec.encode` would refuse.
     """
@@ -40,22 +41,25 @@ class Settings:
     method: str = "auto"
     alpha: float | None = None
     omega: float | None = None
+    pointwise: float | None = None
     lossless: bool = False
     effort: Literal["best", "fast"] = "best"
     nonfinite: Literal["refuse", "lossless"] = "refuse"
 
     def __post_init__(self) -> None:
-        for name in ("alpha", "omega"):
+        for name in BOUNDS:
             if isinstance(getattr(self, name), int) and abs(getattr(self, name)) > 1 << 53:
                 raise InvalidInput(f"{name} must be a number of ordinary size, not one of more than 53 bits")
         if not isinstance(self.method, str):
             raise InvalidInput(f"method must be a string, not {self.method!r:.200}")
         if not isinstance(self.lossless, bool):
             raise InvalidInput(f"lossless must be True or False, not {self.lossless!r:.200}")
-        if self.alpha is None and self.omega is None and self.lossless is False:
-            raise InvalidInput("a store needs a bound: give alpha, such as alpha=1e-3, or omega, or lossless=True")
+        if all(getattr(self, name) is None for name in BOUNDS) and self.lossless is False:
+            raise InvalidInput(
+                "a store needs a bound: give alpha, such as alpha=1e-3, or omega, or pointwise, or lossless=True"
+            )
         gcodec.Writer(io.BytesIO(), gcodec.Policy(**self.given()))  # which checks all of them
-        for name in ("alpha", "omega"):
+        for name in BOUNDS:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, float(getattr(self, name)))
 
@@ -82,20 +86,35 @@ class Settings:
     def coded(self, values: np.ndarray) -> bytes:
         """A chunk as a container. It uses one thread, as stores code many chunks at a time.
 
-        A chunk in which a value that stands for nothing, such as a large fill value, would use up
-        the error that the bound allows is stored exactly.
+        A chunk that this process decoded lately, and that comes back as it was, gets the same bytes
+        again, so that a copy loses nothing. A chunk in which a value that stands for nothing, such
+        as a large fill value, would use up the error that the bound allows is stored exactly.
         """
-        bound = self.alpha or self.omega
-        return (
-            exact(values) if bound and _is_drowned(values, bound) else gcodec.encode(values, threads=1, **self.given())
-        )
+        return self._as_before(values) or self._anew(values)
 
     def coded_once(self, values: np.ndarray) -> bytes:
         """A chunk as a container, exactly where it holds values that were decoded before.
 
         For stores that decode a chunk, change a part and code the whole: errors do not add up.
         """
-        return exact(values) if holds_decoded(values) else self.coded(values)
+        return self._as_before(values) or (exact(values) if holds_decoded(values) else self._anew(values))
+
+    def _anew(self, values: np.ndarray) -> bytes:
+        bound = self.alpha or self.omega
+        if bound and _is_drowned(values, bound):
+            return exact(values)
+        return gcodec.encode(values, threads=1, **self.given())
+
+    def _as_before(self, values: np.ndarray) -> bytes | None:
+        """The container that these values were decoded from, if it is as good as these settings."""
+        data = None if self.lossless else container_of(values)
+        if data is None:
+            return None
+        chunk = Chunk(io.BytesIO(data), values.dtype, values.shape)
+        if chunk.box != values.shape or not self.allows(chunk.guarantee) or not _equal(chunk.values(0), values):
+            return None
+        self.check(values)
+        return data
 
     def check(self, values: np.ndarray) -> None:
         """Raise NonFinite for values that would be refused, whatever they are stored with."""
@@ -106,6 +125,12 @@ class Settings:
         """Whether a chunk with this guarantee is as good as these settings promise."""
         bound = getattr(self, guarantee.kind, None)
         return guarantee.kind == "exact" or (bound is not None and guarantee.bound <= bound)
+
+
+def _equal(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two arrays of one dtype and shape have the same bits."""
+    first, second = (np.ascontiguousarray(array).reshape(-1).view(np.uint8) for array in (one, other))
+    return bool(np.array_equal(first, second))
 
 
 def exact(values: np.ndarray) -> bytes:

@@ -1,10 +1,16 @@
-"""Which values this process decoded lately, so that they are not coded a second time with a loss.
+"""What this process decoded lately, so that it is not coded a second time with a loss.
+
+A chunk that comes back as it was decoded, as in a copy, gets the container that it was decoded
+from. What comes back in part is known by a few blocks:
 
 HDF5 and zarr v2 decode a chunk, change a part of it and code all of it, and show a codec no more
 than the whole chunk. A chunk that holds again what was decoded before is such a one. What a write
 to a box leaves behind has whole rows, or whole columns, of a chunk's last axis; so a few blocks of
 each row and of each column are enough to know it again.
 """
+
+from collections import OrderedDict
+from threading import Lock
 
 import numpy as np
 
@@ -13,6 +19,55 @@ LINE = BLOCK * MOST  # values of a row, where the last axis is too short for blo
 _TAGS = np.zeros(1 << 20, np.uint32)  # tags of the last blocks; a new one takes the place of an old one
 _FACTORS = np.random.default_rng(BLOCK).integers(1, 1 << 63, BLOCK, np.uint64) * np.uint64(2) + np.uint64(1)
 _MIXER = np.uint64(0x9E3779B97F4A7C15)
+CAPACITY = 1 << 26  # bytes of containers that are kept
+_SAMPLE = 64  # values that tell chunks apart; whoever asks compares all of them
+Key = tuple[object, ...]
+
+
+class Containers:
+    """The containers of chunks that were decoded lately, by what tells these chunks apart."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[Key, bytes] = OrderedDict()
+        self._size, self._lock = 0, Lock()
+
+    def get(self, key: Key) -> bytes | None:
+        with self._lock:
+            return self._found.get(key)
+
+    def put(self, key: Key, container: bytes) -> None:
+        """Keep a container in the place of the oldest ones, unless it is larger than all may be."""
+        with self._lock:
+            self._size += len(container) - len(self._found.pop(key, b""))
+            self._found[key] = container
+            while self._size > CAPACITY:
+                self._size -= len(self._found.popitem(last=False)[1])
+
+    def clear(self) -> None:
+        with self._lock:
+            self._found.clear()
+            self._size = 0
+
+
+_CONTAINERS = Containers()
+
+
+def keep(values: np.ndarray, container: bytes) -> None:
+    """Keep the container that these values are all of."""
+    _CONTAINERS.put(_key(values), container)
+
+
+def container_of(values: np.ndarray) -> bytes | None:
+    """The container that such values were decoded from lately; it may be that of similar ones."""
+    return _CONTAINERS.get(_key(values))
+
+
+def _key(values: np.ndarray) -> Key:
+    """What chunks are told apart by: shape, dtype and a few values."""
+    native = values.dtype.newbyteorder("=")
+    flat = values.reshape(-1) if values.flags.c_contiguous else values.flat
+    sample = np.asarray(flat[:: max(values.size // _SAMPLE, 1)], native)
+    return values.shape, native, sample.tobytes()
 
 
 def remember(values: np.ndarray) -> None:
@@ -33,6 +88,7 @@ def holds_decoded(values: np.ndarray) -> bool:
 def forget() -> None:
     """Remember nothing, so that what is coded from now on does not depend on what was decoded."""
     _TAGS[:] = 0
+    _CONTAINERS.clear()
 
 
 def _blocks(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

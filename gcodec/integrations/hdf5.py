@@ -27,7 +27,7 @@ from gcodec.errors import Corrupt, InvalidInput, UnsupportedFeature
 
 from . import hdf5_library as library
 from .chunks import Chunk, Settings, exact
-from .decoded import remember
+from .decoded import keep, remember
 from .hdf5_interrupt import interrupt
 
 FILTER = 34485  # The HDF Group leaves the numbers from 32768 on to everybody
@@ -36,7 +36,7 @@ VERSION = 1
 LAYOUT = struct.Struct("<IdII12s")  # version, bound, kind, flags, method: the first words of the filter's values
 TYPE = struct.Struct("<8s")  # the dtype, in the next words; the shape of a chunk follows
 WORDS, SHAPE = LAYOUT.size // 4, (LAYOUT.size + TYPE.size) // 4
-KINDS = ("lossless", "alpha", "omega")
+KINDS = ("lossless", "alpha", "omega", "pointwise")
 FAST = 1  # a flag: effort="fast"
 _last: list[BaseException] = []
 
@@ -44,7 +44,7 @@ _last: list[BaseException] = []
 def hdf5(**settings: Any) -> dict[str, Any]:
     """The arguments of h5py's `create_dataset` for a dataset whose chunks gcodec codes.
 
-    settings: method, alpha, omega, lossless and effort, as for `gcodec.encode`; a bound is needed.
+    settings: method, alpha, omega, pointwise, lossless and effort, as for `gcodec.encode`; a bound is needed.
     A chunk with NaN or infinity is stored exactly: HDF5 codes chunks when it likes, and after an
     error in the midst of that it crashes, so nothing can be refused then. It registers the filter.
 
@@ -159,6 +159,7 @@ def _decoded(words: tuple[int, ...], data: bytes) -> bytes:
     values = chunk.values(0)
     if not settings.lossless:
         remember(values)
+        keep(values, data)
     return values.tobytes()
 
 

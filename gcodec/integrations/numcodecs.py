@@ -15,7 +15,7 @@ import numpy as np
 import gcodec
 
 from .chunks import Settings, missing
-from .decoded import remember
+from .decoded import keep, remember
 
 try:
     from numcodecs.abc import Codec
@@ -53,9 +53,11 @@ class Gcodec(Settings, Codec):
 
         out: a buffer of their size that gets them. Raises what `gcodec.decode` raises.
         """
-        values = gcodec.decode(ensure_bytes(buf), threads=1)
+        data = ensure_bytes(buf)
+        values = gcodec.decode(data, threads=1)
         if not self.lossless:
             remember(values)
+            keep(values, data)
         values = values.reshape(-1)
         return values if out is None else ndarray_copy(values, ensure_contiguous_ndarray(out))
 

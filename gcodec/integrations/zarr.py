@@ -10,8 +10,11 @@ A part of a lossy chunk is never decoded, changed and coded again, which would a
 
 import asyncio
 import io
+import json
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Self, cast
 from weakref import WeakValueDictionary
@@ -23,11 +26,14 @@ from gcodec.errors import FormatError, InvalidInput
 
 from . import zarr_bfloat16  # noqa: F401 (registers the data type)
 from .chunks import Chunk, Settings, about, corner, exact, missing, rows_of
+from .decoded import keep
 from .ranges import BLOCK, Ranges
 
 try:
     from zarr.abc.codec import ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayBytesCodecPartialEncodeMixin
     from zarr.abc.store import RangeByteRequest, Store
+    from zarr.core.common import concurrent_map
+    from zarr.core.config import config as zarr_config
     from zarr.registry import register_codec
     from zarr.storage import StorePath
 except ImportError as error:
@@ -47,6 +53,10 @@ def encoding(**settings: Any) -> dict[str, Any]:
     is written. Raises InvalidInput.
     """
     return {"serializer": GcodecCodec.parse(settings), "compressors": None, "filters": None}
+
+
+class PartRefused(InvalidInput):
+    """A part of a chunk would be changed, and the rest of it coded a second time."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -77,7 +87,23 @@ class GcodecCodec(Settings, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, 
         gcodec.encode(np.empty(0, dtype.to_native_dtype()), lossless=True)
 
     async def _decode_single(self, chunk_data: Any, chunk_spec: Any) -> Any:
-        return await asyncio.to_thread(_decoded, io.BytesIO(chunk_data.to_bytes()), (...,), chunk_spec)
+        return await asyncio.to_thread(self._decoded, io.BytesIO(chunk_data.to_bytes()), (...,), chunk_spec)
+
+    def _decoded(self, file: BinaryIO, selection: Any, spec: Any) -> Any:
+        """A selection of a chunk, as a buffer of zarr."""
+        chunk = Chunk(file, spec.dtype.to_native_dtype(), spec.shape)
+        start, stop = rows_of(selection, spec.shape)
+        if not spec.shape or (start == 0 and stop >= chunk.box[0]):
+            values = chunk.values(_fill(spec))
+            if not self.lossless:
+                file.seek(0)
+                keep(values[tuple(map(slice, chunk.box))], file.read())
+            found = values[selection]
+        else:
+            first, *others = selection
+            inner = slice(None, None, first.step) if isinstance(first, slice) else first - start
+            found = chunk.rows(start, stop, _fill(spec))[(inner, *others)]
+        return spec.prototype.nd_buffer.from_numpy_array(np.asarray(found))
 
     async def _encode_single(self, chunk_data: Any, chunk_spec: Any) -> Any:
         """Code a chunk without knowing which part was written, as happens beside other codecs."""
@@ -99,28 +125,42 @@ class GcodecCodec(Settings, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, 
                 return None
             run = asyncio.to_thread if isinstance(file, io.BytesIO) else _in_own_thread
             try:
-                return await run(lambda: _decoded(file, selection, chunk_spec))
+                return await run(lambda: self._decoded(file, selection, chunk_spec))
             except FormatError:  # as when the chunk was replaced between two ranges
                 if not isinstance(byte_getter, StorePath):
                     raise
             whole = await byte_getter.get(chunk_spec.prototype)
             if whole is None:
                 return None
-            return await asyncio.to_thread(_decoded, io.BytesIO(whole.to_bytes()), selection, chunk_spec)
+            return await asyncio.to_thread(self._decoded, io.BytesIO(whole.to_bytes()), selection, chunk_spec)
 
-    async def _encode_partial_single(self, byte_setter: Any, chunk_array: Any, selection: Any, chunk_spec: Any) -> None:
-        box, is_filled = corner(selection, chunk_spec.shape)
-        async with _lock(byte_setter):
-            with about(_name(byte_setter)):
-                old = None
-                if not is_filled or box != chunk_spec.shape:
-                    old = await byte_setter.get(chunk_spec.prototype)
-                values = chunk_array.as_numpy_array()
-                data = await asyncio.to_thread(self._replacement, old, values, selection, chunk_spec)
-                if data is None:
-                    await byte_setter.delete()
-                else:
-                    await byte_setter.set(chunk_spec.prototype.buffer.from_bytes(data))
+    async def encode_partial(self, batch_info: Any) -> None:
+        """Write parts of several chunks: all of them or, when one is refused, none.
+
+        zarr gives as many chunks at a time as its setting `codec_pipeline.batch_size` says.
+        """
+        batch, most = list(batch_info), zarr_config.get("async.concurrency")
+        async with AsyncExitStack() as stack:
+            for _, lock in sorted({_name(setter): _lock(setter) for setter, *_ in batch}.items()):
+                await stack.enter_async_context(lock)
+            changes = await concurrent_map(batch, self._changed, most)
+            await concurrent_map(changes, _written, most)
+
+    async def _changed(self, setter: Any, chunk_array: Any, selection: Any, spec: Any) -> tuple[Any, Any]:
+        """Where the new bytes of a chunk go, and these bytes; None to delete the chunk."""
+        with about(_name(setter)):
+            box, is_filled = corner(selection, spec.shape)
+            old = None
+            if not is_filled or box != spec.shape:
+                old = await setter.get(spec.prototype)
+            values = chunk_array.as_numpy_array()
+            try:
+                data = await asyncio.to_thread(self._replacement, old, values, selection, spec)
+            except PartRefused:  # as when the chunk has rows that the array lost when it shrank
+                if not is_filled or not await _reaches_edges(setter, box, spec):
+                    raise
+                data = await asyncio.to_thread(self._replacement, None, values, selection, spec)
+            return setter, None if data is None else spec.prototype.buffer.from_bytes(data)
 
     def _replacement(self, old: Any, values: np.ndarray, selection: Any, spec: Any) -> bytes | None:
         """The new bytes of a chunk; None when it has the fill value alone, and is not stored."""
@@ -131,6 +171,33 @@ class GcodecCodec(Settings, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, 
             return self.coded(merged)
         self.check(values)
         return exact(merged)  # the bound would be spent on the fill value, where nothing was written
+
+
+async def _reaches_edges(setter: Any, box: tuple[int, ...], spec: Any) -> bool:
+    """Whether a box at a chunk's origin holds all of the chunk that lies in the array.
+
+    The array's shape is read from its metadata, as a codec does not see it; of a chunk in a shard
+    nothing is known.
+    """
+    if not isinstance(setter, StorePath):
+        return False
+    place = re.search(r"(^|/)(?:c[/.])?(\d+(?:[/.]\d+)*)$", setter.path)
+    root = setter.path[: place.start()] if place else ""
+    found = await setter.store.get(f"{root}/zarr.json".lstrip("/"), spec.prototype)
+    if place is None or found is None:
+        return False
+    shape = json.loads(found.to_bytes()).get("shape", ())
+    numbers = [int(number) for number in re.split("[/.]", place[2])]
+    if not len(shape) == len(numbers) == len(box):
+        return False
+    starts = [number * side for number, side in zip(numbers, spec.shape, strict=True)]
+    return all(
+        start + n >= min(start + side, end) for start, n, side, end in zip(starts, box, spec.shape, shape, strict=True)
+    )
+
+
+async def _written(setter: Any, data: Any) -> None:
+    await (setter.delete() if data is None else setter.set(data))
 
 
 def _lock(setter: Any) -> asyncio.Lock:
@@ -176,7 +243,7 @@ def _merged(old: Any, values: np.ndarray, selection: Any, spec: Any) -> tuple[np
     chunk = None if old is None else Chunk(io.BytesIO(old.to_bytes()), dtype, spec.shape)
     is_replaced = is_filled and (chunk is None or all(n <= side for n, side in zip(chunk.box, box, strict=True)))
     if chunk is not None and not is_replaced and not chunk.is_exact:
-        raise InvalidInput(
+        raise PartRefused(
             f"a part of a chunk of shape {spec.shape} would be changed, and the rest of it coded a second time, beyond "
             "its bound; write whole chunks, choose smaller ones (or shards), or create the array with lossless=True"
         )
@@ -186,19 +253,6 @@ def _merged(old: Any, values: np.ndarray, selection: Any, spec: Any) -> tuple[np
     part = out[selection]
     out[selection] = values.reshape(part.shape) if values.size == part.size else values
     return out, is_replaced
-
-
-def _decoded(file: BinaryIO, selection: Any, spec: Any) -> Any:
-    """A selection of a chunk, as a buffer of zarr."""
-    chunk = Chunk(file, spec.dtype.to_native_dtype(), spec.shape)
-    start, stop = rows_of(selection, spec.shape)
-    if (start, stop) == (0, *spec.shape[:1]) or not spec.shape:
-        found = chunk.values(_fill(spec))[selection]
-    else:
-        first, *others = selection
-        inner = slice(None, None, first.step) if isinstance(first, slice) else first - start
-        found = chunk.rows(start, stop, _fill(spec))[(inner, *others)]
-    return spec.prototype.nd_buffer.from_numpy_array(np.asarray(found))
 
 
 def _is_empty(values: np.ndarray, spec: Any) -> bool:
