@@ -36,11 +36,12 @@ class Marks:
     """What a file says of a tensor beside its values.
 
     coordinate: whether other tensors are laid out along it. fills: values that stand for values
-    that are missing.
+    that are missing. coded: whether they were coded with a loss before, in this very file.
     """
 
     coordinate: bool = False
     fills: tuple[float, ...] = ()
+    coded: bool = False
 
 
 UNMARKED = Marks()

@@ -9,7 +9,6 @@ import h5py
 import ml_dtypes
 import numpy as np
 import pytest
-from checks import call_cli
 from stores import FAST, error, fresh, normal
 
 import gcodec
@@ -235,12 +234,3 @@ def test_an_interrupt_waits_until_a_chunk_is_coded(path, monkeypatch):
         time.sleep(10)
     monkeypatch.undo()
     assert len(calls) >= 4 and np.array_equal(read(path), X)
-
-
-def test_the_command_line_keeps_such_datasets(path, tmp_path):
-    """Their chunks are containers already; a second loss would be outside of every bound."""
-    before = create(path).read_bytes()
-    status, _, err = call_cli("encode", path, "--alpha", "0.3", "-o", tmp_path / "x.gcz")
-    assert status == 0, err
-    assert call_cli("decode", tmp_path / "x.gcz", "-o", tmp_path / "back.h5")[0] == 0
-    assert (tmp_path / "back.h5").read_bytes() == before

@@ -39,7 +39,12 @@ def test_their_checks_of_arrays(checks, array):
 
 
 def test_their_other_checks(checks):
-    for codec in (Gcodec(lossless=True), Gcodec(alpha=0.1, method="ecsq"), Gcodec(pointwise=0.1), Gcodec(alpha=1e-3, nonfinite="lossless")):
+    for codec in (
+        Gcodec(lossless=True),
+        Gcodec(alpha=0.1, method="ecsq"),
+        Gcodec(pointwise=0.1),
+        Gcodec(alpha=1e-3, nonfinite="lossless"),
+    ):
         checks.check_config(codec)
     assert repr(Gcodec(alpha=0.1, **FAST)) == "Gcodec(method='ecsq', alpha=0.1, effort='fast')"
     checks.check_err_decode_object_buffer(Gcodec(lossless=True))

@@ -71,7 +71,7 @@ def test_a_dataset_of_xarray_with_nan(tmp_path):
 
 
 def test_copies_of_xarray_keep_their_bytes(tmp_path):
-    """A copy has the codec of what it is a copy of; chunks that are the same are not coded again."""
+    """A copy has the codec of the original; chunks that are the same are not coded again."""
     import xarray
 
     from gcodec.integrations.decoded import forget

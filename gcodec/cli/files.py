@@ -212,7 +212,7 @@ def _opened(path: Path, name: str, dtype: str | None, trust: bool) -> Iterator[T
         stack.enter_context(streams.about(shown, NonFinite))
         file = stack.enter_context(streams.open_input(path))
         with streams.about(shown, FormatError):
-            reader = stack.enter_context(formats.reader(path, fmt, dtype, trust))
+            reader = stack.enter_context(formats.reader(path, fmt, dtype, trust, _decoded))
         opened = TensorFile(reader, shown, [file])
         opened.check_same(path)
         try:
@@ -221,6 +221,13 @@ def _opened(path: Path, name: str, dtype: str | None, trust: bool) -> Iterator[T
             opened.check()
             raise
         opened.check()
+
+
+def _decoded(container: bytes, limit: int) -> "np.ndarray[Any, Any]":
+    """The array of a container that a file holds as a chunk."""
+    from ..api import decode
+
+    return decode(container, threads=1, limit=limit)
 
 
 def _resolved(name: str) -> str:

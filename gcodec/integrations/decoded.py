@@ -36,7 +36,7 @@ class Containers:
             return self._found.get(key)
 
     def put(self, key: Key, container: bytes) -> None:
-        """Keep a container in the place of the oldest ones, unless it is larger than all may be."""
+        """Keep a container in the place of the oldest ones, unless it is larger than all."""
         with self._lock:
             self._size += len(container) - len(self._found.pop(key, b""))
             self._found[key] = container
@@ -63,7 +63,7 @@ def container_of(values: np.ndarray) -> bytes | None:
 
 
 def _key(values: np.ndarray) -> Key:
-    """What chunks are told apart by: shape, dtype and a few values."""
+    """Shape, dtype and a few values of a chunk: what differs between chunks."""
     native = values.dtype.newbyteorder("=")
     flat = values.reshape(-1) if values.flags.c_contiguous else values.flat
     sample = np.asarray(flat[:: max(values.size // _SAMPLE, 1)], native)

@@ -44,9 +44,10 @@ _last: list[BaseException] = []
 def hdf5(**settings: Any) -> dict[str, Any]:
     """The arguments of h5py's `create_dataset` for a dataset whose chunks gcodec codes.
 
-    settings: method, alpha, omega, pointwise, lossless and effort, as for `gcodec.encode`; a bound is needed.
-    A chunk with NaN or infinity is stored exactly: HDF5 codes chunks when it likes, and after an
-    error in the midst of that it crashes, so nothing can be refused then. It registers the filter.
+    settings: method, alpha, omega, pointwise, lossless and effort, as for `gcodec.encode`; a bound
+    is needed. A chunk with NaN or infinity is stored exactly: HDF5 codes chunks when it likes, and
+    after an error in the midst of that it crashes, so nothing can be refused then. It registers the
+    filter.
 
     Raises InvalidInput. `create_dataset` raises ValueError or OSError for values that are no
     numbers, for a fill value other than 0 where a bound is given (chunks at the edge are padded

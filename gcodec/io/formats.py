@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from ..container.budget import Budget
     from ..source import Source
+    from .hdf5.coded.source import Decode
 
 SUFFIXES = {
     ".npy": "npy",
@@ -98,15 +99,20 @@ def user_metadata(meta: Mapping[str, object], limit: int | None = None) -> dict[
     return metadata_of(unpack_header(meta.get("header"), limit))
 
 
-def reader(path: Path, fmt: str, dtype: str | None = None, trust: bool = False) -> Reader:
+def reader(
+    path: Path, fmt: str, dtype: str | None = None, trust: bool = False, decode: "Decode | None" = None
+) -> Reader:
     """The Reader of a file.
 
     dtype: what raw integers of a .npy file stand for. trust: read an HDF5 file within this process,
-    not in one of its own.
+    not in one of its own. decode: what gives the array of a container, for HDF5 datasets that
+    gcodec's own filter coded.
     """
     if dtype is not None and fmt != "npy":
         raise InvalidInput("--dtype is for .npy files; other formats name their dtypes")
-    options: dict[str, Any] = {"dtype": dtype} if fmt == "npy" else {"trust": trust} if fmt == "h5" else {}
+    options: dict[str, Any] = (
+        {"dtype": dtype} if fmt == "npy" else {"trust": trust, "decode": decode} if fmt == "h5" else {}
+    )
     opened: Reader = import_module(f"gcodec.io.{MODULES[fmt]}").Reader(path, **options)
     return opened
 

@@ -43,6 +43,7 @@ MASK = Role("mask", "exact")
 INDEX = Role("index", "exact")
 COORDINATE = Role("coordinate", "exact")
 NORM = Role("gain, norm or statistic", "exact")
+CODED = Role("coded with a bound before", "exact")
 FILLED = Role("field with fill values", "exact")
 
 
@@ -101,6 +102,8 @@ def role_of(name: str, source: Source, names: Container[str]) -> Role | None:
     names: of all tensors of the file, in small letters, as far as they are known.
     """
     marks = marks_of(source)
+    if marks.coded:
+        return CODED
     if marks.coordinate:
         return COORDINATE
     found = next((sign.role for sign in TABLE if _fits(sign, name.lower(), source, names)), None)

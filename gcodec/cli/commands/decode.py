@@ -12,6 +12,7 @@ from ..contents import Contents, coded_file, contents, missing_tensor, resumed
 from ..files import SUFFIX, decoded_name, label
 from ..output import Partial, plural, progress_bar, show
 from ..targets import folder_target, whole_target
+from . import datasets
 
 if TYPE_CHECKING:
     from ...container.budget import Budget
@@ -35,8 +36,13 @@ def decode(
 ) -> None:
     """Give back the tensors of FILE (x.npy.gcz → x.npy); FILE is kept.
 
-    With --specs, FILE is a message of a channel.
+    With --specs, FILE is a message of a channel. Of an HDF5 file, the datasets that gcodec's filter
+    coded become plain ones.
     """
+    if datasets.is_hdf5(file):
+        datasets.refuse(file, {"--salvage": salvage, "--specs": specs, "--resume-from": resume_from})
+        datasets.expand(file, output, tensor, to, limit, trust, force, as_json=json, quiet=quiet)
+        return
     from ...container.budget import Budget
     from ...io.folder.tied import Tied
     from ...parallel import thread_count

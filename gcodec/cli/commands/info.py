@@ -9,6 +9,7 @@ from ...errors import InvalidInput
 from .. import options as opt
 from ..files import container_file
 from ..output import plural, printable, show, table, times
+from . import datasets
 
 if TYPE_CHECKING:
     from ...container.layout import FileHeader, TensorHeader
@@ -24,7 +25,14 @@ def info(
     limit: opt.LimitOpt = None,
     json: opt.JsonOpt = False,
 ) -> None:
-    """List the tensors of FILE: method, guarantee, certificate, bytes."""
+    """List the tensors of FILE: method, guarantee, certificate, bytes.
+
+    Of an HDF5 file, these are the datasets that gcodec's filter coded.
+    """
+    if datasets.is_hdf5(file):
+        datasets.refuse(file, {"--time": time, "--limit": limit})
+        datasets.show_info(file, as_json=json)
+        return
     from ...container.describe import describe, original_bytes
     from ...io.skeleton import is_skeleton
 

@@ -11,6 +11,7 @@ from .. import options as opt
 from ..contents import coded_file
 from ..files import tensor_file
 from ..output import printable, show, table
+from . import datasets
 
 if TYPE_CHECKING:
     from ...compressors.contract import Check
@@ -32,6 +33,10 @@ def verify(
 
     Exit code 1: a promise is broken.
     """
+    if datasets.is_hdf5(file):
+        datasets.refuse(file, {"--trials": trials, "--limit": limit})
+        datasets.show_checks(file, against, dtype, threads, as_json=json, quiet=quiet)
+        return
     from ...verification.verify import verify as verify_container
 
     if specs and against:

@@ -32,6 +32,18 @@ class Access(Protocol):
         """Make a new contiguous dataset, and the groups of its name."""
         ...
 
+    def chunk(self, about: Dataset, number: int) -> tuple[int, bytes]:
+        """Mask and bytes of a chunk that is stored, as they are in the file."""
+        ...
+
+    def blank_value(self, about: Dataset) -> np.ndarray[Any, Any]:
+        """The one value that all reads as which is not stored."""
+        ...
+
+    def put(self, about: Dataset, number: int, values: np.ndarray[Any, Any]) -> None:
+        """Write a whole chunk, behind no filter."""
+        ...
+
     def begin(self, about: Dataset) -> np.ndarray[Any, Any] | None:
         """Get a dataset ready to be written.
 

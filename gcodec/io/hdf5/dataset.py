@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from ... import dtypes
 from ...errors import Corrupt
 from ...source import UNMARKED, Marks
 from ..raw import raw_dtype
+from .coded.filter import Coded
 
 MAX_VALUES = 1 << 48
 MAX_AXES = 64
@@ -25,7 +26,8 @@ class Dataset:
     stored: what its bytes are to numpy; dtype: what the tensor is, of the same width. chunks: the
     shape of one chunk, None when the layout has no chunks. filters: how many there are. ranges:
     where its bytes are in the file; none for a compact dataset, whose bytes are in its header, and
-    where the place is not sure. marks: what its attributes and its fill value say.
+    where the place is not sure. marks: what its attributes and its fill value say. coded: how
+    gcodec's own filter coded its chunks; None for any other dataset.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Dataset:
     stored_bytes: int = 0
     ranges: tuple[Range, ...] = ()
     marks: Marks = UNMARKED
+    coded: Coded | None = None
 
     @property
     def size(self) -> int:
@@ -55,6 +58,11 @@ class Dataset:
     def chunk_count(self) -> int:
         """How many chunks the whole dataset has, whether they are stored or not."""
         return math.prod(-(-n // c) for n, c in zip(self.shape, self.chunks, strict=True)) if self.chunks else 0
+
+    def chunk_offset(self, number: int) -> tuple[int, ...]:
+        """Where a chunk begins, by its place in the C order of the grid of chunks."""
+        grid = [-(-n // side) for n, side in zip(self.shape, self.chunks or (), strict=True)]
+        return tuple(int(at) * side for at, side in zip(np.unravel_index(number, grid), self.chunks or (), strict=True))
 
     @property
     def contiguous(self) -> bool:
@@ -109,12 +117,13 @@ class Survey:
 def _packed(about: Dataset) -> list[Any]:
     dtype, chunks = about.dtype.name, about.chunks and list(about.chunks)
     return [about.name, about.stored.str, dtype, list(about.shape), chunks, about.filters, about.stored_bytes,
-            len(about.ranges), about.marks.coordinate, list(map(repr, about.marks.fills))]  # fmt: skip
+            len(about.ranges), about.marks.coordinate, list(map(repr, about.marks.fills)),
+            about.coded and about.coded.pack()]  # fmt: skip
 
 
 def _unpacked(packed: list[Any], places: Iterator[list[int]]) -> Dataset:
     """Raises ValueError, TypeError and their like when the parts are not those of a dataset."""
-    name, stored_name, dtype_name, shape, chunks, filters, stored_bytes, count, coordinate, fills = packed
+    name, stored_name, dtype_name, shape, chunks, filters, stored_bytes, count, coordinate, fills, coded = packed
     stored, dtype = np.dtype(str(stored_name)), dtypes.by_name(str(dtype_name))
     ranges = tuple((offset, length) for _, (offset, length) in zip(range(_whole(count)), places, strict=False))
     about = Dataset(str(name), stored, dtype, _shape(shape), None if chunks is None else _shape(chunks),
@@ -124,7 +133,7 @@ def _unpacked(packed: list[Any], places: Iterator[list[int]]) -> Dataset:
         raise ValueError(f"{about.name!r} is no dataset of numbers")
     if about.chunks is not None and (len(about.chunks) != len(about.shape) or 0 in about.chunks):
         raise ValueError(f"{about.name!r} has chunks of {about.chunks}")
-    return about
+    return about if coded is None else replace(about, coded=Coded.unpack(coded, about.chunk_count))
 
 
 def _shape(sides: list[Any]) -> tuple[int, ...]:

@@ -1,10 +1,12 @@
 """Which datasets of an HDF5 file travel as tensors, and where their bytes are."""
 
 import math
+from dataclasses import replace
 from functools import cache
 
 from h5py import h5d, h5s, h5z
 
+from .coded.filter import Coded, coded_as
 from .dataset import Dataset, Range
 from .marks import marks_of
 from .types import dtypes_of
@@ -34,15 +36,27 @@ def describe(name: str, dataset: h5d.DatasetID, file_size: int) -> Dataset | Non
     stored, dtype = pair
     shape, stored_bytes = space.get_simple_extent_dims(), dataset.get_storage_size()
     chunks = create.get_chunk() if layout == h5d.CHUNKED else None
-    filters = [create.get_filter(i)[0] for i in range(create.get_nfilters())] if chunks else []
+    filters = [create.get_filter(i)[:3:2] for i in range(create.get_nfilters())] if chunks else []
+    coded = coded_as(filters)
     declared = max(math.prod(shape), math.prod(chunks or ())) * stored.itemsize
-    if stored_bytes > file_size or declared > FREE_BYTES + RATIO * stored_bytes or not usable_filters() >= set(filters):
+    if (
+        stored_bytes > file_size
+        or declared > FREE_BYTES + RATIO * stored_bytes
+        or not (coded or usable_filters() >= {code for code, _ in filters})
+    ):
         return None
-    ranges = _chunk_ranges(dataset, file_size) if chunks else _contiguous_range(dataset, stored_bytes)
-    if ranges is None:
+    found = _stored_chunks(dataset, file_size) if chunks else []
+    if found is None:
         return None
-    marks = marks_of(dataset, dtype)
-    return Dataset(name, stored, dtype, shape, chunks, len(filters), stored_bytes, ranges, marks)
+    ranges = (
+        tuple((chunk.byte_offset, chunk.size) for chunk in found)
+        if chunks
+        else _contiguous_range(dataset, stored_bytes)
+    )
+    about = Dataset(
+        name, stored, dtype, shape, chunks, len(filters), stored_bytes, ranges, marks_of(dataset, dtype), coded
+    )
+    return replace(about, coded=_numbered(coded, about, found)) if coded else about
 
 
 @cache
@@ -58,18 +72,32 @@ def _contiguous_range(dataset: h5d.DatasetID, stored_bytes: int) -> tuple[Range,
     return () if offset is None else ((offset, stored_bytes),)
 
 
-def _chunk_ranges(dataset: h5d.DatasetID, file_size: int) -> tuple[Range, ...] | None:
-    """Where the chunks lie; None when they claim more bytes than the file has.
+def _stored_chunks(dataset: h5d.DatasetID, file_size: int) -> list[h5d.StoreInfo] | None:
+    """The chunks that are stored; None when they claim more bytes than the file has.
 
     An index may lead in circles.
     """
-    found: list[Range] = []
+    found: list[h5d.StoreInfo] = []
     left = file_size
 
     def take(chunk: h5d.StoreInfo) -> bool | None:
         nonlocal left
         left -= max(chunk.size, 1)
-        found.append((chunk.byte_offset, chunk.size))
+        found.append(chunk)
         return True if left < 0 else None  # anything but None ends the iteration
 
-    return None if dataset.chunk_iter(take) else tuple(found)
+    return None if dataset.chunk_iter(take) else found
+
+
+def _numbered(coded: Coded, about: Dataset, found: list[h5d.StoreInfo]) -> Coded:
+    """With the numbers of the stored chunks."""
+    assert about.chunks
+    sides = [(n, side) for n, side in zip(about.shape, about.chunks, strict=True)]
+    numbers = set()
+    for chunk in found:
+        number = 0
+        for at, (n, side) in zip(chunk.chunk_offset, sides, strict=True):
+            number = number * -(-n // side) + at // side
+        if all(at < n for at, (n, _) in zip(chunk.chunk_offset, sides, strict=True)):
+            numbers.add(number)
+    return replace(coded, numbers=tuple(sorted(numbers)))

@@ -21,6 +21,7 @@ from .tree import remove, survey
 from .types import DTYPE_ATTRIBUTE
 from .values import blank, blanked, fill_bits, open_dataset, read_values, write_run, write_values
 
+NO_FILTER = 0xFFFFFFFF  # a chunk's mask that leaves all filters out
 OPEN_DATASETS = 4  # datasets that stay open with their caches
 
 
@@ -106,6 +107,21 @@ class Library:
     @_checked
     def fill(self, about: Dataset, stop: int, value: np.ndarray[Any, Any]) -> None:
         write_run(self._dataset(about), about, stop, value)
+
+    @_checked
+    def chunk(self, about: Dataset, number: int) -> tuple[int, bytes]:
+        found: tuple[int, bytes] = self._dataset(about).read_direct_chunk(about.chunk_offset(number))
+        return found
+
+    @_checked
+    def blank_value(self, about: Dataset) -> np.ndarray[Any, Any]:
+        value = fill_bits(self._dataset(about), about)
+        return np.zeros(1, about.stored) if value is None else value
+
+    @_checked
+    def put(self, about: Dataset, number: int, values: np.ndarray[Any, Any]) -> None:
+        self._writable()
+        self._dataset(about).write_direct_chunk(about.chunk_offset(number), values.tobytes(), NO_FILTER)
 
     @_checked
     def end(self, about: Dataset) -> None:

@@ -14,19 +14,21 @@ from ..arrays.npy import FileSource
 from ..skeleton import SKELETON, SkeletonSource, holes
 from ..streams import open_input
 from .access import access, reporting
+from .coded.source import CodedSource, Decode
 from .dataset import Dataset
 
 
 class Reader:
     """An HDF5 file as tensors: its skeleton first, then every numeric dataset by its path.
 
-    trust: let the HDF5 library read the file within this process. meta: {"format": "h5", "kept":
-    the number of datasets that are in the skeleton alone}. Raises InvalidInput when HDF5 cannot
-    read the file, Corrupt when it dies of it. External links, virtual datasets and external storage
-    are never followed.
+    trust: let the HDF5 library read the file within this process. decode: what gives the array of a
+    container; without it, datasets whose chunks are containers are in the skeleton alone. meta:
+    {"format": "h5", "kept": the number of datasets that are in the skeleton alone}. Raises
+    InvalidInput when HDF5 cannot read the file, Corrupt when it dies of it. External links, virtual
+    datasets and external storage are never followed.
     """
 
-    def __init__(self, path: Path, trust: bool = False) -> None:
+    def __init__(self, path: Path, trust: bool = False, decode: Decode | None = None) -> None:
         self._path = path
         self._lock = Lock()
         self._file = open_input(path)
@@ -44,8 +46,12 @@ class Reader:
         except BaseException:
             self._close()
             raise
-        self._datasets = survey.datasets
-        self.meta: dict[str, object] = {"format": "h5", "kept": len(survey.kept)}
+        self._decode = decode
+        self._datasets = {
+            name: about for name, about in survey.datasets.items() if decode is not None or about.coded is None
+        }
+        kept = len(survey.kept) + len(survey.datasets) - len(self._datasets)
+        self.meta: dict[str, object] = {"format": "h5", "kept": kept}
 
     def __enter__(self) -> "Reader":
         return self
@@ -57,7 +63,9 @@ class Reader:
         ranges = [place for about in self._datasets.values() for place in about.ranges]
         yield SKELETON, SkeletonSource(self._file, self._size, holes(ranges, self._size))
         for name, about in self._datasets.items():
-            if about.contiguous:
+            if about.coded is not None and self._decode is not None:
+                yield name, CodedSource(self, about, self._decode)
+            elif about.contiguous:
                 yield (
                     name,
                     FileSource(self._file, about.ranges[0][0], about.stored, about.dtype, about.shape, about.marks),
@@ -70,6 +78,16 @@ class Reader:
         with self._lock, reporting(f"{self._path}: dataset {about.name!r}"):
             stored = self._access.read(about, start, stop)
         return stored.astype(about.stored.newbyteorder("="), copy=False).view(about.dtype)
+
+    def chunk(self, about: Dataset, number: int) -> tuple[int, bytes]:
+        """Mask and bytes of a stored chunk, one call at a time."""
+        with self._lock, reporting(f"{self._path}: dataset {about.name!r}"):
+            return self._access.chunk(about, number)
+
+    def blank_value(self, about: Dataset) -> np.ndarray[Any, Any]:
+        """The value of what is not stored, one call at a time."""
+        with self._lock, reporting(f"{self._path}: dataset {about.name!r}"):
+            return self._access.blank_value(about)
 
     def _close(self) -> None:
         try:

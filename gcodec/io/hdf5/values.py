@@ -116,6 +116,7 @@ def _read_fill(create: h5p.PropDCID, kind: h5t.TypeID, out: np.ndarray[Any, Any]
     """Read one value that nobody wrote, from a dataset in memory made alike."""
     rank = len(create.get_chunk()) if create.get_layout() == h5d.CHUNKED else 1
     create.set_alloc_time(h5d.ALLOC_TIME_INCR if create.get_layout() == h5d.CHUNKED else h5d.ALLOC_TIME_DEFAULT)
+    create.remove_filter(0)  # all of them, of which some may not be here
     space = h5s.create_simple((1,) * rank, (h5s.UNLIMITED,) * rank if create.get_layout() == h5d.CHUNKED else None)
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fapl_core(backing_store=False)

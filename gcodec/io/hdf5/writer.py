@@ -12,6 +12,7 @@ from ..filters import deflate_work
 from ..names import Names
 from ..skeleton import SKELETON, SkeletonSink
 from .access import Access, access, reporting
+from .coded.sink import CodedSink
 from .dataset import Dataset, Survey, plain
 
 WORK_PER_CHUNK, WORK_PER_FILTERED_BYTE = 1 << 14, 2  # about nanoseconds; for each filter, besides deflating
@@ -42,7 +43,7 @@ class Writer:
         self._missing: dict[str, Dataset] = {}  # the skeleton's datasets that no tensor came for yet
         self._kept: frozenset[str] = frozenset()
         self._names = Names(tree=True)
-        self._sink: _DatasetSink | _BytesSink | None = None
+        self._sink: CodedSink | _DatasetSink | _BytesSink | None = None
         self.left_out: list[str] = []
 
     def __enter__(self) -> "Writer":
@@ -57,7 +58,7 @@ class Writer:
 
     def add(
         self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]
-    ) -> "SkeletonSink | _DatasetSink | _BytesSink":
+    ) -> "SkeletonSink | CodedSink | _DatasetSink | _BytesSink":
         """Begin a tensor; the result's `write(start, values)` takes its values in order."""
         if name == SKELETON:
             if self._image or self._access:
@@ -95,7 +96,7 @@ class Writer:
 
     def _known(
         self, hdf5: Access, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]
-    ) -> "_DatasetSink | _BytesSink":
+    ) -> "CodedSink | _DatasetSink | _BytesSink":
         if name in self._kept:
             raise UnsupportedFeature(
                 f"the dataset {name!r} needs a compression filter that this installation of HDF5 lacks; install it (see "
@@ -111,6 +112,8 @@ class Writer:
             return _BytesSink(self._file, about)
         self._pay(about)
         with reporting(f"dataset {name!r}", Corrupt):
+            if about.coded is not None:
+                return CodedSink(hdf5, about, _as_stored)
             return _DatasetSink(hdf5, about, hdf5.begin(about), self._budget)
 
     def _new(self, hdf5: Access, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> "_DatasetSink":

@@ -84,6 +84,17 @@ class Server:
         self._library.fill(about, stop, np.frombuffer(data, about.stored))
         return None, b""
 
+    def _chunk(self, name: str, number: int) -> tuple[Any, bytes]:
+        return self._library.chunk(self._datasets[name], number)
+
+    def _blank_value(self, name: str) -> tuple[Any, bytes]:
+        return None, self._library.blank_value(self._datasets[name]).tobytes()
+
+    def _put(self, name: str, number: int, data: bytes) -> tuple[Any, bytes]:
+        about = self._datasets[name]
+        self._library.put(about, number, np.frombuffer(data, about.stored))
+        return None, b""
+
     def _end(self, name: str) -> tuple[Any, bytes]:
         self._library.end(self._datasets[name])
         return None, b""

@@ -75,6 +75,22 @@ class Guarded:
     def fill(self, about: Dataset, stop: int, value: np.ndarray[Any, Any]) -> None:
         self._call("fill", about.name, stop, data=value.tobytes(), cpu=_seconds(about, 0, stop, WRITE_SPEED))
 
+    def chunk(self, about: Dataset, number: int) -> tuple[int, bytes]:
+        usual = about.stored_bytes // max(len(about.coded.numbers) if about.coded else 0, 1)
+        mask, data = self._call("chunk", about.name, number, cpu=PER_CHUNK + usual / READ_SPEED)
+        return int(mask), data
+
+    def blank_value(self, about: Dataset) -> np.ndarray[Any, Any]:
+        _, data = self._call("blank_value", about.name, cpu=PER_CHUNK)
+        if len(data) != about.stored.itemsize:
+            raise self._corrupt("the library gave no value")
+        return np.frombuffer(data, about.stored)
+
+    def put(self, about: Dataset, number: int, values: np.ndarray[Any, Any]) -> None:
+        cpu = PER_CHUNK + about.chunk_bytes / WRITE_SPEED
+        room = about.chunk_bytes + ENTRY
+        self._call("put", about.name, number, data=values.reshape(-1).view(np.uint8).data, cpu=cpu, size=room)
+
     def end(self, about: Dataset) -> None:
         self._call("end", about.name)
 
