@@ -1,5 +1,6 @@
 """The HDF5 filter: what is stored has its bound; what cannot have it is refused, never raw."""
 
+import ctypes.util
 import io
 import signal
 import threading
@@ -13,7 +14,7 @@ from stores import FAST, error, fresh, normal
 
 import gcodec
 from gcodec.errors import ChecksumMismatch, InvalidInput
-from gcodec.integrations import hdf5
+from gcodec.integrations import hdf5, hdf5_library
 
 ALPHA = 0.1
 X = normal(300, 64)
@@ -134,6 +135,44 @@ def test_datasets_that_are_refused(path, data, more, words):
         assert "x" not in file and isinstance(hdf5.last_error(), InvalidInput)
 
 
+@pytest.mark.parametrize("options", [OPTIONS, {"lossless": True}])
+def test_values_of_variable_length(path, options):
+    """HDF5 gives references to a filter, which are stored exactly; the values lie elsewhere."""
+    words, lines = ["one", "three hundred"] * 10, [np.arange(n, dtype="f4") for n in range(20)]
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=words, dtype=h5py.string_dtype(), chunks=(5,), **gcodec.hdf5(**options))
+        made = file.create_dataset("y", (20,), h5py.vlen_dtype("f4"), chunks=(5,), **gcodec.hdf5(**options))
+        for i, line in enumerate(lines):
+            made[i] = line
+    with h5py.File(path) as file:
+        assert list(file["x"].asstr()) == words and all(map(np.array_equal, file["y"], lines))
+    assert gcodec.decode(chunk(path, (0,))).dtype == np.uint8 and b"three hundred" in path.read_bytes()
+    with h5py.File(path, "r+") as file:
+        file["x"].id.write_direct_chunk((0,), gcodec.encode(X, alpha=0.1))
+    with pytest.raises(OSError, match="gcodec: Corrupt: the chunk holds float32"):
+        read(path)
+
+
+def test_a_dataset_that_is_created_without_the_filter(path):
+    """Its dtype is not known, so that its chunks are exact."""
+    options = {key: value for key, value in gcodec.hdf5(**OPTIONS).items() if key == "compression_opts"}
+    code = """if 1:
+        import sys, h5py
+        with h5py.File(sys.argv[1], "w") as file:
+            file.create_dataset("x", (300, 64), "f4", chunks=(128, 64), compression=34485, allow_unknown_filter=True,
+                                compression_opts=tuple(map(int, sys.argv[2:])))"""
+    fresh(code, path, *options["compression_opts"])
+    with h5py.File(path, "r+") as file:
+        file["x"][:] = X
+    assert np.array_equal(read(path), X)
+
+
+def test_a_build_of_h5py_that_hides_hdf5(monkeypatch):
+    monkeypatch.setattr(h5py.defs, "__file__", ctypes.util.find_library("c"))
+    with pytest.raises(ImportError, match="does not show H5allocate_memory of HDF5; install h5py from"):
+        hdf5_library.library.__wrapped__()
+
+
 def test_a_dataset_needs_a_bound(path):
     hdf5.register()
     with h5py.File(path, "w") as file, pytest.raises((ValueError, OSError), match="has no bound.*gcodec.hdf5"):
@@ -173,7 +212,7 @@ def test_a_second_process_reads_it(path):
     y = read(create(path))
     code = """if 1:
         import sys, h5py
-        from gcodec.integrations import hdf5
+        from gcodec.integrations import hdf5, hdf5_library
         hdf5.register()
         hdf5.register()
         print(h5py.File(sys.argv[1])["x"][5].tobytes().hex())"""

@@ -97,7 +97,7 @@ def test_chunks_that_cannot_be_coded_are_stored_exactly(path, monkeypatch, troub
     def failing(self, values):
         raise trouble
 
-    monkeypatch.setattr(Settings, "coded", failing)
+    monkeypatch.setattr(Settings, "coded_once", failing)
     with h5py.File(path, "r+") as file:
         file["x"][:128] = X[:128]
     assert np.array_equal(read(path)[:128], X[:128]) and hdf5.last_error() is trouble

@@ -41,6 +41,17 @@ def test_the_page_runs(tmp_path):
         assert error(file["w"][:], x) <= 0.1
 
 
+def test_the_block_with_processes_runs_as_a_script(tmp_path):
+    """Each process runs the file again."""
+    (tmp_path / "packages").mkdir()
+    (block,) = [block for block in BLOCKS if 'scheduler="processes"' in block]
+    start = "import numpy as np, zarr\nfrom gcodec.integrations.zarr import encoding\nx = np.ones((4096, 256), 'f4')\n"
+    (tmp_path / "script.py").write_text(start + block[block.index("blocks =") :].join(["import dask.array\n", ""]))
+    command = [sys.executable, "-W", "ignore", "script.py"]
+    run = subprocess.run(command, cwd=tmp_path, env=installed(tmp_path / "packages"), capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
 def test_blocks_that_do_not_fit_the_chunks_are_refused():
     import dask.array
     import zarr

@@ -115,8 +115,6 @@ def _settings(words: tuple[int, ...]) -> Settings:
 
 def _type_and_shape(words: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
     """The dtype and the shape of a chunk, which stand behind the settings."""
-    if len(words) <= SHAPE:
-        raise InvalidInput("the dataset was created where the filter was not registered, so its dtype is not known")
     if words[0] != VERSION:
         raise UnsupportedFeature(f"the filter's values are of version {words[0]}, unknown to this version of gcodec")
     name = struct.pack("<2I", *words[WORDS:SHAPE]).rstrip(b"\0").decode("ascii", "replace")
@@ -132,6 +130,8 @@ def _encoded(words: tuple[int, ...], data: bytes) -> bytes:
     An exact chunk keeps every promise, whereas HDF5 crashes some time after a chunk has failed.
     """
     values = np.frombuffer(data, np.uint8)
+    if _is_bytes(words):
+        return exact(values)
     try:
         dtype, shape = _type_and_shape(words)
         if len(data) != math.prod(shape) * dtype.itemsize:
@@ -149,6 +149,8 @@ def _decoded(words: tuple[int, ...], data: bytes) -> bytes:
     Wrong settings are an error here already: a chunk that cannot be read is never changed, and so
     never coded.
     """
+    if _is_bytes(words):
+        return _bytes(data)
     dtype, shape = _type_and_shape(words)
     settings = _settings(words[:WORDS])
     chunk = Chunk(io.BytesIO(data), dtype, shape)
@@ -161,6 +163,24 @@ def _decoded(words: tuple[int, ...], data: bytes) -> bytes:
     if not settings.lossless:
         remember(values)
         keep(values, data)
+    return values.tobytes()
+
+
+def _is_bytes(words: tuple[int, ...]) -> bool:
+    """Whether dtype and shape of a dataset are unknown, so that its chunks are stored as bytes.
+
+    HDF5 gives no new dataset with values of variable length to `_set_local`, though it gives their
+    chunks to the filter: references to where the values are. Nor is there anybody to take a dataset
+    that is created where the filter is not registered.
+    """
+    return len(words) <= SHAPE
+
+
+def _bytes(data: bytes) -> bytes:
+    """The bytes of a chunk that was stored so."""
+    values = gcodec.decode(data, threads=1)
+    if values.dtype != np.uint8 or values.ndim != 1:
+        raise Corrupt(f"the chunk holds {values.dtype} of shape {values.shape}, where the dataset has bytes")
     return values.tobytes()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 FILTER, FLETCHER32 = 34485, 3  # numbers of filters
 WITHOUT_FILTER, WITHOUT_CHECKSUM = 1, 2  # bits of a chunk's mask: which of its filters were left out
 _VALUES = struct.Struct("<IdII12s")  # version, bound, kind, flags, method: the first of the filter's values
+_SHAPE = _VALUES.size // 4 + 2  # the place of a chunk's shape, behind the dtype
 _VERSION, _KINDS = 1, ("exact", "alpha", "omega", "pointwise")
 
 Filters = Sequence[tuple[int, tuple[int, ...]]]  # number and values of each filter
@@ -53,7 +54,7 @@ def coded_as(filters: Filters) -> Coded | None:
     Only a checksum may come after gcodec.
     """
     codes, values = [code for code, _ in filters], filters[0][1] if filters else ()
-    if codes not in ([FILTER], [FILTER, FLETCHER32]) or len(values) < _VALUES.size // 4:
+    if codes not in ([FILTER], [FILTER, FLETCHER32]) or len(values) <= _SHAPE:
         return None
     packed = struct.pack(f"<{_VALUES.size // 4}I", *values[: _VALUES.size // 4])
     version, bound, kind, _, method = _VALUES.unpack(packed)
