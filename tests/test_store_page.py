@@ -20,6 +20,7 @@ def test_the_page_runs(tmp_path):
     import zarr
     from xarray import open_zarr
 
+    import gcodec.integrations.zarr  # noqa: F401 (registers the codec where gcodec is not installed)
     from gcodec.integrations import hdf5, numcodecs, zarr_bfloat16
 
     (tmp_path / "packages").mkdir()
