@@ -88,3 +88,16 @@ def test_rows_cost_few_ranges(server, bucket, name, sides):
         print(f"{name}: rows from {start}: {count} ranges, {read / size:.1%} of {size} bytes")
         assert np.array_equal(rows, whole[start : start + ROWS // 100])
         assert count <= 8 and read <= size / 10 and len(server.requests) <= 10
+
+
+def test_rows_in_two_pieces_of_a_large_chunk(server, bucket):
+    """Each of its 8 pieces has 3.5 MB, which come in ranges that get longer."""
+    x = normal(ROWS, COLUMNS)
+    array = zarr.create_array(bucket("exact"), shape=x.shape, dtype="f4", chunks=x.shape, **encoding(lossless=True))
+    array[:] = x
+    server.requests.clear()
+    start = ROWS // 8 - 100
+    assert np.array_equal(zarr.open_array(bucket("exact"), mode="r")[start : start + 300], x[start : start + 300])
+    count, read = server.ranges()
+    print(f"{count} ranges, {read / x.nbytes:.1%} of {x.nbytes} bytes")
+    assert count <= 8 and read <= 0.26 * x.nbytes

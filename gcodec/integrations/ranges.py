@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 BLOCK = 1 << 14  # bytes: the first range of an object, and the least that is fetched at a time
+LONG = 1 << 20  # bytes: who reads on so many at a time gets twice as many as before
 
 Fetch = Callable[[int, int], bytes]  # (start, stop) → the bytes from start to stop-1
 
@@ -53,6 +54,9 @@ class Ranges(io.RawIOBase):
 
     def _fetched(self, wanted: int) -> bytes:
         """The bytes from the position on, read with more: those after, or before the end."""
+        start, last = self._known[-1]
+        if wanted >= LONG and self._at == start + len(last) and len(last) >= LONG:
+            wanted = 2 * len(last)
         stop = min(self._at + max(wanted, self._ahead), self._size)
         start = min(self._at, max(stop - self._ahead, 0)) if stop == self._size else self._at
         self._known.append((start, self._fetch(start, stop)))
