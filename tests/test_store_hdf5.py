@@ -173,6 +173,12 @@ def test_a_build_of_h5py_that_hides_hdf5(monkeypatch):
         hdf5_library.library.__wrapped__()
 
 
+def test_the_name_of_a_method_fits_its_place(monkeypatch):
+    monkeypatch.setattr(hdf5, "METHOD", 3)
+    with pytest.raises(InvalidInput, match="at most 3 bytes, and 'ecsq' has more"):
+        gcodec.hdf5(**OPTIONS)
+
+
 def test_a_dataset_needs_a_bound(path):
     hdf5.register()
     with h5py.File(path, "w") as file, pytest.raises((ValueError, OSError), match="has no bound.*gcodec.hdf5"):

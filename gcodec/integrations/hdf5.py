@@ -33,7 +33,8 @@ from .hdf5_interrupt import interrupt
 FILTER = 34485  # The HDF Group leaves the numbers from 32768 on to everybody
 NAME = b"gcodec: each chunk is a container (.gcz) with an enforced bound"  # stands in the files
 VERSION = 1
-LAYOUT = struct.Struct("<IdII12s")  # version, bound, kind, flags, method: the first words of the filter's values
+METHOD = 12  # bytes: the longest name of a method
+LAYOUT = struct.Struct(f"<IdII{METHOD}s")  # version, bound, kind, flags, method: the first words of the filter's values
 TYPE = struct.Struct("<8s")  # the dtype, in the next words; the shape of a chunk follows
 WORDS, SHAPE = LAYOUT.size // 4, (LAYOUT.size + TYPE.size) // 4
 KINDS = ("lossless", "alpha", "omega", "pointwise")
@@ -56,6 +57,8 @@ def hdf5(**settings: Any) -> dict[str, Any]:
     if settings.get("nonfinite", "lossless") != "lossless":
         raise InvalidInput("in HDF5, chunks with NaN or infinity are stored exactly: nonfinite can only be 'lossless'")
     given = Settings.parse(settings)
+    if len(given.method.encode()) > METHOD:
+        raise InvalidInput(f"in HDF5, the name of a method has at most {METHOD} bytes, and {given.method!r} has more")
     register()
     kind = next(kind for kind in KINDS if getattr(given, kind) not in (None, False))
     bound = 0.0 if kind == "lossless" else getattr(given, kind)
