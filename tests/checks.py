@@ -16,7 +16,7 @@ from gcodec import dtypes
 from gcodec.cli.main import app, guarded
 from gcodec.compressors import registry
 from gcodec.compressors.contract import Guarantee, TensorSpec
-from gcodec.errors import Corrupt
+from gcodec.errors import Corrupt, Truncated
 from gcodec.source import ArraySource
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"  # more of everything that is tried at random
@@ -143,6 +143,17 @@ def _mutated(data: bytes, rng: np.random.Generator) -> bytes:
             at = rng.integers(len(changed))
             changed[at : at + 4] = rng.bytes(4)
     return bytes(changed)
+
+
+def names_in(data: bytes) -> list[str]:
+    """The names of the records of a stream that arrive whole."""
+    from gcodec.container.reader import Stream
+
+    stream = Stream(io.BytesIO(data))
+    with suppress(Truncated):
+        for _ in stream:
+            pass
+    return stream.names
 
 
 def run_cli(*args: object, stdin: bytes | None = None) -> tuple[int, str, str]:

@@ -148,7 +148,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Way:
-    """A mode of classes that may suit a tensor: the units to choose from, and its classes by unit."""
+    """A mode of classes that may suit a tensor: units to choose from, and the classes by unit."""
 
     units: list[int]
     classes: Callable[[int], ScaleClasses]
