@@ -104,6 +104,18 @@ def test_zarr_v2(tmp_path, order, place):
     assert not np.array_equal(found[:], X)
 
 
+def test_filters_before_it():
+    """As the page says: the bound is that of what a filter gives, and bytes are exact."""
+    zarr = pytest.importorskip("zarr")
+    x, codec = np.cumsum(normal(4000)).astype("f4"), Gcodec(alpha=0.1, **FAST)
+    for before, is_exact in ((numcodecs.Shuffle(4), True), (numcodecs.Delta("f4"), False)):
+        options = dict(shape=x.shape, dtype="f4", chunks=x.shape, zarr_format=2, compressors=codec)
+        array = zarr.create_array({}, filters=[before], **options)
+        array[:] = x
+        assert np.array_equal(array[:], x) == is_exact
+    assert error(np.diff(array[:], prepend=0), np.diff(x, prepend=0)) <= 0.1 * (1 + 1e-6)
+
+
 def test_a_fresh_process_reads_zarr_v2(tmp_path):
     zarr = pytest.importorskip("zarr")
     array = zarr.create_array(
