@@ -17,6 +17,9 @@ BFLOAT16.set_fields(15, 7, 8, 0, 7)
 BFLOAT16.set_ebias(127)
 
 
+OWN = {"pointwise": {"pointwise": 0.05}, "unbiased": {"omega": 0.5, "method": "rsd"}}
+
+
 def write(path, libver="earliest", userblock_size=0):
     """A file with coded datasets of many kinds; gives what was written, by name."""
     arrays = {
@@ -25,16 +28,16 @@ def write(path, libver="earliest", userblock_size=0):
         "pointwise": normal(40, 30).astype("f2"),
         "line": normal(1000).astype(">f8"),
         "one": normal(20, 10),
+        "unbiased": normal(50, 10),
         "whole": (X * 100).astype(">i2"),
         "flags": X > 0,
         "complex": (X[:50] + 1j * X[50:100]).astype("c8"),
     }
-    chunks = {"rows": (128, 3, 5), "line": (300,), "one": (20, 10), "pointwise": (16, 30)}
+    chunks = {"unbiased": (50, 10), "rows": (128, 3, 5), "line": (300,), "one": (20, 10), "pointwise": (16, 30)}
     with h5py.File(path, "w", libver=libver, userblock_size=userblock_size) as file:
         for name, x in arrays.items():
-            options = (
-                {"pointwise": 0.05} if name == "pointwise" else LOSSY if x.dtype.kind == "f" else {"lossless": True}
-            )
+            usual = LOSSY if x.dtype.kind == "f" else {"lossless": True}
+            options = OWN.get(name, usual)
             more = {"fletcher32": True} if name in ("rows", "whole") else {}
             codec = gcodec.hdf5(**options)
             made = file.create_dataset(name, data=x, chunks=chunks.get(name, (50, 64)[: x.ndim]), **more, **codec)
@@ -83,7 +86,7 @@ def test_plain_files(path, tmp_path, libver, userblock):
                 found = []
                 file.visititems(lambda name, item: found.append(item[()]) if isinstance(item, h5py.Dataset) else None)
                 print(len(found), file["link"].attrs["unit"], file["other name"] == file["g/lossy"])"""
-    assert fresh(code, tmp_path / "plain.h5", tmp_path / "back.h5") == "13 K True\n" * 2
+    assert fresh(code, tmp_path / "plain.h5", tmp_path / "back.h5") == "14 K True\n" * 2
     for name, values in before.items():
         for made in ("plain.h5", "back.h5"):
             after = contents(tmp_path / made)[name]
@@ -124,7 +127,7 @@ def test_info(path):
     status, out, _ = call_cli("info", path, "--json")
     check("HDF5 files", json.loads(out))
     found = {one["name"]: one for one in json.loads(out)["datasets"]}
-    assert status == 0 and len(found) == 11 and found["g/lossy"]["methods"] == ["ecsq"]
+    assert status == 0 and len(found) == 12 and found["g/lossy"]["methods"] == ["ecsq"]
     assert found["g/lossy"]["guarantee"] == {"class": "alpha", "bound": 0.1} and found["g/lossy"]["chunks"] == 6
     assert found["pointwise"]["guarantee"] == {"class": "pointwise", "bound": 0.05}
     assert found["whole"]["guarantee"] == {"class": "exact", "bound": 0.0} and found["empty"]["chunks"] == 0
@@ -144,10 +147,15 @@ def test_verify(path, tmp_path):
     assert status == 0 and out.endswith("every promise holds\n"), out + err
     with h5py.File(tmp_path / "original.h5", "r+") as file:
         file["g/lossy"][60] *= 30
+        file["unbiased"][:] = 0.01
         file["whole"][299, 63] += 1
     status, out, _ = call_cli("verify", path, "--against", tmp_path / "original.h5")
     assert status == 1 and "5 of 6 keep" in out and "chunk at (50, 0): error" in out
-    assert "chunk at (250, 0): values" in out and out.endswith("a promise is broken\n")
+    assert (
+        "omega" in out.partition("chunk at (0, 0): error")[2]
+        and "chunk at (250, 0): values" in out
+        and out.endswith("a promise is broken\n")
+    )
     status, out, _ = call_cli("verify", path, "--against", tmp_path / "original.h5", "--json")
     assert status == 1 and json.loads(out)["ok"] is False
     check("HDF5 files", json.loads(out))

@@ -34,7 +34,7 @@ def verify(
     Exit code 1: a promise is broken.
     """
     if datasets.is_hdf5(file):
-        datasets.refuse(file, {"--trials": trials, "--limit": limit})
+        datasets.refuse(file, {"--specs": specs, "--trials": trials, "--limit": limit})
         datasets.show_checks(file, against, dtype, threads, as_json=json, quiet=quiet)
         return
     from ...verification.verify import verify as verify_container
