@@ -89,8 +89,8 @@ def encode(
     keep_zeros: whether zeros come back as zeros. None keeps them where they are frequent and that
     takes at most 5 % more bits (2 % where less than a quarter of the values is zero).
     fill: a value, or several, that stands for what is missing; NaN is every NaN. It comes back bit
-    for bit, and the bound is that of the other values. auto finds a number by itself that repeats
-    and is at least 4 times as large as any other.
+    for bit, and the bound is that of the other values. auto finds numbers by itself that repeat and
+    are at least twice as large as all others.
     axis: of an array with two axes or more. The bound then holds for each slice along it.
 
     Options that only some methods have; with None the method chooses.
@@ -200,6 +200,7 @@ def save(
         arrays = {name: array_of(name, value) for name, value in tensors.items()}
         meta["bytes"] = sum(array.nbytes for array in arrays.values())
         tensors = arrays
+        rules.note(_sources(tensors))
     else:
         count = 1  # one tensor at a time is in memory; its chunks are still shared out
     chooser, scoped = rules.planned(_sources(tensors))

@@ -57,7 +57,8 @@ FillsOpt = Annotated[
     list[str] | None,
     typer.Option(
         "--fill",
-        help="A value that stands for what is missing, or GLOB=VALUE: it is kept, and alpha is about the others.",
+        help="A value that stands for what is missing, or GLOB=VALUE; each one given is kept, and alpha is about the "
+        "others.",
     ),
 ]
 KeepZerosOpt = Annotated[

@@ -30,7 +30,8 @@ class Policy:
     without a rule and with fewer than `small` values is stored bit for bit, and so is whatever is
     not a float. Where no rule names a tensor, its role may go before the default: second moments of
     optimizers get pointwise 0.05; scales, coordinates, indexes, masks and counts are stored bit for
-    bit (the table is in gcodec/request/roles.py). Globs are those of fnmatch; case matters.
+    bit; first moments keep their zeros (the table is in gcodec/request/roles.py). Globs are those
+    of fnmatch; case matters.
 
     >>> policy = Policy(alpha=1e-3, alphas={"*embed*": 1e-2}, exact=["*norm*"])
     >>> policy.small
@@ -46,7 +47,7 @@ class Policy:
     scope: "tensor" when alpha holds for each tensor; "file" when it holds for all floating tensors
     as one vector, Σ‖x̂ − x‖² ≤ alpha·Σ‖x‖².
     axes: glob → axis of the slices for which alpha holds one by one. fills: glob → the value that
-    stands for what is missing, or several.
+    stands for what is missing, or several; a tensor has those of all globs that match.
     effort, nonfinite, keep_zeros, seed, max_draws, block, states, options: as for `gcodec.encode`.
     Each method gets those options that it knows.
 

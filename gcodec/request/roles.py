@@ -9,16 +9,15 @@ from what the format says. Where these do not decide, the values do.
 import re
 from collections.abc import Container
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from ..compressors.contract import CHUNK
 from ..dtypes import is_float
-from ..source import Source, marks_of, spans
+from ..source import Source, marks_of
+from . import looks
 
-_BETWEEN = r"[/.:]+"  # what stands between the parts of a name
-_LOOK = 1 << 14  # values that are looked at
-_FEW = 16  # values; fewer may be in order by chance
+_BETWEEN = r"""[]['"/.:|]+"""  # what stands between the parts of a name
 SECOND_MOMENT = 0.05  # an update m/√v then changes by at most 2.5 %
 
 
@@ -28,15 +27,25 @@ class Role:
 
     kind, bound: its guarantee; kind None: the one that the user gives. That of a field with fill
     values holds where they cannot be kept with a bound on all others.
+    guessed: whether it rests upon the values. It then takes the place of no other bound than alpha,
+    and promises no less than that.
     """
 
     name: str
     kind: str | None = None
     bound: float = 0.0
+    guessed: bool = False
+
+    def replaces(self, kind: str) -> bool:
+        """Whether it has a guarantee of its own, in the place of a default of this kind."""
+        return self.kind is not None and kind not in ("exact", self.kind) and (kind == "alpha" or not self.guessed)
 
 
 FIRST = Role("first moment")
 SECOND = Role("second moment", "pointwise", SECOND_MOMENT)
+LIKELY = Role("second moment", "pointwise", SECOND_MOMENT, guessed=True)
+SQUARES = Role("second moment by its values", "pointwise", SECOND_MOMENT, guessed=True)
+PRECONDITIONER = Role("preconditioner", "exact")
 SCALE = Role("scale or zero point", "exact")
 SETTING = Role("step, count or rate", "exact")
 MASK = Role("mask", "exact")
@@ -55,69 +64,121 @@ class Sign:
     last: whether that has to be the last part.
     beside: (what, by what) to replace in that part; a tensor of the name that this gives has to be
         there.
-    within: a regular expression for another part.
+    after, within: regular expressions for the part right before, and for any other part.
     axes: at most so many axes are longer than 1.
+    unsigned: whether no value may be negative, for names that are also used for something else.
     """
 
     role: Role
     part: str
-    last: bool = True
+    last: bool = False
     beside: tuple[str, str] | None = None
+    after: str = ""
     within: str = ""
     axes: int = 64
+    unsigned: bool = False
 
 
-_OPTIMIZER = r"opt|.*optim.*|.*opt_?state.*|state|slots?|adam\w*|rmsprop|adagrad|adadelta"
+_OPTIMIZER = (
+    r"opt|.*optim.*|.*opt_?state.*|state|slots?|moments?|m_and_v|factored|(fused_?)?n?adam\w*|radam|adan|adafactor|"
+    r"adagrad|adadelta|rmsprop|lamb|lars|lion|muon|shampoo|soap|sophia|came|sm3|prodigy|galore|ftrl"
+)
+_GRADIENTS = r"(grads?|gradients?|g|avg|averages?|mean|ema|sum|acc|exp|moments?)"
+_SQUARED = r"(sq|sqr|square[ds]?)"
 TABLE = (
-    Sign(INDEX, r"_i_.+", last=False),  # PyTables
-    Sign(SECOND, r"(.*_)?(max_)?exp_avg_sqs?(_\w+)?|(.*_)?square_avg|(.*_)?acc_delta|exp_inf", last=False),
-    Sign(SECOND, r"nu(_max|_hat)?|v_?hat|max_v|(.*_)?second_moments?|exp_hessian_diag(_sq)?", last=False),
-    Sign(SECOND, r"(.*_)?(running|moving)_(var|variance)s?(_\d+)?|(.*_)?mean_squares?", last=False),
-    Sign(SECOND, r"v(_row|_col)?", last=False, beside=("v(_row|_col)?", "m")),
-    Sign(SECOND, r"v_row|v_col|v[rc]", last=False, within=_OPTIMIZER),
-    Sign(SECOND, r"(.*_)?velocity(_\d+)?", last=False, beside=("velocity", "momentum")),
-    Sign(SECOND, r"(.*_)?(velocity|accumulators?|sum)(_\d+)?", last=False, within=_OPTIMIZER),
-    Sign(SECOND, r"adam_1", beside=("adam_1", "adam")),
-    Sign(SECOND, r"rmsprop"),
-    Sign(SECOND, r"(.*_)?(var|variance)", beside=("var(iance)?", "mean")),
-    Sign(FIRST, r"(.*_)?exp_avg|(.*_)?momentum(s|_buffer)?(_\d+)?|mu|(.*_)?first_moments?|trace|adam", last=False),
-    Sign(FIRST, r"m", last=False, beside=("m", "v")),
-    Sign(SCALE, r"(.*_)?scales?(_inv)?|(.*_)?q?zeros|(.*_)?zero_?points?|(.*_)?absmax\d?|(.*_)?amax(_history)?"),
-    Sign(SCALE, r"(.*_)?(quant_?map|qmap)\d?"),
-    Sign(SETTING, r"(.*_)?(steps?|counts?|counter|iterations?|iter|epochs?|num_batches_tracked|inv_freq)", axes=1),
-    Sign(SETTING, r"(.*_)?(lr|learning_rates?|weight_decay|beta_?[12]|betas|eps|epsilon|decay)", axes=1),
-    Sign(MASK, r"(.*_)?masks?"),
-    Sign(INDEX, r"(.*_)?(indices|index|idx|indptr|ids|row_ptr|col_ind)|axis\d+(_\w+)?|block\d+_items"),
-    Sign(COORDINATE, r"lat|lon|latitude|longitude|times?|timestamps?|.*_(bnds|bounds)|coordinates?|x?lat|x?long?"),
-    Sign(NORM, r".*norms?\d*|(ln|bn)(_?\w{1,3})?|layer_?norm.*|batch_?norm.*", last=False, axes=1),
-    Sign(NORM, r"gamma|beta|(.*_)?(running|moving)_means?|weight_g|original0", axes=1),
-    Sign(NORM, r"(.*_)?mean", beside=("mean", "var"), axes=1),
-    Sign(NORM, r"(.*_)?mean", beside=("mean", "variance"), axes=1),
+    Sign(INDEX, r"_i_.+"),  # PyTables
+    # What belongs to a moment and is none: its scales in 8 bits, the count of its steps
+    Sign(SCALE, r"(.*_)?scales?(_inv|_\d+|_per_\w+|_and_\w+|_factors?)?|(.*_)?scales_\w+|(.*_)?scb", last=True),
+    Sign(SCALE, r"(.*_)?q?zeros|(.*_)?zero_?points?|(.*_)?absmax\d?|(.*_)?amax(_history)?", last=True),
+    Sign(SCALE, r"(.*_)?(quant_?map|qmap)\d?", last=True),
+    Sign(
+        SETTING,
+        r"(.*_)?(steps?|counts?|counter|iterations?|iter|epochs?|num_batches_tracked|inv_freq)",
+        last=True,
+        axes=1,
+    ),
+    Sign(
+        SETTING,
+        r"(.*_)?(lr|learning_rates?|weight_decay|beta_?[12](_pow\w*)?|betas|eps|epsilon|decay)",
+        last=True,
+        axes=1,
+    ),
+    # Second moments under names that are used for nothing else
+    Sign(SECOND, rf"(.*_)?exp_?avg_?({_SQUARED}|var|res_row|res_col)s?(_\w+)?|exp_inf|exp_hessian\w*"),
+    Sign(SECOND, rf"(.*_)?{_GRADIENTS}_(of_)?{_SQUARED}(_\w+)?|(.*_)?{_SQUARED}_{_GRADIENTS}(_\w+)?"),
+    Sign(SECOND, r"(.*_)?(second|2nd)_?(order_)?mom(ent)?s?(_\w+)?|(.*_)?moments?_?2(_\w+)?"),
+    Sign(SECOND, r"nu(_max|_hat)?|v_?hat|max_v|velocity_hat|v_?mean|v_row|v_col|row_var|col_var|acc_delta"),
+    Sign(SECOND, r"(.*_)?adam\w*_v|(.*_)?slot_v[rc]?|(.*_)?(running|moving)_(var|variance)s?(_\d+)?"),
+    # First moments under names of their own
+    Sign(FIRST, r"(.*_)?exp_?avg(_fast|_slow|_diff)?|mu|trace|grad_ema|(.*_)?adam\w*_m|(.*_)?slot_m"),
+    Sign(FIRST, r"(.*_)?(first|1st)_?(order_)?mom(ent)?s?(_\w+)?|(.*_)?moments?_?1(_\w+)?"),
+    # Names that tell both apart beside each other, or beside the optimizer's
+    Sign(SECOND, r"v(_row|_col)?", beside=("v(_row|_col)?", "m")),
+    Sign(SECOND, r"v\d?_.+", beside=("^v", "m")),
+    Sign(SECOND, r".+_v\d?", beside=(r"_v(\d?)$", r"_m\1")),
+    Sign(SECOND, r"(.*_)?velocity(_\d+)?", beside=("velocity", "momentum")),
+    Sign(SECOND, r"adam_1", last=True, beside=("adam_1", "adam")),
+    Sign(SECOND, r"(.*_)?(var|variance)", last=True, beside=("var(iance)?", "mean")),
+    Sign(FIRST, r"m", beside=("m", "v")),
+    Sign(FIRST, r"m\d?_.+", beside=("^m", "v")),
+    Sign(FIRST, r".+_m\d?", beside=(r"_m(\d?)$", r"_v\1")),
+    Sign(SECOND, r"v[rc]?", after=_OPTIMIZER),
+    Sign(FIRST, r"m", after=_OPTIMIZER),
+    Sign(SECOND, r"v[rc]?|rms|state_?2", last=True, within=_OPTIMIZER),
+    Sign(FIRST, r"m|state_?1", last=True, within=_OPTIMIZER),
+    Sign(SECOND, r"(.*_)?(velocity|accumulators?|sum)(_\d+)?", within=_OPTIMIZER),
+    Sign(SECOND, r"rmsprop", last=True),
+    Sign(FIRST, r"(.*_)?momentum(s|_buffers?)?(_\d+)?"),
+    Sign(FIRST, r"adam", last=True),
+    # Names that others use, too
+    Sign(LIKELY, r"v\d?|v[rc]|v\d?_.+|.+_v\d?|(.*_)?vel(ocit(y|ies))?(_.+)?", unsigned=True),
+    Sign(LIKELY, r"(.*_)?(acc|accum|accumul)(_.+|ators?|ated.*)?|(.*_)?(fisher|hessian|second)(_.+)?", unsigned=True),
+    Sign(LIKELY, r"(.*_)?(var|variances?|sum|rms|ms|sq|squares?|state_?2)(_\d+)?", last=True, unsigned=True),
+    Sign(LIKELY, r"(.*_)?(h_diag|inf_norm)|adam_1", last=True, unsigned=True),
+    Sign(PRECONDITIONER, r"(.*_)?(inv_)?(preconditioners?|precond\w*|factor_matri(x|ces)|statistics)(_.+)?"),
+    Sign(PRECONDITIONER, r"gg|q[lr]?|[lr]|(row|col)_gg|h_?diag", last=True, within=_OPTIMIZER),
+    # Everything else
+    Sign(MASK, r"(.*_)?masks?", last=True),
+    Sign(
+        INDEX,
+        r"(.*_)?(indices|index|idx|indptr|ids|row_ptr|col_ind)|axis\d+(_\w+)?|block\d+_items",
+        last=True,
+    ),
+    Sign(COORDINATE, r"lat|lon|latitude|longitude|times?|timestamps?|.*_(bnds|bounds)", last=True),
+    Sign(COORDINATE, r"coordinates?|x?lat|x?long?", last=True),
+    Sign(NORM, r".*norms?\d*|(ln|bn)(_?\w{1,3})?|layer_?norm.*|batch_?norm.*", axes=1),
+    Sign(NORM, r"gamma|beta|(.*_)?(running|moving)_means?|weight_g|original0", last=True, axes=1),
+    Sign(NORM, r"(.*_)?mean", last=True, beside=("mean", "var"), axes=1),
+    Sign(NORM, r"(.*_)?mean", last=True, beside=("mean", "variance"), axes=1),
 )
 
 
-def role_of(name: str, source: Source, names: Container[str]) -> Role | None:
+def role_of(name: str, source: Source, names: Container[str], sibling: bool = False) -> Role | None:
     """The role of a tensor; None for a weight, a gradient, and whatever else is not known.
 
-    names: of all tensors of the file, in small letters, as far as they are known.
+    names: of all tensors of the file, in small letters, as far as they are known. sibling: whether
+    the file has another tensor of the same shape.
     """
     marks = marks_of(source)
     if marks.coded:
         return CODED
     if marks.coordinate:
         return COORDINATE
-    found = next((sign.role for sign in TABLE if _fits(sign, name.lower(), source, names)), None)
+    seen = _Seen(name.lower(), source)
+    found = next((sign.role for sign in TABLE if _fits(sign, seen, names)), None)
     if found is not None or not is_float(source.dtype) or source.size == 0:
         return found
-    if marks.fills and _has(source, np.array(marks.fills)):
+    if marks.fills and looks.has_any(source, np.array(marks.fills)):
         return FILLED
-    if any(re.fullmatch(_OPTIMIZER, part) for part in parts(name)) and _none_is_negative(source):
+    if any(re.fullmatch(_OPTIMIZER, part) for part in seen.parts) and seen.is_unsigned:
         return SECOND
-    return COORDINATE if _axes(source) <= 1 and _is_sorted(source) else None
+    if _axes(source) <= 1 and looks.is_sorted(source):
+        return COORDINATE
+    return SQUARES if sibling and looks.are_like_squares(source) else None
 
 
 def parts(name: str) -> list[str]:
-    """The parts of a name between `/`, `.` and `:`, in small letters, without numbers.
+    """The parts of a name between `/`, `.`, `:` and brackets, in small letters, without numbers.
 
     >>> parts("optimizer.state.0.exp_avg_sq")
     ['optimizer', 'state', 'exp_avg_sq']
@@ -125,14 +186,30 @@ def parts(name: str) -> list[str]:
     return [part for part in re.split(_BETWEEN, name.lower()) if part and not part.isdigit()]
 
 
-def _fits(sign: Sign, name: str, source: Source, names: Container[str]) -> bool:
-    if _axes(source) > sign.axes:
+class _Seen:
+    """A tensor, and what was found out about it so far. name: in small letters."""
+
+    def __init__(self, name: str, source: Source) -> None:
+        self.name, self.source, self.parts = name, source, parts(name)
+
+    @cached_property
+    def is_unsigned(self) -> bool:
+        """Whether no value is negative."""
+        return is_float(self.source.dtype) and looks.none_is_negative(self.source)
+
+
+def _fits(sign: Sign, seen: _Seen, names: Container[str]) -> bool:
+    own, last = seen.parts, len(seen.parts) - 1
+    if _axes(seen.source) > sign.axes:
         return False
-    own = parts(name)
-    found = [part for part in (own[-1:] if sign.last else own) if re.fullmatch(sign.part, part)]
-    if not found or (sign.within and not any(re.fullmatch(sign.within, part) for part in own if part != found[0])):
-        return False
-    return sign.beside is None or any(_neighbour(name, part, *sign.beside) in names for part in found)
+    places = [i for i in ([last] if sign.last else range(last + 1)) if i >= 0 and re.fullmatch(sign.part, own[i])]
+    if sign.after:
+        places = [i for i in places if i and re.fullmatch(sign.after, own[i - 1])]
+    if sign.within:
+        places = [i for i in places if any(re.fullmatch(sign.within, own[j]) for j in range(last + 1) if j != i)]
+    if sign.beside is not None:
+        places = [i for i in places if _neighbour(seen.name, own[i], *sign.beside) in names]
+    return bool(places) and (seen.is_unsigned or not sign.unsigned)
 
 
 def _neighbour(name: str, part: str, what: str, by: str) -> str:
@@ -143,33 +220,3 @@ def _neighbour(name: str, part: str, what: str, by: str) -> str:
 
 def _axes(source: Source) -> int:
     return sum(n > 1 for n in source.shape)
-
-
-def _has(source: Source, fills: np.ndarray) -> bool:
-    """Whether one of the fill values occurs."""
-    with np.errstate(over="ignore"):
-        wanted, missing = fills.astype(source.dtype), bool(np.isnan(fills).any())
-    for start, stop in spans(source.size, CHUNK):
-        values = source.read(start, stop)
-        if np.isin(values, wanted).any() or (missing and np.isnan(values).any()):
-            return True
-    return False
-
-
-def _none_is_negative(source: Source) -> bool:
-    """Whether the first values are at least 0, and not all 0. Of few values nothing is said."""
-    values = source.read(0, min(source.size, _LOOK)).astype(np.float64)
-    return values.size >= _FEW and bool((values >= 0).all() and values.any())
-
-
-def _is_sorted(source: Source) -> bool:
-    """Whether each value is above the one before, or each is below."""
-    first = source.read(0, min(source.size, _LOOK)).astype(np.float64)
-    if first.size < _FEW or not (_rises(first) or _rises(-first)):
-        return False
-    values = source.read(0, source.size).astype(np.float64)
-    return _rises(values) or _rises(-values)
-
-
-def _rises(values: np.ndarray) -> bool:
-    return bool((values[1:] > values[:-1]).all())

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -15,7 +16,7 @@ from ..source import Source, marks_of
 from . import scope
 from .choice import Choice, choose, fills_of, kinds_of, options_of
 from .policy import Policy
-from .roles import FILLED, Role, role_of
+from .roles import FILLED, FIRST, Role, role_of
 
 Chooser = Callable[[str, Source], Choice]
 _BoundRule = tuple[str, str] | None  # the kind of guarantee, and the glob
@@ -62,6 +63,7 @@ class Rules:
         self._made: dict[tuple[str | None, _BoundRule], Choice] = {(None, None): self._default(must_choose)}
         self._matched: set[str] = set()
         self._roles, self._names = must_choose, set[str]()
+        self._shapes, self._alike = dict[str, tuple[int, ...]](), Counter[tuple[int, ...]]()
         self._doubted = False
         self.protected: dict[str, Role] = {}  # the tensors so far whose roles have decided
 
@@ -72,8 +74,8 @@ class Rules:
     def decide(self, name: str, source: Source) -> Decision:
         """The choice for one tensor, and where it comes from; raises what `choice` raises."""
         self._matched.update(glob for glob in self._globs() if fnmatchcase(name, glob))
-        self._names.add(name.lower())
-        role = role_of(name, source, self._names) if self._roles else None
+        self.note([(name, source)])
+        role = role_of(name, source, self._names, self._alike[source.shape] > 1) if self._roles else None
         if _last(self.policy.exact, name) is not None:
             return Decision(self._lossless, role, "rule")
         rules = _last(self.policy.methods, name), self._bound_rule(name)
@@ -88,21 +90,33 @@ class Rules:
         if role is FILLED and self._keeps_values(default):
             own = self._with_terms(name, default)
             return Decision(replace(own, fill=own.fill or marks_of(source).fills), role, "default")
-        if role is not None and default.guarantee.kind not in ("exact", role.kind) and role.kind is not None:
+        if role is not None and role.replaces(default.guarantee.kind):
             self.protected[name] = role
-            return Decision(self._protecting(role), role, "role")
-        return Decision(self._with_terms(name, default), role, "default")
+            return Decision(self._protecting(role, default.guarantee), role, "role")
+        own = self._with_terms(name, default)
+        if role is FIRST and own.keep_zeros is None and self._keeps_values(own):
+            own = replace(own, fill=(*own.fill, 0.0))  # a moment of what was never met
+        return Decision(own, role, "default")
+
+    def note(self, tensors: Iterable[tuple[str, Source]]) -> None:
+        """Learn the names and shapes of tensors, which may say something of others."""
+        for name, source in tensors:
+            self._names.add(name.lower())
+            if name not in self._shapes:
+                self._shapes[name] = source.shape
+                self._alike[source.shape] += 1
 
     def _with_terms(self, name: str, choice: Choice) -> Choice:
         """The choice with what a promise alpha says beside its bound for this tensor."""
         if choice.guarantee.kind != "alpha":
             return choice
-        axis, fill = _last(self.policy.axes, name), _last(self.policy.fills, name)
+        axis = _last(self.policy.axes, name)
+        fills = [fill for glob, fill in self.policy.fills.items() if fnmatchcase(name, glob)]
         return replace(
             choice,
             keep_zeros=self.policy.keep_zeros,
             axis=None if axis is None else self.policy.axes[axis],
-            fill=() if fill is None else fills_of(self.policy.fills[fill]),
+            fill=tuple(value for fill in fills for value in fills_of(fill)),
         )
 
     def _keeps_values(self, choice: Choice) -> bool:
@@ -173,12 +187,13 @@ class Rules:
                 stacklevel=3,
             )
 
-    def _protecting(self, role: Role) -> Choice:
-        """The choice that a role makes."""
+    def _protecting(self, role: Role, instead_of: Guarantee) -> Choice:
+        """The choice that a role makes in the place of a guarantee."""
         if role.kind == "exact":
             return self._lossless
         options = {name: value for name, value in self._options.items() if name in options_of("auto")}
-        bound: dict[str, Any] = {str(role.kind): role.bound}
+        least = math.sqrt(instead_of.bound) if role.guessed else 1.0  # each |x̂ − x| ≤ √α·|x| gives alpha
+        bound: dict[str, Any] = {str(role.kind): min(role.bound, least)}
         return choose("auto", **bound, **self._common, options=options)
 
     def _globs(self) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ def encode(
     axes = {glob or "*": _axis(text) for glob, text in given.items() if "@" in text}
     plain_alpha, alphas = _bounds({glob: text.partition("@")[0] for glob, text in given.items()}, "--alpha")
     plain_pointwise, pointwises = _bounds(_rules(pointwise, "--pointwise"), "--pointwise")
-    plain_fill, fills = _bounds(_rules(fill, "--fill"), "--fill")
+    fills = _fills(fill)
     policy = Policy(
         method=plain_method,
         alpha=plain_alpha,
@@ -83,7 +83,7 @@ def encode(
         alphas=alphas,
         pointwises=pointwises,
         axes=axes,
-        fills=fills if plain_fill is None else {"*": plain_fill, **fills},
+        fills=fills,
         small=SMALL if small is None else small,
         scope=cast(Any, scope),
         effort=cast(Any, effort),
@@ -102,6 +102,7 @@ def encode(
         count = thread_count(threads)
         rules = Rules(policy, count, must_choose=not single)
         rules.check([name for name, _ in tensors])
+        rules.note(tensors)
         if plan:
             show_plan(input, rules, tensors, as_json=json, quiet=quiet)
             return
@@ -146,13 +147,28 @@ def _rules(values: list[str] | None, option: str) -> dict[str, str]:
     """The values of GLOB=VALUE options by glob; a plain VALUE is under the empty glob."""
     rules: dict[str, str] = {}
     for text in values or ():
-        glob, rule, value = text.rpartition("=")
-        if rule and not glob:
-            raise InvalidInput(f"{option} {text}: a rule is GLOB=VALUE, and the glob is missing")
+        glob, value = _rule(text, option)
         if glob in rules:
             raise InvalidInput(f"{option} {text}: given twice")
         rules[glob] = value
     return rules
+
+
+def _rule(text: str, option: str) -> tuple[str, str]:
+    """(glob, value) of an option's GLOB=VALUE; a plain VALUE has the empty glob."""
+    glob, rule, value = text.rpartition("=")
+    if rule and not glob:
+        raise InvalidInput(f"{option} {text}: a rule is GLOB=VALUE, and the glob is missing")
+    return glob, value
+
+
+def _fills(values: list[str] | None) -> dict[str, list[float]]:
+    """The values of --fill by glob, of which each may be given several times."""
+    fills: dict[str, list[float]] = {}
+    for text in values or ():
+        glob, value = _rule(text, "--fill")
+        fills.setdefault(glob or "*", []).append(_number(f"--fill {glob}{'=' * bool(glob)}", value))
+    return fills
 
 
 def _axis(text: str) -> int:

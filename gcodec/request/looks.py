@@ -1,0 +1,77 @@
+"""What the values of a tensor tell of what it is, where its name says nothing.
+
+Each look ends at the first value that decides.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..compressors.contract import CHUNK
+from ..source import Source, spans
+
+_FIRST = 1 << 12  # values of the first look
+_PIECES, _PIECE = 64, 256  # pieces here and there, and values of each
+_FEW = 16  # values; fewer may be in order, or have one sign, by chance
+_TAIL = 0.1  # the share of the values above, and of those below, which a range leaves out
+_WIDE = 100.0  # a range: squares of Gaussian values have 171, their magnitudes 13
+
+
+def none_is_negative(source: Source) -> bool:
+    """Whether all values are at least 0, and not all 0. Of few values nothing is said."""
+    if source.size < _FEW:
+        return False
+    some = False
+    for values in _read(source):
+        if not (values >= 0).all():
+            return False
+        some = some or bool(values.any())
+    return some
+
+
+def is_sorted(source: Source) -> bool:
+    """Whether each value is above the one before, or each is below. Of few nothing is said."""
+    first = source.read(0, min(source.size, _FIRST)).astype(np.float64)
+    if first.size < _FEW or not (_rises(first) or _rises(-first)):
+        return False
+    values = source.read(0, source.size).astype(np.float64)
+    return _rises(values) or _rises(-values)
+
+
+def are_like_squares(source: Source) -> bool:
+    """Whether no value is negative, and the values that are not 0 have sizes of all kinds."""
+    values = sample(source, _PIECES, _PIECE).astype(np.float64)
+    if not (values >= 0).all():
+        return False
+    values = values[values > 0]
+    if values.size < _FEW:
+        return False
+    low, high = np.quantile(values, [_TAIL, 1 - _TAIL])
+    return bool(high >= _WIDE * low) and none_is_negative(source)
+
+
+def has_any(source: Source, wanted: np.ndarray) -> bool:
+    """Whether one of these values occurs; NaN is every NaN."""
+    with np.errstate(over="ignore"):
+        words, missing = wanted.astype(source.dtype), bool(np.isnan(wanted).any())
+    found = (np.isin(values, words).any() or (missing and np.isnan(values).any()) for values in _read(source))
+    return any(found)
+
+
+def sample(source: Source, pieces: int, length: int) -> np.ndarray:
+    """At most pieces + 1 pieces of the tensor, of at most so many values, at equal distances."""
+    step = max(source.size // pieces, length)
+    starts = range(0, source.size, step)
+    return np.concatenate([source.read(start, min(start + length, source.size)) for start in starts])
+
+
+def _read(source: Source) -> Iterator[np.ndarray]:
+    """All values, the first few by themselves."""
+    first = min(source.size, _FIRST)
+    yield source.read(0, first)
+    for start, stop in spans(source.size - first, CHUNK):
+        yield source.read(first + start, first + stop)
+
+
+def _rises(values: np.ndarray) -> bool:
+    return bool((values[1:] > values[:-1]).all())
