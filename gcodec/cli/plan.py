@@ -54,13 +54,16 @@ def show_plan(file: str, rules: "Rules", tensors: Tensors, *, as_json: bool, qui
     """Print the plan for these tensors."""
     from ..comparison.estimate import estimate
     from ..io.skeleton import is_skeleton
+    from ..pipeline.effects import warn_of_losses
 
     chooser, _ = rules.planned(tensors)
     planned = []
     for name, source in tensors:
         decision = rules.decide(name, source)
-        found = estimate(name, source, chooser(name, source))
+        choice = chooser(name, source)
+        found = estimate(name, source, choice)
         planned.append(_Planned(name, source, decision, found))
+        warn_of_losses(name if found.whole else f"a sample of {name or 'the array'}", found.found, choice.guarantee)
     said = [one.to_json() for one in planned]
     original, coded = (sum(one[key] for one in said) for key in ("original_bytes", "estimated_bytes"))
     rows: list[tuple[str, ...]] = [

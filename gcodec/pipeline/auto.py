@@ -13,7 +13,9 @@ from ..dtypes import is_float
 from ..errors import InvalidInput
 from ..parallel import on_threads
 from ..request.choice import Choice
+from ..request.sentinels import heaviest
 from ..request.structure import Structure, resolved, settled, variants, with_found
+from ..request.terms import Others, Terms
 from ..source import Remembered, Source, matricise
 from .coded import CodedRecord
 from .compress import Attempt, in_passes, scan_for_bound, store
@@ -34,13 +36,18 @@ def compress(name: str, source: Source, choice: Choice) -> CodedRecord:
     it. With another seed, the choice depends on the tensor and the bound alone.
     """
     with on_threads(choice.threads):
-        return _compressed(name, source, choice)
+        coded = _compressed(name, source, choice)
+    if coded.found is None or coded.header.guarantee.kind != "alpha":
+        return coded
+    terms, ruined = Terms.of(coded.header.attributes, coded.header.spec)[0], coded.found.ruins(coded.header.guarantee)
+    repeated = heaviest(Others(source, terms) if terms.kept else source, thorough=ruined)
+    return replace(coded, found=replace(coded.found, repeated=repeated))
 
 
 def _compressed(name: str, source: Source, choice: Choice) -> CodedRecord:
     choice = resolved(source, choice)
     if choice.method != "auto":
-        return compress_by(name, source, settled(choice))
+        return compress_by(name, source, settled(source, choice))
     methods = candidates(source, choice)
     if choice.guarantee.kind == "omega" and len(methods) > 1:
         choice = in_passes(choice, 2)

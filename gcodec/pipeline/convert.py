@@ -17,7 +17,7 @@ from ..source import Source
 from . import auto
 from .coded import CodedRecord
 from .decompress import decompress
-from .effects import warn_if_ruined
+from .effects import warn_of_losses
 
 SIDE_BY_SIDE = 2 * CHUNK  # values of the largest tensors that are compressed by one thread each
 ByteProgress = Callable[[int], object]  # is called with the bytes of the original that were just done
@@ -75,7 +75,7 @@ def encode_tensors(
         with coded:
             writer.add(coded.header, coded.pieces(), coded.work)
         file.flush()
-        warn_if_ruined(coded.header.name, coded.found, coded.header.guarantee)
+        warn_of_losses(coded.header.name, coded.found, coded.header.guarantee)
         yield coded.header
     check()
     writer.close()

@@ -17,7 +17,7 @@ from ..request.policy import Policy
 from ..request.rules import Rules
 from ..source import ArraySource, Source
 from . import auto
-from .effects import warn_if_ruined
+from .effects import warn_of_losses
 
 
 class Writer:
@@ -111,5 +111,5 @@ def write_record(container: ContainerWriter, name: str, source: Source, choice: 
     """Compress a tensor and append its record; returns the header."""
     with auto.compress(name, source, choice) as coded:
         container.add(coded.header, coded.pieces(), coded.work)
-        warn_if_ruined(name, coded.found, coded.header.guarantee)
+        warn_of_losses(name, coded.found, coded.header.guarantee)
         return coded.header

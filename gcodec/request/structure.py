@@ -1,9 +1,8 @@
 """What a tensor has beside its values that a bound says nothing about, and how `auto` keeps it.
 
 A few thousand values of a tensor tell whether zeros are frequent, all values have one sign, a mean
-carries much of the norm, or an extreme value repeats itself as a mark of what is missing. The norms
-of heads or experts tell whether the bound would erase some of them. A tensor without any of that is
-coded as it always was.
+carries much of the norm, or sentinels stand for what is missing. The norms of heads or experts tell
+whether the bound would erase some of them. A tensor without any of that is coded as it always was.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,17 +14,18 @@ from ..compressors import registry
 from ..dtypes import is_float
 from ..errors import InvalidInput
 from ..source import Source, spans
+from . import looks
 from .choice import Choice
-from .terms import MOST_KEPT, Terms
+from .sentinels import sentinels
+from .terms import MOST_KEPT, Others, Terms
 
 _PIECES, _PIECE = 16, 512  # pieces of a tensor that are looked at, and values of each
 _ZEROS = 1 / 16  # a larger share of zeros is frequent
 _MANY_ZEROS = 1 / 4  # a larger share is that of a tensor of which a part was taken away on purpose
 _WORTH, _WORTH_OF_MANY = 1.02, 1.05  # times the bits of another payload: what one that keeps zeros is worth
 _FINE = 2e-3  # above, the other values are coded so coarsely that a map of zeros does not pay
+_AT_AN_END = 16  # so many of the values that are looked at, where others are met once or twice
 _MEAN = 0.1  # a mean with a larger share of the norm is worth a try
-_MARKS, _FEW_MARKS = 1 / 128, 8  # the least share and the least number of marks of what is missing
-_APART = 4.0  # how many times every other magnitude such a mark is, at least
 _MOST_HEADS, _LEAST_HEAD = 64, 1024  # the most slices that are heads or experts, and values of the smallest
 _ERASED = 2.0  # a slice is erased whose norm² is less than so many times the error that falls to it
 _CHUNK = 1 << 20
@@ -34,59 +34,45 @@ _CHUNK = 1 << 20
 @dataclass(frozen=True)
 class Structure:
     """zeros: whether zeros are frequent. worth: times the bits of another payload: what one that
-    keeps them is worth. mark: the word that marks what is missing, if there is one.
-    one_sign: whether no value has another sign. mean: whether a mean is worth a try. axis: that of
-    heads or experts of which the bound would erase some.
+    keeps them is worth. marks: the words of sentinels. bounded: whether no value has another sign,
+    or many values are the least or the largest one. mean: whether a mean is worth a try. axis: that
+    of heads or experts of which the bound would erase some.
     """
 
     zeros: bool = False
     worth: float = 1.0
-    mark: int | None = None
-    one_sign: bool = False
+    marks: tuple[int, ...] = ()
+    bounded: bool = False
     mean: bool = False
     axis: int | None = None
 
     @classmethod
     def of(cls, source: Source, choice: Choice) -> "Structure":
-        """What pieces of the tensor show; marks, heads and experts are looked for in all of it."""
+        """What pieces of the tensor show; heads and experts are looked for in all of it."""
         terms = choice.terms
-        step = max(source.size // _PIECES, _PIECE)
-        starts = range(0, source.size, step)
-        values = np.concatenate([source.read(start, min(start + _PIECE, source.size)) for start in starts])
+        values = looks.sample(source, _PIECES, _PIECE)
         share = float((values == 0).mean())
         zeros, worth = share > _ZEROS, _WORTH_OF_MANY if share > _MANY_ZEROS else _WORTH
         others = values[~terms.mask(values)].astype(np.float64)
         if not others.size or not np.isfinite(others).all():
             return cls(zeros, worth)
-        mark = _mark_of(source, others)
-        if mark is not None:
-            others = others[others != mark[1]]
+        found = np.array(sentinels(Others(source, terms) if terms.kept else source), source.dtype)
+        others = others[~np.isin(others, found.astype(np.float64))]
         peak = float(np.abs(others).max(initial=0.0)) or 1.0
         scaled = others / peak
         square = float((scaled**2).mean()) if others.size else 0.0
         mean = others.size > 0 and float(scaled.mean()) ** 2 > _MEAN * square > 0
-        one_sign = bool((others >= 0).all() or (others <= 0).all())
-        axis = None if terms or mark else _axis_of_erased(source, choice.guarantee.bound)
-        return cls(zeros, worth, mark[0] if mark else None, one_sign, mean, axis)
+        axis = None if terms or found.size else _axis_of_erased(source, choice.guarantee.bound)
+        marks = tuple(map(int, found.view(f"u{found.itemsize}")))
+        return cls(zeros, worth, marks, _is_bounded(others), mean, axis)
 
 
-def _mark_of(source: Source, others: np.ndarray) -> tuple[int, float] | None:
-    """(word, value) of the value of the largest magnitude if it is a mark, in the whole tensor."""
-    sizes = np.abs(others)
-    value = float(others[np.argmax(sizes)])
-    rest = sizes[others != value]
-    if (
-        (others == value).sum() < max(_MARKS * others.size, _FEW_MARKS)
-        or _APART * rest.max(initial=0.0) >= abs(value)
-        or not rest.any()
-    ):
-        return None
-    for start, stop in spans(source.size, _CHUNK):
-        values = source.read(start, stop).astype(np.float64)
-        if _APART * np.abs(values[values != value]).max(initial=0.0) >= abs(value):
-            return None
-    word = np.array([value]).astype(source.dtype).view(f"u{source.dtype.itemsize}")[0]
-    return int(word), value
+def _is_bounded(values: np.ndarray) -> bool:
+    """Whether the range means something: all values have one sign, or many are an end of it."""
+    if not values.size:
+        return False
+    low, high = values.min(), values.max()
+    return bool(low >= 0 or high <= 0 or max((values == low).sum(), (values == high).sum()) >= _AT_AN_END)
 
 
 def _axis_of_erased(source: Source, bound: float) -> int | None:
@@ -138,10 +124,16 @@ def _words_met(source: Source, values: Sequence[float]) -> set[int]:
     return met
 
 
-def settled(choice: Choice) -> Choice:
-    """The choice of a method that was asked for by name: inside `structured` if there are terms."""
+def settled(source: Source, choice: Choice) -> Choice:
+    """The choice of a method that was asked for by name.
+
+    It is inside `structured` if there are terms, or a range that no value may leave.
+    """
     if not choice.terms:
-        return choice
+        if choice.guarantee.kind != "alpha" or choice.method not in registry.LEAVE_RANGE or not is_float(source.dtype):
+            return choice
+        bounded = _is_bounded(looks.sample(source, _PIECES, _PIECE).astype(np.float64)) if source.size else False
+        return inside(choice, choice.method, clamp=True) if bounded else choice
     able = registry.WRAPPED_WITH_KEPT if choice.terms.kept else registry.WRAPPED
     if choice.method not in able:
         raise InvalidInput(
@@ -159,9 +151,7 @@ def inside(choice: Choice, method: str, **said: object) -> Choice:
 
 def with_found(choice: Choice, found: Structure) -> Choice:
     """The choice with the terms that this structure asks for, whatever the method."""
-    kept = set(choice.terms.kept)
-    if found.mark is not None:
-        kept.add(found.mark)
+    kept = {*choice.terms.kept, *found.marks}
     if choice.keep_zeros is True or (kept and found.zeros and choice.keep_zeros is None):
         kept.update((0,) if kept or choice.terms.axis is not None else ())
     axis = found.axis if choice.terms.axis is None else choice.terms.axis
@@ -178,19 +168,20 @@ def variants(
     """
     small = registry.FINEST if registry.FINEST in methods else registry.QUICKEST
     if choice.terms:
-        yield inside(choice, small, kept=choice.terms.kept, axis=choice.terms.axis, clamp=found.one_sign), 1.0
+        yield inside(choice, small, kept=choice.terms.kept, axis=choice.terms.axis, clamp=found.bounded), 1.0
         return
     zeros, asked = found.zeros and choice.keep_zeros is not False, choice.keep_zeros is True
     for method in methods:
         if method == registry.QUICKEST and (zeros or asked):
             continue  # it follows, for what it is worth where it keeps zeros
-        clamped = found.one_sign and method in registry.TURN_SIGNS
+        clamped = found.bounded and method in registry.LEAVE_RANGE
         if method in registry.KEEP_ZEROS or not asked:
             yield (inside(choice, method, clamp=True) if clamped else replace(choice, method=method)), 1.0
     if zeros or asked:
-        yield replace(choice, method=registry.QUICKEST), found.worth
+        quickest = registry.QUICKEST
+        yield (inside(choice, quickest, clamp=True) if found.bounded else replace(choice, method=quickest)), found.worth
     if (zeros or asked) and choice.guarantee.bound < _FINE:
         kept = replace(choice, terms=Terms((0,)))
-        yield inside(kept, small, kept=(0,), clamp=found.one_sign), found.worth
+        yield inside(kept, small, kept=(0,), clamp=found.bounded), found.worth
     if found.mean and not asked:
-        yield inside(choice, small, mean=True, clamp=found.one_sign), 1.0
+        yield inside(choice, small, mean=True, clamp=found.bounded), 1.0

@@ -27,7 +27,7 @@ class TensorReport:
     inspection: what the payload's bits are for; None if it was not asked for.
     measured_effects: what the bound did, against the original; None without an original, or where
         every bit is equal.
-    ruined: whether the bound holds, and yet most of what the original's values say is gone.
+    loss: what the original lost, in words, if the bound holds and cost more than it should.
     """
 
     header: TensorHeader
@@ -39,7 +39,7 @@ class TensorReport:
     tried: bool = False
     inspection: Inspection | None = None
     measured_effects: Effects | None = None
-    ruined: bool = False
+    loss: str = ""
 
     @property
     def name(self) -> str:

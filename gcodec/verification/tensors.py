@@ -89,7 +89,7 @@ def check_tensor(
         tries > 0,
         inspect_record(record) if sections else None,
         effects,
-        bool(measured and measured.found and measured.found.ruins(header.guarantee)),
+        measured.found.loss(header.name or "the array", header.guarantee) if measured and measured.found else "",
     )
 
 

@@ -10,7 +10,7 @@ from ...errors import InvalidInput
 from .. import options as opt
 from ..contents import coded_file
 from ..files import tensor_file
-from ..output import printable, show, table
+from ..output import plural, printable, show, table
 from . import datasets
 
 if TYPE_CHECKING:
@@ -74,10 +74,10 @@ def _verdict(report: "Report") -> str:
         return "1 check FAILS" if count == 1 else f"{count} checks FAIL"
     if not report.measured:
         return "consistent; the error was not measured (give --against)"
-    ruined = [printable(tensor.name) or "the array" for tensor in report.tensors if tensor.ruined]
+    ruined = [tensor for tensor in report.tensors if tensor.loss]
     if ruined:
-        more = f" and of {len(ruined) - 1:,} more" if len(ruined) > 1 else ""
-        return f"every promise holds, but most of what the values say is gone: see the effects of {ruined[0]}{more}"
+        more = f"; see also the effects of {plural(len(ruined) - 1, 'more tensor')}" if len(ruined) > 1 else ""
+        return f"every promise holds, but {printable(ruined[0].loss)}{more}"
     return "every promise holds"
 
 

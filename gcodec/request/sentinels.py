@@ -1,0 +1,104 @@
+"""Sentinels: values that stand for what is missing, and repeat, far from all others.
+
+A sentinel such as -9999 or 1e20 has most of a tensor's norm, so a bound on the norm would let all
+other values vanish. Those that are far from the others are kept without being asked for. What is
+nearer to them, or was not met in a sample, is named in a warning.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..source import Source, spans
+from . import looks
+
+_PIECES, _PIECE = 64, 256  # pieces of a tensor that are looked at first, and values of each
+_RARE = 8  # values of the largest magnitudes in the pieces, which may all be sentinels
+_REPEATS = 4  # how often a sentinel is met, at least; other values as large are met once or twice
+_APART, _NEAR = 2.0, 1.25  # how many times every other magnitude it is; from the latter it is doubtful
+_MOST = 8  # sentinels of a tensor
+_KINDS = 64  # different other values, so that one that repeats is something else
+_ENERGY = 0.5  # the share of the norm² of a value from which a bound says little about the others
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """values: those that repeat and are larger than all others, the largest first. share, energy:
+    the shares of the tensor's values and of its norm² that the first of them has.
+    """
+
+    values: tuple[float, ...]
+    share: float
+    energy: float
+
+
+def sentinels(source: Source) -> tuple[float, ...]:
+    """The values that are sentinels, the largest first.
+
+    The whole tensor is read only where a sample has values that are far from the others.
+    """
+    sizes = np.unique(np.abs(_sample(source)))
+    if sizes.size < 2 or sizes[-1] < _APART * sizes[max(sizes.size - 1 - _RARE, 0)]:
+        return ()
+    found: list[_Extreme] = []
+    extreme = _Extreme.of(source)
+    while extreme.count >= _REPEATS and len(found) < _MOST:
+        found.append(extreme)
+        extreme = _Extreme.of(source, tuple(one.value for one in found))
+    ends = [abs(one.value) for one in (*found, extreme)]
+    most = max((i + 1 for i in range(len(found)) if ends[i] >= _APART * ends[i + 1] > 0), default=0)
+    return tuple(one.value for one in found[:most])
+
+
+def heaviest(source: Source, *, thorough: bool) -> Repeated | None:
+    """The value of the largest magnitude, if it repeats and has most of the norm, and its like.
+
+    thorough: whether to look at all values, and not at a sample.
+    """
+    values = _sample(source)
+    extreme = _Extreme.of(source) if thorough else _Extreme.within(values, _Extreme())
+    value, size = extreme.value, source.size if thorough else values.size
+    rest = values[values != value]
+    repeats = extreme.count >= _REPEATS * (1 if thorough else 2)
+    if not repeats or np.unique(rest).size < _KINDS or abs(value) < _NEAR * np.abs(rest).max():
+        return None
+    share = extreme.count / size
+    energy = share / (share + float(((rest / value) ** 2).sum()) / values.size)
+    return Repeated(sentinels(source) or (value,), share, energy) if energy >= _ENERGY else None
+
+
+@dataclass(frozen=True)
+class _Extreme:
+    """A value of the largest magnitude, and how often it is met."""
+
+    value: float = 0.0
+    count: int = 0
+
+    @classmethod
+    def of(cls, source: Source, besides: tuple[float, ...] = ()) -> "_Extreme":
+        """That of all finite values of a tensor but these."""
+        found = cls()
+        for start, stop in spans(source.size, _CHUNK):
+            values = source.read(start, stop).astype(np.float64)
+            left = np.isfinite(values) & ~np.isin(values, besides)
+            found = cls.within(values if left.all() else values[left], found)
+        return found
+
+    @classmethod
+    def within(cls, values: np.ndarray, found: "_Extreme") -> "_Extreme":
+        """That of an array, and of values met before."""
+        if not values.size:
+            return found
+        low, high = float(values.min()), float(values.max())
+        value = low if -low > high else high
+        if abs(value) < abs(found.value):
+            return found
+        value = value if abs(value) > abs(found.value) else found.value
+        count = int((values == value).sum())
+        return cls(value, count + (found.count if value == found.value else 0))
+
+
+def _sample(source: Source) -> np.ndarray:
+    values = looks.sample(source, _PIECES, _PIECE).astype(np.float64)
+    return values[np.isfinite(values)]
