@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import traceback
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -204,7 +205,11 @@ def test_what_no_channel_takes_is_refused_at_once():
 def test_the_code_of_the_page_runs(tmp_path):
     page = (Path(__file__).parent.parent / "docs" / "training.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 5
     for i, block in enumerate(blocks):
+        if any(host in block and not find_spec(host) for host in ("accelerate", "lightning")):
+            continue
         alone = f'"gloo", init_method="file://{tmp_path}/meet{i}", rank=0, world_size=1'
-        subprocess.run([sys.executable, "-c", block.replace('"gloo"', alone)], check=True, timeout=300)
+        script = tmp_path / f"{i}.py"
+        script.write_text(block.replace('init_process_group("gloo"', f"init_process_group({alone}"))
+        subprocess.run([sys.executable, script], check=True, timeout=300, cwd=tmp_path)

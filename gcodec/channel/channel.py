@@ -12,6 +12,7 @@ from ..arguments import check_number, whole_number
 from ..distortion import Scan
 from ..errors import InvalidInput
 from ..request.choice import Effort, choose
+from ..source import matricise
 from .coder import Coder
 from .contained import contained
 from .decoding import arrays_of, as_coded, crc_of
@@ -21,6 +22,7 @@ from .message import Message, Parcel
 from .target import Target, measure_of, scan_of, share_left_out, shares
 
 Scope = Literal["tensor", "message"]
+_OF_MATRICES = ("klt",)  # methods in whose place vectors are coded by ecsq
 _JOINED = -1  # the number of the coder of the joined tensors
 
 
@@ -203,6 +205,8 @@ class Channel:
     def _coder(self, i: int) -> Coder:
         """The coder of a tensor, or of the joined ones; with a seed, one for this message alone."""
         name = "the joined small tensors" if i == _JOINED else self.manifest.names[i]
+        if self._choice.method in _OF_MATRICES and (i == _JOINED or min(matricise(self.manifest.specs[i].shape)) == 1):
+            return self._coders.setdefault(i, Coder(name, replace(self._choice, method="ecsq", options={})))
         if self._choice.guarantee.kind == "omega" and self._seed is not None:
             mixed = hashlib.blake2b(f"{self._seed} {self._rank} {self.step}".encode(), digest_size=8).digest()
             options = self._choice.options | {"seed": int.from_bytes(mixed, "little")}

@@ -15,7 +15,7 @@ from ..request.choice import DEFAULT_ALPHA, DEFAULT_OMEGA, choose
 from .messages import Constants
 from .problems import DATA, Problem, Setting, make
 from .run import Backend, Progress, Threads
-from .studies import both_ways, network, paper, resume, sweep, workers
+from .studies import both_ways, network, paper, resume, sweep, training, workers
 from .studies.suite import Plan, curves_csv, execute, lines, plan_runs, table_csv, table_markdown
 from .training import pytorch
 
@@ -192,6 +192,22 @@ def _resume(asked: Asked) -> Run:
     return run
 
 
+def _training(asked: Asked) -> Run:
+    pytorch("training")  # refuses to go on without it
+    settings, steps = training.chosen(_names(asked.methods)), _rounds(asked, 80)
+    counts = training.COUNTS if asked.workers is None else (asked.workers,)
+    if min(counts) < 1:
+        raise InvalidInput(f"the number of workers must be at least 1, not {min(counts)}")
+
+    def run(progress: Progress) -> Outcome:
+        from . import panels
+
+        rows = training.measure(settings, counts, steps, asked.seed, progress)
+        return Outcome(rows, {"table.csv": table_csv(rows), "training.png": partial(panels.training_picture, rows)})
+
+    return run
+
+
 _RESUMED = {"losses": False, "apart": True}
 _DESCENT = ("data", "methods", "workers", "rounds", "condition", "alpha", "omega", "backend")
 EXPERIMENTS: dict[str, Experiment] = {
@@ -203,6 +219,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "both": Experiment("both directions compressed", ("workers", "rounds", "condition", "alpha"), _both),
     "network": Experiment("a small network with error feedback", ("rounds", "alpha"), _network),
     "resume": Experiment("training that goes on from a coded checkpoint", ("data", "rounds"), _resume),
+    "training": Experiment("loss against the bits of gradients", ("methods", "workers", "rounds"), _training),
 }
 
 

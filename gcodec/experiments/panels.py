@@ -12,7 +12,7 @@ from ..comparison import pictures
 from ..theory import sparse_dithering as sd
 from .descent import Curve
 from .problems import Problem, Ridge
-from .studies import both_ways, network, resume, sweep
+from .studies import both_ways, network, resume, sweep, training
 from .studies import paper as poster
 from .studies import workers as averaging
 
@@ -203,3 +203,19 @@ def _both_style(run: both_ways.Run) -> dict[str, Any]:
 def _named(curve: Curve) -> str:
     sent = curve.bits_at(poster.GOAL)
     return curve.label if sent is None else f"{curve.label}: {sent / 8000:.1f} kB"
+
+
+def training_picture(rows: Sequence[training.Line]) -> "Figure":
+    """How far the loss is above that of plain gradients, against bits: a panel for each number of workers."""
+    counts = list(dict.fromkeys(row.workers for row in rows))
+    fig, panels = pictures.figure(len(counts), (5.8 * len(counts), 4.6))
+    for axes, count in zip(panels, counts, strict=True):
+        for name in training.SETTINGS:
+            own = [row for row in rows if row.workers == count and row.method == name]
+            if own:
+                axes.plot([row.bits for row in own], [row.above for row in own], label=name, **_style(name))
+        axes.axhline(0, color=pictures.BASE, lw=1)
+        axes.set(xscale="log", xlabel="bits for each parameter and step", ylabel="loss above plain gradients")
+        axes.set_title("1 worker" if count == 1 else f"{count} workers")
+        pictures.legend_inside(axes, "upper right")
+    return fig

@@ -19,12 +19,15 @@ _MOMENTS = {"adamw": ("exp_avg", "exp_avg_sq"), "momentum": ("momentum_buffer",)
 _HEADS = 4
 
 
-def pytorch() -> Any:
-    """PyTorch, on one thread, as sums in another order give other losses. Raises InvalidInput."""
+def pytorch(name: str = "resume") -> Any:
+    """PyTorch, on one thread, as sums in another order give other losses.
+
+    name: of the experiment that needs it. Raises InvalidInput where it is not installed.
+    """
     try:
         import torch
     except ImportError:
-        raise InvalidInput("experiment resume needs torch: pip install 'gcodec[experiments,gloo]'") from None
+        raise InvalidInput(f"experiment {name} needs torch: pip install 'gcodec[experiments,gloo]'") from None
     torch.set_num_threads(1)
     return torch
 
@@ -142,10 +145,25 @@ class Training:
 
     def step(self, tokens: np.ndarray) -> float:
         """Learn from a batch; its loss before that."""
+        loss = self._backward(tokens)
+        self._optimizer.step()
+        return loss
+
+    def gradients(self, tokens: np.ndarray) -> Arrays:
+        """Copies of the gradients of a batch, by name."""
+        self._backward(tokens)
+        return {name: weight.grad.numpy().copy() for name, weight in self._weights.items()}
+
+    def apply(self, gradients: Arrays) -> None:
+        """Learn from gradients."""
+        for name, weight in self._weights.items():
+            weight.grad = pytorch().from_numpy(gradients[name])
+        self._optimizer.step()
+
+    def _backward(self, tokens: np.ndarray) -> float:
         self._optimizer.zero_grad()
         loss = self._model.loss(self._weights, pytorch().from_numpy(tokens))
         loss.backward()
-        self._optimizer.step()
         return float(loss.detach())
 
     def loss(self, tokens: np.ndarray) -> float:

@@ -18,7 +18,7 @@ from ..output import note, show, table
 from ..targets import results_folder
 
 ALL = "all"
-_NAMES = "paper, ridge, logistic, workers, sweep, both, network, theory, resume, or all of them."
+_NAMES = "paper, ridge, logistic, workers, sweep, both, network, theory, resume, training, or all of them."
 _OPTIONS = ("data", "methods", "workers", "rounds", "condition", "alpha", "omega", "backend")
 
 
@@ -63,9 +63,12 @@ def experiment(
     if name == ALL:  # there, data and methods are those of the regressions alone
         options["paper"] = tuple(one for one in options["paper"] if one not in ("data", "methods"))
         options["resume"] = tuple(one for one in options["resume"] if one != "data")
+        options["training"] = ("rounds",)
         if not find_spec("torch"):
-            del options["resume"]
-            note("experiment resume is left out: it needs torch (pip install 'gcodec[experiments,gloo]')")
+            del options["resume"], options["training"]
+            note(
+                "experiments resume and training are left out: they need torch (pip install 'gcodec[experiments,gloo]')"
+            )
     _check_options(given, options)
     _check_folder(out, force)
     common: dict[str, Any] = {"seed": seed, "threads": choose(threads=threads).threads}
