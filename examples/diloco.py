@@ -28,9 +28,9 @@ import gcodec
 
 WORKERS, WIDTH, SEEN, BATCH = 2, 96, 16, 32
 OUTER_RATE, OUTER_MOMENTUM = 0.7, 0.9
-KEPT, BLOCK = 0.03, 4096  # of Top-k
-BITS = math.log2(BLOCK) + 2  # of each value that is kept: its place, its sign, and which of two sizes it has
-FIRST_BOUND, STRIDE = 0.45, 1.25  # of the channel: the bound, and its largest change from message to message
+KEPT, BLOCK = 0.03, 4096  # Top-k keeps this share of each block
+BITS = math.log2(BLOCK) + 2  # a kept value has a place, a sign, and one of two sizes
+FIRST_BOUND, STRIDE = 0.45, 1.25  # the channel's bound, and its largest change in one message
 Arrays = list[np.ndarray]
 Send = Callable[[Arrays], tuple[Arrays, float]]  # changes → what arrives, and the bytes that it took
 
@@ -49,7 +49,7 @@ class Model(nn.Module):
 
 
 class Text:
-    """Batches of pairs: bytes, and the byte that follows them. The last tenth is never trained on."""
+    """Batches of pairs: bytes, and the byte after them. The last tenth is never trained on."""
 
     def __init__(self) -> None:
         files = sorted(glob.glob(os.path.join(os.path.dirname(os.__file__), "*.py")))[:60]

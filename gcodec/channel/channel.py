@@ -62,10 +62,10 @@ class Channel:
         method, alpha, omega, pointwise, lossless, effort, threads: as for `gcodec.encode`. The
         bound holds for each floating tensor; others are exact. scope: with "message", alpha holds
         for all tensors together, as one vector, and those that hardly matter wait. feedback:
-        whether what a message leaves out under alpha is added to the next one, or how much of it, as
-        a factor between 0 and 1. With all of it nothing is lost for good, and training bears bounds
-        that it would not bear without. seed, rank: of an
-        unbiased method; the noise of each message follows from seed, rank, step and tensor.
+        whether what a message leaves out under alpha is added to the next one, or how much of it,
+        as a factor between 0 and 1. With all of it nothing is lost for good, and training bears
+        bounds that it would not bear without. seed, rank: of an unbiased method; the noise of each
+        message follows from seed, rank, step and tensor.
         Without a seed it is fresh.
 
         Raises InvalidInput.

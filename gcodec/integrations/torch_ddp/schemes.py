@@ -159,7 +159,7 @@ MANY = 4  # ranks, from which on owners send fewer bytes in all
 
 
 def owners(sizes: Mapping[str, int], count: int) -> dict[str, int]:
-    """The rank that owns each tensor, so that all own about as many values. The largest come first."""
+    """The rank that owns each tensor; all own about as many values. The largest come first."""
     loads, found = [0] * count, {}
     for name in sorted(sizes, key=lambda one: (-sizes[one], one)):
         found[name] = loads.index(min(loads))

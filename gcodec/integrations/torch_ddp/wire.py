@@ -28,7 +28,7 @@ class Wire:
         self.rank, self.count = dist.get_rank(self._group), dist.get_world_size(self._group)
 
     def exchange(self, make: Callable[[], Sequence[bytes]]) -> list[bytes]:
-        """What every rank has for this one. make: gives a message for each rank, which may be empty."""
+        """What every rank has for this one. make: gives each rank a message, which may be empty."""
         messages, failure = self._made(make)
         begin = time.perf_counter()
         lengths = torch.tensor([len(message) for message in messages] if failure is None else [_FAILED] * self.count)
