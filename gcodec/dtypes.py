@@ -18,6 +18,8 @@ _NAMES = {
     4: "float64",
     5: "float8_e4m3fn",
     6: "float8_e5m2",
+    7: "float8_e3m4",
+    8: "float8_e4m3",
     16: "int8",
     17: "int16",
     18: "int32",
@@ -29,10 +31,14 @@ _NAMES = {
     32: "bool",
     33: "complex64",
     34: "complex128",
+    35: "float8_e8m0fnu",
+    36: "float8_e4m3fnuz",
+    37: "float8_e5m2fnuz",
+    38: "float4_e2m1fn",
 }
 _DTYPES = {code: np.dtype(getattr(ml_dtypes, name, None) or name) for code, name in _NAMES.items()}
 _CODES = {dtype: code for code, dtype in _DTYPES.items()}
-FLOATS = frozenset(_DTYPES[code] for code in range(1, 7))
+FLOATS = frozenset(_DTYPES[code] for code in range(1, 9))
 
 
 def code_of(dtype: np.dtype) -> int:
@@ -46,6 +52,11 @@ def code_of(dtype: np.dtype) -> int:
         raise InvalidInput(f"dtype {dtype} cannot be stored; supported are {', '.join(_NAMES.values())}") from None
 
 
+def is_known(dtype: np.dtype) -> bool:
+    """Whether the format has a code for a dtype of any byte order."""
+    return np.dtype(dtype).newbyteorder("=") in _CODES
+
+
 def dtype_of(code: int) -> np.dtype:
     """The dtype of a code, in native byte order. Raises UnsupportedFeature when it is unknown."""
     try:
@@ -57,7 +68,7 @@ def dtype_of(code: int) -> np.dtype:
 def by_name(name: str) -> np.dtype:
     """A dtype by its name. Raises InvalidInput when it is unknown.
 
-    `f16`, `bf16`, `f32`, `f64`, `f8_e4m3` and `f8_e5m2` are short names of the floats.
+    `f16`, `bf16`, `f32`, `f64`, `f8_e4m3` (that of torch) and `f8_e5m2` are short names of floats.
     """
     short = dict(f16=1, bf16=2, f32=3, f64=4, f8_e4m3=5, f8_e5m2=6)
     for code, known in _NAMES.items():

@@ -247,6 +247,8 @@ enums:
     4: float64
     5: float8_e4m3fn
     6: float8_e5m2
+    7: float8_e3m4
+    8: float8_e4m3
     16: int8
     17: int16
     18: int32
@@ -258,6 +260,10 @@ enums:
     32: bool
     33: complex64
     34: complex128
+    35: float8_e8m0fnu
+    36: float8_e4m3fnuz
+    37: float8_e5m2fnuz
+    38: float4_e2m1fn
   compressor:
     1: lossless
     2: sd

@@ -125,6 +125,7 @@ def test_tensors_of_torch(torch, dtype):
         ("bfloat16", "int16", ml_dtypes.bfloat16),
         ("float8_e4m3fn", "uint8", ml_dtypes.float8_e4m3fn),
         ("float8_e5m2", "uint8", ml_dtypes.float8_e5m2),
+        ("float8_e4m3fnuz", "uint8", ml_dtypes.float8_e4m3fnuz),
     ],
 )
 def test_tensors_of_dtypes_that_numpy_lacks(torch, dtype, raw, same):
@@ -164,7 +165,7 @@ def test_a_state_dict_is_saved_as_it_is(torch, tmp_path):
         (lambda torch: torch.eye(3).to_sparse(), "layout torch.sparse_coo; make it dense"),
         (lambda torch: torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8), "quint8|qint8 cannot be stored"),
         (lambda torch: torch.zeros(3, dtype=torch.complex32), "complex32 cannot be stored"),
-        (lambda torch: torch.zeros(3).to(torch.float8_e4m3fnuz), "float8_e4m3fnuz cannot be stored"),
+        (lambda torch: torch.zeros(3, dtype=torch.uint8).view(torch.float4_e2m1fn_x2), "float4_e2m1fn_x2 cannot be"),
         (lambda torch: {"weight": torch.zeros(3)}, "is a dict"),
     ],
 )

@@ -23,7 +23,15 @@ from gcodec.compressors.geometric.numbers import Centre, Coded
 from gcodec.kernels import geometric as kernels
 from gcodec.source import ArraySource
 
-FLOATS = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2]
+FLOATS = [
+    np.float16,
+    ml_dtypes.bfloat16,
+    np.float32,
+    np.float64,
+    ml_dtypes.float8_e4m3fn,
+    ml_dtypes.float8_e5m2,
+    ml_dtypes.float8_e3m4,
+]
 NARROW = [dtype for dtype in map(np.dtype, FLOATS) if dtype.itemsize < 4]
 ID = "geometric"
 

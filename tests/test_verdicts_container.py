@@ -165,7 +165,8 @@ def test_numbers_of_the_scope_are_those_of_float64():
 def test_codes_of_dtypes():
     codes = {1: "float16", 2: "bfloat16", 3: "float32", 4: "float64", 5: "float8_e4m3fn", 6: "float8_e5m2", 16: "int8",
              17: "int16", 18: "int32", 19: "int64", 20: "uint8", 21: "uint16", 22: "uint32", 23: "uint64", 32: "bool",
-             33: "complex64", 34: "complex128"}  # fmt: skip
+             33: "complex64", 34: "complex128", 7: "float8_e3m4", 8: "float8_e4m3", 35: "float8_e8m0fnu",
+             36: "float8_e4m3fnuz", 37: "float8_e5m2fnuz", 38: "float4_e2m1fn"}  # fmt: skip
     for code in range(40):
         data = gcz.container(empty(0).but(dtype=bytes([code])))
         assert streamed(data) == ("values" if code in codes else "unsupported-feature")

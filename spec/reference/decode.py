@@ -180,6 +180,7 @@ def check_meta(header: Reader) -> None:
 # word: the bytes of a number, or of each of the two parts of a complex one.
 # significand: its bits. smallest: the exponent of 2 of the smallest positive number.
 Dtype = namedtuple("Dtype", "name kind word parts significand smallest largest", defaults=(1, 0, 0, 0.0))
+EXACT_FLOATS = "float8_e8m0fnu", "float8_e4m3fnuz", "float8_e5m2fnuz", "float4_e2m1fn"
 DTYPES = {
     1: Dtype("float16", "float", 2, 1, 11, -24, 65504.0),
     2: Dtype("bfloat16", "float", 2, 1, 8, -133, 2.0**127 * (2 - 2.0**-7)),
@@ -187,11 +188,14 @@ DTYPES = {
     4: Dtype("float64", "float", 8, 1, 53, -1074, 2.0**1023 * (2 - 2.0**-52)),
     5: Dtype("float8_e4m3fn", "float", 1, 1, 4, -9, 448.0),
     6: Dtype("float8_e5m2", "float", 1, 1, 3, -16, 57344.0),
+    7: Dtype("float8_e3m4", "float", 1, 1, 5, -6, 15.5),
+    8: Dtype("float8_e4m3", "float", 1, 1, 4, -9, 240.0),
     **{16 + i: Dtype(f"int{8 << i}", "integer", 1 << i) for i in range(4)},
     **{20 + i: Dtype(f"uint{8 << i}", "integer", 1 << i) for i in range(4)},
     32: Dtype("bool", "bool", 1),
     33: Dtype("complex64", "complex", 4, 2),
     34: Dtype("complex128", "complex", 8, 2),
+    **{35 + i: Dtype(name, "integer", 1) for i, name in enumerate(EXACT_FLOATS)},
 }
 F32, F64 = DTYPES[3], DTYPES[4]
 

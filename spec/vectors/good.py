@@ -18,6 +18,7 @@ from gcodec.container.layout import MAGIC, pack_block
 from gcodec.dtypes import _DTYPES as DTYPES
 
 BF16, E4M3, E5M2 = ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2
+E3M4, E4M3_IEEE = ml_dtypes.float8_e3m4, ml_dtypes.float8_e4m3
 SPECIALS = np.array([0x00000000, 0x80000000, 0x7F800000, 0xFF800000, 0x7FC00001, 0xFFA12345, 1, 0x80000001], np.uint32)
 
 
@@ -239,6 +240,8 @@ SPARSE_DITHERING = (
     case("sd-bfloat16", "Values are rounded to bfloat16.", normal(9, 11, dtype=BF16), "sd", 0.01),
     case("sd-float16", "Subnormal numbers of float16: the scale is a normal float32.", normal(50, dtype="f2", scale=1e-6), "sd", 0.05),
     case("sd-float8", "Values are rounded to float8_e5m2.", normal(60, dtype=E5M2), "sd", 0.02),
+    case("sd-float8-e3m4", "Values are rounded to float8_e3m4.", normal(60, dtype=E3M4), "sd", 0.02),
+    case("sd-float8-e4m3", "Values are rounded to float8_e4m3.", normal(60, dtype=E4M3_IEEE), "sd", 0.02),
     case("sd-float8-ends", "The largest numbers of float8_e4m3fn and its subnormal ones.",
          np.array([448, -448, 416, 2**-9, -(2**-8), 7 * 2**-9, 2**-6, -0.0], E4M3), "sd", 1e-12),
     case("sd-float8-wide-ends", "The largest numbers of float8_e5m2, and smaller ones.",

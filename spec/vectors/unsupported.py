@@ -32,7 +32,7 @@ UNSUPPORTED = (
     later("block-upper-case", "A block of an unknown type that begins with an upper-case letter.", "NEWS",
           lambda: container(record("first", flat(1, 2), "lossless"), pack_block(b"NEWS", b"x", 3) + b"abc", record("last", normal(5), "sd", 0.1)), readable=KNOWN),
     later("block-upper-case-first-only", "Only the first letter of a block's type decides.", "Tens", lambda: container(pack_block(b"Tens", b""))),
-    later("dtype-7", "A record of the unknown dtype 7.", "dtype code 7", between(dtype=b"\x07"), readable=KNOWN),
+    later("dtype-15", "A record of the unknown dtype 15.", "dtype code 15", between(dtype=b"\x0F"), readable=KNOWN),
     later("dtype-300", "A record of the unknown dtype 300, a varint of two bytes.", "dtype code 300", between(dtype=pack_varint(300)), readable=KNOWN),
     later("compressor-99", "A record of the unknown compressor 99.", "compressor 99", between(compressor=b"\x63"), readable=KNOWN),
     later("compressor-private", "A record of compressor 200, of the ids for private use.", "compressor 200", between(compressor=pack_varint(200)), readable=KNOWN),
