@@ -26,7 +26,7 @@ from .io import containers, remote
 from .io.atomic import replacing, scratch
 from .io.containers import File
 from .io.folder.tied import tied_names
-from .io.skeleton import check_free
+from .io.skeleton import check_free, is_skeleton
 from .parallel import thread_count
 from .pipeline.archive import Archive, read_tensor
 from .pipeline.convert import encode_tensors
@@ -219,7 +219,8 @@ def load(file: File, *, threads: int | None = None, limit: int | None = None) ->
     with containers.opened(file) as source:
         budget = Budget.of(source, limit)
         stream = Stream(source)
-        found = {record.header.name: read_tensor(record, threads, budget) for record in stream}
+        tensors = (record for record in stream if not is_skeleton(record.header.name))
+        found = {record.header.name: read_tensor(record, threads, budget) for record in tensors}
         tied = {name: found[of] for name, of in tied_names(stream.meta).items() if of in found}
         return found | {name: array for name, array in tied.items() if name not in found}
 

@@ -18,7 +18,7 @@ from gcodec.container.budget import Budget
 from gcodec.container.writer import ContainerWriter
 from gcodec.errors import LimitExceeded
 from gcodec.io import hdf5
-from gcodec.io.filters import deflate_work
+from gcodec.io.formats import deflate_work
 from gcodec.io.skeleton import SKELETON
 from gcodec.pipeline import auto
 from gcodec.request.choice import choose

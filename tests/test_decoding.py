@@ -37,9 +37,11 @@ def names_of(path):
 @pytest.mark.parametrize("to", ["npz", "safetensors"])
 def test_what_a_conversion_leaves_out_is_said(tmp_path, keras, to):
     code, out, _ = call_cli("decode", keras, "--to", to)
-    assert code == 0 and "5 tensors; left out: 1 dataset" in out and "attributes and links" in out
+    assert code == 0 and "5 tensors; left out: config (16 bytes: text), all" in out and "attributes and links" in out
     result = json.loads(call_cli("decode", keras, "--to", to, "-f", "--json")[1])
-    assert result["left_out"] == {"datasets": 1, "attributes": True, "links": True} and result["format"] == to
+    uncoded = [["config", 16, "text"]]
+    assert result["left_out"] == {"datasets": 1, "attributes": True, "links": True, "uncoded": uncoded}
+    assert result["format"] == to
     assert "left_out" not in json.loads(call_cli("decode", keras, "-f", "--json")[1])
 
 
@@ -61,10 +63,12 @@ def test_what_is_lost_with_the_skeleton_is_said(tmp_path, keras):
     code, _, err = call_cli("decode", keras, "-o", out)
     assert code == 3 and "whole are: none" in err and "--salvage also looks behind the damage" in err
     code, text, err = call_cli("decode", keras, "-o", out, "--salvage")
-    assert code == 3 and "left out: 1 dataset of text and the like, all attributes and links (which are lost)" in text
+    assert code == 3 and "left out: config (16 bytes: text), all attributes and links (which are lost)" in text
     assert "--salvage" not in err
     found = json.loads(call_cli("decode", keras, "-o", out, "--salvage", "-f", "--json")[1])
-    assert found["left_out"] == {"datasets": 1, "attributes": True, "links": True} and found["missing"] == []
+    uncoded = [["config", 16, "text"]]
+    assert found["left_out"] == {"datasets": 1, "attributes": True, "links": True, "uncoded": uncoded}
+    assert found["missing"] == []
     with h5py.File(out) as back:
         assert all(name in back for name in names[1:])
 

@@ -145,7 +145,7 @@ HOSTILE = {
     "duplicate names": file_of(b'{"a":%b,"a":%b}' % ((json.dumps(entry()).encode(),) * 2), bytes(8)),
     "no dtype": file_of({"a": {"shape": [2], "data_offsets": [0, 8]}}, bytes(8)),
     "no object": file_of({"a": 5}),
-    "four bits": file_of({"a": entry("F4", [16], [0, 8])}, bytes(8)),
+    "dtype no text": file_of({"a": {"dtype": 4, "shape": [16], "data_offsets": [0, 8]}}, bytes(8)),
     "unknown dtype": file_of({"a": entry(["F32"])}, bytes(8)),
     "wrong length": file_of({"a": entry(shape=[3])}, bytes(8)),
     "huge shape": file_of({"a": entry(shape=[1 << 40, 1 << 40])}, bytes(8)),
@@ -175,10 +175,25 @@ def test_hostile_headers(tmp_path, what):
         Reader(tmp_path / "bad.safetensors")
 
 
-def test_unknown_dtype_is_named(tmp_path):
-    (tmp_path / "a").write_bytes(HOSTILE["four bits"])
-    with pytest.raises(InvalidInput, match="'a' has dtype 'F4'"):
-        Reader(tmp_path / "a")
+def test_unknown_dtypes_and_reserved_names_are_kept(tmp_path):
+    """…as their bytes, at their places; without the header, there is no place for them."""
+    header = {"a": entry("F4", [16], [0, 8]), "//b": entry("F32", [2], [8, 16]), "c": entry("F32", [1], [16, 20])}
+    (tmp_path / "a.safetensors").write_bytes(file_of(header, bytes(range(20))))
+    found, meta = read(tmp_path / "a.safetensors"), meta_of(tmp_path / "a.safetensors")
+    assert {name: values.tobytes() for name, values in found.items()} == {
+        "//raw/a": bytes(range(8)), "//raw///b": bytes(range(8, 16)), "c": bytes(range(16, 20))
+    }  # fmt: skip
+    assert meta["uncoded"] == [["a", 8, "numbers of the dtype F4"], ["//b", 8, "a tensor whose name begins with //"]]
+    write(tmp_path / "b.safetensors", found, meta)
+    assert (tmp_path / "b.safetensors").read_bytes() == (tmp_path / "a.safetensors").read_bytes()
+    del found["c"]
+    write(tmp_path / "part.safetensors", found, meta)
+    assert read(tmp_path / "part.safetensors").keys() == found.keys()
+    for wrong in ({"//raw/b": found["//raw/a"]}, {"//raw/a": found["//raw/a"][1:]}, {"//hdf5": found["//raw/a"]}):
+        with pytest.raises(Corrupt, match="no place"):
+            write(tmp_path / "c.safetensors", wrong, meta)
+    with pytest.raises(Corrupt, match="no place"):
+        write(tmp_path / "c.safetensors", found, {})
 
 
 @given(st.data())

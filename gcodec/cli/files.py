@@ -6,7 +6,7 @@ What must be seekable and is not goes through a temporary file.
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,13 +48,8 @@ class TensorFile:
 
     def tensors(self) -> "Iterator[tuple[str, Source]]":
         """Names and tensors; an error of the file's format names the file, whoever reads it."""
-        from ..io.skeleton import check_free
-
         with streams.about(self._name, FormatError):
             found = list(self._reader.tensors())
-        with streams.about(self._name, InvalidInput):
-            for name, _ in found if self.meta["format"] not in WITH_SKELETON else ():
-                check_free(name)
         return ((name, _Part(source, self._name)) for name, source in found)
 
     def check_same(self, path: Path) -> None:
@@ -117,7 +112,7 @@ class _Part:
 
 
 @contextmanager
-def tensor_file(name: str, dtype: str | None = None, trust: bool = False) -> Iterator[TensorFile]:
+def tensor_file(name: str, dtypes: Mapping[str, str] | None = None, trust: bool = False) -> Iterator[TensorFile]:
     """An input file, or a folder; "-" (standard input), pipes and URLs are read to their end first.
 
     Raises InvalidInput when a file changes while it is open.
@@ -135,7 +130,7 @@ def tensor_file(name: str, dtype: str | None = None, trust: bool = False) -> Ite
                 _copy(streams.standard_input(), path)
             else:
                 remote.download(where, path)
-            with _opened(path, name, dtype, trust) as opened:
+            with _opened(path, name, dtypes, trust) as opened:
                 yield opened
         return
     if Path(where).is_dir():
@@ -144,12 +139,12 @@ def tensor_file(name: str, dtype: str | None = None, trust: bool = False) -> Ite
         return
     with streams.open_input(where) as file:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            with _opened(Path(where), name, dtype, trust) as opened:
+            with _opened(Path(where), name, dtypes, trust) as opened:
                 yield opened
         else:
             with scratch() as path, streams.speaking_of(path, name):
                 _copy(file, path)
-                with _opened(path, name, dtype, trust) as opened:
+                with _opened(path, name, dtypes, trust) as opened:
                     yield opened
 
 
@@ -204,7 +199,7 @@ def _watched(reader: "Reader", name: str) -> Iterator[TensorFile]:
 
 
 @contextmanager
-def _opened(path: Path, name: str, dtype: str | None, trust: bool) -> Iterator[TensorFile]:
+def _opened(path: Path, name: str, dtypes: Mapping[str, str] | None, trust: bool) -> Iterator[TensorFile]:
     """The Reader of a regular file that messages call `name`."""
     shown = label(name)
     fmt = sniff.format_of(path, shown)
@@ -212,7 +207,7 @@ def _opened(path: Path, name: str, dtype: str | None, trust: bool) -> Iterator[T
         stack.enter_context(streams.about(shown, NonFinite))
         file = stack.enter_context(streams.open_input(path))
         with streams.about(shown, FormatError):
-            reader = stack.enter_context(formats.reader(path, fmt, dtype, trust, _decoded))
+            reader = stack.enter_context(formats.reader(path, fmt, dtypes, trust, _decoded))
         opened = TensorFile(reader, shown, [file])
         opened.check_same(path)
         try:
@@ -271,20 +266,26 @@ def encoded_name(name: str) -> str:
     return (base.rstrip("/") if Path(base).is_dir() else base) + SUFFIX
 
 
-def decoded_name(name: str, fmt: str) -> str:
-    """`grads.npy.gcz` → `grads.npy`; the suffix follows the format that is written.
+def decoded_name(name: str, fmt: str, came_from: object) -> str:
+    """`grads.npy.gcz` → `grads.npy`, whatever its suffix, in the format that it came from.
 
-    For a URL, the file goes to the current folder.
+    In another format, the suffix follows that. For a URL, the file goes to the current folder.
+    came_from: the format of the original, if the container names it.
     """
     if name == "-":
         return "-"
     name = _local(name)
     base = name.removesuffix(SUFFIX)
+    if base != name and (fmt == came_from or is_named_for(base, fmt)):
+        return base
     if fmt == "folder":
-        return base if base != name else f"{name}.decoded"
-    if formats.SUFFIXES.get(Path(base).suffix) == fmt:
-        return base if base != name else f"{name}.decoded{Path(base).suffix}"
-    return f"{base}.{fmt}"
+        return f"{name}.decoded"
+    return f"{name}.decoded{Path(base).suffix}" if is_named_for(base, fmt) else f"{base}.{fmt}"
+
+
+def is_named_for(name: str, fmt: str) -> bool:
+    """Whether files of a format are read from standard input, or usually have such a name."""
+    return name == "-" or formats.SUFFIXES.get(Path(name).suffix.lower()) == fmt
 
 
 def _local(name: str) -> str:

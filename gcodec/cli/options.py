@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from ..errors import InvalidInput
 from ..io.streams import is_standard_input, is_standard_output
 
 
@@ -131,7 +132,12 @@ ThreadsOpt = Annotated[int | None, typer.Option("-T", "--threads", help="Threads
 ForceOpt = Annotated[bool, typer.Option("-f", "--force", help="Overwrite an existing output.")]
 JsonOpt = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 QuietOpt = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but errors, and what --json gives.")]
-DtypeOpt = Annotated[str | None, typer.Option(help="What raw integers of an .npy file stand for, such as bf16.")]
+DtypeOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[GLOB=]DTYPE", help="What raw integers of .npy and .npz files stand for, such as bf16. Repeatable."
+    ),
+]
 NonfiniteOpt = Annotated[str, typer.Option(help="Tensors with NaN or infinity: refuse, or store them lossless.")]
 TensorOpt = Annotated[str | None, typer.Option(help="Decode this tensor alone.")]
 ToOpt = Annotated[str | None, typer.Option(help="Format of the output: npy, npz, h5, safetensors, pt or folder.")]
@@ -159,3 +165,22 @@ TrialsOpt = Annotated[
         min=0, help="With --against: encode 10 to 2000 times with new seeds, and test what is promised of means."
     ),
 ]
+
+
+def by_glob(values: list[str] | None, option: str) -> dict[str, str]:
+    """The values of [GLOB=]VALUE options by glob; a plain VALUE is under the empty glob."""
+    rules: dict[str, str] = {}
+    for text in values or ():
+        glob, value = rule(text, option)
+        if glob in rules:
+            raise InvalidInput(f"{option} {text}: given twice")
+        rules[glob] = value
+    return rules
+
+
+def rule(text: str, option: str) -> tuple[str, str]:
+    """(glob, value) of an option's GLOB=VALUE; a plain VALUE has the empty glob."""
+    glob, sign, value = text.rpartition("=")
+    if sign and not glob:
+        raise InvalidInput(f"{option} {text}: a rule is GLOB=VALUE, and the glob is missing")
+    return glob, value

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -125,3 +125,13 @@ def progress_bar(total: int, what: str, quiet: bool) -> Iterator[Any]:
             progress.advance(task, n)
 
         yield advance
+
+
+def kept_words(meta: Mapping[str, object]) -> str:
+    """What of a file is not coded, in words; nothing when all of it is. meta: of its Reader."""
+    from ..io.uncoded import uncoded, words
+
+    parts, kept = uncoded(meta), meta.get("kept")
+    if not parts:
+        return ""
+    return f"not coded, but kept bit for bit: {printable(words(parts, kept if isinstance(kept, int) else 0))}"

@@ -1,11 +1,11 @@
 """`gcodec encode --plan`: what would become of each tensor, and nothing written."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .output import plural, printable, show, table, times
+from .output import kept_words, plural, printable, show, table, times
 
 if TYPE_CHECKING:
     from ..comparison.estimate import Estimate
@@ -50,8 +50,10 @@ class _Planned:
         }
 
 
-def show_plan(file: str, rules: "Rules", tensors: Tensors, *, as_json: bool, quiet: bool) -> None:
-    """Print the plan for these tensors."""
+def show_plan(
+    file: str, rules: "Rules", tensors: Tensors, meta: Mapping[str, object], *, as_json: bool, quiet: bool
+) -> None:
+    """Print the plan for these tensors. meta: of the file's Reader."""
     from ..comparison.estimate import estimate
     from ..io.skeleton import is_skeleton
     from ..pipeline.effects import warn_of_losses
@@ -71,10 +73,14 @@ def show_plan(file: str, rules: "Rules", tensors: Tensors, *, as_json: bool, qui
     ]
     rows += [_row(one) for one in said if not is_skeleton(one["name"])]
     head = f"{file}: {plural(len(rows) - 1, 'tensor')}, {original:,} → about {coded:,} bytes ({times(original, coded)})"
-    result = {"input": file, "plan": said, "original_bytes": original, "estimated_bytes": coded}
+    result: dict[str, Any] = {"input": file, "plan": said, "original_bytes": original, "estimated_bytes": coded}
     text = f"{head}; nothing is written\n\n{table(rows, right=(7, 8))}"
     if rules.protected:
         text += f"\n\n{protection(list(rules.protected.values()))}"
+    kept = kept_words(meta)
+    if kept:
+        result["uncoded"] = meta["uncoded"]
+        text += f"\n\n{kept}"
     show(result, text, as_json=as_json, quiet=quiet)
 
 

@@ -13,6 +13,7 @@ from ..errors import InvalidInput
 from ..source import Source
 from .arrays.npy import FileSource
 from .streams import read_at
+from .uncoded import Uncoded
 
 Pay = Callable[[int, int], object]  # is called with the nanoseconds and the bytes that a look at a file takes
 
@@ -80,15 +81,21 @@ class Survey:
 
     places: the tensors that get records. tied: names of tensors that are the same bytes as one of
     these, and its name. views: of tensors that are other views of one of these. kept: the number of
-    other values, which only the file's frame holds. checked: (offset of data, length, offsets of
-    their CRC-32) of members that have one.
+    other values, which only the file's frame holds. uncoded: those of them that are tensors.
+    checked: (offset of data, length, offsets of their CRC-32) of members that have one.
     """
 
     places: list[Place] = field(default_factory=list)
     tied: dict[str, str] = field(default_factory=dict)
     views: dict[str, View] = field(default_factory=dict)
     kept: int = 0
+    uncoded: list[Uncoded] = field(default_factory=list)
     checked: list[tuple[int, int, tuple[int, ...]]] = field(default_factory=list)
+
+    def keep(self, tensor: Uncoded) -> None:
+        """Note a tensor that only the frame holds."""
+        self.kept += 1
+        self.uncoded.append(tensor)
 
 
 class Memory:

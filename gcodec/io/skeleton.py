@@ -19,6 +19,7 @@ from .streams import read_at
 RESERVED = "//"  # how names begin that no tensor of a user has
 SKELETON = "//hdf5"  # the record of an HDF5 file
 FILE = "//file/"  # followed by its path in a folder: the record of any other file
+RAW = "//raw/"  # followed by its name in the file: the bytes of a part that gcodec does not code
 PREFIX = struct.Struct("<QQ")  # the file's length, the number of holes
 MIN_HOLE = 64  # fewer bytes are not worth an entry
 

@@ -14,6 +14,7 @@ from ..container.layout import TensorHeader
 from ..container.reader import RandomAccess, Record
 from ..errors import Closed, InvalidInput, MissingTensor
 from ..io.folder.tied import tied_names
+from ..io.skeleton import is_skeleton
 from ..parallel import thread_count
 from .decompress import Piece, decompress, decompress_range
 
@@ -24,7 +25,8 @@ class Archive(Mapping[str, np.ndarray]):
     """The tensors of a container, each decoded when it is asked for, anew each time.
 
     Close it, or use it in a `with` statement. It can be used by several threads at a time. Equal
-    tensors that were stored once all have their names.
+    tensors that were stored once all have their names. What a file has besides tensors, such as
+    text, is not listed: `gcodec decode` gives it back.
 
     file: a seekable binary file that holds the container and nothing else. owned: whether `close`
     closes the file as well. threads: that decode a tensor; None is one for each core. limit:
@@ -51,7 +53,7 @@ class Archive(Mapping[str, np.ndarray]):
         self.meta = self._access.meta
         offsets = self._access.offsets
         tied = {name: of for name, of in tied_names(self.meta).items() if of in offsets and name not in offsets}
-        self._records = {name: name for name in offsets} | tied
+        self._records = {name: name for name in offsets if not is_skeleton(name)} | tied
 
     def __getitem__(self, name: str) -> np.ndarray:
         return read_tensor(self.record(name), self._threads, self._budget())

@@ -66,7 +66,7 @@ def compare(
         plot_file, html_file = (
             stack.enter_context(target(path, force, input)) if path else None for path in (plot, html)
         )
-        reader = stack.enter_context(tensor_file(input, dtype))
+        reader = stack.enter_context(tensor_file(input, opt.by_glob(dtype, "--dtype")))
         sources = [(name, source) for name, source in reader.tensors() if not is_skeleton(name)]
         few = (0 if reader.meta["format"] == "npy" else SMALL) if small is None else small
         total = sum(source.size * source.dtype.itemsize for _, source in sources if source.size >= few)

@@ -49,7 +49,7 @@ def show_info(file: str, *, as_json: bool) -> None:
 
 
 def show_checks(
-    file: str, against: str | None, dtype: str | None, threads: int | None, *, as_json: bool, quiet: bool
+    file: str, against: str | None, dtypes: dict[str, str], threads: int | None, *, as_json: bool, quiet: bool
 ) -> None:
     """Check each chunk of these datasets, against another file of tensors if one is given."""
     from ...verification.chunks import verify_dataset
@@ -58,7 +58,7 @@ def show_checks(
         found = stack.enter_context(_coded(file))
         originals: dict[str, Source] | None = None
         if against is not None:
-            originals = dict(stack.enter_context(tensor_file(against, dtype)).tensors())
+            originals = dict(stack.enter_context(tensor_file(against, dtypes)).tensors())
         reports = []
         for name, source in found.items():
             if originals is not None and name not in originals:
@@ -98,7 +98,7 @@ def expand(
     fmt = to or formats.SUFFIXES.get(Path(output or "").suffix, "h5" if tensor is None else "npy")
     if fmt not in formats.MODULES:
         raise InvalidInput(f"--to {to}: unknown; known are {', '.join(formats.MODULES)}")
-    output = output or decoded_name(file, fmt)
+    output = output or decoded_name(file, fmt, None)
     if Path(output).suffix == SUFFIX:
         raise InvalidInput(f"{output}: decode writes no gcodec files; use gcodec encode")
     with ExitStack() as stack:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import FormatError, InvalidInput
 from ...io import formats
 from ...io.streams import name_file
+from ...io.uncoded import uncoded, words
 from .. import options as opt
 from ..contents import Contents, coded_file, contents, missing_tensor, resumed
 from ..files import SUFFIX, decoded_name, label
@@ -56,7 +57,7 @@ def decode(
         budget = Budget.of(source, limit)
         found = contents(source, file, tensor, salvage)
         fmt = _format(to, output, found)
-        output = output or decoded_name(file, fmt)
+        output = output or decoded_name(file, fmt, None if tensor is not None else found.meta.get("format"))
         progress = stack.enter_context(progress_bar(found.size, "decoding", quiet))
         path = stack.enter_context((folder_target if fmt == "folder" else whole_target)(output, force, file))
         if Path(output).suffix == SUFFIX:
@@ -74,7 +75,7 @@ def decode(
                 raise missing_tensor(file, tensor, found.meta)
             if not found.tensors and fmt == "npy":
                 raise InvalidInput(f"{file}: holds no tensor")
-    what = "" if formats.SUFFIXES.get(Path(output).suffix, "folder") == fmt else f" ({fmt})"
+    what = "" if formats.SUFFIXES.get(Path(output).suffix.lower(), "folder") == fmt else f" ({fmt})"
     text = f"{file} → {output}{what}: {plural(len(found.tensors), 'tensor')}"
     result: dict[str, Any] = {"input": file, "output": output, "format": fmt, "tensors": found.tensors}
     left_out, words = _left_out(found, fmt, formats.files_left_out(writer))
@@ -115,16 +116,29 @@ def _left_out(found: Contents, fmt: str, files: list[str]) -> tuple[dict[str, An
     kept = kept if isinstance(kept, int) else 0
     if fmt == came_from == "folder":
         return ({"files": files} if files else {}), f"what is not whole: {', '.join(files)}"
+    parts = uncoded(found.meta)
+    said = words(parts, kept)
+    if came_from in ("npz", "safetensors") and fmt != came_from and found.tensor is None and parts:
+        return {
+            "uncoded": found.meta["uncoded"]
+        }, f"{said} (--to {came_from} keeps {'it' if len(parts) == 1 else 'them'})"
     if not found.lacks_skeleton:
         return {}, ""
+    listed = {"uncoded": found.meta["uncoded"]} if parts else {}
     if came_from == "h5":
-        others = f"{plural(kept, 'dataset')} of text and the like, " if kept else ""
+        others = f"{said or plural(kept, 'dataset')}, " if kept else ""
         why = "which are lost" if fmt == "h5" else "--to h5 keeps them"
-        return {"datasets": kept, "attributes": True, "links": True}, f"{others}all attributes and links ({why})"
+        return {
+            "datasets": kept,
+            "attributes": True,
+            "links": True,
+            **listed,
+        }, f"{others}all attributes and links ({why})"
     others = f"{plural(kept, 'value')} without a record" if kept else ""
     if came_from == "pt":
-        return ({"values": kept}, f"{others} (--to pt keeps them)") if kept else ({}, "")
-    return {"values": kept, "files": True}, f"{others}{', ' * bool(kept)}all other files (--to folder keeps them)"
+        return ({"values": kept, **listed}, f"{others} (--to pt keeps them)") if kept else ({}, "")
+    beside = f"{others}{', ' * bool(kept)}all other files (--to folder keeps them)"
+    return {"values": kept, "files": True, **listed}, beside
 
 
 def _format(to: str | None, output: str | None, found: Contents) -> str:
@@ -142,4 +156,4 @@ def _format(to: str | None, output: str | None, found: Contents) -> str:
         came_from = "npz" if named else "npy"
     if came_from == "pt" or (came_from == "folder" and found.tensor is not None):
         came_from = "safetensors"
-    return to or formats.SUFFIXES.get(suffix) or came_from
+    return to or formats.SUFFIXES.get(suffix.lower()) or came_from

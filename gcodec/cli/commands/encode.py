@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ...errors import InvalidInput
 from .. import options as opt
-from ..files import encoded_name, several_files, tensor_file
-from ..output import plural, progress_bar, show, times
+from ..files import encoded_name, is_named_for, several_files, tensor_file
+from ..output import kept_words, plural, progress_bar, show, times
 from ..plan import protection, show_plan
 from ..targets import Counted, binary_target
 
@@ -65,12 +65,13 @@ def encode(
     output = output or encoded_name("plan" if plan else input)
     if skip is not None and output != "-":
         raise InvalidInput("--skip goes on with a stream that was cut; send it to standard output with -o -")
-    methods = _rules(method, "--method")
+    dtypes = opt.by_glob(dtype, "--dtype")
+    methods = opt.by_glob(method, "--method")
     plain_method = methods.pop("", None)
-    given = _rules(alpha, "--alpha")
+    given = opt.by_glob(alpha, "--alpha")
     axes = {glob or "*": _axis(text) for glob, text in given.items() if "@" in text}
     plain_alpha, alphas = _bounds({glob: text.partition("@")[0] for glob, text in given.items()}, "--alpha")
-    plain_pointwise, pointwises = _bounds(_rules(pointwise, "--pointwise"), "--pointwise")
+    plain_pointwise, pointwises = _bounds(opt.by_glob(pointwise, "--pointwise"), "--pointwise")
     fills = _fills(fill)
     policy = Policy(
         method=plain_method,
@@ -94,7 +95,7 @@ def encode(
         block=block,
         states=states,
     )
-    with several_files(inputs) if len(inputs) > 1 else tensor_file(input, dtype, trust) as reader:
+    with several_files(inputs) if len(inputs) > 1 else tensor_file(input, dtypes, trust) as reader:
         tensors = list(reader.tensors())
         single = reader.meta["format"] == "npy"
         if single:
@@ -104,13 +105,13 @@ def encode(
         rules.check([name for name, _ in tensors])
         rules.note(tensors)
         if plan:
-            show_plan(input, rules, tensors, as_json=json, quiet=quiet)
+            show_plan(input, rules, tensors, reader.meta, as_json=json, quiet=quiet)
             return
         chooser, scoped = rules.planned(tensors)
         whole = sum(source.size * source.dtype.itemsize for _, source in tensors)
         names = {} if single else {"names": [name for name, _ in tensors]}
         meta = {**reader.meta, **scoped, "bytes": whole, **names}
-        if single and not scoped:
+        if single and not scoped and reader.meta == {"format": "npy"} and is_named_for(input, "npy"):
             meta = {}  # an array without a name is one of .npy, and its record says how large it is
         if skip is not None:
             arrived, meta = left_out(tensors, skip), meta | {AFTER: skip}
@@ -133,8 +134,10 @@ def encode(
         lines.append(f"left out, as {'they' if arrived > 1 else 'it'} had arrived: {plural(arrived, 'record')}")
     if rules.protected:
         lines.append(protection(list(rules.protected.values())))
+    if reader.meta.get("uncoded"):
+        lines.append(kept_words(reader.meta))
     if not bounded and any(tensor["guarantee"]["class"] != "exact" for tensor in described):
-        lines[-1] += " (the default; choose with --alpha, --pointwise, --omega or --lossless)"
+        lines[1] += " (the default; choose with --alpha, --pointwise, --omega or --lossless)"
     result = {"input": input, "output": output, "tensors": described}
     show(result, "\n".join(lines), as_json=json, quiet=quiet, to_stderr=output == "-")
 
@@ -143,30 +146,11 @@ def _role(rules: "Rules", name: str) -> dict[str, str]:
     return {"role": rules.protected[name].name} if name in rules.protected else {}
 
 
-def _rules(values: list[str] | None, option: str) -> dict[str, str]:
-    """The values of GLOB=VALUE options by glob; a plain VALUE is under the empty glob."""
-    rules: dict[str, str] = {}
-    for text in values or ():
-        glob, value = _rule(text, option)
-        if glob in rules:
-            raise InvalidInput(f"{option} {text}: given twice")
-        rules[glob] = value
-    return rules
-
-
-def _rule(text: str, option: str) -> tuple[str, str]:
-    """(glob, value) of an option's GLOB=VALUE; a plain VALUE has the empty glob."""
-    glob, rule, value = text.rpartition("=")
-    if rule and not glob:
-        raise InvalidInput(f"{option} {text}: a rule is GLOB=VALUE, and the glob is missing")
-    return glob, value
-
-
 def _fills(values: list[str] | None) -> dict[str, list[float]]:
     """The values of --fill by glob, of which each may be given several times."""
     fills: dict[str, list[float]] = {}
     for text in values or ():
-        glob, value = _rule(text, "--fill")
+        glob, value = opt.rule(text, "--fill")
         fills.setdefault(glob or "*", []).append(_number(f"--fill {glob}{'=' * bool(glob)}", value))
     return fills
 

@@ -35,6 +35,7 @@ def info(
         return
     from ...container.describe import describe, original_bytes
     from ...io.skeleton import is_skeleton
+    from ...io.uncoded import uncoded
 
     with container_file(file) as source:
         if time and not source.seekable():
@@ -59,6 +60,11 @@ def info(
     if len(own) < len(headers):
         head += "\nrecords whose names begin with // are files around the tensors: attributes, links, text, …"
     text = f"{head}\n\n{table(rows, right=(5, 6, 7, 8, 9, 10))}"
+    parts = uncoded(meta)
+    if parts:
+        lines = [("not coded, but kept bit for bit", "bytes", "what it is")]
+        lines += [(_short(printable(part.name)), f"{part.nbytes:,}", part.why) for part in parts]
+        text += f"\n\n{table(lines, right=(1,))}"
     if time:
         result["speeds"] = timed
         text += f"\n\n{_speed_table(timed)}"
@@ -112,6 +118,11 @@ def _speed_table(speeds: list[dict[str, Any]]) -> str:
     return f"{table(rows, right=(1, 2, 3, 4))}\n{notes} slower than the last figure."
 
 
+def _short(name: str) -> str:
+    """A name, without its middle where it is long."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME // 2 - 1]}…{name[-LONGEST_NAME // 2 :]}"
+
+
 def _row(tensor: dict[str, Any]) -> tuple[str, ...]:
     guarantee = tensor["guarantee"]
     promise = "exact" if guarantee["class"] == "exact" else f"{guarantee['class']} ≤ {guarantee['bound']:g}"
@@ -120,7 +131,5 @@ def _row(tensor: dict[str, Any]) -> tuple[str, ...]:
     promise += f", {len(kept)} kept" if isinstance(kept, list) else ""
     shape = "×".join(map(str, tensor["shape"])) or "scalar"
     name = printable(tensor["name"]) or "(array)"
-    if len(name) > LONGEST_NAME:
-        name = f"{name[: LONGEST_NAME // 2 - 1]}…{name[-LONGEST_NAME // 2 :]}"
-    return (name, tensor["dtype"], shape, tensor["method"], promise, f"{tensor['distortion']:.4g}", f"{tensor['bytes']:,}",
+    return (_short(name), tensor["dtype"], shape, tensor["method"], promise, f"{tensor['distortion']:.4g}", f"{tensor['bytes']:,}",
             f"{tensor['rate']:.4f}")  # fmt: skip

@@ -35,7 +35,7 @@ def verify(
     """
     if datasets.is_hdf5(file):
         datasets.refuse(file, {"--specs": specs, "--trials": trials, "--limit": limit})
-        datasets.show_checks(file, against, dtype, threads, as_json=json, quiet=quiet)
+        datasets.show_checks(file, against, opt.by_glob(dtype, "--dtype"), threads, as_json=json, quiet=quiet)
         return
     from ...verification.verify import verify as verify_container
 
@@ -47,7 +47,7 @@ def verify(
         source = stack.enter_context(coded_file(file, specs))
         originals, metadata = None, None
         if against is not None:
-            reader = stack.enter_context(tensor_file(against, dtype))
+            reader = stack.enter_context(tensor_file(against, opt.by_glob(dtype, "--dtype")))
             originals, metadata = dict(reader.tensors()), reader.meta
         report = verify_container(
             source, originals, trials=trials, threads=threads, limit=limit, sections=json, metadata=metadata

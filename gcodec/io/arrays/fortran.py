@@ -1,7 +1,8 @@
-"""Arrays stored with the first index running fastest, read in C order."""
+"""Arrays stored with the first index running fastest, read and written in C order."""
 
 import math
 from threading import Lock
+from typing import IO
 
 import numpy as np
 
@@ -68,3 +69,49 @@ class FortranSource:
                 columns[i] = self._flat.read(i * height + first, i * height + last)
         rows = columns.reshape(*self.shape[:0:-1], last - first)
         return np.ascontiguousarray(rows.T).reshape(-1)
+
+
+class OrderedSink:
+    """Takes the values of an array, which come in C order, to a file from `offset` on.
+
+    stored: the dtype with its byte order. fortran: whether the first index runs fastest in the
+    file; then one slab of rows is in memory, and the file must be open for reading too.
+    """
+
+    def __init__(self, file: IO[bytes], offset: int, stored: np.dtype, shape: tuple[int, ...], fortran: bool) -> None:
+        self._file, self._offset, self._stored, self._shape = file, offset, stored, shape
+        self.left = math.prod(shape)
+        self._row = math.prod(shape[1:])
+        self._slab = np.empty(0, stored)
+        self._rows = 0  # that are in the file
+        if fortran and self.left:
+            file.truncate(offset + self.left * stored.itemsize)
+            self._slab = np.empty(min(max(1, SLAB // self._row), shape[0]) * self._row, stored)
+        self._filled = 0
+
+    def write(self, start: int, values: np.ndarray) -> None:
+        stored = np.ascontiguousarray(values).view(self._stored.newbyteorder("=")).astype(self._stored, copy=False)
+        self.left -= stored.size
+        if not self._slab.size:
+            self._file.write(stored.tobytes())
+        while self._slab.size and stored.size:
+            count = min(stored.size, self._slab.size - self._filled)
+            self._slab[self._filled : self._filled + count] = stored[:count]
+            self._filled += count
+            stored = stored[count:]
+            if self._filled == self._slab.size or not self.left and not stored.size:
+                self._put(self._slab[: self._filled].reshape(-1, *self._shape[1:]))
+
+    def _put(self, rows: np.ndarray) -> None:
+        """Write a slab of rows, which lie apart in the file unless they are all."""
+        columns = rows.T.reshape(self._row, len(rows))
+        if len(rows) == self._shape[0]:
+            self._file.seek(self._offset)
+            self._file.write(columns.tobytes())
+        else:
+            self._file.flush()
+            place = np.memmap(self._file, self._stored, "r+", self._offset, (self._row, self._shape[0]))
+            place[:, self._rows : self._rows + len(rows)] = columns
+            place.flush()
+        self._rows += len(rows)
+        self._filled = 0

@@ -6,6 +6,7 @@ first, then by name.
 """
 
 import base64
+import math
 import os
 import shutil
 import zlib
@@ -22,11 +23,14 @@ from ...errors import Corrupt, InvalidInput, LimitExceeded
 from ...source import Source
 from ..names import UNNAMED
 from ..raw import raw_dtype
+from ..skeleton import RAW, is_skeleton
 from ..sniff import MAX_SAFETENSORS_HEADER as MAX_HEADER
 from ..streams import open_input
+from ..uncoded import Uncoded, listed
 from .npy import FileSource
 from .safetensors_header import CODES, DTYPES, METADATA, Entry, arrange, metadata_of, parse_header
 
+_BYTE = np.dtype(np.uint8)
 FREE_HEADER, HEADER_RATIO = (
     1 << 20,
     1 << 6,
@@ -36,8 +40,9 @@ FREE_HEADER, HEADER_RATIO = (
 class Reader:
     """The tensors of a safetensors file in the order of their bytes.
 
-    meta: {"format": "safetensors", "header": the header's bytes, deflated, in base64}. Raises
-    InvalidInput when the header is not what the format allows.
+    Tensors of dtypes that gcodec does not know are kept as their bytes. meta: {"format":
+    "safetensors", "header": the header's bytes, deflated, in base64, "uncoded": what is kept as it
+    is}. Raises InvalidInput when the header is not what the format allows.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,7 +55,8 @@ class Reader:
         except BaseException:
             self._file.close()
             raise
-        self.meta: dict[str, object] = {"format": "safetensors", "header": _pack_header(header)}
+        kept = [Uncoded(one.name, one.end - one.begin, one.why_uncoded) for one in self._entries if one.why_uncoded]
+        self.meta: dict[str, object] = {"format": "safetensors", "header": _pack_header(header), **listed(kept)}
 
     def __enter__(self) -> "Reader":
         return self
@@ -60,9 +66,13 @@ class Reader:
 
     def tensors(self) -> Iterator[tuple[str, Source]]:
         for entry in self._entries:
-            dtype = DTYPES[entry.code]
-            stored = raw_dtype(dtype).newbyteorder("<")
-            yield entry.name, FileSource(self._file, self._data + entry.begin, stored, dtype, entry.shape)
+            offset = self._data + entry.begin
+            if entry.why_uncoded:
+                yield RAW + entry.name, FileSource(self._file, offset, _BYTE, _BYTE, (entry.end - entry.begin,))
+            else:
+                dtype = DTYPES[entry.code]
+                stored = raw_dtype(dtype).newbyteorder("<")
+                yield entry.name, FileSource(self._file, offset, stored, dtype, entry.shape)
 
 
 def _read_header(file: IO[bytes], path: Path) -> bytes:
@@ -88,6 +98,7 @@ class Writer:
         self._header = unpack_header(meta.get("header"), budget.limit if budget else None)
         self._entries: list[Entry] = []
         self._names: set[str] = set()
+        self._left: dict[str, Entry] | None = None  # what of the header is kept as bytes, once it was asked for
         self._sink: _Sink | None = None
         self._out = open(path, "w+b")  # noqa: SIM115 (closed by __exit__)
         self._data = self._out if self._header else _beside(path)
@@ -107,6 +118,8 @@ class Writer:
     def add(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> "_Sink":
         """Begin a tensor; the result's `write(start, values)` takes its values in order."""
         self._end_tensor()
+        if is_skeleton(name):
+            return self._add_raw(name, dtype, tuple(shape))
         if dtype not in CODES:
             raise InvalidInput(f"{name!r}: safetensors has no dtype for {dtype}; decode to npz or h5")
         if not name and self._header is None:
@@ -117,9 +130,30 @@ class Writer:
             )
         if name in self._names:
             raise InvalidInput(f"two tensors have the name {name!r}")
+        return self._begin(name, CODES[dtype], dtype, tuple(shape), math.prod(shape) * dtype.itemsize)
+
+    def _begin(self, name: str, code: str, dtype: np.dtype, shape: tuple[int, ...], nbytes: int) -> "_Sink":
         self._names.add(name)
-        self._sink = _Sink(self._data, self._base + self._position, name, dtype, tuple(shape))
+        at = self._position
+        self._sink = _Sink(self._data, self._base, Entry(name, code, shape, at, at + nbytes), dtype)
         return self._sink
+
+    def _add_raw(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> "_Sink":
+        """Begin a tensor whose bytes were kept; the original's header says what they are."""
+        entry = self._kept().pop(name, None)
+        if entry is None or dtype != np.uint8 or shape != (entry.end - entry.begin,):
+            raise Corrupt(f"the header in the file's metadata has no place for the record {name[:200]!r}")
+        return self._begin(entry.name, entry.code, dtype, entry.shape, shape[0])
+
+    def _kept(self) -> dict[str, Entry]:
+        """The tensors of the header that are kept as their bytes and did not come yet."""
+        if self._left is None:
+            try:
+                entries = parse_header(self._header, None, "") if self._header else []
+            except InvalidInput as error:
+                raise Corrupt(f"the file's metadata{error}") from None
+            self._left = {RAW + entry.name: entry for entry in entries if entry.why_uncoded}
+        return self._left
 
     @property
     def _position(self) -> int:
@@ -128,8 +162,7 @@ class Writer:
     def _end_tensor(self) -> None:
         sink, self._sink = self._sink, None
         if sink is not None and sink.left == 0:
-            begin = self._position
-            self._entries.append(Entry(sink.name, CODES[sink.dtype], sink.shape, begin, begin + sink.nbytes))
+            self._entries.append(sink.entry)
 
     def _finish(self) -> None:
         self._end_tensor()
@@ -210,13 +243,13 @@ def _copy(source: IO[bytes], offset: int, length: int, target: IO[bytes]) -> Non
 class _Sink:
     """Takes a tensor's values in order."""
 
-    def __init__(self, file: IO[bytes], offset: int, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:
-        self.name, self.dtype, self.shape = name, dtype, shape
-        self.nbytes = self.left = int(np.prod(shape, dtype=object)) * dtype.itemsize
-        self._file, self._offset = file, offset
+    def __init__(self, file: IO[bytes], base: int, entry: Entry, dtype: np.dtype) -> None:
+        self.entry, self._dtype = entry, dtype
+        self.left = entry.end - entry.begin
+        self._file, self._offset = file, base + entry.begin
 
     def write(self, start: int, values: np.ndarray) -> None:
-        raw = raw_dtype(self.dtype)
+        raw = raw_dtype(self._dtype)
         data = np.ascontiguousarray(values).view(raw).astype(raw.newbyteorder("<"), copy=False)
         self._file.seek(self._offset + start * raw.itemsize)
         self._file.write(data.tobytes())

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...container import strict_json
 from ...errors import InvalidInput
+from ..skeleton import is_skeleton
 
 MAX_NDIM = 64
 METADATA = "__metadata__"
@@ -21,6 +22,7 @@ DTYPES = {
     "I8": np.dtype(np.int8),
     "F8_E5M2": np.dtype(ml_dtypes.float8_e5m2),
     "F8_E4M3": np.dtype(ml_dtypes.float8_e4m3fn),
+    "F8_E8M0": np.dtype(ml_dtypes.float8_e8m0fnu),
     "I16": np.dtype(np.int16),
     "U16": np.dtype(np.uint16),
     "F16": np.dtype(np.float16),
@@ -34,7 +36,7 @@ DTYPES = {
     "U64": np.dtype(np.uint64),
 }  # in the order in which the library lays tensors out, from the last to the first
 CODES = {dtype: code for code, dtype in DTYPES.items()}
-_RANK = {code: rank for rank, code in enumerate(DTYPES)}
+_RANK = {code: rank for rank, code in enumerate(DTYPES)}  # the least of all is that of other codes
 
 
 @dataclass(frozen=True)
@@ -47,19 +49,26 @@ class Entry:
     begin: int
     end: int
 
+    @property
+    def why_uncoded(self) -> str | None:
+        """Why it has no record as a tensor; None if it has one."""
+        if self.code not in DTYPES:
+            return f"numbers of the dtype {self.code}"
+        return "a tensor whose name begins with //" if is_skeleton(self.name) else None
 
-def parse_header(header: bytes, room: int, what: str, others: bool = False) -> list[Entry]:
-    """The tensors in the order of their bytes.
 
-    others: also those of dtypes that gcodec does not know. Raises InvalidInput unless the tensors
-    fill `room` bytes without a hole or an overlap.
+def parse_header(header: bytes, room: int | None, what: str) -> list[Entry]:
+    """The tensors in the order of their bytes, those of dtypes that gcodec does not know too.
+
+    Raises InvalidInput unless the tensors fill `room` bytes, or if it is None any number of them,
+    without a hole or an overlap.
     """
     try:
         fields = strict_json.loads(header)
         if not isinstance(fields, dict) or not header.startswith(b"{"):
             raise ValueError("it does not begin with {")
         _check_metadata(fields.pop(METADATA, None) or {})
-        entries = [_entry(name, value, others) for name, value in fields.items()]
+        entries = [_entry(name, value) for name, value in fields.items()]
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{what}: in the safetensors header: {error}") from None
     entries.sort(key=lambda entry: (entry.begin, entry.end))
@@ -70,7 +79,7 @@ def parse_header(header: bytes, room: int, what: str, others: bool = False) -> l
                 f"{what}: tensor {entry.name!r} begins at {entry.begin}, not where the one before ends, {end}"
             )
         end = entry.end
-    if end != room:
+    if room is not None and end != room:
         raise InvalidInput(
             f"{what}: the tensors end at byte {end} of {room}; the file was cut or has other data behind them"
         )
@@ -84,13 +93,13 @@ def _check_metadata(metadata: object) -> None:
         text.encode()  # a lone surrogate is a ValueError
 
 
-def _entry(name: str, fields: Any, others: bool) -> Entry:
+def _entry(name: str, fields: Any) -> Entry:
     name.encode()  # a lone surrogate is a ValueError
     if not isinstance(fields, dict) or not {"dtype", "shape", "data_offsets"} <= set(fields):
         raise ValueError(f"tensor {name!r} needs dtype, shape and data_offsets")
     code, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
-    if not isinstance(code, str) or (code not in DTYPES and not others):
-        raise ValueError(f"tensor {name!r} has dtype {code!r}, which gcodec cannot store; it knows {', '.join(DTYPES)}")
+    if not isinstance(code, str):
+        raise ValueError(f"tensor {name!r}: the dtype {code!r} is not a name")
     if not _is_lengths(shape) or len(shape) > MAX_NDIM:
         raise ValueError(f"tensor {name!r}: the shape is not a list of at most {MAX_NDIM} lengths")
     if not _is_lengths(offsets) or len(offsets) != 2:
@@ -122,7 +131,7 @@ def metadata_of(header: bytes | None) -> dict[str, str]:
 
 def arrange(entries: Iterable[Entry], metadata: dict[str, str]) -> tuple[bytes, list[Entry]]:
     """(header, entries in their new order) in the library's layout, which keeps tensors aligned."""
-    order = sorted(entries, key=lambda entry: (-_RANK[entry.code], entry.name.encode()))
+    order = sorted(entries, key=lambda entry: (-_RANK.get(entry.code, -1), entry.name.encode()))
     fields: dict[str, object] = {METADATA: metadata} if metadata else {}
     position = 0
     for entry in order:

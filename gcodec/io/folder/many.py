@@ -35,7 +35,7 @@ class Writer(FilesWriter):
         if not meta:
             raise InvalidInput("these tensors do not come from a folder; choose another format with --to")
         self._root = path
-        self._names = Names(tree=True)
+        self._names = Names()
         super().__init__(meta, budget)
 
     def target(self, path: str) -> Path:

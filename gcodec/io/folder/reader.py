@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
@@ -14,6 +14,7 @@ from ..places import Memory, Place, Survey, free, same_values, source_of
 from ..skeleton import FILE, SkeletonSource, check_free, holes
 from ..streams import open_input
 from ..torch_file.survey import has_checksums
+from ..uncoded import listed
 from .surveys import SURVEYS
 
 LEAST_TIED = 4096  # bytes of tensors that are looked at for equal ones
@@ -47,7 +48,8 @@ class FilesReader:
 
     meta: {"format": fmt, "files": path, format, and prefix of names of each file with tensors,
     "tied": names of tensors that equal another one, and its name, "views": those that are other
-    views of one, "kept": the number of values that only the frames have}. carried: files whose
+    views of one, "kept": the number of values that only the frames have, "uncoded": the tensors
+    among these}. carried: files whose
     content was meant to give tensors and cannot, with the reason; they are carried along as they
     are. Raises InvalidInput for the only file when it cannot be read.
     """
@@ -86,7 +88,9 @@ class FilesReader:
             for file in coded
             for name, view in file.survey.views.items()
         }
-        return {"format": fmt, "files": described, "tied": self._tied, "views": views, "kept": kept}
+        uncoded = [replace(part, name=file.prefix + part.name) for file in coded for part in file.survey.uncoded]
+        found = {"format": fmt, "files": described, "tied": self._tied, "views": views, "kept": kept}
+        return found | listed(uncoded)
 
     @property
     def files(self) -> list[BinaryIO]:

@@ -1,6 +1,6 @@
 """What Reader and Writer ask of one HDF5 file: of the library in this process, or of a child."""
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from typing import IO, Any, Protocol
 
@@ -42,6 +42,13 @@ class Access(Protocol):
 
     def put(self, about: Dataset, number: int, values: np.ndarray[Any, Any]) -> None:
         """Write a whole chunk, behind no filter."""
+        ...
+
+    def blank(self, datasets: Sequence[Dataset]) -> None:
+        """Take the chunks of filtered datasets out, before any values are written.
+
+        HDF5 then has the room of all of them for the new ones.
+        """
         ...
 
     def begin(self, about: Dataset) -> np.ndarray[Any, Any] | None:

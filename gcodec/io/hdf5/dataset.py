@@ -11,6 +11,7 @@ from ... import dtypes
 from ...errors import Corrupt
 from ...source import UNMARKED, Marks
 from ..raw import raw_dtype
+from ..uncoded import Uncoded
 from .coded.filter import Coded
 
 MAX_VALUES = 1 << 48
@@ -80,17 +81,17 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Survey:
-    """The datasets that travel as tensors, and the names of those in the skeleton alone."""
+    """The datasets that travel as tensors, and those in the skeleton alone, by their names."""
 
     datasets: dict[str, Dataset] = field(default_factory=dict)
-    kept: frozenset[str] = frozenset()
+    kept: dict[str, Uncoded] = field(default_factory=dict)
 
     def pack(self) -> tuple[dict[str, Any], bytes]:
         """The survey as JSON and bytes: the ranges of all datasets, one after the other."""
         ranges = np.array([place for about in self.datasets.values() for place in about.ranges], "<i8")
         return {
             "datasets": [_packed(about) for about in self.datasets.values()],
-            "kept": sorted(self.kept),
+            "kept": [[part.name, part.nbytes, part.why] for part in self.kept.values()],
         }, ranges.tobytes()
 
     @classmethod
@@ -99,7 +100,8 @@ class Survey:
         try:
             places = iter(np.frombuffer(ranges, "<i8").reshape(-1, 2).tolist())
             found = [_unpacked(one, places) for one in packed["datasets"]]
-            survey = cls({about.name: about for about in found}, frozenset(map(str, packed["kept"])))
+            kept = [Uncoded(str(name), _whole(nbytes), str(why)) for name, nbytes, why in packed["kept"]]
+            survey = cls({about.name: about for about in found}, {part.name: part for part in kept})
             complete = len(survey.datasets) == len(found) and next(places, None) is None
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise Corrupt(f"what was found in the HDF5 file makes no sense ({error})") from None

@@ -1,24 +1,35 @@
 """Which datasets of an HDF5 file travel as tensors, and where their bytes are."""
 
 import math
+from contextlib import suppress
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
+from importlib import import_module
 
-from h5py import h5d, h5s, h5z
+from h5py import h5d, h5s, h5t, h5z
 
+from ..uncoded import Uncoded
 from .coded.filter import Coded, coded_as
 from .dataset import Dataset, Range
 from .marks import marks_of
 from .types import dtypes_of
 
-LOSSLESS_FILTERS = (1, 2, 3, 4, 32000, 32001, 32004, 32008, 32015)  # deflate, shuffle, fletcher32, szip, lzf; and
-# blosc, lz4, bitshuffle, zstd where they are installed. Data behind any other filter stay in the
-# skeleton.
+LOSSLESS_FILTERS = (1, 2, 3, 4, 307, 32000, 32001, 32004, 32008, 32015)  # deflate, shuffle, fletcher32, szip, bzip2,
+# LZF; and Blosc, LZ4, bitshuffle, Zstandard. Some are there only where hdf5plugin or another
+# package brings them. Data behind any other filter stay in the skeleton.
 FREE_BYTES, RATIO = 1 << 28, 1 << 11  # what a dataset may declare, and that for each stored byte (deflate: 1032)
+_KINDS = {
+    h5t.STRING: "text",
+    h5t.COMPOUND: "structures, that is a table",
+    h5t.VLEN: "ragged arrays or text",
+    h5t.REFERENCE: "references",
+    h5t.OPAQUE: "opaque bytes",
+    h5t.ARRAY: "arrays as values",
+}
 
 
-def describe(name: str, dataset: h5d.DatasetID, file_size: int) -> Dataset | None:
-    """The dataset as a tensor, or None when it can only be kept as it is.
+def describe(name: str, dataset: h5d.DatasetID, file_size: int) -> Dataset | Uncoded:
+    """The dataset as a tensor, or why it can only be kept as it is.
 
     The layout comes first: HDF5 opens the files that a virtual dataset names as soon as it is asked
     for its extent, and those of external storage when it is asked for its values. Of such datasets
@@ -29,25 +40,28 @@ def describe(name: str, dataset: h5d.DatasetID, file_size: int) -> Dataset | Non
     create = dataset.get_create_plist()
     layout = create.get_layout()
     if layout not in (h5d.COMPACT, h5d.CONTIGUOUS, h5d.CHUNKED) or create.get_external_count():
-        return None
-    pair, space = dtypes_of(dataset), dataset.get_space()
-    if pair is None or space.get_simple_extent_type() == h5s.NULL:
-        return None
+        return Uncoded(name, 0, "values that lie in other files or datasets")
+    stored_bytes, space = dataset.get_storage_size(), dataset.get_space()
+    kept = partial(Uncoded, name, stored_bytes)
+    pair = dtypes_of(dataset)
+    if pair is None:
+        return kept(_KINDS.get(dataset.get_type().get_class(), "numbers of an unusual type"))
+    if space.get_simple_extent_type() == h5s.NULL:
+        return kept("no values at all")
     stored, dtype = pair
-    shape, stored_bytes = space.get_simple_extent_dims(), dataset.get_storage_size()
+    shape = space.get_simple_extent_dims()
     chunks = create.get_chunk() if layout == h5d.CHUNKED else None
     filters = [create.get_filter(i)[:3:2] for i in range(create.get_nfilters())] if chunks else []
     coded = coded_as(filters)
     declared = max(math.prod(shape), math.prod(chunks or ())) * stored.itemsize
-    if (
-        stored_bytes > file_size
-        or declared > FREE_BYTES + RATIO * stored_bytes
-        or not (coded or usable_filters() >= {code for code, _ in filters})
-    ):
-        return None
+    if stored_bytes > file_size or declared > FREE_BYTES + RATIO * stored_bytes:
+        return kept(f"a shape of {declared:,} bytes, of which hardly any are stored")
+    unusable = [] if coded else [code for code, _ in filters if code not in usable_filters()]
+    if unusable:
+        return kept(_packed_by(unusable[0]))
     found = _stored_chunks(dataset, file_size) if chunks else []
     if found is None:
-        return None
+        return kept("chunks that claim more bytes than the file has")
     ranges = (
         tuple((chunk.byte_offset, chunk.size) for chunk in found)
         if chunks
@@ -59,9 +73,17 @@ def describe(name: str, dataset: h5d.DatasetID, file_size: int) -> Dataset | Non
     return replace(about, coded=_numbered(coded, about, found)) if coded else about
 
 
+def _packed_by(code: int) -> str:
+    if code in LOSSLESS_FILTERS:
+        return f"packed by the HDF5 filter {code}, which is not installed here; pip install hdf5plugin has it"
+    return f"packed by the HDF5 filter {code}, which is not known to lose nothing"
+
+
 @cache
 def usable_filters() -> frozenset[int]:
     """The filters that lose nothing and that HDF5 here can both apply and undo; it loads them."""
+    with suppress(ImportError):
+        import_module("hdf5plugin")  # which brings filters, where it is installed
     both = h5z.FILTER_CONFIG_ENCODE_ENABLED | h5z.FILTER_CONFIG_DECODE_ENABLED
     available = [code for code in LOSSLESS_FILTERS if h5z.filter_avail(code)]
     return frozenset(code for code in available if h5z.get_filter_info(code) & both == both)

@@ -5,7 +5,7 @@ Nothing else of gcodec calls the library.
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from functools import wraps
 from typing import Any, TypeVar, cast
@@ -52,6 +52,7 @@ class Library:
         self._descriptor, self._handle = descriptor, Handle(descriptor)
         self._open: OrderedDict[str, h5d.DatasetID] = OrderedDict()
         self._h5: h5py.File | None = None
+        self._blanked: set[str] = set()
 
     @_checked
     def survey(self) -> Survey:
@@ -93,10 +94,17 @@ class Library:
             h5py.Dataset(dataset).attrs[DTYPE_ATTRIBUTE] = about.dtype.name
 
     @_checked
-    def begin(self, about: Dataset) -> np.ndarray[Any, Any] | None:
+    def blank(self, datasets: Sequence[Dataset]) -> None:
         file = self._writable()
-        if about.filters and about.stored_bytes:  # the dataset is opened anew afterwards: open, it would not notice
+        for about in datasets:  # each is opened anew afterwards: open, it would not notice
             blank(open_dataset(file.id, about), about)
+            self._blanked.add(about.name)
+
+    @_checked
+    def begin(self, about: Dataset) -> np.ndarray[Any, Any] | None:
+        self._writable()
+        if about.filters and about.stored_bytes and about.name not in self._blanked:
+            self.blank([about])
         is_blank = not about.stored_bytes or blanked(about)
         return fill_bits(self._dataset(about), about) if is_blank else None
 

@@ -13,6 +13,7 @@ from ...source import Source
 from ..arrays.npy import FileSource
 from ..skeleton import SKELETON, SkeletonSource, holes
 from ..streams import open_input
+from ..uncoded import Uncoded, listed
 from .access import access, reporting
 from .coded.source import CodedSource, Decode
 from .dataset import Dataset
@@ -23,9 +24,9 @@ class Reader:
 
     trust: let the HDF5 library read the file within this process. decode: what gives the array of a
     container; without it, datasets whose chunks are containers are in the skeleton alone. meta:
-    {"format": "h5", "kept": the number of datasets that are in the skeleton alone}. Raises
-    InvalidInput when HDF5 cannot read the file, Corrupt when it dies of it. External links, virtual
-    datasets and external storage are never followed.
+    {"format": "h5", "kept": the number of datasets that are in the skeleton alone, "uncoded":
+    these}. Raises InvalidInput when HDF5 cannot read the file, Corrupt when it dies of it. External
+    links, virtual datasets and external storage are never followed.
     """
 
     def __init__(self, path: Path, trust: bool = False, decode: Decode | None = None) -> None:
@@ -50,8 +51,9 @@ class Reader:
         self._datasets = {
             name: about for name, about in survey.datasets.items() if decode is not None or about.coded is None
         }
-        kept = len(survey.kept) + len(survey.datasets) - len(self._datasets)
-        self.meta: dict[str, object] = {"format": "h5", "kept": kept}
+        coded = [about for about in survey.datasets.values() if about.name not in self._datasets]
+        kept = [*survey.kept.values(), *(Uncoded(one.name, one.stored_bytes, "chunks of gcodec") for one in coded)]
+        self.meta: dict[str, object] = {"format": "h5", "kept": len(kept), **listed(kept)}
 
     def __enter__(self) -> "Reader":
         return self

@@ -7,6 +7,7 @@ import h5py
 from h5py import h5d, h5g, h5l, h5o
 from h5py._objects import ObjectID
 
+from ..uncoded import Uncoded
 from .dataset import Dataset, Survey
 from .describe import describe
 
@@ -16,15 +17,16 @@ MAX_PATH = 4096  # bytes; what lies deeper stays in the skeleton
 def survey(file: h5py.File, file_size: int) -> Survey:
     """What is in a file; every dataset has the name of the first path to it."""
     found: dict[str, Dataset] = {}
-    kept: set[str] = set()
+    kept: dict[str, Uncoded] = {}
     for link, item in walk(file):
         if isinstance(item, h5d.DatasetID):
-            about = describe(link.path, item, file_size) if link.is_text else None
-            if about is None:
-                kept.add(link.path)
+            nameless = None if link.is_text else Uncoded(link.path, 0, "a dataset whose name is not UTF-8")
+            about = nameless or describe(link.path, item, file_size)
+            if isinstance(about, Uncoded):
+                kept[link.path] = about
             else:
                 found[link.path] = about
-    return Survey(found, frozenset(kept))
+    return Survey(found, kept)
 
 
 def remove(file: h5py.File, names: Set[str]) -> None:

@@ -1,6 +1,7 @@
 """Writes HDF5 files: from a skeleton and its tensors, or from tensors alone."""
 
 import os
+from collections.abc import Set
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from ...container.budget import Budget
 from ...errors import Corrupt, UnsupportedFeature
-from ..filters import deflate_work
+from ..formats import deflate_work
 from ..names import Names
 from ..skeleton import SKELETON, SkeletonSink
 from .access import Access, access, reporting
@@ -41,8 +42,8 @@ class Writer:
         self._file: BinaryIO | None = None
         self._access: Access | None = None
         self._missing: dict[str, Dataset] = {}  # the skeleton's datasets that no tensor came for yet
-        self._kept: frozenset[str] = frozenset()
-        self._names = Names(tree=True)
+        self._kept: Set[str] = frozenset()
+        self._names = Names()
         self._sink: CodedSink | _DatasetSink | _BytesSink | None = None
         self.left_out: list[str] = []
 
@@ -92,7 +93,14 @@ class Writer:
             survey: Survey = self._access.survey()
         if not survey.fits(os.fstat(self._file.fileno()).st_size):
             raise Corrupt("the datasets of the skeleton overlap, or lie beyond its end")
-        self._missing, self._kept = dict(survey.datasets), survey.kept
+        self._missing, self._kept = dict(survey.datasets), survey.kept.keys()
+        packed = [about for about in survey.datasets.values() if about.filters and about.coded is None]
+        gone = [about for about in packed if not self._is_in_skeleton(about)]
+        if gone:
+            for about in gone:
+                self._budget.spend(about.name, WORK_PER_CHUNK * about.chunk_count)
+            with reporting("the skeleton of the HDF5 file", Corrupt):
+                self._access.blank(gone)
 
     def _known(
         self, hdf5: Access, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]

@@ -10,6 +10,7 @@ from ...errors import InvalidInput
 from ..places import Pay, Place, Survey, View, read_whole
 from ..raw import raw_dtype
 from ..sniff import TORCH_MAGIC
+from ..uncoded import Uncoded
 from .kinds import Mapping, Storage, Tensor
 from .machine import load
 from .names import tensors_in
@@ -104,7 +105,7 @@ def _placed(tensors: list[tuple[str, Tensor]], extents: Extents, order: Order) -
             raise InvalidInput(f"the storage of {name!r:.100} is missing, or longer than its {max(length, 0)} bytes")
         place = _place(name, tensor, offset, order)
         if place is None:
-            found.kept += 1
+            found.keep(Uncoded(name, math.prod(tensor.shape) * tensor.itemsize, _why(tensor)))
         else:
             shared.setdefault(storage.key, []).append(place)
     for places in shared.values():
@@ -127,6 +128,13 @@ def _place(name: str, tensor: Tensor, base: int, order: Order) -> Place | None:
         return None
     stored = raw_dtype(tensor.dtype).newbyteorder(order)
     return Place(name, tensor.dtype, stored, tensor.shape, base + tensor.offset * tensor.itemsize, strides)
+
+
+def _why(tensor: Tensor) -> str:
+    """Why a tensor has no place."""
+    if tensor.dtype is None:
+        return "numbers of a dtype that gcodec does not know"
+    return "values with gaps, or repeated ones" if tensor.plain else "a view that conjugates or negates"
 
 
 def _fills(axes: list[tuple[int, int]]) -> bool:
@@ -165,7 +173,7 @@ def _see(place: Place, under: Place, found: Survey) -> None:
     start, length = place.range
     inside = under.offset <= start and start + length <= sum(under.range)
     if not inside or under.strides is not None or under.dtype != place.dtype:
-        found.kept += 1
+        found.keep(Uncoded(place.name, length, "a view of bytes that another tensor has"))
         return
     strides = place.strides or tuple(math.prod(place.shape[axis + 1 :]) for axis in range(len(place.shape)))
     found.views[place.name] = View(under.name, (start - under.offset) // place.stored.itemsize, place.shape, strides)

@@ -70,6 +70,10 @@ class Server:
         self._library.add(self._datasets[name])
         return None, b""
 
+    def _blank(self, names: list[str]) -> tuple[Any, bytes]:
+        self._library.blank([self._datasets[name] for name in names])
+        return None, b""
+
     def _begin(self, name: str) -> tuple[Any, bytes]:
         fill = self._library.begin(self._datasets[name])
         return fill is not None, b"" if fill is None else fill.tobytes()

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import IO, Any
 
@@ -59,6 +59,11 @@ class Guarded:
 
     def add(self, about: Dataset) -> None:
         self._call("add", about.name, about.dtype.name, about.shape, size=about.nbytes + GROUPS)
+
+    def blank(self, datasets: Sequence[Dataset]) -> None:
+        count, names = sum(about.chunk_count for about in datasets), [about.name for about in datasets]
+        room = sum(about.chunk_bytes + ENTRY for about in datasets)
+        self._call("blank", names, cpu=count * PER_CHUNK + self._file_size / SURVEY_SPEED, size=room)
 
     def begin(self, about: Dataset) -> np.ndarray[Any, Any] | None:
         room = about.chunk_count * (about.chunk_bytes + about.chunk_bytes // 8 + ENTRY)
