@@ -89,6 +89,12 @@ ENTRIES = (
         f"{_HERE}.structured.compressor:Structured",
         "zeros, fill values, a range, a mean or scales kept around another method's code",
     ),
+    Entry(
+        11,
+        "delta",
+        f"{_HERE}.delta.compressor:Delta",
+        "changes from a base in units in the last place; bit for bit",
+    ),
 )
 # `structured` leaves the rest to another method: one of WRAPPED, or of the other two where values
 # are kept. FINEST of them takes the fewest bits, and QUICKEST the least time and memory.
