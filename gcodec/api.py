@@ -11,7 +11,7 @@ import builtins
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,12 @@ from .io.folder.tied import tied_names
 from .io.skeleton import check_free, is_skeleton
 from .parallel import thread_count
 from .pipeline.archive import Archive, read_tensor
+from .pipeline.bases.given import Base, bases_of, chooser_on, on_bases_of
 from .pipeline.convert import encode_tensors
 from .pipeline.writer import Writer, write_record
 from .request.arrays import AnyArray, array_of
 from .request.choice import Effort, Nonfinite, choose
+from .request.on_base import AlphaOf
 from .request.policy import SMALL, Policy, Scope
 from .request.rules import Rules
 from .source import ArraySource, Source
@@ -58,6 +60,8 @@ def encode(
     block: int | None = None,
     states: int | None = None,
     options: Mapping[str, object] | None = None,
+    base: Base = None,
+    alpha_of: AlphaOf | None = None,
     threads: int | None = None,
 ) -> bytes:
     """Compress one array; the bytes are a whole container.
@@ -102,6 +106,9 @@ def encode(
     block: the length of the longest blocks of sc, 1 to 128, or the array's size for one block.
     states: the states of dither's trellis, 1, 8 or 32.
     options: fields by name of a compressor that does not come with gcodec.
+    base: an array that the decoder will have, or a file of one, such as the last step: its change
+    is coded where that takes fewer bytes. See docs/deltas.md.
+    alpha_of: what alpha is relative to, the "change" ‖x − base‖² (the default) or the "tensor".
 
     Raises InvalidInput for an array or an option that is not taken, and NonFinite. InternalError
     means that gcodec's check of its own work failed.
@@ -111,17 +118,20 @@ def encode(
         nonfinite=nonfinite, keep_zeros=keep_zeros, fill=fill, axis=axis, seed=seed, max_draws=max_draws,
         block=block, states=states, options=options, threads=threads,
     )  # fmt: skip
-    file = io.BytesIO()
+    file, source = io.BytesIO(), ArraySource(array_of("", x))
     container = ContainerWriter(file)
-    write_record(container, "", ArraySource(array_of("", x)), choice)
+    with ExitStack() as stack:
+        write_record(
+            container, "", source, chooser_on(lambda *_: choice, base, alpha_of, choice.threads, stack)("", source)
+        )
     container.close()
     return file.getvalue()
 
 
-def decode(data: bytes, *, threads: int | None = None, limit: int | None = None) -> np.ndarray:
+def decode(data: bytes, *, base: Base = None, threads: int | None = None, limit: int | None = None) -> np.ndarray:
     """The array of a container that holds one; its dtype and shape are those of the encoded array.
 
-    data: bytes, or another object with their buffer. threads: the most that are used; None is one
+    data: bytes, or another object with their buffer. base: what `encode` had as base. threads: the most that are used; None is one
     for each core. limit: the most decoded bytes that are accepted; None is what the coded ones pay
     for (see container/budget.py).
 
@@ -135,9 +145,10 @@ def decode(data: bytes, *, threads: int | None = None, limit: int | None = None)
     if not view.c_contiguous:
         raise InvalidInput("decode takes bytes that lie side by side; make a copy of these with bytes(…)")
     budget, array, count = Budget(limit, view.nbytes), np.empty(0), 0
-    for record in Stream(io.BytesIO(view)):
-        array = array if count else read_tensor(record, threads, budget)
-        count += 1
+    with ExitStack() as stack:
+        for record in on_bases_of(base, Stream(io.BytesIO(view)), threads, stack):
+            array = array if count else read_tensor(record, threads, budget)
+            count += 1
     if count != 1:
         raise InvalidInput(f"the container holds {count} tensors, not one; use gcodec.load or gcodec.open")
     return array
@@ -169,6 +180,8 @@ def save(
     states: int | None = None,
     options: Mapping[str, object] | None = None,
     policy: Policy | None = None,
+    base: Base = None,
+    alpha_of: AlphaOf | None = None,
     threads: int | None = None,
 ) -> None:
     """Compress named arrays into a file, which appears whole or not at all.
@@ -180,6 +193,8 @@ def save(
     options, which `Policy` describes. One of method, alpha, omega, pointwise and lossless is
     needed: nobody's weights are degraded silently. Arrays of fewer than `small` values are stored
     exactly, unless a rule names them.
+    base: what a reader will have: a gcodec file, an Archive, or arrays by name. A tensor is coded
+    against the one of its name, if dtype and size agree. alpha_of: as for `encode`.
     threads: the most that are used; None is one for each core. The bytes do not depend on them.
 
     Raises InvalidInput, which names the tensor or the rule, NonFinite, and OSError.
@@ -204,40 +219,54 @@ def save(
     else:
         count = 1  # one tensor at a time is in memory; its chunks are still shared out
     chooser, scoped = rules.planned(_sources(tensors))
-    with _target(path) as temporary, builtins.open(temporary, "wb") as file:
+    if scoped and base is not None:
+        raise InvalidInput('the scope "file" and a base do not go together: a bound of the file is of whole tensors')
+    with ExitStack() as stack, _target(path) as temporary, builtins.open(temporary, "wb") as file:
+        chooser = chooser_on(chooser, base, alpha_of, count, stack)
         for _ in encode_tensors(_sources(tensors), meta | scoped, file, chooser, count):
             pass
 
 
-def load(file: File, *, threads: int | None = None, limit: int | None = None) -> dict[str, np.ndarray]:
+def load(
+    file: File, *, base: Base = None, threads: int | None = None, limit: int | None = None
+) -> dict[str, np.ndarray]:
     """All arrays of a container by name, in file order; then names of equal ones, stored once.
 
     file: a path, a URL (with the extra `gcodec[remote]`), or a binary file object, a pipe too,
-    which is read from where it stands to its end and stays open. threads, limit, and what is
-    raised: as for `decode`.
+    which is read from where it stands to its end and stays open. base: where records find their
+    bases: a gcodec file, a folder of them, an Archive, arrays by name, or a list of these. threads,
+    limit, and what is raised: as for `decode`.
     """
-    with containers.opened(file) as source:
+    with containers.opened(file) as source, ExitStack() as stack:
         budget = Budget.of(source, limit)
         stream = Stream(source)
-        tensors = (record for record in stream if not is_skeleton(record.header.name))
-        found = {record.header.name: read_tensor(record, threads, budget) for record in tensors}
+        records = (record for record in on_bases_of(base, stream, threads, stack) if not is_skeleton(record.header.name))
+        found = {record.header.name: read_tensor(record, threads, budget) for record in records}
         tied = {name: found[of] for name, of in tied_names(stream.meta).items() if of in found}
         return found | {name: array for name, array in tied.items() if name not in found}
 
 
-def open(file: File, *, threads: int | None = None, limit: int | None = None) -> Archive:
+def open(file: File, *, base: Base = None, threads: int | None = None, limit: int | None = None) -> Archive:
     """A container as a lazy Mapping from names to arrays, which reads only what is asked for.
 
     file: a path, a URL (with the extra `gcodec[remote]`), of which only the ranges needed are
-    fetched, or a seekable binary file object, which holds the container alone and stays open.
-    threads, limit, and what is raised: as for `decode`, and see `Archive`.
+    fetched, or a seekable binary file object, which holds the container alone and stays open. base:
+    as for `load`; what it names stays open, and is read when a tensor needs it. threads, limit, and what is raised: as for `decode`, and see `Archive`.
     """
     if isinstance(file, str | os.PathLike):
-        return Archive(containers.open_path(file), threads, limit, owned=True)
-    containers.check_binary(file)
-    if not is_seekable(file):
-        raise InvalidInput("this file object is not seekable; gcodec.load reads it from start to end")
-    return Archive(file, threads, limit)
+        archive = Archive(containers.open_path(file), threads, limit, owned=True)
+    else:
+        containers.check_binary(file)
+        if not is_seekable(file):
+            raise InvalidInput("this file object is not seekable; gcodec.load reads it from start to end")
+        archive = Archive(file, threads, limit)
+    if base is not None:
+        with ExitStack() as closing, ExitStack() as opened:
+            closing.callback(archive.close)
+            bases = bases_of(base, thread_count(threads), opened)
+            archive.find_bases_in(bases, opened.pop_all().close)
+            closing.pop_all()
+    return archive
 
 
 @contextmanager

@@ -4,6 +4,7 @@
     ├── InvalidInput            2  an argument or an array that is not taken (also a ValueError)
     │   └── NonFinite           2  NaN or infinity where a bound was asked for
     ├── MissingTensor           2  a container has no tensor of this name (also a KeyError)
+    ├── MissingBase             2  a record is coded against a base that is not at hand
     ├── Closed                  2  an archive or a writer that was closed before (also a ValueError)
     ├── FormatError             3  the bytes are not what the format allows (also a ValueError)
     │   ├── NotGcodec           3  the magic is missing
@@ -47,6 +48,10 @@ class MissingTensor(GcodecError, KeyError):
     def __str__(self) -> str:
         """The message itself; a KeyError would put quotes around it."""
         return str(self.args[0]) if self.args else ""
+
+
+class MissingBase(GcodecError):
+    code = "missing-base"
 
 
 class Closed(GcodecError, ValueError):

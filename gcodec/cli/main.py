@@ -19,7 +19,7 @@ from .. import __version__
 from ..io.streams import PLAIN_LETTERS, fill_closed, naming, write_text
 from ..kernels.compiler import notice
 from . import interrupt, memory, output
-from .commands import bounds, compare, decode, encode, experiment, info, inspect, verify
+from .commands import bounds, compare, decode, encode, experiment, info, inspect, rebase, verify
 from .failure import USAGE, Failure, failure_of
 
 COMPILING_IS_LONG = 2.0  # seconds, from which on it is said
@@ -134,7 +134,7 @@ def _options(
     pass
 
 
-for module in (encode, decode, verify, info, inspect, bounds, compare, experiment):
+for module in (encode, decode, verify, info, inspect, rebase, bounds, compare, experiment):
     app.command()(guarded(getattr(module, module.__name__.rpartition(".")[2])))
 
 

@@ -159,6 +159,35 @@ SpecsOpt = Annotated[
     str | None,
     typer.Option(help="FILE is a message of a channel; its tensors are in this JSON, as `Channel.specs` writes it."),
 ]
+NeededOutOpt = Annotated[
+    str, typer.Option("-o", "--output", callback=standard_output, help="Where to write; - for standard output.")
+]
+BasesOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--base",
+        metavar="FILE",
+        help="A file of the tensors that these ones are coded against: a gcodec file, or a file of tensors; several for "
+        "a chain.",
+    ),
+]
+BaseDirOpt = Annotated[
+    str | None,
+    typer.Option(metavar="FOLDER", help="A folder of gcodec files, in which bases are found by their checksums."),
+]
+AlphaOfOpt = Annotated[
+    str | None,
+    typer.Option(
+        help="With --base, what alpha is relative to: change, the squared distance from the base (the default), or "
+        "tensor."
+    ),
+]
+KeyframesOpt = Annotated[
+    int | None,
+    typer.Option(
+        "--keyframes", metavar="K", min=1, help="With --base: code whole what has K - 1 records below it already."
+    ),
+]
 TrialsOpt = Annotated[
     int,
     typer.Option(

@@ -1,7 +1,7 @@
 """What the bytes of a file pay for: the memory and time that it may ask for (spec/format.md §7)."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from ..arguments import is_seekable, whole_number
@@ -25,6 +25,7 @@ class Budget:
     length: the bytes of the file. None means that it is not known, as for a stream. Then the bytes
         of bodies that were `received` pay, those of skipped blocks too.
     decoded, work: what the records asked for so far.
+    payers: the other files whose bytes were counted.
     """
 
     limit: int | None = None
@@ -32,6 +33,7 @@ class Budget:
     received: int = 0
     decoded: int = 0
     work: int = 0
+    payers: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         if self.limit is not None:
@@ -46,6 +48,13 @@ class Budget:
         length = file.seek(0, os.SEEK_END) - at
         file.seek(at)
         return cls(limit, length)
+
+    def pay(self, who: int, nbytes: int) -> None:
+        """Count the bytes of another file that holds bases, once for each file."""
+        if who not in self.payers:
+            self.payers.add(who)
+            self.received += nbytes
+            self.length = None if self.length is None else self.length + nbytes
 
     def add(self, header: TensorHeader, work: int) -> None:
         """Count what a record asks for. `work` is that of its compressor."""

@@ -13,6 +13,7 @@ from .. import dtypes
 from ..compressors.contract import CHUNK, Guarantee, TensorSpec
 from ..errors import ChecksumMismatch, Corrupt, NotGcodec, UnsupportedFeature, UnsupportedVersion
 from . import strict_json
+from .base import DELTA, BaseName
 from .fields import Cursor, crc32, pack_text, pack_varint
 
 MAGIC = b"\x89GCZ\r\n\x1a\n"
@@ -168,6 +169,18 @@ class TensorHeader:
     def body_length(self) -> int:
         return self.head_length + sum(chunk.length for chunk in self.chunks)
 
+    @property
+    def base(self) -> BaseName | None:
+        """The tensor that this one is coded against, if there is one."""
+        return BaseName.of(self.attributes, self.name)
+
+    @property
+    def coded_spec(self) -> TensorSpec:
+        """What the payload codes: of a record with a base and a bound it is the change."""
+        if self.base is None or self.compressor == DELTA:
+            return self.spec
+        return TensorSpec(dtypes.work_dtype(self.spec.dtype), self.spec.shape)
+
     def pack(self) -> bytes:
         spec, guarantee = self.spec, self.guarantee
         parts = [pack_text(self.name), pack_varint(dtypes.code_of(spec.dtype)), pack_varint(len(spec.shape))]
@@ -193,6 +206,7 @@ class TensorHeader:
         if math.prod(n or 1 for n in shape) >= MAX_SIZE:
             raise Corrupt(f"record {name!r}: shape {shape} has too many values")
         attributes = unpack_json(cursor.take(cursor.varint(MAX_JSON)), f"record {name!r}: attributes")
+        BaseName.of(attributes, name)
         compressor, version = cursor.varint(), cursor.varint()
         guarantee, distortion, expected = cls._unpack_guarantee(cursor, dtype, name)
         chunk = cursor.varint(CHUNK)

@@ -9,6 +9,9 @@ from typing import IO, Any, BinaryIO
 
 from ..compressors.contract import CodedTensor, Payload
 from ..errors import Corrupt, InternalError, Truncated, UnsupportedFeature
+from ..source import Source
+from .base import Bases, missing_base
+from .budget import Budget
 from .layout import END_MAGIC, MAGIC, FileHeader, Footer, Frame, Index, TensorHeader, checked, unpack_meta
 from .spool import PIECE, Spool
 
@@ -20,12 +23,13 @@ class Record:
     """A tensor's header, and access to its body.
 
     A record of a stream gives its chunks once, in order. arrived: the bytes of bodies that the
-    stream had before it.
+    stream had before it. bases: finds its base, if it has one.
     """
 
     def __init__(self, header: TensorHeader, fetch: Fetch, arrived: int = 0) -> None:
         self.header = header
         self.arrived = arrived
+        self.bases: Bases | None = None
         self._fetch = fetch
         self._head: bytes | None = None
         self._offsets = [header.head_length]
@@ -52,7 +56,15 @@ class Record:
             return self.chunk(start // header.chunk)
 
         payload = Payload(self.head(), header.chunk, code, header.expected)
-        return CodedTensor(header.spec, header.guarantee, payload)
+        return CodedTensor(header.coded_spec, header.guarantee, payload)
+
+    def base(self, budget: Budget) -> Source:
+        """The values of the base, which the header names. Raises MissingBase."""
+        named = self.header.base
+        assert named is not None  # else nobody asks
+        if self.bases is None:
+            raise missing_base(self.header.name, named, "no base was given")
+        return self.bases.source(self.header, budget)
 
 
 class Stream:
@@ -148,7 +160,9 @@ def whole(records: Iterable[Record]) -> Iterator[Record]:
             spool.write(record.head())
             for i in range(len(record.header.chunks)):
                 spool.write(record.chunk(i))
-            yield Record(record.header, _fetch_from(spool), record.arrived)
+            here = Record(record.header, _fetch_from(spool), record.arrived)
+            here.bases = record.bases
+            yield here
 
 
 def _fetch_from(file: IO[bytes]) -> Fetch:

@@ -2,13 +2,14 @@
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import BinaryIO
 
 import numpy as np
 
 from ..arguments import whole_number
+from ..container.base import Bases
 from ..container.budget import Budget
 from ..container.layout import TensorHeader
 from ..container.reader import RandomAccess, Record
@@ -42,16 +43,18 @@ class Archive(Mapping[str, np.ndarray]):
         self, file: BinaryIO, threads: int | None = None, limit: int | None = None, *, owned: bool = False
     ) -> None:
         self._file, self._limit, self._owned, self._closed = file, limit, owned, False
+        self._bases: Bases | None = None
+        self._closing: Callable[[], object] = lambda: None
         try:
             self._threads = thread_count(threads)
             Budget(limit)  # which refuses what is no limit
-            self._size = file.seek(0, os.SEEK_END)
-            self._access = RandomAccess(file, self._size)
+            self.size = file.seek(0, os.SEEK_END)
+            self.access = RandomAccess(file, self.size)
         except BaseException:
             self.close()
             raise
-        self.meta = self._access.meta
-        offsets = self._access.offsets
+        self.meta = self.access.meta
+        offsets = self.access.offsets
         tied = {name: of for name, of in tied_names(self.meta).items() if of in offsets and name not in offsets}
         self._records = {name: name for name in offsets if not is_skeleton(name)} | tied
 
@@ -78,6 +81,11 @@ class Archive(Mapping[str, np.ndarray]):
         self._closed = True
         if self._owned:
             self._file.close()
+        self._closing()
+
+    def find_bases_in(self, bases: Bases, closing: Callable[[], object]) -> None:
+        """Decode records with the bases that are found there; `close` then calls `closing`."""
+        self._bases, self._closing = bases, closing
 
     def header(self, name: str) -> TensorHeader:
         """Dtype, shape, guarantee and certificate of a tensor, without reading its payload."""
@@ -89,7 +97,9 @@ class Archive(Mapping[str, np.ndarray]):
             raise Closed("the archive is closed; open it again")
         if name not in self:
             raise MissingTensor(f"there is no tensor named {name!r:.200}; {self._names()}")
-        return self._access.record(self._records[name])
+        record = self.access.record(self._records[name])
+        record.bases = self._bases
+        return record
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
         """`self[name][start:stop]`, reading and decoding only the chunks that hold these rows."""
@@ -108,7 +118,7 @@ class Archive(Mapping[str, np.ndarray]):
 
     def _budget(self) -> Budget:
         """The budget of one access."""
-        return Budget(self._limit, self._size)
+        return Budget(self._limit, self.size)
 
     def _names(self) -> str:
         names = list(self._records)

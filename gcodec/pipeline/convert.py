@@ -14,7 +14,7 @@ from ..io import formats
 from ..parallel import ordered
 from ..request.rules import Chooser
 from ..source import Source
-from . import auto
+from .bases.encode import compress
 from .coded import CodedRecord
 from .decompress import decompress
 from .effects import warn_of_losses
@@ -66,7 +66,7 @@ def encode_tensors(
         choice = chooser(name, source)
         meter = _Meter(source, progress)
         alone = 1 if threads > 1 and source.size <= SIDE_BY_SIDE else choice.threads
-        coded = auto.compress(name, source, replace(choice, threads=alone, progress=meter.count))
+        coded = compress(name, source, replace(choice, threads=alone, progress=meter.count))
         meter.finish()
         return noting_original(coded, source) if originals else coded
 

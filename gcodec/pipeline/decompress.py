@@ -9,6 +9,8 @@ import numpy as np
 from .. import dtypes, ieee
 from ..compressors import registry
 from ..compressors.contract import Compressor, Decode, Entry
+from ..compressors.delta.compressor import Delta
+from ..container.base import DELTA
 from ..container.budget import Budget
 from ..container.fields import crc32
 from ..container.layout import TensorHeader
@@ -16,7 +18,9 @@ from ..container.reader import Record, whole
 from ..dtypes import as_bytes
 from ..errors import ChecksumMismatch, Corrupt, UnsupportedFeature
 from ..parallel import ordered
-from ..source import Span
+from ..source import Source, Span
+
+BASE_WORK = 8  # nanoseconds for each value of a base
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,9 @@ def _jobs(record: Record, start: int, stop: int, budget: Budget) -> Iterator[Cal
     """Functions that decode one chunk each; the bytes of the chunks are read here, in order."""
     header = record.header
     cls = compressor_of(header)
-    for paid in _paid(record, cls.work(record.head(), header.spec), budget):
+    for paid in _paid(record, work_of(header, record.head()), budget):
         with ieee.arithmetic():
-            decode = cls.decoder(paid.head(), header.spec)
+            decode = decoder_of(cls, paid, budget)
         if not header.chunks:
             yield lambda: Piece(header, 0, np.empty(0, header.spec.dtype))
         for i in range(start // header.chunk, min(-(-stop // header.chunk), len(header.chunks))):
@@ -81,6 +85,41 @@ def _paid(record: Record, work: int, budget: Budget) -> Iterator[Record]:
     else:
         budget.check(record.header.name)
         yield record
+
+
+def work_of(header: TensorHeader, head: bytes) -> int:
+    """About how many nanoseconds decoding a record takes: of its payload, and of adding the base."""
+    work = compressor_of(header).work(head, header.coded_spec)
+    return work if header.base is None else work + BASE_WORK * header.spec.size
+
+
+def decoder_of(cls: type[Compressor], record: Record, budget: Budget) -> Decode:
+    """The decoder of a record's chunks, which adds what they code to the base, if there is one."""
+    header = record.header
+    if header.base is None:
+        return cls.decoder(record.head(), header.spec)
+    base = record.base(budget)
+    if issubclass(cls, Delta):
+        return cls.decoder_on(record.head(), header.spec, base)
+    return sum_decoder(header.compressor, cls.decoder(record.head(), header.coded_spec), header.coded_spec.dtype, base)
+
+
+def sum_decoder(compressor: int, decode: Decode, work: np.dtype, base: Source) -> Decode:
+    """A decoder of base + change in the work dtype, put between its largest finite numbers.
+
+    decode: that of the change. It raises Corrupt for a base that is not finite.
+    """
+    entry, largest = registry.by_id(compressor), float(np.finfo(work).max)
+
+    def decode_sum(data: bytes, start: int, count: int) -> np.ndarray:
+        change = decoded(entry, work, decode, data, (start, start + count))
+        below = dtypes.widen(base.read(start, start + count))
+        if not np.isfinite(below).all():
+            raise Corrupt("a change under a bound has a base with NaN or infinity")
+        found: np.ndarray = np.clip(below + change, -largest, largest)
+        return found
+
+    return decode_sum
 
 
 @ieee.arithmetic()
@@ -118,6 +157,9 @@ def compressor_of(header: TensorHeader) -> type[Compressor]:
         raise UnsupportedFeature(f"record {header.name!r}: payload version {header.version} of {entry.name} is unknown")
     if header.guarantee.kind not in cls.kinds:
         raise Corrupt(f"record {header.name!r}: {entry.name} cannot guarantee {header.guarantee.kind}")
+    with_base = ("exact", "alpha") if entry.id == DELTA else ("alpha",)
+    if header.base is not None and header.guarantee.kind not in with_base:
+        raise Corrupt(f"record {header.name!r}: {entry.name} has no base under the guarantee {header.guarantee.kind}")
     if header.guarantee.kind != "exact" and not (dtypes.is_float(header.spec.dtype) and header.spec.size):
         raise Corrupt(
             f"record {header.name!r}: {entry.name} does not store {header.spec.dtype} of shape {header.spec.shape}"

@@ -16,7 +16,7 @@ from ..request.choice import Choice
 from ..request.policy import Policy
 from ..request.rules import Rules
 from ..source import ArraySource, Source
-from . import auto
+from .bases.encode import compress
 from .effects import warn_of_losses
 
 
@@ -109,7 +109,7 @@ class _Part:
 
 def write_record(container: ContainerWriter, name: str, source: Source, choice: Choice) -> TensorHeader:
     """Compress a tensor and append its record; returns the header."""
-    with auto.compress(name, source, choice) as coded:
+    with compress(name, source, choice) as coded:
         container.add(coded.header, coded.pieces(), coded.work)
         warn_of_losses(name, coded.found, coded.header.guarantee)
         return coded.header

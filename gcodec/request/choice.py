@@ -10,6 +10,7 @@ from ..compressors import registry
 from ..compressors.contract import Guarantee
 from ..errors import InvalidInput
 from ..parallel import thread_count
+from .on_base import OnBase
 from .terms import Terms
 
 DEFAULT_ALPHA, DEFAULT_OMEGA = 0.1, 0.25  # the paper's choices for a single array
@@ -26,7 +27,7 @@ class Choice:
     method: a name. guarantee: what is promised. options: for the fields of the compressor's class.
     nonfinite: "refuse" NaN and infinity, or store such a tensor "lossless". threads: at most so
     many work on it. keep_zeros, fill, axis: as for `gcodec.encode`, and terms: what of them a
-    tensor has. progress: is called with the number of values that were just coded (`auto`, and a
+    tensor has. base: what the tensor may be coded against. progress: is called with the number of values that were just coded (`auto`, and a
     bound that had to be made tighter, code a tensor more than once).
     """
 
@@ -39,6 +40,7 @@ class Choice:
     fill: tuple[float, ...] = ()
     axis: int | None = None
     terms: Terms = Terms()
+    base: OnBase | None = None
     progress: Callable[[int], object] = field(default=lambda count: None, compare=False, repr=False)
 
 

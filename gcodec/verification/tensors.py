@@ -17,6 +17,7 @@ from ..pipeline.decompress import compressor_of, decompress
 from ..pipeline.effects import Found, combine, measure
 from ..request.terms import Others, Slices, Terms
 from ..source import Source
+from .bases import base_checks
 from .bounds import bound_checks, lower_bound
 from .effects import effects_checks
 from .inspection import inspect_record
@@ -63,19 +64,21 @@ def check_tensor(
     header = record.header
     measured = _measure(record, original, threads, budget)
     coded, compressor = record.coded(), compressor_of(header)
-    lower, upper = lower_bound(header), compressor.upper_bound(coded)
+    alone = header.base is None  # theory speaks of whole tensors
+    lower, upper = (lower_bound(header), compressor.upper_bound(coded)) if alone else (None, None)
     effects = measured.found.effects.rounded(header.distortion) if measured and measured.found else None
     tries = trials if original is not None and compressor.may_try(coded) else 0
     checks = [
         Check("checksums", True, "the coded bytes are intact"),
         Check("decoded values", True, "they are what the encoder decoded"),
         _certificate(header),
-        *bound_checks(header, lower, upper),
+        *(bound_checks(header, lower, upper) if alone else ()),
         *effects_checks(header, effects),
     ]
     if measured is not None:
         checks += _against(header, measured)
-    comparable = original if measured is not None and measured.comparable else None
+    checks += base_checks(record, original, measured.distortion if measured else 0.0, Budget(_UNLIMITED))
+    comparable = original if measured is not None and measured.comparable and alone else None
     if comparable is not None and tries and header.guarantee.kind == "omega":
         checks += try_seeds(record, comparable, tries, threads)
     checks += compressor.checks(coded, comparable, tries if comparable is not None else 0)

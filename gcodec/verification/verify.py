@@ -1,7 +1,7 @@
 """`verify`: does a container keep its promises, and where does it stand against the theory?"""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from io import BytesIO
 from typing import BinaryIO, cast
 
@@ -13,6 +13,7 @@ from ..container.reader import Stream, whole
 from ..errors import InvalidInput
 from ..io import containers
 from ..parallel import thread_count
+from ..pipeline.bases.given import Base, on_bases_of
 from ..request.arrays import AnyArray, array_of
 from ..source import ArraySource, Source
 from .report import Report
@@ -34,6 +35,7 @@ def verify(
     limit: int | None = None,
     sections: bool = False,
     metadata: Mapping[str, object] | None = None,
+    base: Base = None,
 ) -> Report:
     """Check every tensor of a container, and measure it against the originals if they are given.
 
@@ -45,6 +47,7 @@ def verify(
         vectors.
     limit: how many decoded bytes to accept, as for `decode`.
     sections: whether to say also what the bits of each payload are for, as `gcodec inspect` does.
+    base: where records find their bases, as for `load`.
     metadata: what the original file says beside its tensors: the `meta` of its reader in gcodec.io.
 
     The report's `ok` says whether every promise holds, its `tensors` have the checks one by one,
@@ -60,12 +63,12 @@ def verify(
         raise InvalidInput(f"{trials} trials are too many; {MOST_TRIALS:,} are possible, 200 are good")
     originals = None if against is None else _sources(against)
     count = thread_count(threads)
-    with _opened(container) as file:
+    with _opened(container) as file, ExitStack() as stack:
         budget = Budget.of(file, limit)
         stream = Stream(file)
         tensors = tuple(
             check_tensor(record, _original(record.header, originals), trials, count, budget, sections)
-            for record in whole(stream)
+            for record in whole(on_bases_of(base, stream, count, stack))
         )
     checks = []
     if originals is not None:

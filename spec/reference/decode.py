@@ -27,7 +27,7 @@ from typing import Any
 
 # ======== format.md ========
 # ---- §8 Errors ----
-EXIT_STATUS = {"unsupported-version": 4, "unsupported-feature": 4, "limit": 5}  # all others have 3
+EXIT_STATUS = {"unsupported-version": 4, "unsupported-feature": 4, "limit": 5, "missing-base": 2}  # all others have 3
 
 
 class FormatError(Exception):
@@ -245,7 +245,7 @@ class Record:
         self.shape = tuple(fields.varint() for _ in range(dimensions))
         self.size = math.prod(self.shape)
         require(math.prod(n or 1 for n in self.shape) < 1 << 48, "2^48 values or more")
-        json_object(fields.text(fields.varint()))
+        self.base = read_base(json_object(fields.text(fields.varint())))
         self.compressor = fields.varint(), fields.varint()
         guarantee = fields.unsigned(1)
         require(guarantee == 0 or (guarantee <= 3 and self.dtype.kind == "float"), "guarantee")
@@ -262,20 +262,59 @@ class Record:
         lengths = [length for length, _crc, _decoded_crc in self.chunks]
         require(max(lengths, default=0) <= 1 << 25 and self.head_length + sum(lengths) == block.body_length, "lengths")
 
-    def decode(self, file: Reader) -> Iterator[bytes]:
+    def decode(self, file: Reader, bases: dict[int, bytes]) -> Iterator[bytes]:
         require(self.compressor in COMPRESSORS, f"compressor, payload version {self.compressor}", "unsupported-feature")
         guarantees, compressor = COMPRESSORS[self.compressor]
         require(self.guarantee in guarantees and (self.size > 0 or "exact" in guarantees), "not of this compressor")
         head = file.bytes(self.head_length)
         check_crc(head, self.head_crc, f"the head of {self.name!r}")
-        payload = compressor(self, head)
+        base = self.values_of_base(bases)
+        of_change = base is not None and compressor is not Delta
+        seen = Rests(self.work, self.work, self.shape, self.size, self.compressor) if of_change else self
+        payload = compressor(seen, head)  # type: ignore[arg-type]
+        if base is not None and not of_change:
+            payload.base = base
         for i, (length, crc, decoded_crc) in enumerate(self.chunks):
             data, start = file.bytes(length), i * self.chunk
             check_crc(data, crc, f"chunk {i} of {self.name!r}")
             values = payload.decode(data, start, min(self.chunk, self.size - start))
+            values = self.sums(values, base, start) if of_change else values
             decoded = values if isinstance(values, bytes) else narrow(values, self.dtype)
             check_crc(decoded, decoded_crc, f"the values of chunk {i} of {self.name!r}")
             yield decoded
+
+
+    # ---- §3.5 Bases ----
+    def values_of_base(self, bases: dict[int, bytes]) -> bytes | None:
+        if self.base is None:
+            return None
+        require(self.guarantee == "alpha" or (self.guarantee, self.compressor[0]) == ("exact", 11), "no base of this one")
+        length = self.size * self.dtype.word * self.dtype.parts
+        found = bases.get(self.base)
+        require(found is not None and len(found) == length, f"the base with the crc {self.base:08x}", "missing-base")
+        return found
+
+    def sums(self, change: bytes | list[float], base: bytes | None, start: int) -> list[float]:
+        """base + change, for the values of a chunk."""
+        data = change if isinstance(change, bytes) else narrow(change, self.work)
+        letter, width, below = "d" if self.work is F64 else "f", self.dtype.word, base or b""
+        out = []
+        for i, (difference,) in enumerate(struct.iter_unpack(f"<{letter}", data), start):
+            value = number_of(int.from_bytes(below[i * width :][:width], "little"), self.dtype)
+            out.append(max(-self.work.largest, min(to_work(value + difference, self.work), self.work.largest)))
+        return out
+
+
+def read_base(attributes: dict[str, Any]) -> int | None:
+    """The crc of the base that the attributes name, if they name one."""
+    if "base" not in attributes:
+        return None
+    found = attributes["base"]
+    require(isinstance(found, dict), "the attribute base")
+    crc, name, depth, alpha = (found.get(key) for key in ("crc", "name", "depth", "alpha"))
+    require(all(type(n) is int and 0 <= n < 1 << 32 for n in (crc, depth)) and depth > 0, "the attribute base")
+    require(isinstance(name, str) and (alpha is None or (type(alpha) is float and 0 < alpha < 1)), "the attribute base")
+    return int(crc)
 
 
 # ---- §3.3 INDX ----
@@ -296,10 +335,10 @@ def read_footer(file: Reader, last: int) -> None:
 
 
 # ---- the whole file ----
-def decode_file(data: bytes) -> Iterator[tuple[Record, Iterator[bytes]]]:
+def decode_file(data: bytes, bases: dict[int, bytes] | None = None) -> Iterator[tuple[Record, Iterator[bytes]]]:
     """Every record with its chunks, in the file's order.
 
-    Take a record's chunks before the next record.
+    bases: values of tensors, as bytes, by their crc. Take a record's chunks before the next record.
     """
     file, records, left = Reader(data, "truncated"), {}, (1 << 26) + (len(data) << 15)  # §7: decoded bytes paid for
     read_file_header(file)
@@ -315,7 +354,7 @@ def decode_file(data: bytes) -> Iterator[tuple[Record, Iterator[bytes]]]:
             records[record.name] = block.offset
             left -= record.size * record.dtype.word * record.dtype.parts
             require(left >= 0, "more decoded bytes than the file pays for", "limit")
-            yield record, record.decode(file)
+            yield record, record.decode(file, bases or {})
         elif block.type == b"INDX":
             check_index(block.header, records)
             break
@@ -1356,6 +1395,58 @@ class Structured:
         return list(self.of_shape(shape, head).decode(fields.rest(), 0, len(left)))
 
 
+# ======== compressors/11-delta.md ========
+class Delta:
+    def __init__(self, record: Record, head: bytes) -> None:
+        self.dtype, self.width = record.dtype, matricise(record.shape)[1] * record.dtype.parts
+        self.known, fields = bool(head), Reader(head or bytes(3))
+        self.base = bytes(record.size * self.dtype.word * self.dtype.parts)
+        self.bits, self.floating = 8 * self.dtype.word, self.dtype.kind in ("float", "complex")
+        self.shift = (self.dtype if self.dtype.kind == "float" else F32 if self.bits == 32 else F64).significand - 1
+        self.mask = (1 << self.bits - 1 - self.shift) - 1 if self.floating else 0
+        self.top, flags = fields.unsigned(2), fields.unsigned(1)
+        require(self.top <= self.mask and flags < 2, "an exponent that the dtype lacks, or unknown flags")
+        fields.end()
+        self.by_rows = flags == 1
+
+    def place(self, word: int) -> int:
+        sign, rest = divmod(word, 1 << self.bits - 1)
+        return -1 - rest if sign and self.floating else word
+
+    def moved(self, word: int, change: int) -> int:
+        half = 1 << self.bits - 1
+        place = (self.place(word) + change + half) % (2 * half) - half
+        return half - 1 - place if place < 0 and self.floating else place % (2 * half)
+
+    def decode(self, data: bytes, start: int, count: int) -> bytes:
+        size, parts = self.dtype.word, self.dtype.parts
+        below = self.base[start * size * parts : (start + count) * size * parts]
+        if not data:
+            return below
+        require(self.known, "a chunk with bytes, and an empty head")
+        bits, words = Reader(data), [int.from_bytes(below[at : at + size], "little") for at in range(0, len(below), size)]
+        places = [i // self.width for i in range(start * parts % self.width, start * parts % self.width + len(words))]
+        rows = coded_sequence(bits, places[-1] + 1) if self.by_rows else [0] * (places[-1] + 1)
+        exponents = [word >> self.shift & self.mask for word in words]
+        classes = [min(max(rows[r] + self.top - e, 0), 31) for r, e in zip(places, exponents, strict=True)]
+        tables = read_tables(bits, classes, lambda c, width: [frequency_table(bits, 32, EVEN)])
+        lanes = Lanes(bits)
+        symbols = [lanes.symbol(tables[c][1][0], next(lanes.turn)) for c in classes]
+        lanes.end()
+        apart = iter([bits.unsigned(size) for symbol in symbols if symbol == 31])
+        out = bytearray()
+        for word, symbol, c in zip(words, symbols, classes, strict=True):
+            if symbol == 31:
+                found = next(apart)
+            else:
+                r = tables[c][0]
+                found = self.moved(word, (read_cell(bits, symbol, r) << r) + bits.read(r))
+            require(self.dtype.kind != "bool" or found < 2, "a bool that is neither 0 nor 1")
+            out += found.to_bytes(size, "little")
+        bits.end()
+        return bytes(out)
+
+
 def number_of(pattern: int, dtype: Dtype) -> float:
     """The finite number that the bits of a floating dtype stand for."""
     sign, size = divmod(pattern, 1 << 8 * dtype.word - 1)
@@ -1378,6 +1469,7 @@ COMPRESSORS: dict[tuple[int, int], tuple[tuple[str, ...], Callable[[Record, byte
     (8, 1): (("omega",), Dither),
     (9, 1): (("pointwise",), Geometric),
     (10, 1): (("alpha",), Structured),
+    (11, 1): (("exact", "alpha"), Delta),
 }
 
 
@@ -1385,10 +1477,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Decode a .gcz file to raw tensors.")
     parser.add_argument("file", type=Path)
     parser.add_argument("--raw", type=Path, metavar="DIR", required=True, help="tensor i goes to DIR/i.raw")
+    parser.add_argument("--base", type=Path, metavar="FILE", action="append", default=[], help="the first one stands alone")
     arguments = parser.parse_args()
+    bases: dict[int, bytes] = {}
     try:
         arguments.raw.mkdir(parents=True, exist_ok=True)
-        for i, (record, chunks) in enumerate(decode_file(arguments.file.read_bytes())):
+        for path in arguments.base:
+            tensors = [b"".join(chunks) for _, chunks in decode_file(path.read_bytes(), bases)]
+            bases |= {zlib.crc32(values): values for values in tensors}
+        for i, (record, chunks) in enumerate(decode_file(arguments.file.read_bytes(), bases)):
             (arguments.raw / f"{i}.raw").write_bytes(b"".join(chunks))
             print(json.dumps({"index": i, "name": record.name, "dtype": record.dtype.name, "shape": record.shape}))
     except (FormatError, OSError) as error:

@@ -9,6 +9,7 @@ from ...io import formats
 from ...io.streams import name_file
 from ...io.uncoded import uncoded, words
 from .. import options as opt
+from ..bases import open_bases
 from ..contents import Contents, coded_file, contents, missing_tensor, resumed
 from ..files import SUFFIX, decoded_name, label
 from ..output import Partial, plural, progress_bar, show
@@ -28,6 +29,8 @@ def decode(
     to: opt.ToOpt = None,
     salvage: opt.SalvageOpt = False,
     resume_from: opt.ResumeOpt = None,
+    base: opt.BasesOpt = None,
+    base_dir: opt.BaseDirOpt = None,
     limit: opt.LimitOpt = None,
     trust: opt.TrustOpt = False,
     threads: opt.ThreadsOpt = None,
@@ -56,6 +59,8 @@ def decode(
             source = stack.enter_context(resumed(source, resume_from))
         budget = Budget.of(source, limit)
         found = contents(source, file, tensor, salvage)
+        bases = stack.enter_context(open_bases(base, base_dir, count))
+        found.records = found.records if bases is None else bases.on(found.records)
         fmt = _format(to, output, found)
         output = output or decoded_name(file, fmt, None if tensor is not None else found.meta.get("format"))
         progress = stack.enter_context(progress_bar(found.size, "decoding", quiet))

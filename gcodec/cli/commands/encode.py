@@ -1,10 +1,12 @@
 """`gcodec encode`: a file of tensors to a container."""
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ...errors import InvalidInput
 from .. import options as opt
+from ..bases import open_bases
 from ..files import encoded_name, is_named_for, several_files, tensor_file
 from ..output import kept_words, plural, progress_bar, show, times
 from ..plan import protection, show_plan
@@ -34,6 +36,10 @@ def encode(
     nonfinite: opt.NonfiniteOpt = "refuse",
     keep_zeros: opt.KeepZerosOpt = None,
     fill: opt.FillsOpt = None,
+    base: opt.BasesOpt = None,
+    base_dir: opt.BaseDirOpt = None,
+    alpha_of: opt.AlphaOfOpt = None,
+    keyframes: opt.KeyframesOpt = None,
     trust: opt.TrustOpt = False,
     skip: opt.SkipOpt = None,
     plan: opt.PlanOpt = False,
@@ -52,6 +58,7 @@ def encode(
     from ...container.resume import AFTER, left_out
     from ...parallel import thread_count
     from ...pipeline.convert import encode_tensors
+    from ...request.on_base import checked_alpha_of, on_bases
     from ...request.policy import SMALL, Policy
     from ...request.rules import Rules
 
@@ -95,7 +102,15 @@ def encode(
         block=block,
         states=states,
     )
-    with several_files(inputs) if len(inputs) > 1 else tensor_file(input, dtypes, trust) as reader:
+    if keyframes is not None and not base:
+        raise InvalidInput("--keyframes says how long chains of bases become; it needs a --base")
+    if base_dir is not None and not base:
+        raise InvalidInput("--base-dir finds the bases of a base; name the file that is coded against with --base")
+    if scope == "file" and base:
+        raise InvalidInput("--scope file and --base do not go together: the bound of a file is one of whole tensors")
+    relative = checked_alpha_of(alpha_of, bool(base))
+    opened = several_files(inputs) if len(inputs) > 1 else tensor_file(input, dtypes, trust)
+    with opened as reader, open_bases(base, base_dir, thread_count(threads), dtypes) as bases:
         tensors = list(reader.tensors())
         single = reader.meta["format"] == "npy"
         if single:
@@ -108,6 +123,8 @@ def encode(
             show_plan(input, rules, tensors, reader.meta, as_json=json, quiet=quiet)
             return
         chooser, scoped = rules.planned(tensors)
+        if bases is not None:
+            chooser = on_bases(chooser, partial(bases.to_encode, alpha_of=relative), keyframes)
         whole = sum(source.size * source.dtype.itemsize for _, source in tensors)
         names = {} if single else {"names": [name for name, _ in tensors]}
         meta = {**reader.meta, **scoped, "bytes": whole, **names}
@@ -130,6 +147,9 @@ def encode(
     original = sum(map(original_bytes, headers))
     lines = [f"{input} → {output}: {original:,} → {counted.size:,} bytes ({times(original, counted.size)})"]
     lines += [_line(tensor) for tensor in described] if single else [_summary(described, scoped)]
+    if bases is not None:
+        on_base = sum("base" in tensor for tensor in described)
+        lines[-1] += f"; {on_base:,} of {len(described):,} against a base"
     if skip is not None:
         lines.append(f"left out, as {'they' if arrived > 1 else 'it'} had arrived: {plural(arrived, 'record')}")
     if rules.protected:

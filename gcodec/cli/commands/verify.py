@@ -8,6 +8,7 @@ import typer
 
 from ...errors import InvalidInput
 from .. import options as opt
+from ..bases import open_bases
 from ..contents import coded_file
 from ..files import tensor_file
 from ..output import plural, printable, show, table
@@ -24,6 +25,8 @@ def verify(
     specs: opt.SpecsOpt = None,
     trials: opt.TrialsOpt = 0,
     dtype: opt.DtypeOpt = None,
+    base: opt.BasesOpt = None,
+    base_dir: opt.BaseDirOpt = None,
     limit: opt.LimitOpt = None,
     threads: opt.ThreadsOpt = None,
     json: opt.JsonOpt = False,
@@ -37,6 +40,7 @@ def verify(
         datasets.refuse(file, {"--specs": specs, "--trials": trials, "--limit": limit})
         datasets.show_checks(file, against, opt.by_glob(dtype, "--dtype"), threads, as_json=json, quiet=quiet)
         return
+    from ...parallel import thread_count
     from ...verification.verify import verify as verify_container
 
     if specs and against:
@@ -49,8 +53,9 @@ def verify(
         if against is not None:
             reader = stack.enter_context(tensor_file(against, opt.by_glob(dtype, "--dtype")))
             originals, metadata = dict(reader.tensors()), reader.meta
+        bases = stack.enter_context(open_bases(base, base_dir, thread_count(threads)))
         report = verify_container(
-            source, originals, trials=trials, threads=threads, limit=limit, sections=json, metadata=metadata
+            source, originals, trials=trials, threads=threads, limit=limit, sections=json, metadata=metadata, base=bases
         )
     show(report.to_json(), _text(file, report), as_json=json, quiet=quiet)
     if not report.ok:

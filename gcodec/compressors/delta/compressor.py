@@ -125,7 +125,8 @@ def _rows(form: Form, numbers: np.ndarray, below: np.ndarray, span: tuple[int, i
     moved = form.moved(numbers, below, *span)
     logs = np.rint(np.log2(np.maximum(moved, 1e-300)))
     rows: np.ndarray = np.where(moved > 0, logs - logs[moved > 0].min(initial=np.inf) + 1, 0)
-    return np.clip(rows, 0, 31).astype(np.int64)
+    numbers_of_rows: np.ndarray = np.clip(rows, 0, 31).astype(np.int64)
+    return numbers_of_rows
 
 
 def _code(form: Form, source: Source, base: Source, span: tuple[int, int]) -> bytes:

@@ -88,7 +88,7 @@ class Form:
     def rows(self, start: int, stop: int) -> int:
         """How many rows the values start…stop-1 lie in."""
         found = self.tiling.rows(start, stop)
-        return found.stop - found.start
+        return int(found.stop - found.start)
 
     def classes(self, base: np.ndarray, start: int, rows: np.ndarray) -> np.ndarray:
         """The class of each word, uint8. base: its words. rows: the numbers of the rows, or none."""

@@ -44,9 +44,9 @@ class Coded:
         if largest >= kernels.FAR:
             apart = np.empty(kernels.put_apart(numbers, words, apart), words.dtype)
             kernels.put_apart(numbers, words, apart)
-        near = numbers != kernels.APART if apart.size else slice(None)
-        if largest >= DIRECT and np.any(near):
-            widths = choose_widths(numbers[near], classes[near])
+        if largest >= DIRECT:
+            near = numbers != kernels.APART
+            widths = choose_widths(numbers[near], classes[near]) if near.any() else widths
         raw = int(kernels.fill_symbols(numbers, classes, widths, symbols))
         histograms = count_codes(symbols, classes, rans.BOOK_BITS, _TABLES)[::2]
         return cls(numbers, apart, symbols, classes, widths, raw, histograms)

@@ -115,7 +115,14 @@ def fill_classes(
 
 @njit
 def add_rows(
-    numbers: np.ndarray, base: np.ndarray, shift: int, mask: int, powers: np.ndarray, first: int, width: int, sums: np.ndarray
+    numbers: np.ndarray,
+    base: np.ndarray,
+    shift: int,
+    mask: int,
+    powers: np.ndarray,
+    first: int,
+    width: int,
+    sums: np.ndarray,
 ) -> None:
     """sums[row] += |change|·powers[exponent of the base] (float64): how far the row has moved."""
     row, column = 0, first

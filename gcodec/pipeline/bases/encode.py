@@ -1,0 +1,165 @@
+"""A tensor against its base: as a whole, as a change under a bound, or exactly; what is smallest.
+
+A bound is of the sum that a reader gets, in the tensor's own dtype, against the tensor itself: so a
+chain of changes, each against what was decoded before, does not drift.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from threading import Lock
+
+from ... import ieee
+from ...compressors import registry
+from ...compressors.contract import Decode, Guarantee, Payload, TensorSpec
+from ...compressors.delta.compressor import Delta, encode_on, same_as_base
+from ...container.base import DELTA, MAX_DEPTH, BaseName
+from ...dtypes import work_dtype
+from ...request.choice import Choice
+from ...request.on_base import OnBase
+from ...request.terms import Terms
+from ...source import Source, spans
+from .. import auto
+from ..coded import CodedRecord
+from ..compress import TRIES, scan_for_bound, store
+from ..decompress import compressor_of, sum_decoder
+from .pair import Changes, Pair
+
+_CLOSE = 1 / 16  # with ‖x − base‖² below this share of ‖x‖², a change beats a whole tensor of its bound
+_BELOW = 1 - 2.0**-38  # a share of a measured ratio of norms that is certainly below the true one
+_SHORT = 1 - 2.0**-20  # of a bound that was missed
+_LIKELY = 1.1  # a candidate is coded if it may take fewer bits by this factor
+_DELTA = registry.by_id(DELTA).name
+
+
+def compress(name: str, source: Source, choice: Choice) -> CodedRecord:
+    """Compress a tensor by its choice, against the base of the choice if it has one."""
+    base = choice.base
+    whole = replace(choice, base=None)
+    if base is None or choice.guarantee.kind not in ("alpha", "exact") or base.depth >= MAX_DEPTH:
+        return auto.compress(name, source, whole)
+    with ieee.arithmetic():
+        return _Candidates.of(name, source, whole, base).smallest()
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """The ways to code a tensor that has a base.
+
+    choice: without the base. bound: relative to ‖x‖²; 0 where only exact copies will do.
+    """
+
+    pair: Pair
+    choice: Choice
+    base: OnBase
+    bound: float
+
+    @classmethod
+    def of(cls, name: str, source: Source, choice: Choice, base: OnBase) -> "_Candidates":
+        asked = choice.guarantee
+        bounded = asked.kind == "alpha" and choice.method != registry.EXACT.name
+        scan = scan_for_bound(name, source, replace(choice, guarantee=Guarantee("alpha", 0.5))) if bounded else None
+        pair = Pair(name, source, base.source, scan, choice.threads)
+        bound = 0.0
+        if bounded and math.isfinite(pair.distance) and not pair.is_same:
+            share = 1.0 if base.alpha_of == "tensor" else min(pair.distance * _BELOW, 1.0)
+            bound = asked.bound * share
+        return cls(pair, choice, base, bound)
+
+    def smallest(self) -> CodedRecord:
+        """The candidate with the fewest bytes that readers want to be paid."""
+        best: CodedRecord | None = None
+        for make in (self._same, self._change, self._exactly, self._whole):
+            found = make(math.inf if best is None else 8.0 * best.paid_size)
+            if found is None:
+                continue
+            if best is None or found.paid_size < best.paid_size:
+                best, found = found, best
+            if found is not None:
+                found.close()
+        assert best is not None  # the last one makes some record of any tensor, if there is none
+        return best
+
+    def _same(self, bits: float) -> CodedRecord | None:
+        """Nothing at all, where the base is the tensor or meets the bound."""
+        if not self.pair.is_same and not 0 < self.pair.distance <= self.bound:
+            return None
+        guarantee = Guarantee("exact") if self.pair.is_same else Guarantee("alpha", self.bound)
+        decode = Delta.decoder_on(b"", self.pair.spec, self.base.source)
+        return self._record(_DELTA, same_as_base(self.pair.spec), decode, guarantee)
+
+    def _change(self, bits: float) -> CodedRecord | None:
+        """The change under a bound that makes the sum meet the bound of the tensor."""
+        if not 0 < self.bound < self.pair.distance:
+            return None
+        changes = Changes(self.pair.source, self.base.source)
+        alpha = self.bound / self.pair.distance
+        choice = replace(self.choice, nonfinite="lossless", terms=Terms())
+        for _ in range(TRIES):
+            choice = replace(choice, guarantee=Guarantee("alpha", alpha))
+            with auto.compress(self.pair.name, changes, choice) as coded:
+                if coded.header.guarantee.kind != "alpha":
+                    return None
+                found = self._sum(coded)
+            if found.header.distortion <= self.bound:
+                return found
+            found.close()
+            alpha *= self.bound / found.header.distortion * _SHORT
+        return None
+
+    def _sum(self, coded: CodedRecord) -> CodedRecord:
+        """The record of a coded change."""
+        header, lock = coded.header, Lock()
+        cls, payload = compressor_of(header), coded.payload
+        starts, at = {}, len(payload.head)
+        for (start, _), chunk in zip(spans(header.spec.size, header.chunk), header.chunks, strict=True):
+            starts[start] = at, chunk.length
+            at += chunk.length
+
+        def code(start: int, stop: int) -> bytes:
+            with lock:
+                coded.body.seek(starts[start][0])
+                return coded.body.read(starts[start][1])
+
+        decode = sum_decoder(
+            header.compressor, cls.decoder(payload.head, header.spec), header.spec.dtype, self.base.source
+        )
+        method = registry.by_id(header.compressor).name
+        return self._record(method, replace(payload, code=code), decode, Guarantee("alpha", self.bound))
+
+    def _exactly(self, bits: float) -> CodedRecord | None:
+        """The exact change, unless its middle chunk foretells that it takes more."""
+        if self.pair.is_same or 0 < self.pair.distance <= self.bound:
+            return None
+        pair, payload = self.pair, encode_on(self.pair.source, self.base.source)
+        pieces = spans(pair.source.size, payload.chunk)
+        start, stop = pieces[len(pieces) // 2]
+        foretold = 8.0 * len(payload.code(start, stop)) / (stop - start) * pair.source.size
+        if math.isinf(bits):
+            bits = registry.EXACT.load()().plan(pair.source, Guarantee("exact")).most
+        if foretold > _LIKELY * bits:
+            return None
+        decode = Delta.decoder_on(payload.head, pair.spec, self.base.source)
+        return self._record(_DELTA, payload, decode, Guarantee("exact"))
+
+    def _whole(self, bits: float) -> CodedRecord | None:
+        """The tensor without its base, where that may win."""
+        exactly = registry.EXACT.load()().plan(self.pair.source, Guarantee("exact"))
+        if self.bound and (self.pair.distance > _CLOSE or math.isinf(bits)):
+            choice = replace(self.choice, guarantee=Guarantee("alpha", self.bound))
+            return auto.compress(self.pair.name, self.pair.source, choice)
+        if exactly.least > bits:
+            return None
+        choice = replace(
+            self.choice, method=registry.EXACT.name, guarantee=Guarantee("exact"), options={}, terms=Terms()
+        )
+        return store(self.pair.name, self.pair.source, choice, exactly.payload())
+
+    def _record(self, method: str, payload: Payload, decode: Decode, guarantee: Guarantee) -> CodedRecord:
+        of_change = guarantee.kind == "alpha" and self.base.alpha_of == "change"
+        alpha = self.choice.guarantee.bound if of_change else None
+        named = BaseName(self.pair.crc, self.base.name, self.base.depth + 1, alpha)
+        spec = self.pair.spec
+        if method != _DELTA:
+            spec = TensorSpec(work_dtype(spec.dtype), spec.shape)
+        work = registry.by_name(method).load().work(payload.head, spec)
+        return self.pair.record(method, payload, decode, guarantee, named, work)

@@ -1,0 +1,49 @@
+"""A container that stands alone: records without a base as they are, others with their values."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from ...compressors.contract import Guarantee
+from ...compressors.registry import EXACT, by_id
+from ...container.base import DELTA, KEY
+from ...container.budget import Budget
+from ...container.layout import TensorHeader
+from ...container.reader import Record
+from ...container.writer import ContainerWriter
+from ...request.choice import Choice
+from ...source import ArraySource
+from ..archive import read_tensor
+from ..compress import store
+from ..decompress import work_of
+
+
+def rebase(records: Iterable[Record], writer: ContainerWriter, threads: int, budget: Budget) -> Iterator[TensorHeader]:
+    """Write records without their bases; yields the header of each.
+
+    A record with a base gets the same decoded values, bit for bit, and keeps its guarantee, bound
+    and certificate. Others are copied. Raises what decoding raises.
+    """
+    for record in records:
+        if record.header.base is None:
+            header = record.header
+            writer.add(header, _body(record), work_of(header, record.head()))
+        else:
+            header = _alone(record, writer, threads, budget)
+        yield header
+
+
+def _body(record: Record) -> Iterator[bytes]:
+    yield record.head()
+    yield from (record.chunk(i) for i in range(len(record.header.chunks)))
+
+
+def _alone(record: Record, writer: ContainerWriter, threads: int, budget: Budget) -> TensorHeader:
+    """Write the values of a record with a base. Only `delta` stores values exactly under a bound."""
+    old = record.header
+    source = ArraySource(read_tensor(record, threads, budget))
+    method = EXACT.name if old.guarantee.kind == "exact" else by_id(DELTA).name
+    with store(old.name, source, Choice(method, Guarantee("exact"), threads=threads)) as coded:
+        attributes = {key: value for key, value in old.attributes.items() if key != KEY}
+        said = replace(coded.header, guarantee=old.guarantee, distortion=old.distortion, attributes=attributes)
+        writer.add(said, coded.pieces(), coded.work)
+    return said

@@ -1,0 +1,59 @@
+"""The base that a tensor may be coded against, and what its bound is then about."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+from ..errors import InvalidInput
+from ..source import Source
+
+if TYPE_CHECKING:
+    from .choice import Choice
+
+AlphaOf = Literal["change", "tensor"]
+FindBase = Callable[[str, Source], "OnBase | None"]
+
+
+@dataclass(frozen=True)
+class OnBase:
+    """A base of a tensor.
+
+    source: its decoded values. name: what it is called in its file. depth: how many records must be
+    decoded one after the other to get it, counting itself: 0 if it is no record. alpha_of: whether
+    a bound alpha is relative to the "change", ‖x − base‖², or to the "tensor", ‖x‖².
+    """
+
+    source: Source = field(repr=False)
+    name: str
+    depth: int = 0
+    alpha_of: AlphaOf = "change"
+
+
+def checked_alpha_of(alpha_of: str | None, has_base: bool) -> AlphaOf:
+    """Raises InvalidInput for a word that is none of the two, and for one without a base."""
+    if alpha_of not in (None, "change", "tensor"):
+        raise InvalidInput(f'alpha_of must be "change" or "tensor", not {alpha_of!r}')
+    if alpha_of is not None and not has_base:
+        raise InvalidInput("alpha_of says what alpha is relative to where there is a base; give one")
+    return "tensor" if alpha_of == "tensor" else "change"
+
+
+def on_bases(
+    chooser: Callable[[str, Source], "Choice"], find: FindBase, keyframes: int | None = None
+) -> Callable[[str, Source], "Choice"]:
+    """What chooses as `chooser` does, with the base of each tensor that `find` has one for.
+
+    A tensor whose bound keeps values, or holds along an axis, is coded whole: only so it can. With
+    `keyframes` = k, so is one that k − 1 records would have to be decoded for.
+    """
+
+    def choose(name: str, source: Source) -> "Choice":
+        choice = chooser(name, source)
+        if choice.fill or choice.axis is not None or choice.keep_zeros or not source.size:
+            return choice
+        found = find(name, source)
+        if found is None or (keyframes is not None and found.depth + 1 >= keyframes):
+            return choice
+        return replace(choice, base=found)
+
+    return choose
