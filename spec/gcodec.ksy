@@ -275,3 +275,4 @@ enums:
     8: dither
     9: geometric
     10: structured
+    11: delta

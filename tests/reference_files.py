@@ -63,7 +63,7 @@ def random_values(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarra
 
 
 def random_array(rng: np.random.Generator, method: str) -> np.ndarray:
-    dtype = rng.choice(EXACT if method == "lossless" and rng.random() < 0.5 else FLOATS)
+    dtype = rng.choice(EXACT if method in ("lossless", "delta") and rng.random() < 0.5 else FLOATS)
     x = random_values(rng, random_shape(rng))
     if dtype in EXACT:
         return (x * 40).astype(np.int64).astype(dtype)

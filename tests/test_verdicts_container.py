@@ -186,7 +186,21 @@ def test_a_bound_of_integers_is_seen_in_the_header():
 
 
 def test_codes_of_methods(tmp_path):
-    names = ["#0", "lossless", "sd", "rsd", "sc", "ecsq", "tcq", "klt", "dither", "geometric", "structured", "#11"]
+    names = [
+        "#0",
+        "lossless",
+        "sd",
+        "rsd",
+        "sc",
+        "ecsq",
+        "tcq",
+        "klt",
+        "dither",
+        "geometric",
+        "structured",
+        "delta",
+        "#12",
+    ]
     records = [exact(name=name).but(compressor=bytes([number])) for number, name in enumerate(names)]
     (tmp_path / "x.gcz").write_bytes(gcz.container(*records))
     code, out, _ = call_cli("info", tmp_path / "x.gcz", "--json")

@@ -40,9 +40,9 @@ class BaseName:
         found = attributes[KEY]
         if isinstance(found, dict):
             crc, name, depth, alpha = (found.get(key) for key in ("crc", "name", "depth", "alpha"))
-            if _is_whole(crc, 0) and _is_whole(depth, 1) and isinstance(name, str):
-                if alpha is None or (isinstance(alpha, float) and 0 < alpha < 1):
-                    return cls(crc, name, depth, alpha)
+            sound = alpha is None or (isinstance(alpha, float) and 0 < alpha < 1)
+            if sound and isinstance(name, str) and _is_whole(crc, 0) and _is_whole(depth, 1):
+                return cls(crc, name, depth, alpha)
         raise Corrupt(f"record {record!r}: the attribute base is not as the format says")
 
     @property

@@ -283,12 +283,13 @@ class Record:
             check_crc(decoded, decoded_crc, f"the values of chunk {i} of {self.name!r}")
             yield decoded
 
-
     # ---- §3.5 Bases ----
     def values_of_base(self, bases: dict[int, bytes]) -> bytes | None:
         if self.base is None:
             return None
-        require(self.guarantee == "alpha" or (self.guarantee, self.compressor[0]) == ("exact", 11), "no base of this one")
+        require(
+            self.guarantee == "alpha" or (self.guarantee, self.compressor[0]) == ("exact", 11), "no base of this one"
+        )
         length = self.size * self.dtype.word * self.dtype.parts
         found = bases.get(self.base)
         require(found is not None and len(found) == length, f"the base with the crc {self.base:08x}", "missing-base")
@@ -1424,7 +1425,10 @@ class Delta:
         if not data:
             return below
         require(self.known, "a chunk with bytes, and an empty head")
-        bits, words = Reader(data), [int.from_bytes(below[at : at + size], "little") for at in range(0, len(below), size)]
+        bits, words = (
+            Reader(data),
+            [int.from_bytes(below[at : at + size], "little") for at in range(0, len(below), size)],
+        )
         places = [i // self.width for i in range(start * parts % self.width, start * parts % self.width + len(words))]
         rows = coded_sequence(bits, places[-1] + 1) if self.by_rows else [0] * (places[-1] + 1)
         exponents = [word >> self.shift & self.mask for word in words]
@@ -1477,7 +1481,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Decode a .gcz file to raw tensors.")
     parser.add_argument("file", type=Path)
     parser.add_argument("--raw", type=Path, metavar="DIR", required=True, help="tensor i goes to DIR/i.raw")
-    parser.add_argument("--base", type=Path, metavar="FILE", action="append", default=[], help="the first one stands alone")
+    parser.add_argument(
+        "--base", type=Path, metavar="FILE", action="append", default=[], help="the first one stands alone"
+    )
     arguments = parser.parse_args()
     bases: dict[int, bytes] = {}
     try:

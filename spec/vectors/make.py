@@ -21,6 +21,7 @@ from bad_payloads import BAD_PAYLOADS
 from bad_pointwise import POINTWISE as BAD_POINTWISE
 from bad_trellis import BAD_TRELLIS
 from cases import Bad, Good
+from delta import BAD_DELTA, GOOD_DELTA
 from good import GOOD
 from good_pointwise import POINTWISE
 from good_trellis import TRELLIS
@@ -123,6 +124,7 @@ def main() -> None:
     parser.add_argument("--replace", metavar="PATTERN", default="", help="also those that match, such as 'good/sd-*'")
     pattern = parser.parse_args().replace
     cases = [*GOOD, *TRELLIS, *BAD_CONTAINERS, *BAD_PAYLOADS, *BAD_TRELLIS, *POINTWISE, *BAD_POINTWISE, *UNSUPPORTED]
+    cases += [*GOOD_DELTA, *BAD_DELTA]
     if len({case.path for case in cases}) != len(cases):
         raise AssertionError("two vectors have one name")
     for case in cases:
