@@ -131,8 +131,9 @@ def encode(
 def decode(data: bytes, *, base: Base = None, threads: int | None = None, limit: int | None = None) -> np.ndarray:
     """The array of a container that holds one; its dtype and shape are those of the encoded array.
 
-    data: bytes, or another object with their buffer. base: what `encode` had as base. threads: the most that are used; None is one
-    for each core. limit: the most decoded bytes that are accepted; None is what the coded ones pay
+    data: bytes, or another object with their buffer. base: what `encode` had as base. threads: the
+    most that are used; None is one for each core. limit: the most decoded bytes that are accepted;
+    None is what the coded ones pay
     for (see container/budget.py).
 
     Raises FormatError for damaged bytes, UnsupportedVersion or UnsupportedFeature for those of a
@@ -251,7 +252,8 @@ def open(file: File, *, base: Base = None, threads: int | None = None, limit: in
 
     file: a path, a URL (with the extra `gcodec[remote]`), of which only the ranges needed are
     fetched, or a seekable binary file object, which holds the container alone and stays open. base:
-    as for `load`; what it names stays open, and is read when a tensor needs it. threads, limit, and what is raised: as for `decode`, and see `Archive`.
+    as for `load`; what it names stays open, and is read when a tensor needs it. threads, limit, and
+    what is raised: as for `decode`, and see `Archive`.
     """
     if isinstance(file, str | os.PathLike):
         archive = Archive(containers.open_path(file), threads, limit, owned=True)

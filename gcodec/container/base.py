@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeGuard
 from ..errors import Corrupt, MissingBase
 from ..source import Source
 
-KEY = "base"  # of a record's attributes
+KEY = "base"  # the key of a record's attributes
 DELTA = 11  # the id of the compressor whose payload is read beside the base; others code the change
 MAX_DEPTH = 1000  # records between a record and a tensor without a base, so many at most
 _ONE, _POLYNOMIAL = 1 << 31, 0xEDB88320  # polynomials over two elements: the highest bit is x⁰
@@ -34,7 +34,10 @@ class BaseName:
 
     @classmethod
     def of(cls, attributes: dict[str, Any], record: str) -> "BaseName | None":
-        """The base that attributes name, if they name one. Raises Corrupt, which names the record."""
+        """The base that attributes name, if they name one.
+
+        Raises Corrupt, which names the record.
+        """
         if KEY not in attributes:
             return None
         found = attributes[KEY]

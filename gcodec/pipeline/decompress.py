@@ -88,7 +88,7 @@ def _paid(record: Record, work: int, budget: Budget) -> Iterator[Record]:
 
 
 def work_of(header: TensorHeader, head: bytes) -> int:
-    """About how many nanoseconds decoding a record takes: of its payload, and of adding the base."""
+    """About how many nanoseconds decoding a record takes: its payload, and adding the base."""
     work = compressor_of(header).work(head, header.coded_spec)
     return work if header.base is None else work + BASE_WORK * header.spec.size
 

@@ -9,12 +9,12 @@ from ...io import formats
 from ...io.streams import name_file
 from ...io.uncoded import uncoded, words
 from .. import options as opt
-from ..bases import open_bases
 from ..contents import Contents, coded_file, contents, missing_tensor, resumed
 from ..files import SUFFIX, decoded_name, label
 from ..output import Partial, plural, progress_bar, show
 from ..targets import folder_target, whole_target
 from . import datasets
+from .bases import open_bases
 
 if TYPE_CHECKING:
     from ...container.budget import Budget

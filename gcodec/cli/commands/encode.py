@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ...errors import InvalidInput
 from .. import options as opt
-from ..bases import open_bases
 from ..files import encoded_name, is_named_for, several_files, tensor_file
 from ..output import kept_words, plural, progress_bar, show, times
 from ..plan import protection, show_plan
 from ..targets import Counted, binary_target
+from .bases import open_bases
 
 if TYPE_CHECKING:
     from ...request.rules import Rules

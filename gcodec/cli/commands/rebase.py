@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, cast
 
 from ...errors import InvalidInput
 from .. import options as opt
-from ..bases import open_bases
 from ..files import container_file
 from ..output import plural, show
 from ..targets import Counted, binary_target
+from .bases import open_bases
 
 if TYPE_CHECKING:
     from typing import BinaryIO

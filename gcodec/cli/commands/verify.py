@@ -8,11 +8,11 @@ import typer
 
 from ...errors import InvalidInput
 from .. import options as opt
-from ..bases import open_bases
 from ..contents import coded_file
 from ..files import tensor_file
 from ..output import plural, printable, show, table
 from . import datasets
+from .bases import open_bases
 
 if TYPE_CHECKING:
     from ...compressors.contract import Check

@@ -1,4 +1,4 @@
-"""How words are told apart before their changes are decoded: the words of a dtype, and classes."""
+"""What is known of words before their changes are decoded: their exponents, rows and classes."""
 
 import math
 from dataclasses import dataclass
@@ -91,7 +91,10 @@ class Form:
         return int(found.stop - found.start)
 
     def classes(self, base: np.ndarray, start: int, rows: np.ndarray) -> np.ndarray:
-        """The class of each word, uint8. base: its words. rows: the numbers of the rows, or none."""
+        """The class of each word, uint8.
+
+        base: its words. rows: the numbers of the rows, or none.
+        """
         words, classes = self.words, np.empty(base.size, np.uint8)
         width = self.tiling.width * words.parts
         first = start * words.parts % width

@@ -135,7 +135,7 @@ def add_rows(
 
 @njit
 def _may_have_raw(symbols: np.ndarray, classes: np.ndarray, widths: np.ndarray) -> bool:
-    """Whether a symbol is not below BIG, or its class has a raw width. In a sparse strip, none is."""
+    """Whether a symbol is not below BIG, or its class has a raw width."""
     highest, low, high = np.uint8(0), np.uint8(LAST_CLASS), np.uint8(0)
     for i in range(symbols.size):
         highest = max(highest, symbols[i])
@@ -147,7 +147,10 @@ def _may_have_raw(symbols: np.ndarray, classes: np.ndarray, widths: np.ndarray) 
 def put_raw(
     numbers: np.ndarray, symbols: np.ndarray, classes: np.ndarray, widths: np.ndarray, words: np.ndarray
 ) -> None:
-    """Write the raw bits of all changes but those apart. words: uint32, one more than are needed."""
+    """Write the raw bits of all changes but those apart.
+
+    words: uint32, one more than are needed.
+    """
     held, bits, at = _0, _0, _0
     for start in range(0, numbers.size, _STRIP):
         strip, beside = symbols[start : start + _STRIP], classes[start : start + _STRIP]
@@ -166,7 +169,10 @@ def put_raw(
 
 @njit_inline
 def _moved(base: int, n: int, unused: int, floating: bool) -> int:
-    """The word whose change from `base` is n; both are int64. unused: the bits that a word lacks."""
+    """The word whose change from `base` is n; both are int64.
+
+    unused: the bits that a word lacks.
+    """
     place = base << unused
     if floating:
         place ^= (place >> np.int64(63)) & _MAGNITUDE

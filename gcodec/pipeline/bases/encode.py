@@ -26,7 +26,7 @@ from .pair import Changes, Pair
 
 _CLOSE = 1 / 16  # with ‖x − base‖² below this share of ‖x‖², a change beats a whole tensor of its bound
 _BELOW = 1 - 2.0**-38  # a share of a measured ratio of norms that is certainly below the true one
-_SHORT = 1 - 2.0**-20  # of a bound that was missed
+_SHORT = 1 - 2.0**-20  # what share of a bound is tried after a miss
 _LIKELY = 1.1  # a candidate is coded if it may take fewer bits by this factor
 _DELTA = registry.by_id(DELTA).name
 

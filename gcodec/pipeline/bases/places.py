@@ -14,7 +14,7 @@ from ...request.arrays import array_of
 from ...source import ArraySource, Source, spans
 from .pair import crc_of
 
-MOST_FILES = 4096  # of a folder that are looked at
+MOST_FILES = 4096  # the most files of a folder that are looked at
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Folder:
         return next((found for place in self.places() if (found := place.find(base, spec)) is not None), None)
 
     def places(self) -> Iterator[Container]:
-        """Raises InvalidInput for a folder of too many files. What is no whole container is left out."""
+        """Raises InvalidInput for a folder of too many files; passes over what is no container."""
         paths = sorted(self._folder.glob("*.gcz"))
         if len(paths) > MOST_FILES:
             raise InvalidInput(f"{self.label}: has {len(paths):,} gcodec files; name the needed ones, each with --base")

@@ -38,7 +38,7 @@ def _body(record: Record) -> Iterator[bytes]:
 
 
 def _alone(record: Record, writer: ContainerWriter, threads: int, budget: Budget) -> TensorHeader:
-    """Write the values of a record with a base. Only `delta` stores values exactly under a bound."""
+    """Write the values of a record with a base; `delta` alone stores them exactly under a bound."""
     old = record.header
     source = ArraySource(read_tensor(record, threads, budget))
     method = EXACT.name if old.guarantee.kind == "exact" else by_id(DELTA).name

@@ -5,13 +5,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidInput
-from ..io import remote
-from .files import container_file, tensor_file
+from ...errors import InvalidInput
+from ...io import remote
+from ..files import container_file, tensor_file
 
 if TYPE_CHECKING:
-    from ..pipeline.bases.bases import Bases
-    from ..pipeline.bases.places import Place
+    from ...pipeline.bases.bases import Bases
+    from ...pipeline.bases.places import Place
 
 
 @contextmanager
@@ -23,8 +23,8 @@ def open_bases(
     A file is a container, or any input of tensors. Raises InvalidInput for standard input, and when
     a file of tensors changes while it is open.
     """
-    from ..pipeline.bases.bases import Bases
-    from ..pipeline.bases.given import path_place
+    from ...pipeline.bases.bases import Bases
+    from ...pipeline.bases.given import path_place
 
     if not names and folder is None:
         yield None
@@ -39,9 +39,9 @@ def open_bases(
 
 
 def _place(name: str, dtypes: Mapping[str, str] | None, stack: ExitStack) -> "Place":
-    from ..container.layout import MAGIC
-    from ..pipeline.bases.given import path_place
-    from ..pipeline.bases.places import Sources
+    from ...container.layout import MAGIC
+    from ...pipeline.bases.given import path_place
+    from ...pipeline.bases.places import Sources
 
     if name == "-":
         raise InvalidInput("--base -: a base is read several times, which standard input does not allow; name a file")
