@@ -126,9 +126,14 @@ def sum_decoder(compressor: int, decode: Decode, work: np.dtype, base: Source) -
 def _decode_chunk(header: TensorHeader, decode: Decode, i: int, data: bytes) -> Piece:
     first = i * header.chunk
     count = min(header.chunk, header.spec.size - first)
-    values = decoded(registry.by_id(header.compressor), header.spec.dtype, decode, data, (first, first + count))
+    changed = "" if header.base is None else "; or its base has changed since it was found"
+    try:
+        values = decoded(registry.by_id(header.compressor), header.spec.dtype, decode, data, (first, first + count))
+    except Corrupt as error:
+        raise Corrupt(f"{error}{changed}") from None
     if crc32(as_bytes(values)) != header.chunks[i].decoded_crc:
-        raise ChecksumMismatch(f"record {header.name!r}: chunk {i} decodes to other values than it was encoded from")
+        words = "decodes to other values than it was encoded from"
+        raise ChecksumMismatch(f"record {header.name!r}: chunk {i} {words}{changed}")
     return Piece(header, first, values)
 
 

@@ -1,6 +1,7 @@
 """`gcodec info`: what a container says of itself, without decoding anything."""
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
@@ -10,9 +11,11 @@ from .. import options as opt
 from ..files import container_file
 from ..output import plural, printable, show, table, times
 from . import datasets
+from .bases import open_bases
 
 if TYPE_CHECKING:
     from ...container.layout import FileHeader, TensorHeader
+    from ...pipeline.bases.places import Found
 
 LONGEST_NAME = 72  # characters of a name that are shown
 
@@ -22,6 +25,8 @@ def info(
     time: Annotated[
         bool, typer.Option("--time", help="Decode all tensors, encode them again, and print each method's speed.")
     ] = False,
+    base: opt.BasesOpt = None,
+    base_dir: opt.BaseDirOpt = None,
     limit: opt.LimitOpt = None,
     json: opt.JsonOpt = False,
 ) -> None:
@@ -42,8 +47,10 @@ def info(
             raise InvalidInput(f"{file}: --time reads tensors several times, which a pipe does not allow")
         version, headers, meta, length = _read(source)
         timed = _speeds(source, length, limit) if time else []
+        with open_bases(base, base_dir, 1) as bases:
+            chains = {} if bases is None else {one.name: bases.chain(one) for one in headers if one.base is not None}
     result: dict[str, Any] = {"format": {"major": version.major, "minor": version.minor}, "bytes": length, "meta": meta}
-    result["tensors"] = [describe(header) for header in headers]
+    result["tensors"] = [describe(header) | _chain(chains.get(header.name)) for header in headers]
     original = sum(map(original_bytes, headers))
     rows: list[tuple[str, ...]] = [
         ("name", "dtype", "shape", "method", "guarantee", "distortion", "bytes", "bits/coordinate")
@@ -51,6 +58,8 @@ def info(
     rows += [_row(tensor) for tensor in result["tensors"]]
     if any("effects" in tensor for tensor in result["tensors"]):
         rows = [(*row, *_effects(tensor)) for row, tensor in zip(rows, [None, *result["tensors"]], strict=True)]
+    if any("base" in tensor for tensor in result["tensors"]):
+        rows = [(*row, _base(tensor)) for row, tensor in zip(rows, [None, *result["tensors"]], strict=True)]
     beside = f", {times(original, length)} than the {original:,} decoded ones" if original else ""
     own = [header for header in headers if not is_skeleton(header.name)]
     count = plural(len(own), "tensor")
@@ -65,6 +74,7 @@ def info(
         lines = [("not coded, but kept bit for bit", "bytes", "what it is")]
         lines += [(_short(printable(part.name)), f"{part.nbytes:,}", part.why) for part in parts]
         text += f"\n\n{table(lines, right=(1,))}"
+    text += "".join(f"\n\n{words}" for words in _chain_words(result["tensors"]))
     if time:
         result["speeds"] = timed
         text += f"\n\n{_speed_table(timed)}"
@@ -92,6 +102,30 @@ def _effects(tensor: dict[str, Any] | None) -> tuple[str, str, str]:
     if effects is None:
         return ("", "", "")
     return (percent(effects["zeroed"]), percent(effects["lost"]), f"{effects['row']:.3g}" if effects["row"] else "")
+
+
+def _base(tensor: dict[str, Any] | None) -> str:
+    """The cell that names the base of a tensor; for None, its title."""
+    if tensor is None:
+        return "base"
+    base = tensor.get("base")
+    return "" if base is None else f"{printable(base['name']) or '(array)'} {base['crc']:08x}, depth {base['depth']}"
+
+
+def _chain(links: "list[Found] | None") -> dict[str, Any]:
+    """What must be decoded before a record, where it was looked for."""
+    return {} if links is None else {"chain": [{"file": link.place.label, "name": link.name} for link in links]}
+
+
+def _chain_words(tensors: list[dict[str, Any]]) -> Iterator[str]:
+    """The files of each chain, for all tensors that have it."""
+    count: dict[tuple[str, ...], int] = {}
+    for tensor in tensors:
+        files = tuple(link["file"] for link in tensor.get("chain", ()))
+        count[files] = count.get(files, 0) + 1
+    for files, tensors_of in count.items():
+        if files:
+            yield f"bases of {plural(tensors_of, 'tensor')}: {' ← '.join(files)}"
 
 
 def _speeds(file: BinaryIO, length: int, limit: int | None) -> list[dict[str, Any]]:

@@ -1,0 +1,196 @@
+"""Bases on the command line and in Python: chains, folders, keyframes, and what is hostile."""
+
+import json
+import shutil
+import struct
+
+import numpy as np
+import pytest
+from checks import call_cli
+from safetensors.numpy import load_file, save_file
+from vectors import gcz
+
+import gcodec
+from gcodec.container.fields import crc32, pack_text
+from gcodec.errors import Corrupt, FormatError, InvalidInput, LimitExceeded, MissingBase
+
+STEPS = 4
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    """A folder of four steps, and gcodec files of them: the first whole, each other on the last."""
+    folder = tmp_path_factory.mktemp("chain")
+    rng = np.random.default_rng(0)
+    tensors = {"a": rng.standard_normal((64, 48)) * 0.02, "b": rng.standard_normal(1500), "n": np.arange(5)}
+    tensors = {name: array.astype("f4" if array.dtype.kind == "f" else "i8") for name, array in tensors.items()}
+    for step in range(STEPS):
+        save_file(tensors, folder / f"s{step}.safetensors")
+        base = [] if step == 0 else ["--base", folder / f"s{step - 1}.safetensors.gcz", "--base-dir", folder]
+        promise = ["--lossless"] if step == 0 else ["--alpha", "0.1"]
+        code, _, err = call_cli("encode", folder / f"s{step}.safetensors", *base, *promise, "-q")
+        assert code == 0, err
+        for name, array in tensors.items():
+            moved = array + 1e-3 * rng.standard_normal(array.shape)
+            tensors[name] = moved.astype("f4") if array.dtype.kind == "f" else array + 1
+    return folder
+
+
+def error(x, y):
+    return float(((x.astype(np.float64) - y.astype(np.float64)) ** 2).sum())
+
+
+def test_a_chain_decodes_and_verifies(chain, tmp_path):
+    out = tmp_path / "s3.safetensors"
+    last = chain / "s3.safetensors.gcz"
+    code, _, err = call_cli("decode", last, "-o", out)
+    assert code == 2 and "--base" in err and "CRC-32" in err
+    assert call_cli("decode", last, "-o", out, "--base-dir", chain, "-q")[0] == 0
+    decoded, original = load_file(out), load_file(chain / "s3.safetensors")
+    before = gcodec.load(chain / "s2.safetensors.gcz", base=chain)
+    assert error(decoded["a"], original["a"]) <= 0.1 * error(before["a"], original["a"])
+    assert (decoded["n"] == original["n"]).all()
+    code, text, _ = call_cli("verify", last, "--base-dir", chain, "--against", chain / "s3.safetensors")
+    assert code == 0 and "every promise holds" in text and "behind it 2 more" in text
+    code, text, _ = call_cli("verify", last, "--base-dir", chain, "--against", chain / "s2.safetensors")
+    assert code == 1 and "FAILS" in text
+
+
+def test_python_finds_the_same(chain):
+    names = [chain / f"s{step}.safetensors.gcz" for step in range(STEPS)]
+    found = gcodec.load(names[3], base=chain)
+    with gcodec.open(names[3], base=[str(name) for name in names[:3]]) as archive:
+        assert archive["a"].tobytes() == found["a"].tobytes()
+        assert archive.rows("a", 5, 9).tobytes() == found["a"][5:9].tobytes()
+        with gcodec.open(names[0]) as first, pytest.raises(MissingBase):
+            gcodec.load(names[3], base=first)
+    lone = gcodec.load(names[1], base=load_file(chain / "s0.safetensors"))
+    assert lone["b"].shape == (1500,)
+    with pytest.raises(InvalidInput, match="is no gcodec file"):
+        gcodec.load(names[1], base=chain / "s0.safetensors")
+
+
+def test_info_shows_the_chain(chain):
+    last = chain / "s3.safetensors.gcz"
+    code, text, _ = call_cli("info", last)
+    assert code == 0 and "base" in text
+    code, text, _ = call_cli("info", last, "--base-dir", chain)
+    assert code == 0 and "bases of 2 tensors" in text and "s0.safetensors.gcz" in text
+    code, text, _ = call_cli("info", last, "--base-dir", chain, "--json")
+    tensor = next(one for one in json.loads(text)["tensors"] if one["name"] == "a")
+    assert tensor["base"]["depth"] == 3 and len(tensor["chain"]) == 3
+
+
+def test_rebase_makes_a_file_stand_alone(chain, tmp_path):
+    last, alone = chain / "s3.safetensors.gcz", tmp_path / "alone.gcz"
+    assert call_cli("rebase", last, "-o", alone)[0] == 2
+    code, _, err = call_cli("rebase", last, "-o", alone, "--base-dir", chain, "-q")
+    assert code == 0, err
+    with gcodec.open(alone) as archive:
+        expected = gcodec.load(last, base=chain)
+        assert {name: archive[name].tobytes() for name in archive} == {n: x.tobytes() for n, x in expected.items()}
+        assert archive.header("a").guarantee.kind == "alpha" and archive.header("a").base is None
+    assert call_cli("verify", alone, "--against", chain / "s3.safetensors", "-q")[0] == 0
+
+
+def test_keyframes_end_a_chain(chain, tmp_path):
+    for keyframes, depth in ((5, 4), (4, None)):
+        out = tmp_path / f"{keyframes}.gcz"
+        args = ["--base", chain / "s3.safetensors.gcz", "--base-dir", chain, "--alpha", "0.1"]
+        code, _, err = call_cli("encode", chain / "s2.safetensors", *args, "--keyframes", keyframes, "-o", out, "-q")
+        assert code == 0, err
+        with gcodec.open(out) as archive:
+            base = archive.header("a").base
+            assert (base.depth if base else None) == depth
+
+
+def test_wrong_options(chain):
+    source = chain / "s1.safetensors"
+    for args, words in (
+        (["--keyframes", "3", "--alpha", "0.1"], "needs a --base"),
+        (["--base-dir", chain, "--alpha", "0.1"], "name the file that is coded against"),
+        (["--base", "-", "--alpha", "0.1"], "read several times"),
+        (["--alpha-of", "tensor", "--alpha", "0.1"], "give one"),
+        (["--base", source, "--alpha", "0.1", "--scope", "file"], "do not go together"),
+    ):
+        code, _, err = call_cli("encode", source, *args, "-o", "nothing.gcz")
+        assert code == 2 and words in err
+
+
+def test_a_base_that_changed_is_noticed(chain, tmp_path):
+    """A base is known by its values, so a changed one is not found, or the sum tells of it."""
+    tensors, x = (load_file(chain / f"s{step}.safetensors") for step in (0, 1))
+    gcodec.save(tmp_path / "x.gcz", x, lossless=True, base=tensors)
+    with gcodec.open(tmp_path / "x.gcz", base=tensors) as archive:
+        assert archive["a"].tobytes() == x["a"].tobytes()
+        tensors["a"][3, 4] += 1
+        with pytest.raises(FormatError, match="its base has changed"):
+            archive["a"]
+    with pytest.raises(MissingBase):
+        gcodec.load(tmp_path / "x.gcz", base=tensors)
+
+
+def linked(count: int, cycle: bool = False) -> bytes:
+    """A container of records that say "as the last one is", the first of which stands alone."""
+    x = np.arange(4, dtype=np.float32)
+    whole = gcz.record("0", x, "lossless")
+    crc = crc32(x.tobytes())
+    same = gcz.record("", np.zeros(4, np.float32), "delta").holding(b"", [b""])
+    same = gcz.Record(same.fields, same.head, same.chunks, (crc,)).holding(b"", [b""])
+
+    def link(i: int) -> gcz.Record:
+        name = str((i - 1) % count if cycle else i - 1)
+        attributes = json.dumps({"base": {"crc": crc, "name": name, "depth": 1}})
+        return same.but(name=pack_text(str(i)), attributes=pack_text(attributes))
+
+    records = [*([] if cycle else [whole]), *(link(i) for i in range(0 if cycle else 1, count))]
+    packed = [record.pack() for record in records]
+    offsets = np.cumsum([16, *map(len, packed)]).tolist()
+    entries = [(record.fields["name"], offset) for record, offset in zip(records, offsets, strict=False)]
+    if count == 1:
+        return gcz.container(*records)
+    return b"".join([gcz.container()[:16], *packed, gcz.ending(entries, offsets[-1])])
+
+
+def test_long_chains_and_cycles_end(tmp_path):
+    path = tmp_path / "links.gcz"
+    path.write_bytes(linked(1001))
+    with gcodec.open(path, base=path) as archive:
+        assert archive["1000"].tolist() == [0, 1, 2, 3]
+    path.write_bytes(linked(1003))
+    with gcodec.open(path, base=path) as archive, pytest.raises(LimitExceeded, match="more than 1,000 records"):
+        archive["1002"]
+    path.write_bytes(linked(20_000))
+    with gcodec.open(path, base=path) as archive, pytest.raises(LimitExceeded, match="more than 1,000 records"):
+        archive["19999"]
+    for count in (1, 2, 5):
+        path.write_bytes(linked(count, cycle=True))
+        with gcodec.open(path, base=path) as archive, pytest.raises(Corrupt, match="a cycle"):
+            archive["0"]
+
+
+def test_bases_are_paid_by_their_own_files(tmp_path):
+    """A chain of few bytes that stands for much is beyond the budget, and says so."""
+    size = 1 << 20
+    zeros = np.zeros(size, np.float32)
+    crc = crc32(zeros.tobytes())
+    first = gcz.record("0", zeros, "lossless")
+    same = gcz.record("", zeros, "delta")
+    links = [
+        same.but(
+            name=pack_text(str(i)),
+            attributes=pack_text(json.dumps({"base": {"crc": crc, "name": str(i - 1), "depth": 1}})),
+        )
+        for i in range(1, 400)
+    ]
+    path = tmp_path / "many.gcz"
+    path.write_bytes(gcz.container(first, *links))
+    with gcodec.open(path, base=path) as archive, pytest.raises(LimitExceeded, match="limit="):
+        archive["399"]
+
+
+def test_a_folder_of_other_files_is_searched(chain, tmp_path):
+    for name in ("s0", "s1", "s2"):
+        shutil.copy(chain / f"{name}.safetensors.gcz", tmp_path)
+    (tmp_path / "broken.gcz").write_bytes(struct.pack("<Q", 5))
+    assert gcodec.load(chain / "s3.safetensors.gcz", base=tmp_path)["a"].shape == (64, 48)
