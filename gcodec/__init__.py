@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from . import errors
     from .api import Archive, Policy, Writer, decode, encode, load, open, save
     from .channel.channel import Channel
+    from .channel.updates import UpdateReceiver, UpdateSender
     from .compressors.contract import Check, Guarantee, TensorSpec
     from .container.layout import TensorHeader
     from .container.reader import Record
@@ -30,6 +31,7 @@ if os.name != "posix":
 _HOMES = {  # the public names, by the module that has them
     "api": ("Archive", "Policy", "Writer", "decode", "encode", "load", "open", "save"),
     "channel.channel": ("Channel",),
+    "channel.updates": ("UpdateReceiver", "UpdateSender"),
     "compressors.contract": ("Check", "Guarantee", "TensorSpec"),
     "container.layout": ("TensorHeader",),
     "container.reader": ("Record",),
@@ -49,6 +51,8 @@ __all__ = [  # the functions, and the types of what they take and return
     "TensorHeader",
     "TensorReport",
     "TensorSpec",
+    "UpdateReceiver",
+    "UpdateSender",
     "Writer",
     "decode",
     "encode",

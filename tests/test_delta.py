@@ -1,4 +1,4 @@
-"""`delta`, and records with a base: their promises, their bits, and what both decoders make of them."""
+"""`delta`, and records with a base: promises, bits, and what both decoders make of them."""
 
 import io
 
