@@ -30,7 +30,7 @@ from ..request.choice import Choice, Effort, choose
 from ..request.on_base import OnBase, on_bases
 from ..source import ArraySource, Source
 from .channel import Channel
-from .decoded import crc_of
+from .decoding import crc_of
 from .manifest import Example, Manifest
 
 MAGIC, VERSION = b"GCU", 1
@@ -45,8 +45,9 @@ class UpdateSender:
     >>> receiver = UpdateReceiver({"weight": ((64, 64), np.float32)})
     >>> weights = receiver.apply(sender.update([np.ones((64, 64), np.float32)]))
 
-    The first update, and that of `keyframe`, stand alone; every other one is a change from the last.
-    decoded: what every receiver has after the last update, bit for bit. step: how many there were.
+    The first update, and that of `keyframe`, stand alone; every other one is a change from the
+    last. decoded: what every receiver has after the last update, bit for bit. step: how many there
+    were.
     """
 
     def __init__(
@@ -60,9 +61,9 @@ class UpdateSender:
     ) -> None:
         """tensors: for each name an array like those to come, or its shape and dtype.
 
-        alpha: for each floating tensor x and what receivers have of it, ‖x̂ − x‖² ≤ alpha·‖x − have‖².
-        lossless: receivers get x, bit for bit. One of the two is needed. effort, threads: as for
-        `gcodec.encode`. Raises InvalidInput.
+        alpha: ‖x̂ − x‖² ≤ alpha·‖x − have‖² for each floating tensor x and what receivers have of
+        it. lossless: receivers get x, bit for bit. One of the two is needed. effort, threads: as
+        for `gcodec.encode`. Raises InvalidInput.
         """
         self.manifest = Manifest.of(tensors)
         if (alpha is None) == (not lossless):
@@ -75,9 +76,9 @@ class UpdateSender:
         self.step = 0
 
     def update(self, arrays: Tensors) -> bytes:
-        """The bytes that bring every receiver to these arrays, in the order of the tensors or by name.
+        """The bytes that bring every receiver to these arrays.
 
-        Raises InvalidInput for arrays of another shape or dtype, and NonFinite; then nothing has
+        arrays: in the order of the tensors, or by name. Raises InvalidInput for arrays of another shape or dtype, and NonFinite; then nothing has
         happened.
         """
         given = self.manifest.arrays(arrays)
@@ -154,7 +155,10 @@ class UpdateSender:
 
 
 class UpdateReceiver:
-    """An end that follows the weights. decoded: the weights after the last update; empty at first."""
+    """An end that follows the weights.
+
+    decoded: the weights after the last update; empty at first. step: the number of that update.
+    """
 
     def __init__(self, tensors: Mapping[str, Example], *, threads: int | None = None) -> None:
         """tensors: as for the sender. Raises InvalidInput."""

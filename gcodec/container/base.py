@@ -28,9 +28,12 @@ class BaseName:
     depth: int = 1
     alpha: float | None = None
 
-    def attributes(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"crc": self.crc, "name": self.name, "depth": self.depth}
-        return {KEY: found | ({} if self.alpha is None else {"alpha": self.alpha})}
+    def attributes(self, record: str) -> dict[str, Any]:
+        """The attributes of a record of this name, without what a reader assumes."""
+        found: dict[str, Any] = {"crc": self.crc}
+        found |= {"name": self.name} if self.name != record else {}
+        found |= {"depth": self.depth} if self.depth != 1 else {}
+        return {KEY: found | ({"alpha": self.alpha} if self.alpha is not None else {})}
 
     @classmethod
     def of(cls, attributes: dict[str, Any], record: str) -> "BaseName | None":
@@ -42,7 +45,8 @@ class BaseName:
             return None
         found = attributes[KEY]
         if isinstance(found, dict):
-            crc, name, depth, alpha = (found.get(key) for key in ("crc", "name", "depth", "alpha"))
+            crc, alpha = found.get("crc"), found.get("alpha")
+            name, depth = found.get("name", record), found.get("depth", 1)
             sound = alpha is None or (isinstance(alpha, float) and 0 < alpha < 1)
             if sound and isinstance(name, str) and _is_whole(crc, 0) and _is_whole(depth, 1):
                 return cls(crc, name, depth, alpha)

@@ -27,7 +27,7 @@ def describe(header: TensorHeader) -> dict[str, Any]:
         **({"expected_distortion": header.expected} if header.expected is not None else {}),
         **({"effects": asdict(effects)} if effects is not None else {}),
         **{key: header.attributes[key] for key in ("kept", "slices") if key in header.attributes},
-        **({"base": header.attributes["base"]} if header.base is not None else {}),
+        **({"base": asdict(header.base)} if header.base is not None else {}),
         "payload_bits": 8 * header.body_length,
         "bytes": length,
         "rate": 8 * length / size if size else 0.0,

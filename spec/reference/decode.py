@@ -312,7 +312,9 @@ def read_base(attributes: dict[str, Any]) -> int | None:
         return None
     found = attributes["base"]
     require(isinstance(found, dict), "the attribute base")
-    crc, name, depth, alpha = (found.get(key) for key in ("crc", "name", "depth", "alpha"))
+    crc, name, depth, alpha = (
+        found.get(key, other) for key, other in {"crc": None, "name": "", "depth": 1, "alpha": None}.items()
+    )
     require(all(type(n) is int and 0 <= n < 1 << 32 for n in (crc, depth)) and depth > 0, "the attribute base")
     require(isinstance(name, str) and (alpha is None or (type(alpha) is float and 0 < alpha < 1)), "the attribute base")
     return int(crc)

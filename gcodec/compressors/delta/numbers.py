@@ -44,7 +44,9 @@ class Coded:
         if largest >= kernels.FAR:
             apart = np.empty(kernels.put_apart(numbers, words, apart), words.dtype)
             kernels.put_apart(numbers, words, apart)
-        if largest >= DIRECT:
+        if largest >= DIRECT and not apart.size:
+            widths = choose_widths(numbers, classes)
+        elif largest >= DIRECT:
             near = numbers != kernels.APART
             widths = choose_widths(numbers[near], classes[near]) if near.any() else widths
         raw = int(kernels.fill_symbols(numbers, classes, widths, symbols))

@@ -112,7 +112,7 @@ class Pair:
                 head_length=len(payload.head),
                 head_crc=crc32(payload.head),
                 chunks=tuple(line.chunk for line in lines),
-                attributes=named.attributes(),
+                attributes=named.attributes(self.name),
             )
             coded = CodedRecord(header, body, work + BASE_WORK * self.source.size, payload)
             parts = [line.part for line in lines if line.part is not None]
