@@ -78,8 +78,8 @@ class UpdateSender:
     def update(self, arrays: Tensors) -> bytes:
         """The bytes that bring every receiver to these arrays.
 
-        arrays: in the order of the tensors, or by name. Raises InvalidInput for arrays of another shape or dtype, and NonFinite; then nothing has
-        happened.
+        arrays: in the order of the tensors, or by name. Raises InvalidInput for arrays of another
+        shape or dtype, and NonFinite; then nothing has happened.
         """
         given = self.manifest.arrays(arrays)
         if not self.decoded:

@@ -26,10 +26,10 @@ class Record:
     stream had before it. bases: finds its base, if it has one.
     """
 
-    def __init__(self, header: TensorHeader, fetch: Fetch, arrived: int = 0) -> None:
+    def __init__(self, header: TensorHeader, fetch: Fetch, arrived: int = 0, bases: Bases | None = None) -> None:
         self.header = header
         self.arrived = arrived
-        self.bases: Bases | None = None
+        self.bases = bases
         self._fetch = fetch
         self._head: bytes | None = None
         self._offsets = [header.head_length]
@@ -160,9 +160,7 @@ def whole(records: Iterable[Record]) -> Iterator[Record]:
             spool.write(record.head())
             for i in range(len(record.header.chunks)):
                 spool.write(record.chunk(i))
-            here = Record(record.header, _fetch_from(spool), record.arrived)
-            here.bases = record.bases
-            yield here
+            yield Record(record.header, _fetch_from(spool), record.arrived, record.bases)
 
 
 def _fetch_from(file: IO[bytes]) -> Fetch:
