@@ -9,7 +9,7 @@ import numpy as np
 from .. import dtypes, ieee
 from ..compressors import registry
 from ..compressors.contract import Compressor, Decode, Entry
-from ..compressors.delta.compressor import Delta
+from ..compressors.on_base import BesideBase
 from ..container.base import DELTA
 from ..container.budget import Budget
 from ..container.fields import crc32
@@ -99,7 +99,7 @@ def decoder_of(cls: type[Compressor], record: Record, budget: Budget) -> Decode:
     if header.base is None:
         return cls.decoder(record.head(), header.spec)
     base = record.base(budget)
-    if issubclass(cls, Delta):
+    if issubclass(cls, BesideBase):
         return cls.decoder_on(record.head(), header.spec, base)
     return sum_decoder(header.compressor, cls.decoder(record.head(), header.coded_spec), header.coded_spec.dtype, base)
 

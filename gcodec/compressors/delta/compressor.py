@@ -14,7 +14,8 @@ from ...coding.bitstring import BitReader
 from ...coding.rans import decode_numbers, encode_classes, sequence_bits
 from ...kernels.entropy import changes as kernels
 from ...source import Source
-from ..contract import CodedTensor, Compressor, Decode, Guarantee, Payload, Section, TensorSpec
+from ..contract import CodedTensor, Decode, Guarantee, Payload, Section, TensorSpec
+from ..on_base import BesideBase
 from .form import Form, Words
 from .numbers import Coded, decode_changes
 
@@ -34,14 +35,22 @@ class Zeros:
 
 
 @dataclass(frozen=True)
-class Delta(Compressor):
+class Delta(BesideBase):
     """x̂ is x, bit for bit; under a bound, an empty payload may also say that the base is x̂."""
 
     kinds = ("exact", "alpha")
     work_per_value = 24
 
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
-        return encode_on(source, Zeros(TensorSpec(source.dtype, source.shape)))
+        return self.encode_on(source, Zeros(TensorSpec(source.dtype, source.shape)))
+
+    def encode_on(self, source: Source, base: Source) -> Payload:
+        form = _form(source, base, TensorSpec(source.dtype, source.shape))
+        return Payload(form.pack(), form.tiling.chunk, lambda start, stop: _code(form, source, base, (start, stop)))
+
+    @classmethod
+    def unchanged(cls, spec: TensorSpec) -> Payload:
+        return Payload(b"", Form(spec, 0, False).tiling.chunk, lambda start, stop: b"")
 
     @classmethod
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:
@@ -49,7 +58,6 @@ class Delta(Compressor):
 
     @classmethod
     def decoder_on(cls, head: bytes, spec: TensorSpec, base: Source) -> Decode:
-        """The decoder of a record with this base; raises Corrupt when the head cannot be right."""
         form, words = Form.unpack(head, spec) if head else None, Words.of(spec.dtype)
 
         def decode(data: bytes, start: int, count: int) -> np.ndarray:
@@ -75,18 +83,6 @@ class Delta(Compressor):
         same = sum(not coded.payload.code(*span) for span in coded.spans)
         note = f"{same:,} of {len(coded.spans):,} are as the base is" if same else ""
         return Section("head", head), Section("changes", coded.bits - head, note=note)
-
-
-def same_as_base(spec: TensorSpec) -> Payload:
-    """The payload that says that all values are those of the base."""
-    return Payload(b"", Form(spec, 0, False).tiling.chunk, lambda start, stop: b"")
-
-
-def encode_on(source: Source, base: Source) -> Payload:
-    """The payload of a tensor, given a base of the same dtype and size."""
-    spec = TensorSpec(source.dtype, source.shape)
-    form = _form(source, base, spec)
-    return Payload(form.pack(), form.tiling.chunk, lambda start, stop: _code(form, source, base, (start, stop)))
 
 
 def _form(source: Source, base: Source, spec: TensorSpec) -> Form:

@@ -11,7 +11,7 @@ from threading import Lock
 from ... import ieee
 from ...compressors import registry
 from ...compressors.contract import Decode, Guarantee, Payload, TensorSpec
-from ...compressors.delta.compressor import Delta, encode_on, same_as_base
+from ...compressors.on_base import BesideBase
 from ...container.base import DELTA, MAX_DEPTH, BaseName
 from ...dtypes import work_dtype
 from ...request.choice import Choice
@@ -29,6 +29,13 @@ _BELOW = 1 - 2.0**-38  # a share of a measured ratio of norms that is certainly 
 _SHORT = 1 - 2.0**-20  # what share of a bound is tried after a miss
 _LIKELY = 1.1  # a candidate is coded if it may take fewer bits by this factor
 _DELTA = registry.by_id(DELTA).name
+
+
+def _delta() -> type[BesideBase]:
+    """The compressor that is read beside a base."""
+    found = registry.by_id(DELTA).load()
+    assert issubclass(found, BesideBase)
+    return found
 
 
 def compress(name: str, source: Source, choice: Choice) -> CodedRecord:
@@ -84,8 +91,8 @@ class _Candidates:
         if not self.pair.is_same and not 0 < self.pair.distance <= self.bound:
             return None
         guarantee = Guarantee("exact") if self.pair.is_same else Guarantee("alpha", self.bound)
-        decode = Delta.decoder_on(b"", self.pair.spec, self.base.source)
-        return self._record(_DELTA, same_as_base(self.pair.spec), decode, guarantee)
+        decode = _delta().decoder_on(b"", self.pair.spec, self.base.source)
+        return self._record(_DELTA, _delta().unchanged(self.pair.spec), decode, guarantee)
 
     def _change(self, bits: float) -> CodedRecord | None:
         """The change under a bound that makes the sum meet the bound of the tensor."""
@@ -130,7 +137,7 @@ class _Candidates:
         """The exact change, unless its middle chunk foretells that it takes more."""
         if self.pair.is_same or 0 < self.pair.distance <= self.bound:
             return None
-        pair, payload = self.pair, encode_on(self.pair.source, self.base.source)
+        pair, payload = self.pair, _delta()().encode_on(self.pair.source, self.base.source)
         pieces = spans(pair.source.size, payload.chunk)
         start, stop = pieces[len(pieces) // 2]
         foretold = 8.0 * len(payload.code(start, stop)) / (stop - start) * pair.source.size
@@ -138,7 +145,7 @@ class _Candidates:
             bits = registry.EXACT.load()().plan(pair.source, Guarantee("exact")).most
         if foretold > _LIKELY * bits:
             return None
-        decode = Delta.decoder_on(payload.head, pair.spec, self.base.source)
+        decode = _delta().decoder_on(payload.head, pair.spec, self.base.source)
         return self._record(_DELTA, payload, decode, Guarantee("exact"))
 
     def _whole(self, bits: float) -> CodedRecord | None:
