@@ -194,7 +194,7 @@ def _resume(asked: Asked) -> Run:
 
 def _training(asked: Asked) -> Run:
     pytorch("training")  # refuses to go on without it
-    settings, steps = training.chosen(_names(asked.methods)), _rounds(asked, 80)
+    settings, steps = training.chosen(_names(asked.methods)), _rounds(asked, 60)
     counts = training.COUNTS if asked.workers is None else (asked.workers,)
     if min(counts) < 1:
         raise InvalidInput(f"the number of workers must be at least 1, not {min(counts)}")

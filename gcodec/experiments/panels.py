@@ -206,16 +206,20 @@ def _named(curve: Curve) -> str:
 
 
 def training_picture(rows: Sequence[training.Line]) -> "Figure":
-    """How far the loss is above that of plain gradients, against bits: a panel for each number of workers."""
+    """How far the loss is above that of plain gradients: a panel for each number of workers."""
+    ticks, others = (0.1, 0.2, 0.5, 1, 2, 4, 8), {"PowerSGD": "s", "Top-k + 2 bits": "^", "int8": "o"}
     counts = list(dict.fromkeys(row.workers for row in rows))
     fig, panels = pictures.figure(len(counts), (5.8 * len(counts), 4.6))
     for axes, count in zip(panels, counts, strict=True):
         for name in training.SETTINGS:
             own = [row for row in rows if row.workers == count and row.method == name]
             if own:
-                axes.plot([row.bits for row in own], [row.above for row in own], label=name, **_style(name))
+                style = _style(name) | ({"marker": others[name]} if name in others else {})
+                axes.plot([row.bits for row in own], [row.above for row in own], label=name, **style)
         axes.axhline(0, color=pictures.BASE, lw=1)
-        axes.set(xscale="log", xlabel="bits for each parameter and step", ylabel="loss above plain gradients")
+        axes.set(xscale="log", xticks=ticks, xticklabels=ticks, xlabel="bits for each parameter and step")
+        axes.set_ylabel("loss above plain gradients")
+        axes.minorticks_off()
         axes.set_title("1 worker" if count == 1 else f"{count} workers")
         pictures.legend_inside(axes, "upper right")
     return fig

@@ -1,4 +1,4 @@
-"""Training over a slow network: `python tests/bench/training.py [--ranks 2] [--links 20,100] [--steps 30]`.
+"""Training over a slow network: `python tests/bench/training.py [--ranks 2] [--links 20,100]`.
 
 Each rank is a process in a network namespace of its own. The namespaces hang on a bridge, and each
 link is limited to so many Mbit/s by a token bucket (`tc tbf`). It needs root, and iproute2.
@@ -186,7 +186,8 @@ def int8_hook(state, bucket):
     import torch
     import torch.distributed as dist
 
-    sums = [g + state.memory.get(i, 0) for i, g in enumerate(bucket.gradients())]
+    keys = [id(parameter) for parameter in bucket.parameters()]  # torch rearranges its bucket once
+    sums = [g + state.memory.get(key, 0) for key, g in zip(keys, bucket.gradients(), strict=True)]
     scales = torch.stack([s.abs().max().clamp(min=1e-30) / 127 for s in sums])
     flat = torch.cat([(s / c).round().to(torch.int8).flatten() for s, c in zip(sums, scales, strict=True)])
     every, all_scales = ([torch.empty_like(one) for _ in range(state.count)] for one in (flat, scales))
@@ -197,15 +198,15 @@ def int8_hook(state, bucket):
     total = torch.zeros(flat.numel())
     for data, own in zip(every, all_scales, strict=True):
         total += torch.cat([q * c for q, c in zip(data.float().split(sizes), own, strict=True)])
-    for i, (s, q) in enumerate(zip(sums, flat.float().split(sizes), strict=True)):
-        state.memory[i] = s - (q * scales[i]).view_as(s)
+    for key, s, q, c in zip(keys, sums, flat.float().split(sizes), scales, strict=True):
+        state.memory[key] = s - (q * c).view_as(s)
     future = torch.futures.Future()
     future.set_result(bucket.buffer().copy_(total / state.count))
     return future
 
 
 def report(rows: list[tuple[int, str, list[dict[str, float]]]], alone: float) -> None:
-    """A line for each link and method; loss after the seconds that the quickest run of a link took."""
+    """A line for each link and method, with the loss when the quickest run of a link was over."""
     print(f"{'Mbit/s':>7} {'method':16}{'s/step':>9}{'beyond':>9}{'kB/step':>9}{'loss':>8}{'loss by':>9} that time")
     for link in dict.fromkeys(link for link, _, _ in rows):
         own = [(method, found) for one, method, found in rows if one == link]
