@@ -98,9 +98,9 @@ def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str])
         key=lambda found: found[0].most / found[0].worth,
     )
     passes = sum(plan.least / plan.worth <= plans[0][0].most / plans[0][0].worth for plan, _ in plans)
-    best, weight = None, math.inf  # the weight is that of the best one, in bits
+    best, weight, rival = None, math.inf, math.inf  # weights in bits: of the best record, and without its header
     for plan, run in plans:
-        if best is not None and plan.least / plan.worth >= weight:
+        if best is not None and plan.least / plan.worth >= rival:
             continue
         try:
             coded = run(passes)
@@ -115,6 +115,7 @@ def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str])
             if best is not None:
                 best.close()
             best, weight = coded, 8 * coded.paid_size / worth
+            rival = 8 * (coded.paid_size - coded.header_size) / worth
         else:
             coded.close()
     assert best is not None  # exact storage takes any tensor

@@ -37,10 +37,14 @@ class CodedRecord:
         while piece := self.body.read(PIECE):
             yield piece
 
+    @cached_property
+    def header_size(self) -> int:
+        return len(self.header.pack())
+
     @property
     def size(self) -> int:
         """Bytes of header and body."""
-        return len(self.header.pack()) + self.header.body_length
+        return self.header_size + self.header.body_length
 
     @cached_property
     def paid_size(self) -> int:

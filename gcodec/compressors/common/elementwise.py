@@ -10,7 +10,7 @@ from ...coding.bitstring import BitReader
 from ...source import Source
 from ..contract import Decode, Guarantee, Payload, Plan, TensorSpec
 from .fit import LevelCoder, Survey, finest_step
-from .levels import Points, decode_levels
+from .levels import Points, decode_levels, overhead
 from .scale_choice import exponent_of, renewed, scan
 from .scale_classes import ScaleClasses
 from .step_search import Spending
@@ -21,7 +21,6 @@ _EVEN = 0.8  # classes that leave more of the bits than that hardly matter
 # 0.001, and rounded away from 1.
 _RANGE = {True: (0.8, 1.3), False: (0.6, 2.7)}
 _PLAIN_MORE = 1.13  # times as many bits as with a trellis, at most, without one
-_SMALL = 6000.0  # bits that heads, tables and lanes may take
 # For a tensor much like the one before it: the share of the bound that may be left, and the steps
 # that are tried at most.
 _LEFT_AGAIN, _TRIES_AGAIN = 0.015, 4
@@ -33,7 +32,7 @@ def plan_of(source: Source, bound: float, states: int) -> Plan:
     least, most = _RANGE[survey.bits > _EVEN * survey.plain_bits]
 
     most *= _PLAIN_MORE if states == 1 else 1.0
-    return Plan(least * survey.bits, most * survey.bits + _SMALL, lambda: _payload(survey.fit(states)))
+    return Plan(least * survey.bits, most * survey.bits + overhead(source.size), lambda: _payload(survey.fit(states)))
 
 
 def _payload(coder: LevelCoder) -> Payload:

@@ -225,6 +225,11 @@ def tables_of(
     return frequencies, bits + level_tables.expected_bits(histograms, frequencies) + raw
 
 
+def overhead(size: int) -> float:
+    """The bits that heads, tables and lanes of so many values take at most, about."""
+    return min(800 + size / 8, 6000.0)
+
+
 def decode_levels(reader: BitReader, classes: np.ndarray, points: Points, work: np.dtype) -> np.ndarray:
     """The work values of levels that `Coded.encode` coded, the last of a chunk; raises Corrupt."""
     labels = points.labels

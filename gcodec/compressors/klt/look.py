@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import InvalidInput
+from ..common.levels import overhead
 from ..common.scaled import Scaled
 from .factors import View
 from .matrix import Matrix
@@ -16,9 +17,8 @@ _DEAREST = 1.25  # times the bits of Gaussian values: the most that may be expec
 _ALLOWANCE = 0.1  # with these bits a value
 _HIGHEST = 1 << 11  # the rank above which few factors are long enough for a decoder to trust them
 # What payloads took at least and at most, as multiples of the bits that a sketch foretells, and
-# the bits that heads, tables and lanes take at least and at most. Measured over gradients, weights
-# and moments.
-_LEAST, _MOST, _FEWEST, _SMALL = 0.82, 1.3, 120.0, 6000.0
+# the bits that heads, tables and lanes take at least. Measured over gradients, weights and moments.
+_LEAST, _MOST, _FEWEST = 0.82, 1.3, 120.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ class Look:
     def range(self) -> tuple[float, float]:
         """The numbers of bits between which the payload is likely to be."""
         bits = self.sketch.extended().bits(self.bound * self.sketch.total)
-        return _LEAST * 2 ** (-self.unevenness / 2) * bits + _FEWEST, _MOST * bits + _SMALL
+        return _LEAST * 2 ** (-self.unevenness / 2) * bits + _FEWEST, _MOST * bits + overhead(
+            self.matrix.view.height * self.matrix.view.width
+        )
 
 
 def _unevenness(energies: np.ndarray) -> float:

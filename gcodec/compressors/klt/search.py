@@ -25,7 +25,9 @@ from .look import Look
 from .matrix import Matrix
 from .spectrum import Spectrum, spectrum_of
 
-_TOLERANCE = 0.004  # share of the target by which a distortion may stay below it
+# The share of the target by which a distortion may stay below it. Of few levels it is more, but
+# about _BITS_LEFT bits at most.
+_TOLERANCE, _MOST_LEFT, _BITS_LEFT = 0.004, 0.03, 3.0
 _SHARED = 1 << 15  # levels of both factors from which on two threads find them sooner than one
 ROOM = 1e-4  # share of the bound that is left for roundings that were not foreseen
 _ROUNDS = 3  # how often prices and step are settled
@@ -170,7 +172,10 @@ def _solve(task: Task, settings: Settings) -> Attempt:
         attempt = Attempt.make(task, settings.with_step(step))
         return attempt, max(attempt.error - tail, 0.0) / room
 
-    tolerance = min(_TOLERANCE * task.target / room, 0.5)
+    view = task.matrix.view
+    levels = settings.rank * (view.height + view.width)
+    left = min(max(_TOLERANCE, _BITS_LEFT / levels), _MOST_LEFT)
+    tolerance = min(left * task.target / room, 0.5)
     return Spending(trial, 1.0).search(settings.with_step(settings.step).step, tolerance)
 
 
