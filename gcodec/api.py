@@ -241,7 +241,9 @@ def load(
     with containers.opened(file) as source, ExitStack() as stack:
         budget = Budget.of(source, limit)
         stream = Stream(source)
-        records = (record for record in on_bases_of(base, stream, threads, stack) if not is_skeleton(record.header.name))
+        records = (
+            record for record in on_bases_of(base, stream, threads, stack) if not is_skeleton(record.header.name)
+        )
         found = {record.header.name: read_tensor(record, threads, budget) for record in records}
         tied = {name: found[of] for name, of in tied_names(stream.meta).items() if of in found}
         return found | {name: array for name, array in tied.items() if name not in found}

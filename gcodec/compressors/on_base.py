@@ -1,4 +1,4 @@
-"""What a compressor has whose payload is read beside a base: its records say which (format.md §3.6).
+"""What a compressor has whose payload is read beside a base; its record says which (format.md 3.6).
 
 Any other compressor codes a change as an ordinary tensor, and does not see the base.
 """
