@@ -133,8 +133,7 @@ def decode(data: bytes, *, base: Base = None, threads: int | None = None, limit:
 
     data: bytes, or another object with their buffer. base: what `encode` had as base. threads: the
     most that are used; None is one for each core. limit: the most decoded bytes that are accepted;
-    None is what the coded ones pay
-    for (see container/budget.py).
+    None is what the coded ones pay for (see container/budget.py).
 
     Raises FormatError for damaged bytes, UnsupportedVersion or UnsupportedFeature for those of a
     later gcodec, LimitExceeded, and InvalidInput when there are more tensors than one, or none.
@@ -241,9 +240,7 @@ def load(
     with containers.opened(file) as source, ExitStack() as stack:
         budget = Budget.of(source, limit)
         stream = Stream(source)
-        records = (
-            record for record in on_bases_of(base, stream, threads, stack) if not is_skeleton(record.header.name)
-        )
+        records = (one for one in on_bases_of(base, stream, threads, stack) if not is_skeleton(one.header.name))
         found = {record.header.name: read_tensor(record, threads, budget) for record in records}
         tied = {name: found[of] for name, of in tied_names(stream.meta).items() if of in found}
         return found | {name: array for name, array in tied.items() if name not in found}
