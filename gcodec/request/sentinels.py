@@ -61,7 +61,7 @@ def heaviest(source: Source, *, thorough: bool) -> Repeated | None:
     value, size = extreme.value, source.size if thorough else values.size
     rest = values[values != value]
     repeats = extreme.count >= _REPEATS * (1 if thorough else 2)
-    if not repeats or np.unique(rest).size < _KINDS or abs(value) < _NEAR * np.abs(rest).max():
+    if not repeats or np.unique(rest).size < _KINDS or abs(float(value)) < _NEAR * float(np.abs(rest).max()):
         return None
     share = extreme.count / size
     energy = share / (share + float(((rest / value) ** 2).sum()) / values.size)
