@@ -79,7 +79,7 @@ def random_options(rng: np.random.Generator, method: str, dtype: np.dtype) -> di
     kinds = registry.by_name(method).load().kinds
     kind = kinds[rng.integers(len(kinds))]
     coarse = dtype.itemsize < 4
-    if kind == "exact":
+    if kind == "exact" or not dtypes.is_float(dtype):
         return {"lossless": True}
     if kind == "omega" and coarse and method != "rsd":
         return {"alpha": 0.2} if "alpha" in kinds else None
