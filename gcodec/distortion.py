@@ -52,8 +52,9 @@ def scan_source(name: str, source: Source, nonfinite: str) -> Scan | None:
         index = tuple(map(int, np.unravel_index(first, source.shape)))
         raise NonFinite(
             f"{name or 'the array'}: {count} of {source.size} values are NaN or infinite, the first at index {index}; "
-            'no bound can hold for them. Mend them, or store such tensors exactly: nonfinite="lossless" in Python, '
-            "--nonfinite lossless on the command line"
+            "no bound can hold for them. Mend them; or keep them as values that are missing, with the bound on all others: "
+            "fill=float('nan') in Python (or inf), --fill nan on the command line; or store such tensors exactly: "
+            'nonfinite="lossless" in Python, --nonfinite lossless on the command line'
         )
     if count:
         return None

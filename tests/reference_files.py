@@ -84,7 +84,8 @@ def random_options(rng: np.random.Generator, method: str, dtype: np.dtype) -> di
     if kind == "omega" and coarse and method != "rsd":
         return {"alpha": 0.2} if "alpha" in kinds else None
     if kind == "pointwise":
-        return {kind: float(rng.choice((0.99, 0.9, 0.5, 0.25, 0.1, 0.01, 1e-3, 1e-6, 1e-12)))}
+        kept = {"other": "geometric", "kept": (0, 1 << 8 * dtype.itemsize - 1)} if method == "structured" else {}
+        return {"options": kept} | {kind: float(rng.choice((0.99, 0.9, 0.5, 0.25, 0.1, 0.01, 1e-3, 1e-6, 1e-12)))}
     bounds = (0.9, 0.5, 0.1, 0.01, 1e-4) if coarse or method == "sc" else (0.9, 0.5, 0.1, 0.01, 1e-6, 1e-10)
     options = {kind: float(rng.choice(bounds)) * (4 if kind == "omega" else 1)}
     if method == "sc":

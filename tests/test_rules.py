@@ -160,7 +160,8 @@ def test_fields_of_a_wrong_type(tmp_path, policy, words):
         ({"alpha": 0.1, "alphas": {"a": 7.0}}, "the rule alpha a=7.0: alpha must be between 0 and 1"),
         ({"lossless": True, "methods": {"a": "sd"}}, "such as alpha a=1e-3"),
         ({"omega": 0.1, "scope": "file"}, 'the scope "file" needs one alpha'),
-        ({"alphas": {"a": 0.5}}, r"needs a choice.*\(that is for the tensors without a rule\)"),
+        ({"exact": ["*b"]}, "the rule '.*b' matches no tensor"),
+        ({}, "a checkpoint needs a choice"),
         ({"method": "ecsq", "alpha": 0.1, "block": 4}, "method ecsq has no option block"),
     ],
 )

@@ -218,9 +218,13 @@ def test_policy_and_command(tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"omega": 0.5, "axis": 0}, "belong to a bound alpha"),
+        ({"omega": 0.5, "axis": 0}, "an unbiased code .omega. cannot keep zeros or fill values, nor hold"),
+        ({"omega": 0.5, "keep_zeros": True}, "an unbiased code .omega. cannot keep zeros"),
+        ({"pointwise": 0.5, "axis": 0}, "a bound pointwise holds for every value, so it takes no axis"),
         ({"alpha": 0.5, "axis": 2}, "has no axis 2"),
-        ({"alpha": 0.5, "axis": "rows"}, "axis"),
+        ({"alpha": 0.5, "axis": "heads"}, 'axis must be "rows", "columns" or a whole number, not \'heads\''),
+        ({"alpha": "0.5@rows"}, 'in Python the axis of slices is axis="rows"'),
+        ({"alpha": 0.5, "fill": "nan"}, "NaN is float\\('nan'\\) in Python"),
         ({"alpha": 0.5, "keep_zeros": 2}, "keep_zeros must be True or False"),
         ({"alpha": 0.5, "fill": "x"}, "fill must be a number"),
         ({"alpha": 0.5, "method": "structured", "options": {"other": "sd"}}, "must be one of ecsq, tcq, klt"),

@@ -51,21 +51,23 @@ AlphasOpt = Annotated[
         "--alpha",
         help="Largest relative squared L2 error, 0 < alpha < 1; GLOB=ALPHA for some tensors, beside a default for the "
         "others (--lossless, too). --exact wins over rules, and rules over defaults. ALPHA@rows holds for each row "
-        "by itself, @columns for each index of the last axis, @axis1 for each of axis 1.",
+        "by itself, @columns for each index of the last axis, @axis1 for each of axis 1; a tensor with fewer than "
+        "two axes is one row.",
     ),
 ]
 FillsOpt = Annotated[
     list[str] | None,
     typer.Option(
         "--fill",
-        help="A value that stands for what is missing, or GLOB=VALUE; each one given is kept, and alpha is about the "
-        "others.",
+        help="A value that stands for what is missing, such as nan or -999, several with commas, or GLOB=VALUE: it is "
+        "kept bit for bit, and the bound (alpha or pointwise) is about the others.",
     ),
 ]
 KeepZerosOpt = Annotated[
     bool | None,
     typer.Option(
-        "--keep-zeros/--no-keep-zeros", help="Zeros come back as zeros; default: where they are frequent, if cheap."
+        "--keep-zeros/--no-keep-zeros",
+        help="Zeros come back as zeros (-0 as 0; --fill=-0.0 keeps its sign); default: where they are frequent, if cheap.",
     ),
 ]
 ExactOpt = Annotated[list[str] | None, typer.Option(help="GLOB of tensors to store bit for bit, whatever the rules.")]

@@ -96,10 +96,12 @@ ENTRIES = (
         "changes from a base in units in the last place; bit for bit",
     ),
 )
-# `structured` leaves the rest to another method: one of WRAPPED, or of the other two where values
-# are kept. FINEST of them takes the fewest bits, and QUICKEST the least time and memory.
-STRUCTURED, WRAPPED, WRAPPED_WITH_KEPT = "structured", ("ecsq", "tcq", "klt"), ("ecsq", "tcq")
-QUICKEST, FINEST = WRAPPED_WITH_KEPT
+# `structured` leaves the rest to another method, by the kind of guarantee: one of WRAPPED, or where
+# values are kept of WRAPPED_WITH_KEPT. FINEST takes the fewest bits, QUICKEST the least time and
+# memory.
+STRUCTURED, QUICKEST, FINEST = "structured", "ecsq", "tcq"
+WRAPPED_WITH_KEPT = {"alpha": (QUICKEST, FINEST), "pointwise": ("geometric",)}
+WRAPPED = WRAPPED_WITH_KEPT | {"alpha": (QUICKEST, FINEST, "klt")}
 KEEP_ZEROS = ("sd", "ecsq")  # each zero comes back as a zero
 LEAVE_RANGE = ("ecsq", "tcq", "klt")  # a value may come back beyond all others, or with the other sign
 EXACT = ENTRIES[0]  # stores every tensor that no other compressor can store as promised

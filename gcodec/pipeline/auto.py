@@ -45,9 +45,9 @@ def compress(name: str, source: Source, choice: Choice) -> CodedRecord:
 
 
 def _compressed(name: str, source: Source, choice: Choice) -> CodedRecord:
-    choice = resolved(source, choice)
+    choice = resolved(name, source, choice)
     if choice.method != "auto":
-        return compress_by(name, source, settled(source, choice))
+        return _by_name(name, source, choice)
     methods = candidates(source, choice)
     if choice.guarantee.kind == "omega" and len(methods) > 1:
         choice = in_passes(choice, 2)
@@ -57,6 +57,22 @@ def _compressed(name: str, source: Source, choice: Choice) -> CodedRecord:
     if len(methods) == 1:
         return compress_by(name, source, _by(choice, methods[0]))
     return _smallest(name, source, choice, methods)
+
+
+def _by_name(name: str, source: Source, choice: Choice) -> CodedRecord:
+    """Compress with a method that was asked for; plainly, if it keeps zeros so and that is shorter."""
+    coded = compress_by(name, source, settled(source, choice))
+    if not choice.terms or choice.terms != Terms((0,)) or choice.fill or coded.header.guarantee.kind == "exact":
+        return coded
+    plain = compress_by(name, source, settled(source, replace(choice, terms=Terms())))
+    worse = _fills_zeros(plain) or plain.paid_size >= coded.paid_size
+    (plain if worse else coded).close()
+    return coded if worse else plain
+
+
+def _fills_zeros(coded: CodedRecord) -> bool:
+    """Whether a zero came back as something else."""
+    return coded.found is not None and coded.found.effects.filled > 0
 
 
 def candidates(source: Source, choice: Choice) -> Sequence[str]:
@@ -110,7 +126,10 @@ def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str])
             if best is not None:
                 best.close()
             raise
-        worth = max(plan.worth, found.worth if found.zeros and coded.found and not coded.found.effects.filled else 1.0)
+        if choice.keep_zeros and _fills_zeros(coded):
+            coded.close()
+            continue
+        worth = max(plan.worth, found.worth if found.zeros and not _fills_zeros(coded) else 1.0)
         if best is None or 8 * coded.paid_size / worth < weight:
             if best is not None:
                 best.close()
@@ -136,8 +155,8 @@ def _plans(
     for one, worth in tried if exactly.worth < math.inf else ():
         with suppress(InvalidInput, TooFine):
             attempt = Attempt.of(name, source, _by(one, one.method), scan)
-            beaten = registry.by_name(one.method).beaten_by in methods
-            if worth > 1 or not (beaten and attempt.plan.least > LOW_RATE * source.size + FEW_BITS):
+            beaten = registry.by_name(one.method).beaten_by in methods and not (worth > 1 or one.keep_zeros)
+            if not (beaten and attempt.plan.least > LOW_RATE * source.size + FEW_BITS):
                 found.append((replace(attempt.plan, worth=worth), attempt.run))
     found.append((exactly, lambda passes: store(name, source, in_passes(choice, passes), exactly.payload())))
     return found

@@ -15,6 +15,7 @@ from .terms import Terms
 
 DEFAULT_ALPHA, DEFAULT_OMEGA = 0.1, 0.25  # the paper's choices for a single array
 _DEFAULTS = {"alpha": DEFAULT_ALPHA, "omega": DEFAULT_OMEGA, "pointwise": 0.01, "exact": 0.0}
+_AXES = {"rows": 0, "columns": -1}  # the words for an axis
 WHOLE = ("seed", "max_draws", "block", "states")  # the options that are whole numbers
 Effort = Literal["best", "fast"]
 Nonfinite = Literal["refuse", "lossless"]
@@ -60,7 +61,7 @@ def choose(
     states: int | None = None,
     keep_zeros: bool | None = None,
     fill: float | Sequence[float] | None = None,
-    axis: int | None = None,
+    axis: int | str | None = None,
     options: Mapping[str, object] | None = None,
     threads: int | None = None,
 ) -> Choice:
@@ -81,12 +82,10 @@ def choose(
     given = _accepted(method, {name: value for name, value in own.items() if value is not None})
     if "effort" in options_of(method):
         given["effort"] = effort
-    fills = fills_of(fill)
-    check_terms(keep_zeros, axis)
-    zeros = keep_zeros and guarantee.kind == "omega"
-    if guarantee.kind in ("omega", "pointwise") and (zeros or fills or axis is not None):
-        raise InvalidInput("keep_zeros, fill and axis belong to a bound alpha")
-    return Choice(method, guarantee, given, nonfinite, thread_count(threads), keep_zeros, fills, axis)
+    check_keep_zeros(keep_zeros)
+    fills, number = fills_of(fill), axis_of(axis)
+    check_terms(guarantee.kind, keep_zeros, fills, number)
+    return Choice(method, guarantee, given, nonfinite, thread_count(threads), keep_zeros, fills, number)
 
 
 def kinds_of(method: str) -> tuple[str, ...]:
@@ -104,15 +103,35 @@ def fills_of(fill: float | Sequence[float] | None) -> tuple[float, ...]:
     """Values that stand for what is missing, as given: one, several or none."""
     given = () if fill is None else tuple(fill) if isinstance(fill, list | tuple) else (fill,)
     for value in given:
+        if isinstance(value, str):
+            raise InvalidInput(f"fill must be a number, not {value!r:.200}; NaN is float('nan') in Python")
         check_number("fill", value)
     return tuple(map(float, given))
 
 
-def check_terms(keep_zeros: bool | None, axis: int | None) -> None:
+def axis_of(axis: int | str | None) -> int | None:
+    """The number of an axis, given as that or as "rows", the first, or "columns", the last."""
+    if axis is None or (isinstance(axis, str) and axis in _AXES):
+        return None if axis is None else _AXES[axis]
+    if isinstance(axis, str):
+        raise InvalidInput(f'axis must be "rows", "columns" or a whole number, not {axis!r:.200}')
+    return whole_number("axis", axis)
+
+
+def check_keep_zeros(keep_zeros: bool | None) -> None:
     if keep_zeros is not None:
         check_flag("keep_zeros", keep_zeros)
-    if axis is not None:
-        whole_number("axis", axis)
+
+
+def check_terms(kind: str, keep_zeros: bool | None, fills: Sequence[float], axis: int | None) -> None:
+    """Raise InvalidInput for what a guarantee of this kind cannot say beside its bound."""
+    if kind == "omega" and (keep_zeros or fills or axis is not None):
+        raise InvalidInput(
+            "an unbiased code (omega) cannot keep zeros or fill values, nor hold its bound for each slice along an "
+            "axis; a bound alpha can"
+        )
+    if kind == "pointwise" and axis is not None:
+        raise InvalidInput("a bound pointwise holds for every value, so it takes no axis; a bound alpha does")
 
 
 def check_words(effort: str, nonfinite: str) -> None:
@@ -133,6 +152,16 @@ def _accepted(method: str, options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
+def check_bound(name: str, value: object) -> None:
+    """Raise InvalidInput for a bound that is no number."""
+    if isinstance(value, str) and "@" in value:
+        raise InvalidInput(
+            f'{name} must be a number, not {value!r:.200}; in Python the axis of slices is axis="rows", and '
+            'axes={"GLOB": "rows"} for tensors by name'
+        )
+    check_number(name, value)
+
+
 def _guarantee(method: str, asked: Mapping[str, float | None], lossless: bool) -> Guarantee:
     """The guarantee that was asked for, or the method's preferred one with its default bound.
 
@@ -140,7 +169,7 @@ def _guarantee(method: str, asked: Mapping[str, float | None], lossless: bool) -
     """
     for name, value in asked.items():
         if value is not None:
-            check_number(name, value)
+            check_bound(name, value)
     kinds = kinds_of(method)
     bounds = {**asked, "exact": 0.0 if lossless else None}
     given = [kind for kind, bound in bounds.items() if bound is not None]

@@ -4,18 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..arguments import check_flag, check_number, check_text, named, several, whole_number
+from ..arguments import check_flag, check_text, named, several, whole_number
 from ..errors import InvalidInput
-from .choice import WHOLE, Effort, Nonfinite, check_terms, check_words, fills_of
+from .choice import WHOLE, Effort, Nonfinite, axis_of, check_bound, check_keep_zeros, check_words, fills_of
 
 SMALL = 1024  # values; biases, norms and learning rates below it are worth more than the bits they cost
 Scope = Literal["tensor", "file"]
 _MAPPINGS = ("methods", "alphas", "pointwises", "axes", "fills", "options")
 _CHECKS: dict[str, Callable[[str, Any], object]] = {  # what fields must be unless they are None
     "method": check_text,
-    "alpha": check_number,
-    "omega": check_number,
-    "pointwise": check_number,
+    **dict.fromkeys(("alpha", "omega", "pointwise"), check_bound),
     **dict.fromkeys(WHOLE, whole_number),
 }
 
@@ -37,7 +35,8 @@ class Policy:
     >>> policy.small
     1024
 
-    method: the default, "auto" or a name. None is "auto", and then a bound is needed.
+    method: the default, "auto" or a name. None is "auto", and then a bound is needed, unless the
+        rules name all tensors that are not stored bit for bit anyway.
     alpha, omega, pointwise, lossless: the default guarantee, at most one of them, as for
         `gcodec.encode`.
     exact: globs of the tensors that are stored bit for bit.
@@ -46,8 +45,9 @@ class Policy:
     small: a number of values.
     scope: "tensor" when alpha holds for each tensor; "file" when it holds for all floating tensors
     as one vector, Σ‖x̂ − x‖² ≤ alpha·Σ‖x‖².
-    axes: glob → axis of the slices for which alpha holds one by one. fills: glob → the value that
-    stands for what is missing, or several; a tensor has those of all globs that match.
+    axes: glob → axis of the slices for which alpha holds one by one: a number, "rows" (the first)
+    or "columns" (the last). fills: glob → the value that stands for what is missing, or several; a
+    tensor has those of all globs that match.
     effort, nonfinite, keep_zeros, seed, max_draws, block, states, options: as for `gcodec.encode`.
     Each method gets those options that it knows.
 
@@ -64,7 +64,7 @@ class Policy:
     methods: Mapping[str, str] = field(default_factory=dict)
     alphas: Mapping[str, float] = field(default_factory=dict)
     pointwises: Mapping[str, float] = field(default_factory=dict)
-    axes: Mapping[str, int] = field(default_factory=dict)
+    axes: Mapping[str, int | str] = field(default_factory=dict)
     fills: Mapping[str, float | Sequence[float]] = field(default_factory=dict)
     small: int = SMALL
     scope: Scope = "tensor"
@@ -99,8 +99,9 @@ class Policy:
             check_text(f"the method of {glob!r}", method)
         for kind, bounds in (("alpha", self.alphas), ("pointwise", self.pointwises)):
             for glob, bound in bounds.items():
-                check_number(f"the {kind} of {glob!r}", bound)
-        for axis in (None, *self.axes.values()):
-            check_terms(self.keep_zeros, axis)
+                check_bound(f"the {kind} of {glob!r}", bound)
+        check_keep_zeros(self.keep_zeros)
+        for axis in self.axes.values():
+            axis_of(axis)
         for fill in self.fills.values():
             fills_of(fill)

@@ -14,13 +14,17 @@ from ..dtypes import is_float
 from ..errors import InvalidInput
 from ..source import Source, marks_of
 from . import scope
-from .choice import Choice, choose, fills_of, kinds_of, options_of
+from .choice import Choice, axis_of, check_terms, choose, fills_of, kinds_of, options_of
 from .policy import Policy
 from .roles import FILLED, FIRST, Role, role_of
 
 Chooser = Callable[[str, Source], Choice]
 _BoundRule = tuple[str, str] | None  # the kind of guarantee, and the glob
 _SHOWN = 8  # names that an error lists
+_NEEDED = (
+    "a bound alpha (the largest relative squared L2 error of each tensor, such as 1e-3), a bound pointwise (of each "
+    "value), a bound omega (unbiased), lossless, or a method"
+)
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,8 @@ class Rules:
 
     Whatever of the policy cannot hold, whichever tensors come, is refused at once: a bound out of
     its range, an unknown method, a default that does not fit. must_choose: whether a method or a
-    guarantee has to be given (for a checkpoint it has: nobody's weights are degraded silently). The
-    roles of tensors count then, too.
+    guarantee has to be given (for a checkpoint it has: nobody's weights are degraded silently), by
+    rules for some tensors or for all. The roles of tensors count then, too.
     """
 
     def __init__(self, policy: Policy, threads: int, *, must_choose: bool = True) -> None:
@@ -60,7 +64,8 @@ class Rules:
         for kind, bounds in self._rules.items():
             for glob, bound in bounds.items():
                 self._ruled_by((kind, glob), None, "auto", **{kind: bound})
-        self._made: dict[tuple[str | None, _BoundRule], Choice] = {(None, None): self._default(must_choose)}
+        default = self._default(must_choose)
+        self._made: dict[tuple[str | None, _BoundRule], Choice] = {(None, None): default} if default else {}
         self._matched: set[str] = set()
         self._roles, self._names = must_choose, set[str]()
         self._shapes, self._alike = dict[str, tuple[int, ...]](), Counter[tuple[int, ...]]()
@@ -84,17 +89,19 @@ class Rules:
                 self._made[rules] = self._ruled(*rules)
             self._doubt(name, role, self._made[rules].guarantee)
             return Decision(self._with_terms(name, self._made[rules]), role, "rule")
-        default = self._made[None, None]
+        default = self._made.get((None, None))
         if source.size < self.policy.small or not is_float(source.dtype):
-            return Decision(self._lossless if is_float(source.dtype) else default, role, "small")
+            return Decision(self._lossless if is_float(source.dtype) or not default else default, role, "small")
+        if default is None:
+            raise InvalidInput(f"{name}: no rule names it, and it needs a choice: {_NEEDED}")
         if role is FILLED and self._keeps_values(default):
             own = self._with_terms(name, default)
             return Decision(replace(own, fill=own.fill or marks_of(source).fills), role, "default")
         if role is not None and role.replaces(default.guarantee.kind):
             self.protected[name] = role
-            return Decision(self._protecting(role, default.guarantee), role, "role")
+            return Decision(self._with_terms(name, self._protecting(role, default.guarantee)), role, "role")
         own = self._with_terms(name, default)
-        if role is FIRST and own.keep_zeros is None and self._keeps_values(own):
+        if role is FIRST and own.keep_zeros is None and own.guarantee.kind == "alpha" and self._keeps_values(own):
             own = replace(own, fill=(*own.fill, 0.0))  # a moment of what was never met
         return Decision(own, role, "default")
 
@@ -107,22 +114,31 @@ class Rules:
                 self._alike[source.shape] += 1
 
     def _with_terms(self, name: str, choice: Choice) -> Choice:
-        """The choice with what a promise alpha says beside its bound for this tensor."""
-        if choice.guarantee.kind != "alpha":
-            return choice
-        axis = _last(self.policy.axes, name)
-        fills = [fill for glob, fill in self.policy.fills.items() if fnmatchcase(name, glob)]
-        return replace(
-            choice,
-            keep_zeros=self.policy.keep_zeros,
-            axis=None if axis is None else self.policy.axes[axis],
-            fill=tuple(value for fill in fills for value in fills_of(fill)),
-        )
+        """The choice with what is promised beside its bound for this tensor.
+
+        Raises InvalidInput for what its guarantee cannot say. Where a rule or a role gives a bound
+        pointwise, the axis of a bound alpha means nothing.
+        """
+        policy, kind = self.policy, choice.guarantee.kind
+        by_axis = _last(policy.axes, name)
+        axis = None if by_axis is None else axis_of(policy.axes[by_axis])
+        axis = None if kind == "pointwise" and policy.pointwise is None else axis
+        fills = [fill for glob, fill in policy.fills.items() if fnmatchcase(name, glob)]
+        fill = tuple(value for found in fills for value in fills_of(found))
+        try:
+            check_terms(kind, policy.keep_zeros, fill, axis)
+        except InvalidInput as error:
+            raise InvalidInput(f"{name}: {error}" if name else str(error)) from None
+        return choice if kind == "exact" else replace(choice, keep_zeros=policy.keep_zeros, axis=axis, fill=fill)
 
     def _keeps_values(self, choice: Choice) -> bool:
         """Whether the choice can keep fill values, with the bound on all others."""
-        methods = ("auto", *registry.WRAPPED_WITH_KEPT)
-        return choice.guarantee.kind == "alpha" and choice.method in methods and self.policy.scope != "file"
+        methods = ("auto", *registry.WRAPPED_WITH_KEPT.get(choice.guarantee.kind, ()))
+        return (
+            choice.guarantee.kind in registry.WRAPPED_WITH_KEPT
+            and choice.method in methods
+            and self.policy.scope != "file"
+        )
 
     def know(self, names: Iterable[str]) -> None:
         """Have roles look at these names too."""
@@ -136,8 +152,12 @@ class Rules:
                 raise InvalidInput(f"the rule {glob!r} matches no tensor; {_listed(names)}")
         for name in names:
             rules = _last(self.policy.methods, name), self._bound_rule(name)
-            if rules not in self._made and _last(self.policy.exact, name) is None:
+            if _last(self.policy.exact, name) is not None:
+                continue
+            if rules not in self._made and rules != (None, None):
                 self._made[rules] = self._ruled(*rules)
+            if rules in self._made:
+                self._with_terms(name, self._made[rules])
 
     def unmatched(self) -> list[str]:
         """The globs that have matched no tensor so far."""
@@ -147,31 +167,46 @@ class Rules:
         """What chooses for these tensors, and what the file says of that (spec/format.md §3.1).
 
         With the scope "file", one alpha is shared out over all floating tensors, so that Σ‖x̂ − x‖²
-        ≤ alpha·Σ‖x‖² over them; every tensor is read for that. Raises InvalidInput for rules and
+        ≤ alpha·Σ‖x‖² over them; every tensor is read for that. What rules, or bounds for each
+        slice, let some tensors take is taken off before. Raises InvalidInput for rules and
         guarantees that do not fit.
         """
         return self._over_file(list(tensors)) if self.policy.scope == "file" else (self.choice, {})
 
     def _over_file(self, tensors: list[tuple[str, Source]]) -> tuple[Chooser, dict[str, Any]]:
-        alpha = self._made[None, None].guarantee
-        if alpha.kind != "alpha" or any(self._rules.values()):
-            raise InvalidInput('the scope "file" needs one alpha for the whole file, and no rule with another one')
+        default = self._made.get((None, None))
+        if default is None or default.guarantee.kind != "alpha":
+            raise InvalidInput('the scope "file" needs one alpha for the whole file')
+        if self.policy.fills:
+            raise InvalidInput('the scope "file" counts fill values as all others; use the scope "tensor" to keep some')
         choices = {name: self.choice(name, source) for name, source in tensors}
-        norm2 = scope.norms(tensors)
-        lossy = {name: source for name, source in tensors if choices[name].guarantee.kind == "alpha"}
-        left = alpha.bound - self._spend(choices, norm2, alpha.bound)
-        for name, share in scope.shares(lossy, norm2, left).items():
+        alpha, norm2 = default.guarantee.bound, scope.norms(tensors)
+        bounded = {name: source for name, source in tensors if choices[name].guarantee.kind == "alpha"}
+        shared = {
+            name: source for name, source in bounded.items() if not self._has_its_own(name, choices[name], source)
+        }
+        own = {name: choices[name].guarantee.bound for name in bounded if name not in shared}
+        left = alpha - self._spend(choices, norm2, alpha) - scope.taken(own, norm2)
+        if left < -scope.SLACK * alpha or (shared and left <= 0):
+            raise InvalidInput(
+                f'the scope "file": the bounds of their own that some tensors have (such as {min(own)!r}) take all of alpha '
+                f"{alpha:g}; give these tensors smaller ones"
+            )
+        for name, share in scope.shares(shared, norm2, left).items():
             choices[name] = replace(choices[name], guarantee=Guarantee("alpha", share))
-        return (lambda name, source: choices[name]), {"scope": {"alpha": alpha.bound, "norm2": norm2}}
+        return (lambda name, source: choices[name]), {"scope": {"alpha": alpha, "norm2": norm2}}
+
+    def _has_its_own(self, name: str, choice: Choice, source: Source) -> bool:
+        """Whether a tensor keeps a bound of its own where the file has one: a rule's, or of slices."""
+        return self._bound_rule(name) is not None or (choice.axis is not None and len(source.shape) > 1)
 
     def _spend(self, choices: dict[str, Choice], norm2: Mapping[str, float], alpha: float) -> float:
         """What of alpha the tensors may take whose values are bounded one by one.
 
         Of more than a tenth of it, all of them are stored exactly.
         """
-        total = math.fsum(norm2.values()) or 1.0
         bounds = {name: one.guarantee.bound for name, one in choices.items() if one.guarantee.kind == "pointwise"}
-        spent = math.fsum(bound**2 * norm2.get(name, 0.0) for name, bound in bounds.items()) / total
+        spent = scope.taken({name: bound**2 for name, bound in bounds.items()}, norm2)
         if spent <= alpha / 10:
             return spent
         choices.update(dict.fromkeys(bounds, self._lossless))
@@ -206,16 +241,14 @@ class Rules:
         found = ((kind, _last(bounds, name)) for kind, bounds in self._rules.items())
         return next(((kind, glob) for kind, glob in found if glob is not None), None)
 
-    def _default(self, must_choose: bool) -> Choice:
-        """The choice where no rule speaks."""
+    def _default(self, must_choose: bool) -> Choice | None:
+        """The choice where no rule speaks; None where rules are all that there is."""
         policy = self.policy
         bounded = any(bound is not None and bound is not False for bound in self._bounds.values())
         if must_choose and policy.method is None and not bounded:
-            raise InvalidInput(
-                "a checkpoint needs a choice: a bound alpha (the largest relative squared L2 error of each tensor, such "
-                f"as 1e-3), a bound pointwise (of each value), a bound omega (unbiased), lossless, or a method"
-                f"{self._where_no_rule()}"
-            )
+            if policy.exact or policy.methods or any(self._rules.values()):
+                return None
+            raise InvalidInput(f"a checkpoint needs a choice: {_NEEDED}")
         method = policy.method or "auto"
         known = options_of(method)
         for_others = {name for ruled in policy.methods.values() for name in options_of(ruled)}

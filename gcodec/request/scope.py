@@ -22,6 +22,7 @@ from ..source import Source, spans
 BINS_PER_OCTAVE = 8
 LOOSEST = 1 - 2.0**-20  # the loosest bound of one tensor
 LARGEST_NORM2 = 1e300
+SLACK = 1e-9  # relative; more than all roundings of what tensors take together
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,13 @@ def norms(tensors: Iterable[tuple[str, Source]]) -> dict[str, float]:
                     f"{name}: a squared norm beyond 1e±300 does not fit the scope file; use the scope tensor"
                 )
     return found
+
+
+def taken(bounds: Mapping[str, float], norm2: Mapping[str, float]) -> float:
+    """What of a bound over all tensors those may take that have bounds of their own."""
+    return math.fsum(bound * norm2.get(name, 0.0) for name, bound in bounds.items()) / (
+        math.fsum(norm2.values()) or 1.0
+    )
 
 
 def shares(lossy: Mapping[str, Source], norm2: Mapping[str, float], alpha: float) -> dict[str, float]:

@@ -15,6 +15,7 @@ from ..dtypes import is_float
 from ..errors import InvalidInput
 from ..source import Source, spans
 from . import looks
+from .arrays import ONE
 from .choice import Choice
 from .sentinels import sentinels
 from .terms import MOST_KEPT, Others, Terms
@@ -90,24 +91,36 @@ def _axis_of_erased(source: Source, bound: float) -> int | None:
     return axes[0] if erased.any() else None
 
 
-def resolved(source: Source, choice: Choice) -> Choice:
+def resolved(name: str, source: Source, choice: Choice) -> Choice:
     """The choice with the terms that it asks for, of those that this tensor can have.
 
-    Raises InvalidInput for an axis that it lacks, and for more kept values than the format has room
-    for.
+    A tensor of fewer than two axes is one slice. Raises InvalidInput, which names the tensor, for
+    another one without the axis, and for more kept values than the format has room for.
     """
-    zeros = choice.keep_zeros is True and choice.method not in registry.KEEP_ZEROS
+    kind, takes_zeros = choice.guarantee.kind, choice.guarantee.kind == "alpha" and choice.method != "auto"
+    zeros = choice.keep_zeros is True and takes_zeros and choice.method not in registry.KEEP_ZEROS
     asked = zeros or choice.fill or choice.axis is not None
-    if not asked or choice.guarantee.kind != "alpha" or not is_float(source.dtype) or not source.size:
+    if not asked or kind not in registry.WRAPPED_WITH_KEPT or not is_float(source.dtype) or not source.size:
         return choice
-    axes, axis = len(source.shape), choice.axis
-    if axis is not None and not -axes <= axis < axes:
-        raise InvalidInput(f"an array of shape {source.shape} has no axis {axis}")
-    axis = None if axis is None or axes < 2 else axis % axes
     kept = _words_met(source, choice.fill + ((0.0,) if zeros else ()))
     if len(kept) > MOST_KEPT:
-        raise InvalidInput(f"the values to be kept have {len(kept)} bit patterns; at most {MOST_KEPT} can be kept")
-    return replace(choice, terms=Terms(tuple(sorted(kept)), axis))
+        raise InvalidInput(
+            f"{name or ONE}: the values to be kept have {len(kept)} bit patterns; at most {MOST_KEPT} can be kept"
+        )
+    return replace(choice, terms=Terms(tuple(sorted(kept)), _axis_of_slices(name, source, choice.axis)))
+
+
+def _axis_of_slices(name: str, source: Source, axis: int | None) -> int | None:
+    """The axis, counted from 0; None if the bound is that of the whole tensor."""
+    axes = len(source.shape)
+    if axis is None or axes < 2:
+        return None
+    if not -axes <= axis < axes:
+        raise InvalidInput(
+            f"{name or ONE}: its shape {source.shape} has no axis {axis}; give it a rule of its own, such as "
+            f'--alpha \'{name or "*"}=1e-2@rows\' on the command line, axis="rows" or axes={{{name or "*"!r}: "rows"}} in Python'
+        )
+    return axis % axes
 
 
 def _words_met(source: Source, values: Sequence[float]) -> set[int]:
@@ -134,11 +147,11 @@ def settled(source: Source, choice: Choice) -> Choice:
             return choice
         bounded = _is_bounded(looks.sample(source, _PIECES, _PIECE).astype(np.float64)) if source.size else False
         return inside(choice, choice.method, clamp=True) if bounded else choice
-    able = registry.WRAPPED_WITH_KEPT if choice.terms.kept else registry.WRAPPED
+    able = (registry.WRAPPED_WITH_KEPT if choice.terms.kept else registry.WRAPPED)[choice.guarantee.kind]
     if choice.method not in able:
         raise InvalidInput(
             f"method {choice.method} cannot keep values or hold a bound for each slice; "
-            f"auto and {' and '.join(able)} can"
+            f"{', '.join(('auto', *able[:-1]))} and {able[-1]} can"
         )
     return inside(choice, choice.method, kept=choice.terms.kept, axis=choice.terms.axis)
 
@@ -164,24 +177,24 @@ def variants(
     """The choices to try, each with what its payload is worth beside another's.
 
     methods: those that would be tried without structure. With terms, only those are tried that keep
-    to them, and only those that keep zeros where that is asked for.
+    to them. Where zeros are to be kept, what does not keep them is left out later.
     """
-    small = registry.FINEST if registry.FINEST in methods else registry.QUICKEST
+    small = next((one for one in (registry.FINEST, registry.QUICKEST) if one in methods), methods[0])
     if choice.terms:
         yield inside(choice, small, kept=choice.terms.kept, axis=choice.terms.axis, clamp=found.bounded), 1.0
         return
-    zeros, asked = found.zeros and choice.keep_zeros is not False, choice.keep_zeros is True
+    asked = choice.keep_zeros is True and choice.guarantee.kind == "alpha"
+    zeros, worth = asked or (found.zeros and choice.keep_zeros is None), 1.0 if asked else found.worth
     for method in methods:
-        if method == registry.QUICKEST and (zeros or asked):
+        if method == registry.QUICKEST and zeros:
             continue  # it follows, for what it is worth where it keeps zeros
         clamped = found.bounded and method in registry.LEAVE_RANGE
-        if method in registry.KEEP_ZEROS or not asked:
-            yield (inside(choice, method, clamp=True) if clamped else replace(choice, method=method)), 1.0
-    if zeros or asked:
+        yield (inside(choice, method, clamp=True) if clamped else replace(choice, method=method)), 1.0
+    if zeros:
         quickest = registry.QUICKEST
-        yield (inside(choice, quickest, clamp=True) if found.bounded else replace(choice, method=quickest)), found.worth
-    if (zeros or asked) and choice.guarantee.bound < _FINE:
+        yield (inside(choice, quickest, clamp=True) if found.bounded else replace(choice, method=quickest)), worth
+    if asked or (zeros and choice.guarantee.bound < _FINE):
         kept = replace(choice, terms=Terms((0,)))
-        yield inside(kept, small, kept=(0,), clamp=found.bounded), found.worth
-    if found.mean and not asked:
+        yield inside(kept, small, kept=(0,), clamp=found.bounded), worth
+    if found.mean:
         yield inside(choice, small, mean=True, clamp=found.bounded), 1.0

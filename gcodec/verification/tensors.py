@@ -134,9 +134,9 @@ def _measure(record: Record, original: Source | None, threads: int, budget: Budg
 
 
 def _terms(header: TensorHeader) -> tuple[Terms, float]:
-    """What an alpha promise says beside its bound, and the largest distortion of a slice."""
-    alpha = header.guarantee.kind == "alpha"
-    return Terms.of(header.attributes, header.spec) if alpha else (Terms(), 0.0)
+    """What a promise says beside its bound, and the largest distortion of a slice."""
+    said = {"alpha": ("kept", "slices"), "pointwise": ("kept",)}.get(header.guarantee.kind, ())
+    return Terms.of({key: value for key, value in header.attributes.items() if key in said}, header.spec)
 
 
 def _certificate(header: TensorHeader) -> Check:

@@ -1338,7 +1338,8 @@ class Structured:
             self.kept = [fields.bytes(width) for _ in range(fields.unsigned(1))]
             numbers = [int.from_bytes(word, "little") for word in self.kept]
             require(0 < len(numbers) < 255 and numbers == sorted({*numbers}), "kept words that do not ascend")
-        require((self.method in (5, 6) or (self.method == 7 and not self.kept)) and version == 1, "the other method")
+        allowed = {5, 6, *(() if self.kept else (7,)), *((9,) if flags < 2 else ())}
+        require(self.method in allowed and version == 1, "the other method")
         if flags & 2:
             self.range = low, high = (
                 number_of(fields.unsigned(width), self.dtype),
@@ -1363,7 +1364,8 @@ class Structured:
 
     def of_shape(self, shape: tuple[int, ...], head: bytes) -> Any:
         """The decoder of the other method."""
-        rests = Rests(self.work, self.work, shape, math.prod(shape), (self.method, 1))
+        seen = self.dtype if self.method == 9 else self.work
+        rests = Rests(seen, self.work, shape, math.prod(shape), (self.method, 1))
         return COMPRESSORS[self.method, 1][1](rests, head)  # type: ignore[arg-type]
 
     def restored(self, rest: float, i: int) -> float:
@@ -1379,12 +1381,15 @@ class Structured:
         require(max(numbers) <= len(self.kept), "a kept word that the head lacks")
         left = [i for i in range(count) if not numbers[i]]
         rests = self.rests(fields, numbers, left, start)
-        found = narrow([self.restored(rest, start + i) for rest, i in zip(rests, left, strict=True)], self.dtype)
-        width = self.dtype.word
+        values = (
+            [] if isinstance(rests, bytes) else [self.restored(y, start + i) for y, i in zip(rests, left, strict=True)]
+        )
+        found, width = rests if isinstance(rests, bytes) else narrow(values, self.dtype), self.dtype.word
         words = iter([found[at : at + width] for at in range(0, len(found), width)])
         return b"".join(self.kept[number - 1] if number else next(words) for number in numbers)
 
-    def rests(self, fields: Reader, numbers: bytes, left: list[int], start: int) -> list[float]:
+    def rests(self, fields: Reader, numbers: bytes, left: list[int], start: int) -> list[float] | bytes:
+        """The rests, or what geometric gives: the words of the values."""
         if not self.kept and self.other:
             return list(self.other.decode(fields.rest(), start, len(left)))
         if fields.at == fields.length:
@@ -1395,7 +1400,7 @@ class Structured:
         rows = [numbers[at : at + columns] for at in range(0, len(numbers), columns)]
         whole = columns > 1 and len(numbers) % columns == 0 and all(all(row) or not any(row) for row in rows)
         shape = (len(left) // columns, columns) if whole else (len(left),)
-        return list(self.of_shape(shape, head).decode(fields.rest(), 0, len(left)))
+        return self.of_shape(shape, head).decode(fields.rest(), 0, len(left))  # type: ignore[no-any-return]
 
 
 # ======== compressors/11-delta.md ========
@@ -1474,7 +1479,7 @@ COMPRESSORS: dict[tuple[int, int], tuple[tuple[str, ...], Callable[[Record, byte
     (7, 1): (("alpha",), Klt),
     (8, 1): (("omega",), Dither),
     (9, 1): (("pointwise",), Geometric),
-    (10, 1): (("alpha",), Structured),
+    (10, 1): (("alpha", "pointwise"), Structured),
     (11, 1): (("exact", "alpha"), Delta),
 }
 

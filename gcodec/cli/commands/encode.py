@@ -79,7 +79,6 @@ def encode(
     axes = {glob or "*": _axis(text) for glob, text in given.items() if "@" in text}
     plain_alpha, alphas = _bounds({glob: text.partition("@")[0] for glob, text in given.items()}, "--alpha")
     plain_pointwise, pointwises = _bounds(opt.by_glob(pointwise, "--pointwise"), "--pointwise")
-    fills = _fills(fill)
     policy = Policy(
         method=plain_method,
         alpha=plain_alpha,
@@ -91,7 +90,7 @@ def encode(
         alphas=alphas,
         pointwises=pointwises,
         axes=axes,
-        fills=fills,
+        fills=_fills(fill),
         small=SMALL if small is None else small,
         scope=cast(Any, scope),
         effort=cast(Any, effort),
@@ -167,11 +166,12 @@ def _role(rules: "Rules", name: str) -> dict[str, str]:
 
 
 def _fills(values: list[str] | None) -> dict[str, list[float]]:
-    """The values of --fill by glob, of which each may be given several times."""
+    """The values of --fill by glob, of which each may be given several times, or list several."""
     fills: dict[str, list[float]] = {}
     for text in values or ():
-        glob, value = opt.rule(text, "--fill")
-        fills.setdefault(glob or "*", []).append(_number(f"--fill {glob}{'=' * bool(glob)}", value))
+        glob, listed = opt.rule(text, "--fill")
+        found = [_number(f"--fill {glob}{'=' * bool(glob)}", value) for value in listed.split(",")]
+        fills.setdefault(glob or "*", []).extend(found)
     return fills
 
 

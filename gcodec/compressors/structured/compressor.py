@@ -1,10 +1,11 @@
 """`structured`: kept values, a range, a mean and scales around another method's code.
 
-The other method is one with levels. It codes what is left of the tensor; or, where values are kept,
-what is left of each chunk by itself. See spec/compressors/10-structured.md.
+The other method codes what is left of the tensor; or, where values are kept, what is left of each
+chunk by itself. See spec/compressors/10-structured.md.
 """
 
 from dataclasses import dataclass, fields, replace
+from itertools import chain
 
 import numpy as np
 
@@ -12,54 +13,70 @@ from ...coding.bitstring import BitReader
 from ...errors import Corrupt, InvalidInput
 from ...source import ArraySource, Source, matricise
 from ..common.scale_classes import Tiling
-from ..contract import Compressor, Decode, Entry, Guarantee, Payload, Plan, TensorSpec
+from ..contract import Compressor, Decode, Entry, Guarantee, Payload, Plan, TensorSpec, TooFine
 from ..lossless.planes import decode_plane, encode_plane
 from ..registry import ENTRIES, WRAPPED, WRAPPED_WITH_KEPT, by_name
 from .form import MAX_KEPT, Form, Rests, left_shape
 from .measure import Others, energies, others, scales_of, shares
 
 _OWN_WORK = 16  # nanoseconds that a value takes beside the other method
+_WITH_KEPT, _WITHOUT = (tuple(chain(*able.values())) for able in (WRAPPED_WITH_KEPT, WRAPPED))
 _MORE = 1.1  # times the bits that the first chunk foretells: what all may take
 _SPARE = 4096.0  # bits that a map's tables may take beyond what the first chunk foretells
 
 
 @dataclass(frozen=True)
 class Structured(Compressor):
-    """‖x̂ − x‖² ≤ α‖x‖², both over the values that are not kept.
+    """‖x̂ − x‖² ≤ α‖x‖², or |x̂ᵢ − xᵢ| ≤ ε·|xᵢ|, both over the values that are not kept.
 
-    other, effort: the other method, and its effort. kept: the words of values that come back bit
-    for bit. axis: each slice along it is scaled to the same size. mean: whether the mean is taken
+    other, effort: the other method, and its effort; None is the one of fewest bits that suits the
+    guarantee. kept: the words of values that come back bit for bit. axis: each slice along it is scaled to the same size. mean: whether the mean is taken
     off. clamp: whether decoded values are put between the least and the largest one.
     """
 
-    other: str = "tcq"
+    other: str | None = None
     effort: str = "best"
     kept: tuple[int, ...] = ()
     axis: int | None = None
     mean: bool = False
     clamp: bool = False
-    kinds = ("alpha",)
+    kinds = ("alpha", "pointwise")
 
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
         return self.plan(source, guarantee).payload()
 
     def plan(self, source: Source, guarantee: Guarantee) -> Plan:
+        able = (WRAPPED_WITH_KEPT if self.kept else WRAPPED)[guarantee.kind]
+        if self.other not in able:
+            if self.other is None:
+                return replace(self, other=WRAPPED_WITH_KEPT[guarantee.kind][-1]).plan(source, guarantee)
+            raise InvalidInput(f"the method must be one of {', '.join(able)}, not {self.other!r}")
         form = self._form(source)
         tiling = Tiling.of(source.shape, source.size)
+        if guarantee.kind == "pointwise" and form.kept.size:
+            return self._plan_of_chunks(source, form, tiling, guarantee, np.full(len(tiling.spans()), guarantee.bound))
+        if guarantee.kind == "pointwise":
+            return self._plan_of_rests(source, form, guarantee)
         rests, whole, counts = energies(source, form, tiling.spans())
         budget = guarantee.bound * whole.sum()
         if form.kept.size:
-            return self._plan_of_chunks(source, form, tiling, shares(rests, counts, budget) / np.maximum(rests, 1e-300))
+            bounds = shares(rests, counts, budget) / np.maximum(rests, 1e-300)
+            return self._plan_of_chunks(source, form, tiling, guarantee, bounds)
         if budget >= rests.sum():
             head = replace(form, range=None).pack(self._entry.id, self._entry.load().version)
             return Plan(8.0 * len(head), 8.0 * len(head), lambda: Payload(head, tiling.chunk, lambda *_: b""))
+        return self._plan_of_rests(source, form, replace(guarantee, bound=budget / rests.sum()))
+
+    def _plan_of_rests(self, source: Source, form: Form, guarantee: Guarantee) -> Plan:
+        """The plan where nothing is kept. guarantee: of the rests."""
         head = form.pack(self._entry.id, self._entry.load().version)
-        other = self._other.plan(Rests(source, form), replace(guarantee, bound=budget / rests.sum()))
+        other = self._other.plan(Rests(source, form), guarantee)
         return Plan(other.least, other.most + 8.0 * len(head), lambda: _behind(head, other.payload()))
 
     @property
     def _entry(self) -> Entry:
-        return _entry_of(self.other, WRAPPED_WITH_KEPT if self.kept else WRAPPED)
+        assert self.other is not None  # `plan` has chosen one
+        return by_name(self.other)
 
     @property
     def _other(self) -> Compressor:
@@ -73,7 +90,9 @@ class Structured(Compressor):
         if self.axis is not None and not 0 <= self.axis < len(source.shape):
             raise InvalidInput(f"a tensor of shape {source.shape} has no axis {self.axis}")
         kept = np.array(sorted(set(self.kept)), f"u{source.dtype.itemsize}")
-        form = Form(source.dtype, source.shape, kept)
+        form = Form(source.dtype, source.shape, kept, as_they_are=_takes_as_they_are(self._entry.load()))
+        if form.as_they_are and (self.axis is not None or self.mean or self.clamp):
+            raise InvalidInput(f"{self.other} takes no axis, no mean and no range")
         pieces = Tiling.of(source.shape, source.size).spans()
         if self.mean or self.clamp:
             found = Others.of(source, form, pieces)
@@ -84,7 +103,9 @@ class Structured(Compressor):
             form = replace(form, scales=scales_of(source, form, pieces))
         return form
 
-    def _plan_of_chunks(self, source: Source, form: Form, tiling: Tiling, bounds: np.ndarray) -> Plan:
+    def _plan_of_chunks(
+        self, source: Source, form: Form, tiling: Tiling, guarantee: Guarantee, bounds: np.ndarray
+    ) -> Plan:
         """The plan where values are kept.
 
         bounds: of the error of each chunk, relative to its rests.
@@ -100,8 +121,12 @@ class Structured(Compressor):
             if bound >= 1 or numbers.all():
                 return mapped, None
             rest = form.rest(*others(source, form, start, stop))
+            if form.as_they_are and not rest.any():
+                if np.signbit(rest).any():
+                    raise TooFine
+                return mapped, None
             left = ArraySource(rest.reshape(left_shape(numbers, tiling.width)))
-            return mapped, other.plan(left, Guarantee("alpha", bound))
+            return mapped, other.plan(left, replace(guarantee, bound=bound))
 
         def code(start: int, stop: int) -> bytes:
             mapped, plan = plans.pop(start) if start in plans else plan_of(start, stop)
@@ -125,16 +150,15 @@ class Structured(Compressor):
 
     @classmethod
     def work(cls, head: bytes, spec: TensorSpec) -> int:
-        form, method, version, rest = Form.unpack(head, spec.dtype, spec.shape)
-        other, own = _decoder_of(form, method, version), _OWN_WORK * spec.size
+        form, other, rest = _unpack(head, spec)
+        own = _OWN_WORK * spec.size
         if form.kept.size:
             return own + other.work_per_value * spec.size
         return own + (other.work(rest, TensorSpec(form.work, spec.shape)) if rest else 0)
 
     @classmethod
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:
-        form, method, version, rest = Form.unpack(head, spec.dtype, spec.shape)
-        other = _decoder_of(form, method, version)
+        form, other, rest = _unpack(head, spec)
         if form.kept.size:
             if rest:
                 raise Corrupt("structured: bytes after the head")
@@ -152,19 +176,20 @@ def _behind(head: bytes, payload: Payload) -> Payload:
     return replace(payload, head=head + payload.head, again=None)  # the other method sees rests alone
 
 
-def _entry_of(method: str, known: tuple[str, ...]) -> Entry:
-    if method not in known:
-        raise InvalidInput(f"the method must be one of {', '.join(known)}, not {method!r}")
-    return by_name(method)
+def _takes_as_they_are(cls: type[Compressor]) -> bool:
+    """Whether a method codes the values themselves, as it bounds the error of each."""
+    return "pointwise" in cls.kinds
 
 
-def _decoder_of(form: Form, method: int, version: int) -> type[Compressor]:
-    """The class of the other method; raises Corrupt."""
+def _unpack(head: bytes, spec: TensorSpec) -> tuple[Form, type[Compressor], bytes]:
+    """(what a head says, the class of the other method, its head); raises Corrupt."""
+    form, method, version, rest = Form.unpack(head, spec.dtype, spec.shape)
     for entry in ENTRIES:
-        if entry.id == method and entry.name in (WRAPPED_WITH_KEPT if form.kept.size else WRAPPED):
+        if entry.id == method and entry.name in (_WITH_KEPT if form.kept.size else _WITHOUT):
             cls = entry.load()
-            if cls.version == version:
-                return cls
+            form = replace(form, as_they_are=_takes_as_they_are(cls))
+            if cls.version == version and not (form.as_they_are and form.alters):
+                return form, cls, rest
     raise Corrupt(f"structured: method {method} of payload version {version} is not one that may stand here")
 
 

@@ -27,7 +27,8 @@ class Form:
     dtype, shape: of the tensor. kept: the words of kept values, unsigned integers. range: the least
     and the largest of the other values, between which decoded ones are put. mean: of the other
     values, 0 if none is taken off. axis, scales: float64 multipliers, one for each slice along the
-    axis; a slice whose scale is 0 is zero throughout.
+    axis; a slice whose scale is 0 is zero throughout. as_they_are: whether the rests are the values
+    themselves, in their own dtype.
     """
 
     dtype: np.dtype
@@ -37,6 +38,7 @@ class Form:
     mean: float = 0.0
     axis: int = 0
     scales: np.ndarray = field(default_factory=lambda: _NO_SCALES)
+    as_they_are: bool = False
 
     @property
     def word(self) -> np.dtype:
@@ -44,7 +46,12 @@ class Form:
 
     @property
     def work(self) -> np.dtype:
-        return dtypes.work_dtype(self.dtype)
+        return self.dtype if self.as_they_are else dtypes.work_dtype(self.dtype)
+
+    @property
+    def alters(self) -> bool:
+        """Whether a value that is left is more than its rest."""
+        return self.range is not None or self.mean != 0 or self.scales.size > 0
 
     def numbers(self, values: np.ndarray) -> np.ndarray:
         """0 for each value that is not kept, and 1 + the index of its word for one that is.
@@ -68,7 +75,7 @@ class Form:
     def rest(self, values: np.ndarray, positions: np.ndarray) -> np.ndarray:
         """The rests, in the work dtype, of values at these flat indices, of which none is kept."""
         if not self.mean and not self.scales.size:
-            return dtypes.widen(values)
+            return values if self.as_they_are else dtypes.widen(values)
         wide = values.astype(np.float64) - self.mean
         if self.scales.size:
             scales = self.scales[self.slices(positions)]
