@@ -73,8 +73,8 @@ def encode(
     x: a numpy array of any shape, of a floating, integer, bool or complex dtype (all but the
     floating ones are stored exactly); a Python or numpy scalar; or a tensor of PyTorch in memory.
     method: the name of a method, or "auto" for the one that needs the fewest bytes. It keeps
-    exactly what has at most 16 distinct values, each met 16 times on average, and what has up to
-    256 where that takes at most 5 % more bits than a bound does.
+    exactly what has few distinct values that repeat themselves, at most 256, and what is made of
+    small integers times scales: of the whole array, or of its rows, columns or groups of values.
 
     At most one guarantee. Without any, alpha is 0.1, or omega 1/4 for a method that is unbiased
     (these are the paper's choices), or pointwise 0.01 for one that bounds each value.

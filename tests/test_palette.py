@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import gcodec
+from gcodec.compressors.lossless.indices import decode_indices, encode_indices
 from gcodec.compressors.lossless.palette import Palette
+from gcodec.errors import Corrupt
 from gcodec.source import ArraySource
 
 VALUES = np.sort(np.random.default_rng(1).normal(size=256)).astype(np.float32)
@@ -59,13 +61,46 @@ def test_few_values_come_back_under_any_bound(kind, bound, size):
     assert header_of(data).guarantee.kind == "exact"
 
 
-def test_more_values_are_exact_where_that_costs_little():
-    """Products of a scale and int8 at bounds for which levels take much less, and as much."""
-    x = VALUES[indices("int8")]
-    assert header_of(gcodec.encode(x, alpha=0.1)).guarantee.kind == "alpha"
-    levels = header_of(gcodec.encode(x, "tcq", alpha=7e-5)).body_length
-    coded = header_of(gcodec.encode(x, alpha=7e-5))
-    assert coded.guarantee.kind == "exact" and levels < coded.body_length <= 1.06 * levels
+@pytest.mark.parametrize(
+    "bound", [{"alpha": 0.5}, {"alpha": 0.01}, {"alpha": 7e-5}, {"omega": 0.5}, {"pointwise": 0.3}]
+)
+@pytest.mark.parametrize("kind", ["33 values", "int8"])
+@pytest.mark.parametrize("size", [1500, SIZE])
+def test_more_values_come_back_under_any_bound(kind, bound, size):
+    x = VALUES[indices(kind, size)]
+    data = gcodec.encode(x, **bound)
+    assert gcodec.decode(data).tobytes() == x.tobytes()
+    assert header_of(data).guarantee.kind == "exact"
+
+
+@pytest.mark.parametrize("zeros", [0.9, 0.99])
+def test_few_values_that_do_not_repeat_themselves_are_not_meant(zeros):
+    """A sparse tensor has a palette, but its values are as good as any others."""
+    x = np.where(np.random.default_rng(3).random(20_000) < zeros, 0, np.random.default_rng(4).normal(size=20_000))
+    x[np.flatnonzero(x)[200:]] = 0
+    assert header_of(gcodec.encode(x.astype(np.float32), alpha=0.1)).guarantee.kind == "alpha"
+
+
+@pytest.mark.parametrize(
+    ("shape", "count", "most"), [((20, 20), 16, 268), ((20, 20), 4, 135), ((512, 512), 2, 0), ((128, 128), 2, 0)]
+)
+def test_short_and_rarely_met_values(shape, count, most):
+    """The body of a record: indices without tables."""
+    rng = np.random.default_rng(6)
+    numbers = rng.integers(0, count, shape) if most else (rng.random(shape) < 0.001).astype(int)
+    x = VALUES[numbers]
+    body = header_of(gcodec.encode(x, alpha=0.1)).body_length
+    assert body <= (most or 1.03 * entropy(x) + 24)
+
+
+def test_neighbours_that_tell_of_each_other():
+    rng = np.random.default_rng(7)
+    blocks = np.kron(rng.random((32, 32)) < 0.5, np.ones((16, 16)))
+    smooth = np.clip(np.rint(np.cumsum(rng.normal(size=(256, 256)), 1) / 8), -8, 7) + 0.5
+    for x, share in ((blocks, 0.02), (blocks != (rng.random(blocks.shape) < 0.02), 0.25), (smooth, 0.4)):
+        x = x.astype(np.float32)
+        data = gcodec.encode(x, lossless=True)
+        assert gcodec.decode(data).tobytes() == x.tobytes() and len(data) < share * entropy(x)
 
 
 def test_a_method_that_was_asked_for_is_used():
@@ -118,3 +153,15 @@ def test_any_palette(dtype, size, count, seed):
 )
 def test_special_values(x):
     assert gcodec.decode(gcodec.encode(x, lossless=True)).tobytes() == x.tobytes()
+
+
+@given(st.integers(1, 256), st.integers(1, 500), st.integers(0, 40), st.floats(0.01, 1), st.integers(0, 2**32))
+def test_any_indices(values, size, width, share, seed):
+    rng = np.random.default_rng(seed)
+    indices = np.where(rng.random(size) < share, rng.integers(0, values, size), 0).astype(np.uint8)
+    data, back = encode_indices(indices, values, width), np.empty(size, np.uint8)
+    decode_indices(data, values, back)
+    assert np.array_equal(indices, back)
+    for damaged in (data[:-1], data + b"\0"):
+        with pytest.raises(Corrupt):
+            decode_indices(damaged, values, back)

@@ -1,4 +1,4 @@
-"""What is asked for beside a bound: zeros, fill values and slices, by one word in Python and the command."""
+"""What is asked for beside a bound: zeros, fill values and slices, in Python and the command."""
 
 import io
 import warnings
@@ -47,7 +47,7 @@ def test_a_method_that_was_named_keeps_zeros_plainly_where_that_is_shorter():
 
 @pytest.mark.parametrize("alpha", [0.1, 1e-5])
 def test_signs_of_zeros(alpha):
-    """Whoever keeps zeros keeps their values, and whoever gives both zeros as fill values their bits."""
+    """Zeros that are kept may lose their sign; both zeros as fill values keep their bits."""
     x = normal(64, 64) * (RNG.random((64, 64)) < 0.5)
     zeros = x == 0
     assert np.signbit(x[zeros]).any() and not np.signbit(x[zeros]).all()
@@ -128,16 +128,16 @@ def test_an_axis_that_is_not_there_names_the_tensor_and_what_to_type(tmp_path):
         gcodec.encode(tensors["head"], alpha=0.1, axis=2)
 
 
-@pytest.mark.parametrize(("shape", "words"), [((64, 64), "0.01@rows"), ((1, 64, 64), "0.01@axis1")])
-def test_whole_rows_that_are_lost_ask_for_rows(shape, words):
+@pytest.mark.parametrize(("shape", "axis"), [((64, 64), "0"), ((1, 64, 64), "1")])
+def test_whole_rows_that_are_lost_ask_for_slices_along_them(shape, axis):
     x = spread_rows(64, 64).reshape(shape)
-    x[..., 0, :] *= 1000
-    for axis in (None, "columns"):
-        with pytest.warns(UserWarning, match=f"use --alpha {words} .*as whole rows were lost"):
-            gcodec_encoded(x, axis)
+    x[..., 0, :] = 1000 * normal(64)
+    for asked in (None, "columns"):
+        with pytest.warns(UserWarning, match=f"bound each slice by --alpha 0.01@axis{axis} "):
+            gcodec_encoded(x, asked)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        gcodec_encoded(x, words.removeprefix("0.01@").replace("axis1", "1"))
+        gcodec_encoded(x, axis)
 
 
 def gcodec_encoded(x: np.ndarray, axis: str | None) -> None:

@@ -60,7 +60,7 @@ def _compressed(name: str, source: Source, choice: Choice) -> CodedRecord:
 
 
 def _by_name(name: str, source: Source, choice: Choice) -> CodedRecord:
-    """Compress with a method that was asked for; plainly, if it keeps zeros so and that is shorter."""
+    """Compress with a method that was asked for: plainly, if that keeps zeros and is shorter."""
     coded = compress_by(name, source, settled(source, choice))
     if not choice.terms or choice.terms != Terms((0,)) or choice.fill or coded.header.guarantee.kind == "exact":
         return coded

@@ -79,6 +79,7 @@ def _samples() -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
     many_exponents = np.exp(3.5 * rng.standard_normal(ROWS * COLUMNS)).clip(1e-7, 6e4)
     yield many_exponents, {"exact": {"lossless": True}}
     yield np.sign(matrix), {"exact": {"lossless": True}}
+    yield np.repeat(np.sign(vector), 8), {"exact": {"lossless": True}}
     gains = 1 + 0.1 * vector / np.abs(vector).max()
     yield from ((matrix, _COARSE), (matrix, _FINE), (vector, _COARSE), (gains, _FINE), (vector, _FINEST))
 

@@ -197,7 +197,7 @@ class Rules:
         return (lambda name, source: choices[name]), {"scope": {"alpha": alpha, "norm2": norm2}}
 
     def _has_its_own(self, name: str, choice: Choice, source: Source) -> bool:
-        """Whether a tensor keeps a bound of its own where the file has one: a rule's, or of slices."""
+        """Whether a tensor keeps a bound of its own beside the file's: a rule's, or of slices."""
         return self._bound_rule(name) is not None or (choice.axis is not None and len(source.shape) > 1)
 
     def _spend(self, choices: dict[str, Choice], norm2: Mapping[str, float], alpha: float) -> float:

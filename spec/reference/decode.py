@@ -454,25 +454,53 @@ class RangeDecoder:
         self.renormalise()
         return value
 
+    def end(self) -> None:
+        require(0 <= self.string.at - self.string.length <= 8 * 64, "bytes left over, or over 64 dropped zeros")
+
 
 # ======== compressors/01-lossless.md ========
 class Lossless:
     def __init__(self, record: Record, head: bytes) -> None:
-        self.dtype, width, fields = record.dtype, record.dtype.word, Reader(head)
-        self.palette = [fields.bytes(width) for _ in range(fields.unsigned(1) or 256)] if head else []
-        numbers = [int.from_bytes(word, "little") for word in self.palette]
-        require(width > 1 or not head, "a palette of bytes")
-        require(numbers == sorted({*numbers}), "words of a palette that do not ascend")
+        self.dtype, self.work, width, fields = record.dtype, record.work, record.dtype.word, Reader(head)
+        form, self.palette, self.k = fields.unsigned(1) if head else -1, [], 0
+        require((width > 1 and form < 2) or not head, "a head that these values cannot have")
+        if form == 0:
+            self.palette = [fields.bytes(width) for _ in range(fields.unsigned(1) or 256)]
+            numbers = [int.from_bytes(word, "little") for word in self.palette]
+            require(numbers == sorted({*numbers}), "words of a palette that do not ascend")
+            self.k = len(numbers)
+        elif form == 1:
+            self.read_multiples(record, fields)
         fields.end()
+
+    def read_multiples(self, record: Record, fields: Reader) -> None:
+        require(self.dtype.kind == "float", "multiples that are not floating")
+        self.low, self.span = -fields.read(8), fields.read(8) + 1
+        self.length, self.inner = fields.read(fields.read(6)), fields.read(fields.read(6))
+        width, letter = (8, "d") if fields.read(1) else (4, "f")
+        fields.filling()
+        self.k, group = min(self.span + 1, 256), self.length * self.inner
+        require(0 < group <= max(record.size, 1), "groups that the tensor cannot have")
+        count = -(-record.size // group) * self.inner
+        require(count <= max(record.size // 8, 1), "too many scales")
+        words = zip(*(read_plane(fields, count) for _ in range(width)), strict=True)
+        self.scales = [struct.unpack("<" + letter, bytes(word))[0] for word in words]
+        require(all(0 <= s < math.inf and math.copysign(1, s) > 0 for s in self.scales), "a scale")
+
+    def multiple(self, index: int, i: int) -> float:
+        scale = self.scales[i // (self.length * self.inner) * self.inner + i % self.inner]
+        return -0.0 if index == self.span else to_work((index + self.low) * scale, self.work)
 
     def decode(self, data: bytes, start: int, count: int) -> bytes:
         n, width, fields = count * self.dtype.parts, self.dtype.word, Reader(data)
         words = bytearray(n * width)
-        planes = [read_plane(fields, n) for _ in range(1 if self.palette else width)]
+        planes = [read_plane(fields, n, self.k) for _ in range(1 if self.k else width)]
         fields.end()
+        require(not self.k or max(planes[0], default=0) < self.k, "an index without a value")
         if self.palette:
-            require(max(planes[0]) < len(self.palette), "an index without a word")
             return b"".join(self.palette[index] for index in planes[0])
+        if self.k:
+            return narrow([self.multiple(index, i) for i, index in enumerate(planes[0], start)], self.dtype)
         for p, plane in enumerate(planes):
             words[p::width] = plane
         if self.dtype.kind in ("float", "complex"):
@@ -482,13 +510,37 @@ class Lossless:
         return bytes(words)
 
 
-def read_plane(fields: Reader, n: int) -> bytes:
-    coding = fields.unsigned(1)
-    require(coding <= 3, "an unknown coding of a plane")
+def read_plane(fields: Reader, n: int, k: int = 0) -> bytes:
+    """k: how many indices there are, of a plane of these."""
+    coding, b = fields.unsigned(1), max((k - 1).bit_length(), 1)
+    if k and coding == 8 + b < 16:
+        packed = bytes(fields.read(b) for _ in range(n))
+        fields.filling()
+        return packed
+    require(coding <= 3 + (0 < k <= 16), "an unknown coding of a plane")
     plane = Reader(fields.bytes(fields.unsigned(4) if coding else n))
+    if coding == 4:
+        return plane_in_contexts(plane, n, k, b)
     if coding >= 2:
         return (plane_of_symbols if coding == 2 else plane_of_numbers)(plane, n)
     return Zstandard(plane.rest(), n).content if coding else plane.rest()
+
+
+def plane_in_contexts(fields: Reader, n: int, k: int, b: int) -> bytes:
+    m = fields.unsigned(1)
+    columns = fields.unsigned(4) if m > 1 else 2
+    require(m in (0, 1, 2, 4) and k**m <= 256 and columns > 1, "contexts that cannot be")
+    coder, reach = RangeDecoder(fields.rest()), (1, columns, columns + 1, columns - 1)[:m]
+    bits = [[[1 << 21, 0] for _ in range(1 << b)] for _ in range(k**m)]
+    plane = bytearray()
+    for i in range(n):
+        context, node = sum((plane[i - far] if far <= i else 0) * k**j for j, far in enumerate(reach)), 1
+        for _ in range(b):
+            node = 2 * node + coder.adaptive(bits[context][node])
+        require(node < k + (1 << b), "an index without a value")
+        plane.append(node - (1 << b))
+    coder.end()
+    return bytes(plane)
 
 
 def plane_of_symbols(fields: Reader, n: int) -> bytes:
@@ -857,7 +909,7 @@ class Spherical:
                 values += self.scaled([z], float(level) * self.step, self.exponent)
             seen = min(level, 32768) ** 2 * 1024 // k
             energy += (seen - energy) * k // (k + 16)
-        require(0 <= coder.string.at - coder.string.length <= 8 * 64, "bytes left over, or over 64 dropped zeros")
+        coder.end()
         return values[:count]
 
 

@@ -67,19 +67,19 @@ def block(kind: int, size: int, data: bytes) -> bytes:
 
 
 BYTES = stored(np.array([7, 8], np.uint8))
-WORDS, PALETTE = stored(np.array([7, 8], np.uint16)), b"\x02\x07\0\x08\0"
+WORDS, PALETTE = stored(np.array([7, 8], np.uint16)), b"\0\x02\x07\0\x08\0"
 ZSTD = b"\x28\xb5\x2f\xfd"
 RAW = struct.pack("<I", 1 | 2 << 3)[:3] + b"\x07\x08"  # the last block: raw, two bytes
 # Four literals of the first of three symbols, whose code is 00. The parts are the section's header,
 # two weights, and the stream with its mark. There are no sequences.
 LITERALS = struct.pack("<I", 2 | 4 << 4 | 4 << 14)[:3] + b"\x81\x55" + b"\x00\x01" + b"\0"
 LOSSLESS: tuple[Bad, ...] = (
-    payload("lossless-head", "A palette of bytes.", "a head of 2 bytes for 1 words of 1 bytes", BYTES, head=b"\x01\x07"),
-    payload("lossless-head-of-empty", "A palette that is cut, and no chunk needs it.", "a head of 1 bytes", stored(np.empty(0, np.uint16)), head=b"\x01"),
-    payload("lossless-palette-cut", "A palette of two words that ends within the second.", "a head of 4 bytes", WORDS, head=b"\x02\x07\0\x08"),
-    payload("lossless-palette-left-over", "A byte follows the palette.", "a head of 6 bytes", WORDS, head=PALETTE + b"\0"),
-    payload("lossless-palette-not-ascending", "A palette of the words 8 and 7, in this order.", "do not ascend", WORDS, head=b"\x02\x08\0\x07\0"),
-    payload("lossless-palette-twice", "A palette with a word that stands twice.", "do not ascend", WORDS, head=b"\x02\x07\0\x07\0"),
+    payload("lossless-head", "A palette of bytes.", "a head of 3 bytes for 1 words of 1 bytes", BYTES, head=b"\0\x01\x07"),
+    payload("lossless-head-of-empty", "A palette that is cut, and no chunk needs it.", "a head of 2 bytes", stored(np.empty(0, np.uint16)), head=b"\0\x01"),
+    payload("lossless-palette-cut", "A palette of two words that ends within the second.", "a head of 5 bytes", WORDS, head=b"\0\x02\x07\0\x08"),
+    payload("lossless-palette-left-over", "A byte follows the palette.", "a head of 7 bytes", WORDS, head=PALETTE + b"\0"),
+    payload("lossless-palette-not-ascending", "A palette of the words 8 and 7, in this order.", "do not ascend", WORDS, head=b"\0\x02\x08\0\x07\0"),
+    payload("lossless-palette-twice", "A palette with a word that stands twice.", "do not ascend", WORDS, head=b"\0\x02\x07\0\x07\0"),
     payload("lossless-index-without-word", "Index 2 where the palette has two words.", "an index that is not below", WORDS, head=PALETTE, chunks=[b"\0\0\x02"]),
     payload("lossless-indices-left-over", "A byte follows the indices.", "after the indices", WORDS, head=PALETTE, chunks=[b"\0\0\x01\0"]),
     payload("lossless-indices-cut", "The indices reach beyond the chunk.", "cut short", WORDS, head=PALETTE, chunks=[b"\0\0"]),

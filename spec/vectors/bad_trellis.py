@@ -253,6 +253,7 @@ STRUCTURED = (
     payload("structured-method-8", "dither as the other method.", "method 8 of payload version 1", structured, head=b"\1\x08\1" + ZERO),
     payload("structured-method-10", "structured within structured.", "method 10 of payload version 1", ranged, head=b"\0\x0a\1"),
     payload("structured-kept-klt", "klt where values are kept.", "method 7 of payload version 1", structured, head=b"\1\7\1" + ZERO),
+    payload("structured-range-geometric", "geometric beside a range.", "method 9 of payload version 1", ranged, head=b"\2\x09\1" + f32(0) + f32(1)),
     payload("structured-version-2", "Payload version 2 of the other method.", "method 5 of payload version 2", structured, head=b"\1\5\2" + ZERO),
     payload("structured-kept-none", "No kept words, though the flag says so.", "ascending ones", structured, head=b"\1\5\1\0"),
     payload("structured-kept-255", "255 kept words.", "ascending ones", structured, head=b"\1\5\1\xff" + b"".join(map(u32, range(255)))),

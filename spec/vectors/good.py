@@ -209,6 +209,9 @@ def rescaled(base: Record, head: bytes, values: np.ndarray) -> bytes:
     return container(changed.holding(head=head))
 
 
+SPECIAL = np.array([0x7FC00001, 0x80000000, 0x7FC00001, 0x3F800000] * 9, np.uint32).view("f4")
+QUANTISED = np.clip(np.rint(3 * normal(12, 40, dtype="f8", seed=6)), -8, 7) + 0.0
+
 LOSSLESS = (
     case("lossless-specials", "Signed zeros, infinities, NaN payloads and subnormals of float32.", SPECIALS.view("f4"), "lossless"),
     case("lossless-zstd", "A plane that Zstandard makes smaller, and planes that it does not.", normal(150), "lossless"),
@@ -222,9 +225,18 @@ LOSSLESS = (
     case("lossless-chunks", "Three chunks of seven values and one of two.", normal(23, dtype="f8"), "lossless", chunk=7),
     case("lossless-complex", "Complex numbers: each part is a word of its own.", normal(6).view("c8"), "lossless"),
     Good("lossless-bool", "Bools, in a frame of one byte repeated.", repeated_byte),
-    case("lossless-ternary", "A palette of three words, whose indices are symbols.", ternary(900), "lossless"),
-    case("lossless-mask", "A palette of two words and rarely the second: numbers that stand for ten indices each.", sparse(3000, share=0.02).astype(bool).astype("f4"), "lossless"),
-    case("lossless-palette-of-256", "A palette of 256 words, the most that there can be.", 3 * np.arange(768, dtype=np.int16) % 768 - 99, "lossless"),
+    case("lossless-ternary", "Multiples of one scale: three integers.", ternary(900), "lossless"),
+    case("lossless-mask", "A palette of two words and rarely the second: indices in contexts without neighbours.", sparse(3000, share=0.02).astype(bool).astype("f4"), "lossless"),
+    case("lossless-before", "Runs of three words: the context is the index before.", np.repeat(SPECIAL, 9), "lossless"),
+    case("lossless-blocks", "A matrix of blocks of two words: the contexts of four neighbours.", np.kron(ternary(20).reshape(4, 5) > 0, np.ones((7, 8))).astype(BF16), "lossless"),
+    case("lossless-three-in-blocks", "A matrix of blocks of ten words, in chunks: the contexts of two neighbours.", np.kron(np.random.default_rng(8).permutation(48).reshape(6, 8) % 10, np.ones((9, 8))).astype("i4") + sparse(54, 64, share=0.03).astype(bool), "lossless", chunk=900),
+    case("lossless-packed", "A palette of 16 words, whose indices have four bits each.", normal(16)[np.random.default_rng(3).permutation(256) % 16], "lossless"),
+    case("lossless-packed-cut", "21 indices of three bits each, and one bit of filling.", np.array([3, 1000, 30, 77, 500])[np.random.default_rng(8).permutation(21) % 5].astype("i8"), "lossless"),
+    case("lossless-rows", "Multiples of a scale for each row.", (QUANTISED * 2.0 ** np.arange(12)[:, None] / 3).astype("f4"), "lossless"),
+    case("lossless-columns", "Multiples of a scale for each column, of float64, one of them zero.", QUANTISED.T * (np.arange(12) / 7), "lossless"),
+    case("lossless-groups", "Multiples of a scale for 32 values each, of bfloat16, in chunks.", (QUANTISED.reshape(-1, 32) * np.exp(normal(15, 1))).astype(BF16), "lossless", chunk=100),
+    case("lossless-multiples-signs", "Multiples of float16, with zeros of both signs.", (np.rint(normal(20, 30)) * (1 + np.arange(20)[:, None] / 9)).astype("f2"), "lossless"),
+    case("lossless-palette-of-256", "A palette of 256 words, the most that there can be.", (np.random.default_rng(4).permutation(1280) % 256 * 251 - 30000).astype("i2"), "lossless"),
     case("lossless-palette-chunks", "A palette over chunks of 100 values, of complex numbers.", ternary(500).view("c8"), "lossless", chunk=100),
     Good("lossless-numbers", "A plane of many values: numbers of a byte each.", as_numbers),
     case("lossless-float8", "Every float8_e4m3fn.", np.arange(256, dtype=np.uint8).view(E4M3), "lossless"),

@@ -103,6 +103,8 @@ STRUCTURED = (
     case("structured-heads", "Scales of the first axis, one of them 0.", HEADS, "structured", 0.01, axis=0),
     case("structured-columns", "Scales of the last axis, with kept zeros, of float64.", PRUNED.astype("f8") * 1e200, "structured", 0.02, other="ecsq", axis=1, kept=(0,)),
     case("structured-bfloat16", "Values and range of bfloat16.", np.abs(normal(200, dtype=BF16)), "structured", 0.02, clamp=True),
+    case("structured-pointwise", "Fill values and NaN are kept, and geometric bounds all others.", np.append(FILLED, [np.float32("nan"), np.float32(-0.0)]), "structured:pointwise", 0.05, kept=(0x60AD78EC, 0x7FC00000)),
+    case("structured-pointwise-plain", "geometric, and nothing kept.", FILLED, "structured:pointwise", 0.1),
     case("structured-chunks", "Chunks of 100 values, each with a head of the other method.", PRUNED, "structured", 0.01, other="ecsq", kept=(0,), chunk=100),
 )  # fmt: skip
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from bad_container import BAD_CONTAINERS
+from bad_indices import INDICES
 from bad_payloads import BAD_PAYLOADS
 from bad_pointwise import POINTWISE as BAD_POINTWISE
 from bad_trellis import BAD_TRELLIS
@@ -124,7 +125,7 @@ def main() -> None:
     parser.add_argument("--replace", metavar="PATTERN", default="", help="also those that match, such as 'good/sd-*'")
     pattern = parser.parse_args().replace
     cases = [*GOOD, *TRELLIS, *BAD_CONTAINERS, *BAD_PAYLOADS, *BAD_TRELLIS, *POINTWISE, *BAD_POINTWISE, *UNSUPPORTED]
-    cases += [*GOOD_DELTA, *BAD_DELTA]
+    cases += [*GOOD_DELTA, *BAD_DELTA, *INDICES]
     if len({case.path for case in cases}) != len(cases):
         raise AssertionError("two vectors have one name")
     for case in cases:

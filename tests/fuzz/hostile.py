@@ -49,6 +49,12 @@ def zero_planes(count: int, size: int = MOST) -> bytes:
     return (b"\x01" + gcz.u32(len(frame)) + frame) * count
 
 
+def slowest_indices() -> tuple[bytes, bytes]:
+    """A palette of 16 words, and 2²⁰ indices of four bits each in contexts of two neighbours."""
+    content = b"\2" + gcz.u32(1000)
+    return b"\0\x10" + np.arange(16, dtype="<u4").tobytes(), b"\4" + gcz.u32(len(content)) + content
+
+
 def all_zero_bitmap() -> bytes:
     """sd's code of 2²⁰ zeros."""
     record = gcz.record("", np.append(np.zeros(MOST, np.float32), np.float32(1)), "sd", 0.1, chunk=MOST)
@@ -95,6 +101,9 @@ def cases() -> list[Hostile]:
         Hostile("2²⁰ values of lossless from no bytes", gcz.container(zeros("lossless", b"", b"", 1)), "corrupt"),
         Hostile("zeros of sd", gcz.container(zeros("sd", base().head, all_zero_bitmap(), 8)), "values", 8 * 4 * MOST),
         Hostile("zeros of lossless", gcz.container(zeros("lossless", b"", zero_planes(4), 8)), "values", 8 * 4 * MOST),
+        Hostile(
+            "indices in contexts from no bytes", gcz.container(zeros("lossless", *slowest_indices(), 8)), "corrupt"
+        ),
         Hostile("noise for sd", gcz.container(sized(base().holding(chunks=[noise(60000)]), MOST)), "checksum"),
         Hostile("noise for sc of long blocks", gcz.container(spherical(128)), "corrupt"),
         Hostile("noise for sc of single values", gcz.container(spherical(1)), "corrupt"),

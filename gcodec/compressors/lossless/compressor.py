@@ -2,21 +2,24 @@
 
 The sign of a float is first moved from the highest bit to the lowest, so that one plane has whole
 exponents. They are the only part of a gradient that has structure. A tensor of few distinct values
-is one plane of indices into its palette.
+is one plane of indices: of its words, or of whole numbers that are multiplied by scales.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from ... import dtypes
 from ...errors import Corrupt
 from ...kernels import planes as kernels
-from ...source import Source
+from ...source import Source, matricise
 from ..contract import CHUNK, CodedTensor, Compressor, Decode, Guarantee, Payload, Plan, Section, TensorSpec, UpperBound
-from . import frames
+from . import frames, multiples, palette
+from .indices import decode_indices, encode_indices
+from .multiples import Multiples
 from .palette import Palette, words_of
 from .planes import decode_plane, encode_plane, extent
 
@@ -25,8 +28,7 @@ _PIECES, _PIECE = 4, 1 << 12  # pieces of a larger one, and values of each
 _LEAST, _MOST = 0.5, 2.0  # what all take at least and at most, as multiples of what the pieces foretell
 _INDICES = 1.03  # times their entropy: the most bits that indices into a palette take, beside _FEW_BITS
 _FEW_BITS = 2048.0
-_FEW, _OFTEN = 16, 16  # a tensor of up to so many distinct values, met so often each, is kept as it is
-_CLOSE = 1.05  # times the bits of another method: what an exact copy of a tensor of more values is worth
+_WORK_OF_INDICES = 80  # nanoseconds that an index takes in the contexts of its neighbours, at most
 
 
 @dataclass(frozen=True)
@@ -37,36 +39,35 @@ class Lossless(Compressor):
 
     @classmethod
     def work(cls, head: bytes, spec: TensorSpec) -> int:
-        return spec.size * spec.dtype.itemsize // 2
+        work = spec.size * spec.dtype.itemsize // 2
+        return work + _WORK_OF_INDICES * spec.size if head else work
 
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
-        palette = Palette.of(source, _word(source.dtype)[0])
-        return self._of_palette(source, palette) if palette else self._of_planes(source)
+        found = _few_values(source)
+        return self._of_few(source, found[0]) if found else self._of_planes(source)
 
     def _of_planes(self, source: Source) -> Payload:
         return Payload(b"", min(CHUNK, max(source.size, 1)), lambda start, stop: _pack(source.read(start, stop)))
 
-    def _of_palette(self, source: Source, palette: Palette) -> Payload:
-        """The payload by the palette; that by planes for a tensor of one chunk if it is shorter."""
-
-        def code(start: int, stop: int) -> bytes:
-            words = np.ascontiguousarray(source.read(start, stop)).view(palette.words.dtype)
-            return b"".join(encode_plane(palette.indices(words), few=True))
-
-        indices, planes = Payload(palette.head(), min(CHUNK, source.size), code), self._of_planes(source)
+    def _of_few(self, source: Source, values: "Palette | Multiples") -> Payload:
+        """The payload by indices; that by planes for a tensor of one chunk if it is shorter."""
+        if isinstance(values, Palette):
+            code = partial(_pack_indices, source, values)
+        else:
+            code = partial(_pack_multiples, source, values)
+        indices, planes = Payload(values.head(), min(CHUNK, source.size), code), self._of_planes(source)
         if source.size > CHUNK:
             return indices
         sizes = (len(each.head) + len(each.code(0, source.size)) for each in (planes, indices))
         return min(zip(sizes, (planes, indices), strict=True), key=lambda one: one[0])[1]
 
     def plan(self, source: Source, guarantee: Guarantee) -> Plan:
-        """What a palette's indices take by their entropy; else what pieces or a frame foretell."""
-        palette = Palette.of(source, _word(source.dtype)[0])
-        if palette:
-            bits = _INDICES * palette.entropy + 8.0 * len(palette.head()) + _FEW_BITS
-            worth = math.inf if palette.words.size <= _FEW else _CLOSE
-            worth = worth if palette.words.size <= source.size // _OFTEN else 1.0
-            return Plan(0.0, bits, lambda: self._of_palette(source, palette), worth)
+        """What indices take by their entropy; else what pieces or a frame foretell."""
+        found = _few_values(source)
+        if found:
+            few, is_meant = found
+            most = _INDICES * few.entropy + 8.0 * len(few.head()) + _FEW_BITS
+            return Plan(0.0, most, lambda: self._of_few(source, few), math.inf if is_meant else 1.0)
         if source.size <= _SMALL:
             planes = _planes(source.read(0, source.size))
             bits = 8.0 * len(frames.compress(planes.tobytes(), 1))
@@ -82,8 +83,13 @@ class Lossless(Compressor):
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:
         if not head:
             return lambda data, start, count: _unpack(data, count, spec.dtype)
-        palette = words_of(head, _word(spec.dtype)[0])
-        return lambda data, start, count: _unpack_indices(data, count, palette, spec.dtype)
+        if head[0] == multiples.FORM:
+            found = Multiples.unpack(head, spec.dtype, spec.size)
+            return lambda data, start, count: _unpack_multiples(data, start, count, found)
+        if head[0] != palette.FORM:
+            raise Corrupt(f"lossless: a head of the form {head[0]}")
+        words = words_of(head, _word(spec.dtype)[0])
+        return lambda data, start, count: _unpack_indices(data, count, words, spec.dtype)
 
     @classmethod
     def upper_bound(cls, coded: CodedTensor) -> UpperBound:
@@ -149,10 +155,39 @@ def _unpack(data: bytes, count: int, dtype: np.dtype) -> np.ndarray:
     return bits.view(dtype)
 
 
-def _unpack_indices(data: bytes, count: int, palette: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    indices = np.empty(count * dtype.itemsize // palette.itemsize, np.uint8)
-    if decode_plane(data, 0, indices) != len(data):
-        raise Corrupt("lossless: bytes after the indices")
-    if indices.max(initial=0) >= palette.size:
-        raise Corrupt("lossless: an index that is not below the number of words in the head")
-    return palette[indices].view(dtype)
+def _few_values(source: Source) -> "tuple[Palette | Multiples, bool] | None":
+    """What the indices of a tensor of few values stand for, and whether it is meant to have few."""
+    words = Palette.of(source, _word(source.dtype)[0])
+    times = Multiples.of(source, words.words if words else None)
+    found = [one for one in (words, times) if one is not None]
+    if not found:
+        return None
+    best = min(found, key=lambda one: one.entropy + 8.0 * len(one.head()))
+    return best, times is not None or (words is not None and words.is_meant)
+
+
+def _pack_indices(source: Source, values: Palette, start: int, stop: int) -> bytes:
+    words = np.ascontiguousarray(source.read(start, stop)).view(values.words.dtype)
+    return encode_indices(values.indices(words), values.words.size, _width(source))
+
+
+def _width(source: Source) -> int:
+    """The columns of the matrix that a tensor is; 0 for a vector, and for complex numbers."""
+    height, width = matricise(source.shape)
+    return width if height > 1 and source.dtype.kind != "c" else 0
+
+
+def _unpack_indices(data: bytes, count: int, words: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    indices = np.empty(count * dtype.itemsize // words.itemsize, np.uint8)
+    decode_indices(data, words.size, indices)
+    return words[indices].view(dtype)
+
+
+def _pack_multiples(source: Source, values: Multiples, start: int, stop: int) -> bytes:
+    return encode_indices(values.indices(source.read(start, stop), start), values.indices_below, _width(source))
+
+
+def _unpack_multiples(data: bytes, start: int, count: int, values: Multiples) -> np.ndarray:
+    indices = np.empty(count, np.uint8)
+    decode_indices(data, values.indices_below, indices)
+    return values.values(indices, start)

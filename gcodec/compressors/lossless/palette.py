@@ -13,8 +13,10 @@ from ...kernels import planes as kernels
 from ...source import Source, spans
 from ..contract import CHUNK
 
+FORM = 0  # the first byte of a head
 _PIECES, _PIECE = 16, 512  # pieces of a tensor of which the first mostly tells it, and values of each
 _OFTEN = 4  # a word must be met so often on average
+_FEW, _VERY_OFTEN = 16, 16  # a tensor of so few words, met so often on average, is always meant
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,20 @@ class Palette:
         return cls(met[order], counts.sum(0)[order], table, rank)
 
     @property
+    def is_meant(self) -> bool:
+        """Whether the tensor is one of few values, and not just sparse.
+
+        Then the words that are not the most frequent one repeat themselves. Zeros of both signs
+        count as one word.
+        """
+        total, count = int(self.counts.sum()), self.words.size
+        zeros = self.words << self.words.dtype.type(1) == 0
+        most, alike = int(self.counts[zeros].sum()), int(np.count_nonzero(zeros))
+        if self.counts.max() >= most:
+            most, alike = int(self.counts.max()), 1
+        return _OFTEN * (count - alike) <= total - most or (count <= _FEW and _VERY_OFTEN * count <= total)
+
+    @property
     def entropy(self) -> float:
         """The bits that an ideal code without memory takes for all words."""
         share = self.counts / self.counts.sum()
@@ -68,7 +84,7 @@ class Palette:
 
     def head(self) -> bytes:
         little = self.words.astype(self.words.dtype.newbyteorder("<"))
-        return bytes([self.words.size & 0xFF]) + little.tobytes()
+        return bytes([FORM, self.words.size & 0xFF]) + little.tobytes()
 
     def indices(self, words: np.ndarray) -> np.ndarray:
         """The index of each word, uint8. Of a word that is none of the palette's it is any."""
@@ -91,10 +107,10 @@ def _looks(source: Source) -> Iterator[tuple[np.ndarray, bool]]:
 
 def words_of(head: bytes, word: np.dtype) -> np.ndarray:
     """The words of a head that `Palette.head` made; raises Corrupt."""
-    count = head[0] or 256
-    if word.itemsize == 1 or len(head) != 1 + count * word.itemsize:
+    count = (head[1] or 256) if len(head) > 1 else 0
+    if word.itemsize == 1 or not count or len(head) != 2 + count * word.itemsize:
         raise Corrupt(f"lossless: a head of {len(head)} bytes for {count} words of {word.itemsize} bytes")
-    words = np.frombuffer(head[1:], word.newbyteorder("<")).astype(word)
+    words = np.frombuffer(head[2:], word.newbyteorder("<")).astype(word)
     if (words[1:] <= words[:-1]).any():
         raise Corrupt("lossless: the words of the head do not ascend")
     return words

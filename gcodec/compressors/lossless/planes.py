@@ -15,6 +15,7 @@ from ...kernels import planes as kernels
 from . import frames, tuples
 
 RAW, ZSTANDARD, SYMBOLS, TUPLES = range(4)
+CONTEXTS, PACKED = 4, 8  # codings of indices alone (indices.py); PACKED + b has b < 8 bits for each
 ESCAPE = 31  # the symbol of all bytes that are not listed
 _LEVEL = 9
 _SMALL = 1 << 16  # planes up to this many bytes are tried with every coding
@@ -73,9 +74,11 @@ def extent(data: bytes, at: int, size: int) -> tuple[int, int]:
 
     Raises Corrupt.
     """
-    raw = data[at : at + 1] == bytes([RAW])
-    start = at + 1 if raw else at + 5
-    stop = start + (size if raw else int.from_bytes(data[at + 1 : start], "little"))
+    coding = data[at] if at < len(data) else RAW
+    bits = 8 if coding == RAW else coding - PACKED
+    fixed = coding == RAW or 0 < bits < 8
+    start = at + 1 if fixed else at + 5
+    stop = start + (-(-bits * size // 8) if fixed else int.from_bytes(data[at + 1 : start], "little"))
     if stop > len(data) or start > len(data):
         raise Corrupt("lossless: a byte plane is cut short")
     return start, stop

@@ -30,7 +30,8 @@ class Structured(Compressor):
     """‖x̂ − x‖² ≤ α‖x‖², or |x̂ᵢ − xᵢ| ≤ ε·|xᵢ|, both over the values that are not kept.
 
     other, effort: the other method, and its effort; None is the one of fewest bits that suits the
-    guarantee. kept: the words of values that come back bit for bit. axis: each slice along it is scaled to the same size. mean: whether the mean is taken
+    guarantee. kept: the words of values that come back bit for bit. axis: each slice along it is
+    scaled to the same size. mean: whether the mean is taken
     off. clamp: whether decoded values are put between the least and the largest one.
     """
 
