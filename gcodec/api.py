@@ -90,15 +90,13 @@ def encode(
 
     What a bound alpha may say beside its number, for method auto, ecsq, tcq and klt:
 
-    keep_zeros: whether zeros come back as zeros; −0 may come back as 0, and with fill=[0.0, -0.0]
-    both keep their signs. None keeps zeros where they are frequent and that takes at most 5 % more
-    bits (2 % where less than a quarter of the values is zero). Of a bound pointwise it is always
-    true, of both signs.
+    keep_zeros: whether zeros come back as zeros (fill=[0.0, -0.0] keeps signs too). None: where
+    they are frequent and it takes at most 5 % more bits (2 % where less than a quarter are zeros).
     fill: a value, or several, that stands for what is missing; NaN is every NaN. It comes back bit
     for bit, and the bound, alpha or pointwise, is that of the other values. auto finds numbers by
     itself that repeat and are at least twice as large as all others.
-    axis: a number, "rows" (the first axis) or "columns" (the last). The bound then holds for each
-    slice along it. An array with fewer than two axes is one slice.
+    axis: a number, "rows" (the first) or "columns" (the last). The bound then holds for each slice
+    along it. An array with fewer than two axes is one slice.
 
     Options that only some methods have; with None the method chooses.
 

@@ -96,6 +96,7 @@ def random_options(rng: np.random.Generator, method: str, dtype: np.dtype) -> di
         options["options"] = {
             "other": ["ecsq", "tcq", "klt"][rng.integers(3)],
             "mean": bool(rng.integers(2)),
+            "means": 0 if rng.random() < 0.3 else None,
             "clamp": bool(rng.integers(2)),
         }
         if options["options"]["other"] != "klt" and rng.random() < 0.6:

@@ -20,11 +20,11 @@ FILES = 250 if NIGHTLY else 14  # random files a method
 @pytest.mark.parametrize("method", METHODS)
 def test_equals_gcodec(method):
     rng = np.random.default_rng([3, METHODS.index(method)])
-    own = 0
+    own, may_be = 0, (registry.by_name(method).id, registry.by_name("structured").id)  # a range may be kept
     for _ in range(FILES):
         _, data = random_file(rng, method)
         assert decode(data) == [gcodec.decode(data).tobytes()]
-        own += record_of(data)[0].header.compressor == registry.by_name(method).id
+        own += record_of(data)[0].header.compressor in may_be
     assert own > 0.7 * FILES  # the rest was stored exactly: empty, zero, or no bound was met
 
 

@@ -140,6 +140,19 @@ def test_a_mean_that_carries_the_norm():
     assert len(fine) < 0.75 * len(gcodec.encode(x, "tcq", alpha=1e-4))
 
 
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_means_of_rows_and_columns_that_carry_the_norm(axis, dtype):
+    rests = normal(256, 128)
+    means = normal(*((256, 1) if axis == 0 else (1, 128)))
+    x = (rests + 5 * means).astype(dtype)
+    for alpha, share in ((0.01, 0.8), (1e-4, 0.9)):
+        y = checked(x, alpha=alpha)
+        assert error(x, y) <= alpha
+        best = min(len(gcodec.encode(x, method, alpha=alpha)) for method in ("tcq", "klt", "ecsq"))
+        assert len(gcodec.encode(x, alpha=alpha)) < share * best
+
+
 def test_plain_tensors_stay_plain():
     for x in (normal(64, 64), normal(5000), normal(4, 8, 8, 3)):
         assert header_of(gcodec.encode(x, alpha=0.01)).attributes == {}
@@ -162,6 +175,7 @@ def test_any_structure(dtype, shape, other, mean, clamp, keep, scale, alpha, see
     x = (rng.standard_normal(shape) * (rng.random(shape) < 0.7) + rng.integers(2)).astype(dtype)
     kept = (0, int(x.reshape(-1).view(f"u{x.itemsize}")[0])) if keep and other != "klt" else ()
     options = {"other": other, "mean": mean, "clamp": clamp, "kept": kept, "axis": 0 if scale else None}
+    options["means"] = [None, 0, len(shape) - 1][rng.integers(3)]
     y = gcodec.decode(gcodec.encode(x, "structured", alpha=alpha, options=options))
     words, back = (part.reshape(-1).view(f"u{x.itemsize}") for part in (x, y))
     for word in kept:

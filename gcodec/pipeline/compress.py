@@ -34,6 +34,7 @@ FINEST = {np.dtype(np.float64): 2.0**-100}  # bounds below are met by the tensor
 FINEST_OF_OTHERS = 2.0**-50
 TRIES = 4  # with a tightened bound, before a tensor is stored exactly
 _SPREAD = 0.02  # by what share the worst of many slices differs from one try to the next
+_CLOSER = 2.0**-20  # by what share a bound is made tighter at first; too little changes no step
 SPOOL = 1 << 24  # coded bytes of one tensor kept in memory before they go to a temporary file
 
 
@@ -100,7 +101,7 @@ class Attempt:
         guarantee, bound = self.guarantee, choice.guarantee.bound
         make = self.plan.payload
         slices = choice.terms.axis is not None
-        for _ in range(2 * TRIES if slices else TRIES):
+        for before in range(2 * TRIES if slices else TRIES):
             with _naming(self.name):
                 payload = make()
             if payload.expected == math.inf:  # it cannot be unbiased, whatever the bound
@@ -110,7 +111,11 @@ class Attempt:
             if reached <= bound:
                 return coded
             coded.close()
-            tighter = guarantee.bound * min(bound / reached, 1.0) * (1 - (_SPREAD if slices else 2**-20))
+            tighter = (
+                guarantee.bound
+                * min(bound / reached, 1.0)
+                * (1 - (_SPREAD if slices else _CLOSER * 2.0 ** (6 * before)))
+            )
             if not tighter > 0:
                 break
             guarantee = Guarantee(guarantee.kind, tighter)

@@ -26,6 +26,7 @@ _MANY_ZEROS = 1 / 4  # a larger share is that of a tensor of which a part was ta
 _WORTH, _WORTH_OF_MANY = 1.02, 1.05  # times the bits of another payload: what one that keeps zeros is worth
 _FINE = 2e-3  # above, the other values are coded so coarsely that a map of zeros does not pay
 _AT_AN_END = 16  # so many of the values that are looked at, where others are met once or twice
+_MEANS, _BLOCK = 0.5, 1 << 16  # the share of the norm that means of rows or columns must have, in so many values
 _MEAN = 0.1  # a mean with a larger share of the norm is worth a try
 _MOST_HEADS, _LEAST_HEAD = 64, 1024  # the most slices that are heads or experts, and values of the smallest
 _ERASED = 2.0  # a slice is erased whose norm² is less than so many times the error that falls to it
@@ -36,8 +37,9 @@ _CHUNK = 1 << 20
 class Structure:
     """zeros: whether zeros are frequent. worth: times the bits of another payload: what one that
     keeps them is worth. marks: the words of sentinels. bounded: whether no value has another sign,
-    or many values are the least or the largest one. mean: whether a mean is worth a try. axis: that
-    of heads or experts of which the bound would erase some.
+    or many values are the least or the largest one. mean: whether a mean is worth a try. means: the
+    axis of slices whose means are. axis: that of heads or experts of which the bound would erase
+    some.
     """
 
     zeros: bool = False
@@ -45,6 +47,7 @@ class Structure:
     marks: tuple[int, ...] = ()
     bounded: bool = False
     mean: bool = False
+    means: int | None = None
     axis: int | None = None
 
     @classmethod
@@ -65,7 +68,26 @@ class Structure:
         mean = others.size > 0 and float(scaled.mean()) ** 2 > _MEAN * square > 0
         axis = None if terms or found.size else _axis_of_erased(source, choice.guarantee.bound)
         marks = tuple(map(int, found.view(f"u{found.itemsize}")))
-        return cls(zeros, worth, marks, _is_bounded(others), mean, axis)
+        return cls(zeros, worth, marks, _is_bounded(others), mean, _axis_of_means(source), axis)
+
+
+def _axis_of_means(source: Source) -> int | None:
+    """The axis of slices whose means carry much of the norm, which the mean of all does not."""
+    long = [axis for axis, length in enumerate(source.shape) if length > 1]
+    columns = source.shape[long[-1]] if len(long) > 1 else source.size
+    rows = min(source.size, _BLOCK) // columns
+    if rows < 2:
+        return None
+    block = source.read(0, rows * columns).astype(np.float64).reshape(rows, columns)
+    block /= np.abs(block).max(initial=0.0) or 1.0
+    if not np.isfinite(block).all():
+        return None
+    energy, mean = float((block**2).mean()), float(block.mean())
+    by_axis = ((0, long[0]), (1, long[-1]))[len(long) > 2 :]  # rows of more axes have no single index
+    chance = (energy / columns, energy / rows)
+    shares = {axis: float((block.mean(1 - i) ** 2).mean() - mean**2 - chance[i]) for i, axis in by_axis}
+    axis = max(shares, key=lambda axis: shares[axis])
+    return axis if shares[axis] > _MEANS * energy else None
 
 
 def _is_bounded(values: np.ndarray) -> bool:
@@ -196,5 +218,7 @@ def variants(
     if asked or (zeros and choice.guarantee.bound < _FINE):
         kept = replace(choice, terms=Terms((0,)))
         yield inside(kept, small, kept=(0,), clamp=found.bounded), worth
+    if found.means is not None:
+        yield inside(choice, small, means=found.means, clamp=found.bounded), 1.0
     if found.mean:
         yield inside(choice, small, mean=True, clamp=found.bounded), 1.0

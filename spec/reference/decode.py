@@ -1382,10 +1382,10 @@ class Structured:
     def __init__(self, record: Record, head: bytes) -> None:
         self.dtype, self.work, self.shape = record.dtype, record.work, record.shape
         self.kept: list[bytes] = []
-        self.range, self.mean, self.scales = (-math.inf, math.inf), 0.0, [1.0]
+        self.range, self.mean = (-math.inf, math.inf), 0.0
         fields, width = Reader(head), record.dtype.word
         flags, self.method, version = fields.unsigned(1), fields.unsigned(1), fields.unsigned(1)
-        require(flags < 16, "unknown flags")
+        require(flags < 32, "unknown flags")
         if flags & 1:
             self.kept = [fields.bytes(width) for _ in range(fields.unsigned(1))]
             numbers = [int.from_bytes(word, "little") for word in self.kept]
@@ -1401,18 +1401,27 @@ class Structured:
         if flags & 4:
             self.mean = fields.number("d")
             require(0 < abs(self.mean) < math.inf, "a mean that is 0 or not finite")
-        self.affine, self.axis = flags & 12 > 0, fields.unsigned(1) if flags & 8 else 0
-        if flags & 8:
-            require(self.axis < len(self.shape), "an axis that the tensor lacks")
-            low_bytes, high_bytes = (read_plane(fields, self.shape[self.axis]) for _ in range(2))
-            words = [bytes((0, 0, *pair)) for pair in zip(low_bytes, high_bytes, strict=True)]
-            self.scales = [struct.unpack("<f", word)[0] for word in words]
-            require(
-                all(0 <= s < math.inf and word[3] < 128 for s, word in zip(self.scales, words, strict=True)), "a scale"
-            )
+        self.affine = flags & 28 > 0
+        self.scales = self.numbers_of_slices(fields) if flags & 8 else None
+        require(not self.scales or all(math.copysign(1, s) > 0 for s in self.scales[1]), "a scale with a sign")
+        self.means = self.numbers_of_slices(fields) if flags & 16 else None
         rest = fields.rest()
         require(not (rest and self.kept), "bytes after the head")
         self.other = self.of_shape(self.shape, rest) if rest else None
+
+    def numbers_of_slices(self, fields: Reader) -> tuple[int, list[float]]:
+        """An axis, and a number for each slice along it."""
+        axis = fields.unsigned(1)
+        require(axis < len(self.shape), "an axis that the tensor lacks")
+        low_bytes, high_bytes = (read_plane(fields, self.shape[axis]) for _ in range(2))
+        words = [bytes((0, 0, *pair)) for pair in zip(low_bytes, high_bytes, strict=True)]
+        numbers = [struct.unpack("<f", word)[0] for word in words]
+        require(all(map(math.isfinite, numbers)), "a number that is not finite")
+        return axis, numbers
+
+    def of_slice(self, numbers: tuple[int, list[float]], i: int) -> float:
+        axis, found = numbers
+        return found[i // math.prod(self.shape[axis + 1 :]) % self.shape[axis]]
 
     def of_shape(self, shape: tuple[int, ...], head: bytes) -> Any:
         """The decoder of the other method."""
@@ -1423,8 +1432,9 @@ class Structured:
     def restored(self, rest: float, i: int) -> float:
         value = rest
         if self.affine:
-            s = self.scales[i // math.prod(self.shape[self.axis + 1 :]) % len(self.scales)]
-            value = to_work(rest * s + self.mean if self.mean else rest * s, self.work)
+            value = value * self.of_slice(self.scales, i) if self.scales else value
+            value = value + self.of_slice(self.means, i) if self.means else value
+            value = to_work(value + self.mean if self.mean else value, self.work)
         return max(self.range[0], min(value, self.range[1])) if not self.range[0] <= value <= self.range[1] else value
 
     def decode(self, data: bytes, start: int, count: int) -> bytes:

@@ -249,7 +249,9 @@ def scales(first: int, second: int) -> bytes:
 
 STRUCTURED = (
     payload("structured-head-empty", "A head of no bytes.", "ends within a field", structured, head=b""),
-    payload("structured-flags-16", "A flag that is unknown.", "flags 0x11 are unknown", structured, head=b"\x11\5\1" + ZERO),
+    payload("structured-flags-32", "A flag that is unknown.", "flags 0x21 are unknown", structured, head=b"\x21\5\1" + ZERO),
+    payload("structured-means-infinite", "An infinite mean of a row.", "a mean that is not finite", scaled, head=b"\x10" + scales(0x3F80, 0x7F80)[1:]),
+    payload("structured-means-axis-2", "Means along axis 2 of a matrix.", "an axis that", scaled, head=b"\x10\5\1\2"),
     payload("structured-method-8", "dither as the other method.", "method 8 of payload version 1", structured, head=b"\1\x08\1" + ZERO),
     payload("structured-method-10", "structured within structured.", "method 10 of payload version 1", ranged, head=b"\0\x0a\1"),
     payload("structured-kept-klt", "klt where values are kept.", "method 7 of payload version 1", structured, head=b"\1\7\1" + ZERO),

@@ -89,6 +89,7 @@ TOUCHED = normal(20, 12, seed=17) * (np.arange(20) % 3 == 0)[:, None].astype("f4
 FILLED = np.where(normal(200, seed=19) > 1, np.float32(1e20), 280 + normal(200, seed=20))
 HEADS = (normal(4, 6, 10, seed=21) * np.float32([1, 30, 0.01, 0])[:, None, None]).astype("f4")
 GAINS = (1 + 0.1 * normal(60, seed=22)).astype("f4")
+ROWS_APART = (normal(24, 20, seed=24) + 5 * normal(24, 1, seed=25)).astype("f4")
 
 
 STRUCTURED = (
@@ -100,6 +101,8 @@ STRUCTURED = (
     case("structured-range", "A range around klt.", np.abs(matrix(20, 12)), "structured", 0.05, other="klt", clamp=True),
     case("structured-mean", "A mean, and no bytes beside it.", GAINS, "structured", 0.1, mean=True),
     case("structured-mean-and-rests", "A mean, a range and what is left.", GAINS, "structured", 1e-3, mean=True, clamp=True),
+    case("structured-means-of-rows", "Means of the rows, with signs, and ecsq.", ROWS_APART, "structured", 0.002, other="ecsq", means=0),
+    case("structured-means-and-all", "Means of the columns, a mean, scales of rows, kept zeros and a range, of float64.", np.where(ROWS_APART.T > 5, 0, ROWS_APART.T).astype("f8"), "structured", 0.01, means=1, mean=True, axis=0, kept=(0,), clamp=True),
     case("structured-heads", "Scales of the first axis, one of them 0.", HEADS, "structured", 0.01, axis=0),
     case("structured-columns", "Scales of the last axis, with kept zeros, of float64.", PRUNED.astype("f8") * 1e200, "structured", 0.02, other="ecsq", axis=1, kept=(0,)),
     case("structured-bfloat16", "Values and range of bfloat16.", np.abs(normal(200, dtype=BF16)), "structured", 0.02, clamp=True),

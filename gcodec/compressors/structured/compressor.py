@@ -17,7 +17,7 @@ from ..contract import Compressor, Decode, Entry, Guarantee, Payload, Plan, Tens
 from ..lossless.planes import decode_plane, encode_plane
 from ..registry import ENTRIES, WRAPPED, WRAPPED_WITH_KEPT, by_name
 from .form import MAX_KEPT, Form, Rests, left_shape
-from .measure import Others, energies, others, scales_of, shares
+from .measure import Others, energies, means_of, others, scales_of, shares
 
 _OWN_WORK = 16  # nanoseconds that a value takes beside the other method
 _WITH_KEPT, _WITHOUT = (tuple(chain(*able.values())) for able in (WRAPPED_WITH_KEPT, WRAPPED))
@@ -31,8 +31,8 @@ class Structured(Compressor):
 
     other, effort: the other method, and its effort; None is the one of fewest bits that suits the
     guarantee. kept: the words of values that come back bit for bit. axis: each slice along it is
-    scaled to the same size. mean: whether the mean is taken
-    off. clamp: whether decoded values are put between the least and the largest one.
+    scaled to the same size. mean: whether the mean is taken off. means: the axis of slices whose
+    means are taken off. clamp: whether decoded values are put between the least and the largest.
     """
 
     other: str | None = None
@@ -40,6 +40,7 @@ class Structured(Compressor):
     kept: tuple[int, ...] = ()
     axis: int | None = None
     mean: bool = False
+    means: int | None = None
     clamp: bool = False
     kinds = ("alpha", "pointwise")
 
@@ -88,17 +89,20 @@ class Structured(Compressor):
     def _form(self, source: Source) -> Form:
         if len(self.kept) > MAX_KEPT:
             raise InvalidInput(f"at most {MAX_KEPT} values can be kept, not {len(self.kept)}")
-        if self.axis is not None and not 0 <= self.axis < len(source.shape):
-            raise InvalidInput(f"a tensor of shape {source.shape} has no axis {self.axis}")
+        for axis in (self.axis, self.means):
+            if axis is not None and not 0 <= axis < len(source.shape):
+                raise InvalidInput(f"a tensor of shape {source.shape} has no axis {axis}")
         kept = np.array(sorted(set(self.kept)), f"u{source.dtype.itemsize}")
         form = Form(source.dtype, source.shape, kept, as_they_are=_takes_as_they_are(self._entry.load()))
-        if form.as_they_are and (self.axis is not None or self.mean or self.clamp):
+        if form.as_they_are and (self.axis is not None or self.means is not None or self.mean or self.clamp):
             raise InvalidInput(f"{self.other} takes no axis, no mean and no range")
         pieces = Tiling.of(source.shape, source.size).spans()
         if self.mean or self.clamp:
             found = Others.of(source, form, pieces)
             form = replace(form, mean=found.mean if self.mean else 0.0)
             form = replace(form, range=(found.low, found.high) if self.clamp and found.count else None)
+        if self.means is not None:
+            form = replace(form, axis_of_means=self.means, means=means_of(source, form, self.means, pieces))
         if self.axis is not None:
             form = replace(form, axis=self.axis)
             form = replace(form, scales=scales_of(source, form, pieces))
@@ -122,8 +126,8 @@ class Structured(Compressor):
             if bound >= 1 or numbers.all():
                 return mapped, None
             rest = form.rest(*others(source, form, start, stop))
-            if form.as_they_are and not rest.any():
-                if np.signbit(rest).any():
+            if not rest.any():
+                if form.as_they_are and np.signbit(rest).any():
                     raise TooFine
                 return mapped, None
             left = ArraySource(rest.reshape(left_shape(numbers, tiling.width)))

@@ -16,7 +16,7 @@ from ...source import Source
 from ..lossless.planes import decode_plane, encode_plane
 
 MAX_KEPT = 254
-_KEPT, _RANGE, _MEAN, _SCALES = 1, 2, 4, 8  # the flags of a head
+_KEPT, _RANGE, _MEAN, _SCALES, _MEANS = 1, 2, 4, 8, 16  # the flags of a head
 _NO_WORDS, _NO_SCALES = np.empty(0, np.uint8), np.empty(0)
 
 
@@ -27,8 +27,9 @@ class Form:
     dtype, shape: of the tensor. kept: the words of kept values, unsigned integers. range: the least
     and the largest of the other values, between which decoded ones are put. mean: of the other
     values, 0 if none is taken off. axis, scales: float64 multipliers, one for each slice along the
-    axis; a slice whose scale is 0 is zero throughout. as_they_are: whether the rests are the values
-    themselves, in their own dtype.
+    axis; a slice whose scale is 0 is zero throughout. axis_of_means, means: float64, what is taken
+    off each slice along that axis. as_they_are: whether the rests are the values themselves, in
+    their own dtype.
     """
 
     dtype: np.dtype
@@ -38,6 +39,8 @@ class Form:
     mean: float = 0.0
     axis: int = 0
     scales: np.ndarray = field(default_factory=lambda: _NO_SCALES)
+    axis_of_means: int = 0
+    means: np.ndarray = field(default_factory=lambda: _NO_SCALES)
     as_they_are: bool = False
 
     @property
@@ -51,7 +54,7 @@ class Form:
     @property
     def alters(self) -> bool:
         """Whether a value that is left is more than its rest."""
-        return self.range is not None or self.mean != 0 or self.scales.size > 0
+        return self.range is not None or self.mean != 0 or self.scales.size > 0 or self.means.size > 0
 
     def numbers(self, values: np.ndarray) -> np.ndarray:
         """0 for each value that is not kept, and 1 + the index of its word for one that is.
@@ -66,17 +69,19 @@ class Form:
             numbers[words == word] = i + 1
         return numbers
 
-    def slices(self, positions: np.ndarray) -> np.ndarray:
-        """The slice of each flat index."""
-        inner = math.prod(self.shape[self.axis + 1 :])
-        found: np.ndarray = positions // inner % self.shape[self.axis]
+    def slices(self, positions: np.ndarray, axis: int | None = None) -> np.ndarray:
+        """The slice of each flat index along an axis, by default that of the scales."""
+        axis = self.axis if axis is None else axis
+        found: np.ndarray = positions // math.prod(self.shape[axis + 1 :]) % self.shape[axis]
         return found
 
     def rest(self, values: np.ndarray, positions: np.ndarray) -> np.ndarray:
         """The rests, in the work dtype, of values at these flat indices, of which none is kept."""
-        if not self.mean and not self.scales.size:
+        if not (self.mean or self.scales.size or self.means.size):
             return values if self.as_they_are else dtypes.widen(values)
         wide = values.astype(np.float64) - self.mean
+        if self.means.size:
+            wide -= self.means[self.slices(positions, self.axis_of_means)]
         if self.scales.size:
             scales = self.scales[self.slices(positions)]
             wide = np.divide(wide, scales, out=np.zeros_like(wide), where=scales > 0)
@@ -85,11 +90,13 @@ class Form:
     def restore(self, rest: np.ndarray, positions: np.ndarray) -> np.ndarray:
         """The values, in the tensor's dtype, that such rests stand for."""
         values = rest.astype(self.work, copy=False)
-        if self.mean or self.scales.size:
+        if self.mean or self.scales.size or self.means.size:
             wide = values.astype(np.float64)
             with np.errstate(over="ignore"):
                 if self.scales.size:
                     wide *= self.scales[self.slices(positions)]
+                if self.means.size:
+                    wide += self.means[self.slices(positions, self.axis_of_means)]
                 if self.mean:
                     wide += self.mean
                 values = wide.astype(self.work)
@@ -100,8 +107,8 @@ class Form:
 
     def pack(self, method: int, version: int) -> bytes:
         """The head up to the other method's."""
-        has = self.kept.size, self.range is not None, self.mean, self.scales.size
-        flags = sum(flag for flag, there in zip((_KEPT, _RANGE, _MEAN, _SCALES), has, strict=True) if there)
+        has = self.kept.size, self.range is not None, self.mean, self.scales.size, self.means.size
+        flags = sum(flag for flag, there in zip((_KEPT, _RANGE, _MEAN, _SCALES, _MEANS), has, strict=True) if there)
         parts = [bytes([flags, method, version])]
         if self.kept.size:
             parts += [bytes([self.kept.size]), self.kept.astype(f"<u{self.dtype.itemsize}").tobytes()]
@@ -110,10 +117,11 @@ class Form:
             parts.append(ends.astype(f"<u{self.dtype.itemsize}").tobytes())
         if self.mean:
             parts.append(np.array(self.mean, "<f8").tobytes())
-        if self.scales.size:
-            words = (self.scales.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
-            parts.append(bytes([self.axis]))
-            parts += (part for shift in (0, 8) for part in encode_plane((words >> shift & 0xFF).astype(np.uint8)))
+        for axis, numbers in ((self.axis, self.scales), (self.axis_of_means, self.means)):
+            if numbers.size:
+                words = (numbers.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
+                parts.append(bytes([axis]))
+                parts += (part for shift in (0, 8) for part in encode_plane((words >> shift & 0xFF).astype(np.uint8)))
         return b"".join(parts)
 
     @classmethod
@@ -121,7 +129,7 @@ class Form:
         """(what the head says, the other method, its version, its head); raises Corrupt."""
         reader, width = BitReader(head, "structured head"), dtype.itemsize
         flags, method, version = (reader.get(8) for _ in range(3))
-        if flags >= 16:
+        if flags >= 32:
             raise reader.corrupt(f"flags {flags:#x} are unknown")
         said: dict[str, object] = {}
         if flags & _KEPT:
@@ -140,26 +148,28 @@ class Form:
             if not 0 < abs(mean) < math.inf:
                 raise reader.corrupt("a mean that is 0 or not finite")
         rest = reader.rest().tobytes()
-        if flags & _SCALES:
-            axis = rest[0] if rest else 255
-            if axis >= len(shape):
-                raise reader.corrupt("an axis that the tensor lacks")
-            said["axis"] = axis
-            said["scales"], rest = _unpack_scales(reader, rest[1:], shape[axis])
+        for flag, axis_name, name in ((_SCALES, "axis", "scales"), (_MEANS, "axis_of_means", "means")):
+            if flags & flag:
+                axis = rest[0] if rest else 255
+                if axis >= len(shape):
+                    raise reader.corrupt("an axis that the tensor lacks")
+                said[axis_name] = axis
+                said[name], rest = _unpack_numbers(reader, rest[1:], shape[axis], signed=flag == _MEANS)
         return cls(dtype, shape, **said), method, version, rest  # type: ignore[arg-type]  # by name, as read
 
 
-def _unpack_scales(reader: BitReader, data: bytes, count: int) -> tuple[np.ndarray, bytes]:
-    """(scales, the bytes after them); raises Corrupt."""
+def _unpack_numbers(reader: BitReader, data: bytes, count: int, signed: bool) -> tuple[np.ndarray, bytes]:
+    """(scales or means, the bytes after them); raises Corrupt."""
     words, at = np.zeros(count, np.uint32), 0
     for shift in (16, 24):
         plane = np.empty(count, np.uint8)
         at = decode_plane(data, at, plane)
         words |= plane.astype(np.uint32) << shift
-    scales = words.view(np.float32).astype(np.float64)
-    if not ((scales >= 0) & (scales < math.inf)).all() or np.signbit(scales).any():
-        raise reader.corrupt("a scale that is negative or not finite")
-    return scales, data[at:]
+    with np.errstate(invalid="ignore"):  # a NaN that signals is refused below, as all are
+        numbers = words.view(np.float32).astype(np.float64)
+    if not np.isfinite(numbers).all() or (not signed and np.signbit(numbers).any()):
+        raise reader.corrupt("a scale that is negative or not finite" if not signed else "a mean that is not finite")
+    return numbers, data[at:]
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,19 @@ def scales_of(source: Source, form: Form, pieces: list[Span]) -> np.ndarray:
     return scales
 
 
+def means_of(source: Source, form: Form, axis: int, pieces: list[Span]) -> np.ndarray:
+    """The means of the slices along an axis, each rounded to the upper half of a float32."""
+    sums, counts = np.zeros(form.shape[axis]), np.zeros(form.shape[axis], np.int64)
+    for start, stop in pieces:
+        values, positions = others(source, form, start, stop)
+        which = form.slices(positions, axis)
+        sums += np.bincount(which, values.astype(np.float64), sums.size)
+        counts += np.bincount(which, minlength=sums.size)
+    words = (sums / np.maximum(counts, 1)).astype(np.float32).view(np.uint32) >> 16 << 16
+    means: np.ndarray = words.view(np.float32).astype(np.float64)
+    return np.where(np.isfinite(means), means, 0.0)
+
+
 def energies(source: Source, form: Form, pieces: list[Span]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(‖rests‖², ‖whole‖², number of values) of what is not kept in each piece.
 
