@@ -21,7 +21,7 @@ import gcodec
 from gcodec.compressors import registry
 
 ROOT = Path(__file__).parent.parent
-EARLIER = "2972f4be1162f05e7c8576af043ad112091b96e4"
+EARLIER = "8b724757267d6c3e09b0923cd42014b07b8c6e05"
 DECODE = """
 import sys, gcodec, numpy as np
 from pathlib import Path

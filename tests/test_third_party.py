@@ -140,7 +140,7 @@ def test_an_entry_of_another_kind_or_name(plugins, tmp_path):
     plugins(package(tmp_path / "b", "gcodec_b", HEAD + "ENTRY = Entry(150, 'four', 'gcodec_b:Copy', '')", "five"))
     with pytest.raises(InvalidInput, match="its Entry has another name, 'four'"):
         registry.by_name("five")
-    with pytest.raises(InvalidInput, match="'four' is unknown; known are auto, lossless, .*structured$"):
+    with pytest.raises(InvalidInput, match="'four' is unknown; known are auto, lossless, .*delta$"):
         registry.by_name("four")
 
 
