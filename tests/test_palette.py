@@ -159,9 +159,9 @@ def test_special_values(x):
 def test_any_indices(values, size, width, share, seed):
     rng = np.random.default_rng(seed)
     indices = np.where(rng.random(size) < share, rng.integers(0, values, size), 0).astype(np.uint8)
-    data, back = encode_indices(indices, values, width), np.empty(size, np.uint8)
-    decode_indices(data, values, back)
+    data, back = encode_indices(indices, values, width, True), np.empty(size, np.uint8)
+    decode_indices(data, values, back, True)
     assert np.array_equal(indices, back)
     for damaged in (data[:-1], data + b"\0"):
         with pytest.raises(Corrupt):
-            decode_indices(damaged, values, back)
+            decode_indices(damaged, values, back, True)

@@ -462,14 +462,15 @@ class RangeDecoder:
 class Lossless:
     def __init__(self, record: Record, head: bytes) -> None:
         self.dtype, self.work, width, fields = record.dtype, record.work, record.dtype.word, Reader(head)
-        form, self.palette, self.k = fields.unsigned(1) if head else -1, [], 0
-        require((width > 1 and form < 2) or not head, "a head that these values cannot have")
-        if form == 0:
+        form, self.palette, self.k = fields.unsigned(1) if head else 0, [], 0
+        require((width > 1 and form < 4) or not head, "a head that these values cannot have")
+        self.contexts = form >= 2
+        if head and form % 2 == 0:
             self.palette = [fields.bytes(width) for _ in range(fields.unsigned(1) or 256)]
             numbers = [int.from_bytes(word, "little") for word in self.palette]
             require(numbers == sorted({*numbers}), "words of a palette that do not ascend")
             self.k = len(numbers)
-        elif form == 1:
+        elif head:
             self.read_multiples(record, fields)
         fields.end()
 
@@ -494,7 +495,7 @@ class Lossless:
     def decode(self, data: bytes, start: int, count: int) -> bytes:
         n, width, fields = count * self.dtype.parts, self.dtype.word, Reader(data)
         words = bytearray(n * width)
-        planes = [read_plane(fields, n, self.k) for _ in range(1 if self.k else width)]
+        planes = [read_plane(fields, n, self.k, self.contexts) for _ in range(1 if self.k else width)]
         fields.end()
         require(not self.k or max(planes[0], default=0) < self.k, "an index without a value")
         if self.palette:
@@ -510,14 +511,14 @@ class Lossless:
         return bytes(words)
 
 
-def read_plane(fields: Reader, n: int, k: int = 0) -> bytes:
-    """k: how many indices there are, of a plane of these."""
+def read_plane(fields: Reader, n: int, k: int = 0, contexts: bool = False) -> bytes:
+    """k: how many indices there are, of a plane of these, and whether they may be in contexts."""
     coding, b = fields.unsigned(1), max((k - 1).bit_length(), 1)
     if k and coding == 8 + b < 16:
         packed = bytes(fields.read(b) for _ in range(n))
         fields.filling()
         return packed
-    require(coding <= 3 + (0 < k <= 16), "an unknown coding of a plane")
+    require(coding <= 3 + (contexts and 0 < k <= 16), "an unknown coding of a plane")
     plane = Reader(fields.bytes(fields.unsigned(4) if coding else n))
     if coding == 4:
         return plane_in_contexts(plane, n, k, b)

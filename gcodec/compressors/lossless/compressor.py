@@ -28,7 +28,10 @@ _PIECES, _PIECE = 4, 1 << 12  # pieces of a larger one, and values of each
 _LEAST, _MOST = 0.5, 2.0  # what all take at least and at most, as multiples of what the pieces foretell
 _INDICES = 1.03  # times their entropy: the most bits that indices into a palette take, beside _FEW_BITS
 _FEW_BITS = 2048.0
-_WORK_OF_INDICES = 80  # nanoseconds that an index takes in the contexts of its neighbours, at most
+# Contexts of neighbours take time, which bytes pay for. Tensors of up to _SHORT values may use them,
+# and longer ones whose values take more than _RICH bits.
+_IN_CONTEXTS, _SHORT, _RICH = 2, 1 << 22, 0.05  # the first is a bit of a head's form
+_WORK_OF_CONTEXTS, _WORK_OF_MULTIPLES = 60, 30  # nanoseconds that a value takes more, at most
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,10 @@ class Lossless(Compressor):
 
     @classmethod
     def work(cls, head: bytes, spec: TensorSpec) -> int:
-        work = spec.size * spec.dtype.itemsize // 2
-        return work + _WORK_OF_INDICES * spec.size if head else work
+        form = head[0] if head else 0
+        in_contexts = _WORK_OF_CONTEXTS if form & _IN_CONTEXTS else 0
+        multiplied = _WORK_OF_MULTIPLES if form & multiples.FORM else 0
+        return spec.size * (in_contexts + multiplied) + spec.size * spec.dtype.itemsize // 2
 
     def encode(self, source: Source, guarantee: Guarantee) -> Payload:
         found = _few_values(source)
@@ -51,11 +56,14 @@ class Lossless(Compressor):
 
     def _of_few(self, source: Source, values: "Palette | Multiples") -> Payload:
         """The payload by indices; that by planes for a tensor of one chunk if it is shorter."""
+        contexts = source.size <= _SHORT or values.entropy > _RICH * source.size
         if isinstance(values, Palette):
-            code = partial(_pack_indices, source, values)
+            code = partial(_pack_indices, source, values, contexts)
         else:
-            code = partial(_pack_multiples, source, values)
-        indices, planes = Payload(values.head(), min(CHUNK, source.size), code), self._of_planes(source)
+            code = partial(_pack_multiples, source, values, contexts)
+        head = values.head()
+        head = bytes([head[0] | _IN_CONTEXTS * contexts]) + head[1:]
+        indices, planes = Payload(head, min(CHUNK, source.size), code), self._of_planes(source)
         if source.size > CHUNK:
             return indices
         sizes = (len(each.head) + len(each.code(0, source.size)) for each in (planes, indices))
@@ -83,13 +91,14 @@ class Lossless(Compressor):
     def decoder(cls, head: bytes, spec: TensorSpec) -> Decode:
         if not head:
             return lambda data, start, count: _unpack(data, count, spec.dtype)
-        if head[0] == multiples.FORM:
+        form, contexts = head[0] & ~_IN_CONTEXTS, bool(head[0] & _IN_CONTEXTS)
+        if form == multiples.FORM:
             found = Multiples.unpack(head, spec.dtype, spec.size)
-            return lambda data, start, count: _unpack_multiples(data, start, count, found)
-        if head[0] != palette.FORM:
+            return lambda data, start, count: _unpack_multiples(data, start, count, found, contexts)
+        if form != palette.FORM:
             raise Corrupt(f"lossless: a head of the form {head[0]}")
         words = words_of(head, _word(spec.dtype)[0])
-        return lambda data, start, count: _unpack_indices(data, count, words, spec.dtype)
+        return lambda data, start, count: _unpack_indices(data, count, words, spec.dtype, contexts)
 
     @classmethod
     def upper_bound(cls, coded: CodedTensor) -> UpperBound:
@@ -166,9 +175,9 @@ def _few_values(source: Source) -> "tuple[Palette | Multiples, bool] | None":
     return best, times is not None or (words is not None and words.is_meant)
 
 
-def _pack_indices(source: Source, values: Palette, start: int, stop: int) -> bytes:
+def _pack_indices(source: Source, values: Palette, contexts: bool, start: int, stop: int) -> bytes:
     words = np.ascontiguousarray(source.read(start, stop)).view(values.words.dtype)
-    return encode_indices(values.indices(words), values.words.size, _width(source))
+    return encode_indices(values.indices(words), values.words.size, _width(source), contexts)
 
 
 def _width(source: Source) -> int:
@@ -177,17 +186,18 @@ def _width(source: Source) -> int:
     return width if height > 1 and source.dtype.kind != "c" else 0
 
 
-def _unpack_indices(data: bytes, count: int, words: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def _unpack_indices(data: bytes, count: int, words: np.ndarray, dtype: np.dtype, contexts: bool) -> np.ndarray:
     indices = np.empty(count * dtype.itemsize // words.itemsize, np.uint8)
-    decode_indices(data, words.size, indices)
+    decode_indices(data, words.size, indices, contexts)
     return words[indices].view(dtype)
 
 
-def _pack_multiples(source: Source, values: Multiples, start: int, stop: int) -> bytes:
-    return encode_indices(values.indices(source.read(start, stop), start), values.indices_below, _width(source))
+def _pack_multiples(source: Source, values: Multiples, contexts: bool, start: int, stop: int) -> bytes:
+    indices = values.indices(source.read(start, stop), start)
+    return encode_indices(indices, values.indices_below, _width(source), contexts)
 
 
-def _unpack_multiples(data: bytes, start: int, count: int, values: Multiples) -> np.ndarray:
+def _unpack_multiples(data: bytes, start: int, count: int, values: Multiples, contexts: bool) -> np.ndarray:
     indices = np.empty(count, np.uint8)
-    decode_indices(data, values.indices_below, indices)
+    decode_indices(data, values.indices_below, indices, contexts)
     return values.values(indices, start)

@@ -23,16 +23,17 @@ def bits_of(values: int) -> int:
     return max((values - 1).bit_length(), 1)
 
 
-def encode_indices(indices: np.ndarray, values: int, width: int) -> bytes:
+def encode_indices(indices: np.ndarray, values: int, width: int, contexts: bool) -> bytes:
     """The shortest coding of indices, uint8 and below `values`.
 
-    width: how many of them are in a row of the matrix that the tensor is; 0 if it is none.
+    width: how many of them are in a row of the matrix that the tensor is; 0 if it is none. contexts:
+    whether they may be coded in contexts.
     """
     best = b"".join(encode_plane(indices, few=True))
     bits = bits_of(values)
     if bits < 8 and 1 + -(-bits * indices.size // 8) < len(best):
         best = bytes([PACKED + bits]) + _packed(indices, bits)
-    if values > MOST_VALUES:
+    if values > MOST_VALUES or not contexts:
         return best
     worth = 1.0 if indices.size <= _SAMPLE else _WORTH
     tried = {count: _about(indices, values, _reach(count, width)) for count in _possible(values, width)}
@@ -44,10 +45,13 @@ def encode_indices(indices: np.ndarray, values: int, width: int) -> bytes:
     return best
 
 
-def decode_indices(data: bytes, values: int, indices: np.ndarray) -> None:
-    """Fill the indices, uint8, of a palette of so many values. Raises Corrupt."""
+def decode_indices(data: bytes, values: int, indices: np.ndarray, contexts: bool) -> None:
+    """Fill the indices, uint8, of a palette of so many values. Raises Corrupt.
+
+    contexts: whether they may be coded in contexts.
+    """
     coding = data[0] if data else 0
-    if coding == CONTEXTS and values <= MOST_VALUES:
+    if coding == CONTEXTS and contexts and values <= MOST_VALUES:
         start, stop = extent(data, 0, indices.size)
         _from_contexts(data[start:stop], values, indices)
     elif coding == PACKED + bits_of(values) < PACKED + 8:

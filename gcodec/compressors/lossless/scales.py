@@ -11,16 +11,18 @@ _DIFFERENT = 0.95  # with a larger share of different values, a group is not loo
 _SOON = 16  # the divisor by which most groups have their scales
 _NEAR = 2.0**-30  # how far the ratio of two values may be from a whole number, beside their roundings
 _MANTISSAS, _WIDE = (8, 11, 24), (32, 40, 53)  # bits of the simplest scales that are tried, first and last
-_FIRST = 32  # values that are looked at before all
+_FIRST = 32  # values that are looked at before all: the smallest ones, a few times the scale
 
 
+@np.errstate(invalid="ignore")
 def looks_like_one(values: np.ndarray) -> bool:
-    """Whether some values repeat themselves, and the first ones and all of them have a scale."""
-    others = np.abs(values[values != 0].astype(np.float64))
+    """Whether some values repeat themselves, and the smallest ones and all of them have a scale."""
+    sizes = np.abs(values.astype(np.float64))
+    others = sizes[sizes > 0]
     if np.unique(others).size > min(_DIFFERENT * others.size, _most(values.dtype)):
         return False
-    first = values[:_FIRST]
-    return all(solved(part[None, :]) is not None for part in (first, values))
+    smallest = values[np.argsort(np.where(sizes > 0, sizes, math.inf))[:_FIRST]]
+    return all(solved(part[None, :]) is not None for part in (smallest, values))
 
 
 def _most(dtype: np.dtype) -> int:
@@ -28,6 +30,7 @@ def _most(dtype: np.dtype) -> int:
     return min(MOST, int(1 / (4 * dtypes.spacing(dtype))))
 
 
+@np.errstate(all="ignore")  # what is beyond the range of float64 has no scale
 def solved(values: np.ndarray) -> tuple[np.ndarray, int, int] | None:
     """(scales, the least and the largest integer) of groups in rows.
 
@@ -61,9 +64,8 @@ def _scales_for(values: np.ndarray, integers: np.ndarray) -> tuple[np.ndarray, n
     """(the simplest scale that gives each row's values from its integers, whether there is one)."""
     wide, sizes = np.abs(values.astype(np.float64)), np.abs(integers).astype(np.float64)
     work = dtypes.work_dtype(values.dtype)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        lows = np.where(sizes > 0, (wide + _neighbours(wide, values.dtype, -1)) / 2 / sizes, 0.0).max(1, initial=0.0)
-        highs = np.where(sizes > 0, (wide + _neighbours(wide, values.dtype, 1)) / 2 / sizes, math.inf)
+    lows = np.where(sizes > 0, (wide + _neighbours(wide, values.dtype, -1)) / 2 / sizes, 0.0).max(1, initial=0.0)
+    highs = np.where(sizes > 0, (wide + _neighbours(wide, values.dtype, 1)) / 2 / sizes, math.inf)
     middle = (lows + highs.min(1, initial=math.inf)) / 2
     near = [middle.astype(work)]
     for direction in (0.0, 0.0, np.inf, np.inf):
@@ -80,8 +82,7 @@ def _scales_for(values: np.ndarray, integers: np.ndarray) -> tuple[np.ndarray, n
 def _neighbours(sizes: np.ndarray, dtype: np.dtype, step: int) -> np.ndarray:
     """The next magnitudes of a dtype below (step −1) or above; those of 0 mean nothing."""
     words = sizes.astype(dtype).view(f"i{dtype.itemsize}") + np.dtype(f"i{dtype.itemsize}").type(step)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(words.view(dtype).astype(np.float64))
+    return np.asarray(words.view(dtype).astype(np.float64))
 
 
 def _rounded(values: np.ndarray, bits: int) -> np.ndarray:
@@ -96,6 +97,6 @@ def products(integers: np.ndarray, scales: np.ndarray, dtype: np.dtype) -> np.nd
     """
     work = dtypes.work_dtype(dtype)
     largest = np.finfo(work).max.astype(np.float64)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         wide = np.clip(integers.astype(np.float64) * scales, -largest, largest)
     return dtypes.narrow(wide.astype(work), dtype)
