@@ -189,7 +189,7 @@ def test_a_cut_stream_gives_whole_shards(shards, tmp_path):
     run_cli("encode", shards, "--lossless", "-o", tmp_path / "x.gcz")
     data = (tmp_path / "x.gcz").read_bytes()
     with open(tmp_path / "x.gcz", "rb") as file:
-        offsets = gcodec.Archive(file)._access.offsets
+        offsets = gcodec.Archive(file).access.offsets
         offset, frame = offsets["w"], offsets["//file/unet/weights.safetensors"]
     (tmp_path / "cut.gcz").write_bytes(data[: offset + 40])
     code, _, error = call_cli("decode", tmp_path / "cut.gcz", "-o", tmp_path / "no")

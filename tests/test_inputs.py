@@ -32,7 +32,7 @@ def gradient(tmp_path):
 @pytest.fixture
 def changing(gradient, monkeypatch):
     """A file that someone writes to once encoding has begun."""
-    true = convert.auto.compress
+    true = convert.compress
 
     def compress(name, source, choice):
         coded = true(name, source, choice)
@@ -42,7 +42,7 @@ def changing(gradient, monkeypatch):
         os.utime(gradient, ns=(0, 0))  # as the clock may not have moved on
         return coded
 
-    monkeypatch.setattr(convert.auto, "compress", compress)
+    monkeypatch.setattr(convert, "compress", compress)
     return gradient
 
 

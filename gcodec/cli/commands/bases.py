@@ -23,12 +23,12 @@ def open_bases(
     A file is a container, or any input of tensors. Raises InvalidInput for standard input, and when
     a file of tensors changes while it is open.
     """
-    from ...pipeline.bases.bases import Bases
-    from ...pipeline.bases.given import path_place
-
     if not names and folder is None:
         yield None
         return
+    from ...pipeline.bases.bases import Bases
+    from ...pipeline.bases.given import path_place
+
     with ExitStack() as stack:
         places: list[Place] = [_place(name, dtypes, stack) for name in names or ()]
         if folder is not None:

@@ -22,6 +22,7 @@ _LENGTHS = (32, 64, 128, 256, 512, 1024)  # how long groups may be that are piec
 _SHORTEST, _MANY = 16, 1 << 21  # values of a group, and groups
 _ALL = 1 << 24  # the most values of a tensor with scales of columns
 _PLACES, _SEEN = 16, 256  # groups that are looked at first, and values of each
+_ENOUGH = 4  # groups that look like multiples are enough
 _FEWEST = 8  # a reader accepts no more scales than one for so many values
 _HEAD_BITS, _LENGTH_BITS = 128, 6
 
@@ -163,7 +164,7 @@ def _candidates(shape: tuple[int, ...], size: int) -> Iterator[Groups]:
 
 
 def _may_be(source: Source, groups: Groups) -> bool:
-    """Whether two groups that are not nearly zero look like multiples."""
+    """Whether some groups that are not nearly zero look like multiples, and none does not."""
     found, span = 0, groups.length * groups.inner
     places = range(0, groups.count, -(-groups.count // _PLACES))
     length = min(groups.length, _SEEN)
@@ -177,7 +178,7 @@ def _may_be(source: Source, groups: Groups) -> bool:
             if not looks_like_one(values):
                 return False
             found += 1
-        if found == 2:
+        if found == _ENOUGH:
             break
     return found > 0
 

@@ -16,10 +16,13 @@ _FIRST = 32  # values that are looked at before all: the smallest ones, a few ti
 
 @np.errstate(invalid="ignore")
 def looks_like_one(values: np.ndarray) -> bool:
-    """Whether some values repeat themselves, and the smallest ones and all of them have a scale."""
+    """Whether some values repeat themselves, and the smallest ones and all of them have a scale.
+
+    Equal values show nothing.
+    """
     sizes = np.abs(values.astype(np.float64))
     others = sizes[sizes > 0]
-    if np.unique(others).size > min(_DIFFERENT * others.size, _most(values.dtype)):
+    if np.unique(others).size > min(_DIFFERENT * others.size, _most(values.dtype)) or (values == values[0]).all():
         return False
     smallest = values[np.argsort(np.where(sizes > 0, sizes, math.inf))[:_FIRST]]
     return all(solved(part[None, :]) is not None for part in (smallest, values))
