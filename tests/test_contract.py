@@ -159,7 +159,8 @@ def test_what_the_contract_gives_by_default():
 
 
 OF_CERTAIN_METHODS = {
-    ROOT / f"gcodec/experiments/studies/{name}.py" for name in ("both_ways", "network", "paper", "sweep", "workers")
+    ROOT / f"gcodec/experiments/studies/{name}.py"
+    for name in ("both_ways", "network", "paper", "sweep", "training", "workers")
 }
 
 

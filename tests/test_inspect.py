@@ -188,7 +188,7 @@ def test_a_head_that_is_no_head(tmp_path, method, kind, head):
     one = gcz.record("", MATRIX[:3, :4].copy(), f"{method}:{kind}", 0.5)
     (tmp_path / "x.gcz").write_bytes(gcz.container(one.holding(head=head)))
     code, out, err = call_cli("inspect", tmp_path / "x.gcz", "--dump", tmp_path / "d")
-    valid = (method, head) in (("lossless", b""), ("sc", b"\x01"))
+    valid = (method, head) in (("lossless", b""), ("delta", b""), ("sc", b"\x01"))
     assert code == (0 if valid else 3) and ("head" in err) == (not valid), (out, err)
 
 
