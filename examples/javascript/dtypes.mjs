@@ -12,10 +12,15 @@ const DTYPES = {
   4: float("float64", 8, 11, 52, Number.MAX_VALUE),
   5: float("float8_e4m3fn", 1, 4, 3, 448),
   6: float("float8_e5m2", 1, 5, 2, 57344),
+  7: float("float8_e3m4", 1, 3, 4, 15.5),
+  8: float("float8_e4m3", 1, 4, 3, 240),
   16: exact("int8", 1), 17: exact("int16", 2), 18: exact("int32", 4), 19: exact("int64", 8),
   20: exact("uint8", 1), 21: exact("uint16", 2), 22: exact("uint32", 4), 23: exact("uint64", 8),
   32: exact("bool", 1),
   33: exact("complex64", 8, 2), 34: exact("complex128", 16, 2),
+  35: exact("float8_e8m0fnu", 1),
+  36: exact("float8_e4m3fnuz", 1), 37: exact("float8_e5m2fnuz", 1),
+  38: exact("float4_e2m1fn", 1),
 };
 
 export function dtypeOf(code) {
