@@ -13,6 +13,7 @@ import gcodec
 
 FOLDER = Path(__file__).parents[1] / "examples" / "javascript"
 METHODS = {"lossless", "sd", "rsd", "ecsq", "tcq"}
+RECORDS = {"2-48-values", "shape-beyond-table", "attributes-array", "attributes-cut", "base-of-lossless"}
 
 node = shutil.which("node")
 if node:
@@ -49,6 +50,24 @@ def test_bad_vectors_are_refused_by_name():
         if found.get("error") not in (vector.about["error"], "no-zstd"):
             wrong[vector.path.stem] = found
     assert wrong == {}
+
+
+def test_bad_records_are_corrupt():
+    paths = [v.path for v in vectors("bad") if v.path.stem.removeprefix("record-") in RECORDS]
+    assert len(paths) == len(RECORDS)
+    assert [found.get("error") for found in decoded(paths)] == ["corrupt"] * len(paths)
+
+
+def test_no_bad_vector_breaks_the_program():
+    bad = vectors("bad")
+    assert len(decoded([v.path for v in bad])) == len(bad)
+
+
+def test_a_base_is_missed_by_name(tmp_path):
+    base, change = np.random.default_rng(5).normal(size=(2, 4000)).astype(np.float32)
+    path = tmp_path / "with-base.gcz"
+    path.write_bytes(gcodec.encode(base + change, "ecsq", alpha=0.1, base=base))
+    assert decoded([path])[0]["error"] == "missing-base"
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])

@@ -85,16 +85,19 @@ function readRecord({ header, body }) {
   corruptIf(ndim > 64, "more than 64 dimensions");
   const shape = Array.from({ length: ndim }, () => fields.varint());
   const size = shape.reduce((product, n) => product * Number(n), 1);
-  const attributes = fields.text();
-  if (attributes) JSON.parse(attributes);
+  corruptIf(shape.reduce((product, n) => product * (Number(n) || 1), 1) >= 2 ** 48, "too many values");
+  const attributes = readAttributes(fields.text());
   const [id, version] = [fields.varint(), fields.varint()];
   const compressor = COMPRESSORS[id];
   if (!compressor || version !== 1) throw new GczError("unsupported-feature", `compressor ${id}, version ${version}`);
   const kind = fields.number(1);
   corruptIf(!compressor.guarantees.includes(kind) || (kind > 0 && !dtype.float), "the guarantee does not fit");
   if (kind > 0) checkBounds(fields, kind);
+  corruptIf(attributes.base !== undefined && kind !== 1, "a base where none is possible");
+  if (attributes.base !== undefined) throw new GczError("missing-base", "this program has no bases");
   const chunk = fields.varint();
   corruptIf(chunk < 1 || chunk > 2 ** 20 || (size === 0 && kind > 0), "the size of a chunk");
+  corruptIf(size > chunk * 2 ** 19, "too many chunks");
   const [headLength, headCrc] = [fields.varint(), fields.number(4)];
   const table = Array.from({ length: Math.ceil(size / chunk) }, () => [fields.varint(), fields.number(4), fields.number(4)]);
   fields.end();
@@ -110,6 +113,17 @@ function readRecord({ header, body }) {
     return checked(values instanceof Uint8Array ? values : pack(values, dtype), decodedCrc, `values of chunk ${i}`);
   });
   return { name, dtype: dtype.name, shape, method: compressor.name, values: Buffer.concat(parts) };
+}
+
+// The rules of JSON that JSON.parse does not check, such as equal keys, are not checked here either.
+function readAttributes(text) {
+  try {
+    const attributes = JSON.parse(text || "{}");
+    corruptIf(attributes === null || typeof attributes !== "object" || Array.isArray(attributes), "the attributes");
+    return attributes;
+  } catch (error) {
+    throw error instanceof GczError ? error : new GczError("corrupt", "attributes that are not JSON");
+  }
 }
 
 function checkBounds(fields, kind) {
