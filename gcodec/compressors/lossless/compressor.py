@@ -28,8 +28,8 @@ _PIECES, _PIECE = 4, 1 << 12  # pieces of a larger one, and values of each
 _LEAST, _MOST = 0.5, 2.0  # what all take at least and at most, as multiples of what the pieces foretell
 _INDICES = 1.03  # times their entropy: the most bits that indices into a palette take, beside _FEW_BITS
 _FEW_BITS = 2048.0
-# Contexts of neighbours take time, which bytes pay for. Tensors of up to _SHORT values may use them,
-# and longer ones whose values take more than _RICH bits.
+# Contexts of neighbours take time, which bytes pay for. Tensors of up to _SHORT values may use
+# them, and longer ones whose values take more than _RICH bits.
 _IN_CONTEXTS, _SHORT, _RICH = 2, 1 << 22, 0.05  # the first is a bit of a head's form
 _WORK_OF_CONTEXTS, _WORK_OF_MULTIPLES = 60, 30  # nanoseconds that a value takes more, at most
 

@@ -26,8 +26,8 @@ def bits_of(values: int) -> int:
 def encode_indices(indices: np.ndarray, values: int, width: int, contexts: bool) -> bytes:
     """The shortest coding of indices, uint8 and below `values`.
 
-    width: how many of them are in a row of the matrix that the tensor is; 0 if it is none. contexts:
-    whether they may be coded in contexts.
+    width: how many of them are in a row of the matrix that the tensor is; 0 if it is none.
+    contexts: whether they may be coded in contexts.
     """
     best = b"".join(encode_plane(indices, few=True))
     bits = bits_of(values)
