@@ -74,13 +74,14 @@ class Rules:
 
     def choice(self, name: str, source: Source) -> Choice:
         """The choice for one tensor; raises InvalidInput when the rules for it do not fit."""
-        return self.decide(name, source).choice
+        look = bool(self._globs()) or source.size >= self.policy.small  # else the role decides nothing
+        return self.decide(name, source, look).choice
 
-    def decide(self, name: str, source: Source) -> Decision:
+    def decide(self, name: str, source: Source, look: bool = True) -> Decision:
         """The choice for one tensor, and where it comes from; raises what `choice` raises."""
         self._matched.update(glob for glob in self._globs() if fnmatchcase(name, glob))
         self.note([(name, source)])
-        role = role_of(name, source, self._names, self._alike[source.shape] > 1) if self._roles else None
+        role = role_of(name, source, self._names, self._alike[source.shape] > 1) if self._roles and look else None
         if _last(self.policy.exact, name) is not None:
             return Decision(self._lossless, role, "rule")
         rules = _last(self.policy.methods, name), self._bound_rule(name)
