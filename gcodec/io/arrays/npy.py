@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -137,17 +138,27 @@ class Header:
 
 def read_header(file: IO[bytes], what: str) -> Header:
     """The .npy header with which a file begins. Raises InvalidInput for what is none."""
-    head = BytesIO(file.read(LONGEST_HEADER))  # numpy would read as much as the header says it has
+    start = file.read(LONGEST_HEADER)  # numpy would read as much as the header says it has
+    fields = 10 if start[6:7] == b"\1" else 12
+    length = fields + int.from_bytes(start[8:fields], "little")
     try:
-        version = npy_format.read_magic(head)
-        read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
-        shape, fortran, dtype = read(head)
+        shape, fortran, dtype = _parsed(start[:length])
     except Exception as error:  # numpy raises ValueError, but also what the header's Python literal makes it raise
         words = str(error).partition("\n")[0] or type(error).__name__
         raise InvalidInput(f"{what}: not a readable .npy file ({words})") from None
     if len(shape) > 64 or any(n < 0 for n in shape) or math.prod(n or 1 for n in shape) >= 1 << 48:
         raise InvalidInput(f"{what}: the shape {shape} is not one that an array can have")
-    return Header(shape, fortran, dtype, head.tell())
+    return Header(shape, fortran, dtype, length)
+
+
+@lru_cache(64)  # an archive of many arrays has few headers, and each is a Python literal
+def _parsed(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, order and dtype. Raises what numpy does."""
+    head = BytesIO(header)
+    version = npy_format.read_magic(head)
+    read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+    parsed: tuple[tuple[int, ...], bool, np.dtype] = read(head)
+    return parsed
 
 
 def raw_width(dtype: np.dtype) -> int:
