@@ -19,6 +19,7 @@ import numpy as np
 
 from .arguments import is_seekable
 from .container.budget import Budget
+from .container.describe import names_in_meta
 from .container.reader import Stream
 from .container.writer import ContainerWriter, check_name
 from .errors import InvalidInput
@@ -211,14 +212,13 @@ def save(
     _check_tensors(path, tensors)
     rules = Rules(policy or named, count := thread_count(threads))
     rules.check(list(tensors))
-    meta: dict[str, Any] = {"names": list(tensors)}
     if isinstance(tensors, dict) or rules.policy.scope == "file":
         arrays = {name: array_of(name, value) for name, value in tensors.items()}
-        meta["bytes"] = sum(array.nbytes for array in arrays.values())
-        tensors = arrays
+        meta: dict[str, Any] = {"bytes": sum(array.nbytes for array in arrays.values())}
+        meta, tensors = meta | names_in_meta(list(arrays), meta["bytes"]), arrays
         rules.note(_sources(tensors))
     else:
-        count = 1  # one tensor at a time is in memory; its chunks are still shared out
+        count, meta = 1, {"names": list(tensors)}  # one tensor at a time is in memory; its chunks are still shared out
     chooser, scoped = rules.planned(_sources(tensors))
     if scoped and base is not None:
         raise InvalidInput('the scope "file" and a base do not go together: a bound of the file is of whole tensors')

@@ -14,7 +14,7 @@ seq:
   - id: blocks
     type: block
     repeat: until
-    repeat-until: '_.kind == "INDX" or (_.kind == "TENS" and _io.size - _io.pos == 16)'
+    repeat-until: '_.kind == "INDX" or _.kind == "JIDX" or (_.kind == "TENS" and _io.size - _io.pos == 16)'
   - id: footer
     type: footer
   - id: end
@@ -49,7 +49,7 @@ types:
         size: 4
         encoding: ASCII
         valid:
-          expr: kind == "META" or kind == "TENS" or kind == "INDX" or (kind.substring(0, 1) >= "a" and kind.substring(0, 1) <= "z")
+          expr: kind == "META" or kind == "TENS" or kind == "JOIN" or kind == "INDX" or kind == "JIDX" or (kind.substring(0, 1) >= "a" and kind.substring(0, 1) <= "z")
       - id: len_header
         type: u4
         valid:
@@ -57,7 +57,7 @@ types:
       - id: len_body
         type: u8
         valid:
-          expr: 'kind == "META" or kind == "INDX" ? _ == 0 : _ <= 0x3fffffffffffffff'
+          expr: 'kind == "META" or kind == "INDX" or kind == "JIDX" ? _ == 0 : _ <= 0x3fffffffffffffff'
       - id: header
         size: len_header
         type:
@@ -65,7 +65,9 @@ types:
           cases:
             '"META"': json
             '"TENS"': record
+            '"JOIN"': joined
             '"INDX"': index
+            '"JIDX"': joined_index
       - id: crc
         type: u4
         doc: The crc of everything in the block before it.
@@ -75,6 +77,7 @@ types:
           switch-on: kind
           cases:
             '"TENS"': payload(header.as<record>)
+            '"JOIN"': payload(header.as<joined>.record)
   json:
     doc: The header of META, format.md section 3.1.
     seq:
@@ -192,6 +195,76 @@ types:
       - id: distance
         type: varint
         doc: The distance of the record's first byte from that of the record before.
+  joined:
+    doc: The header of JOIN, format.md section 3.7.
+    seq:
+      - id: len_record
+        type: varint
+      - id: record
+        type: record
+        size: len_record.value
+      - id: count
+        type: varint
+        valid:
+          expr: _.value >= 2 and _.value <= 0x10000
+      - id: tensors
+        type: joined_tensor
+        repeat: expr
+        repeat-expr: count.value
+      - id: crcs
+        type: u4
+        repeat: expr
+        repeat-expr: count.value
+      - id: end
+        size: 0
+        valid:
+          expr: _io.eof
+  joined_tensor:
+    seq:
+      - id: name
+        type: shared_name
+      - id: dimensions
+        type: varint
+        doc: 0 for the shape of the tensor before, else ndim + 1.
+        valid:
+          expr: _.value <= 65
+      - id: dims
+        type: varint
+        repeat: expr
+        repeat-expr: 'dimensions.value == 0 ? 0 : dimensions.value - 1'
+  shared_name:
+    doc: A name by what it shares with the name before.
+    seq:
+      - id: first
+        type: varint
+        doc: How many first bytes are those of the name before.
+      - id: last
+        type: varint
+        doc: How many last bytes are those of the name before.
+      - id: len
+        type: varint
+      - id: between
+        size: len.value
+  joined_index:
+    doc: The index of a file with joined tensors, format.md section 3.7.
+    seq:
+      - id: count
+        type: varint
+      - id: entries
+        type: joined_index_entry
+        repeat: expr
+        repeat-expr: count.value
+      - id: end
+        size: 0
+        valid:
+          expr: _io.eof
+  joined_index_entry:
+    seq:
+      - id: name
+        type: shared_name
+      - id: distance
+        type: varint
+        doc: As in the index, and 0 in the same block.
   footer:
     doc: The footer, format.md section 6.
     seq:

@@ -5,6 +5,7 @@ folder or by NODE_PATH), and PyPI's kaitaistruct and pyyaml.
 """
 
 import json
+import math
 import shutil
 import subprocess
 from pathlib import Path
@@ -87,8 +88,22 @@ def parse():
 @pytest.mark.parametrize("vector", vectors("good"), ids=str)
 def test_good(parse, vector):
     file = parse(vector.data)
+    tensors = vector.about["tensors"]
     records = [block for block in file.blocks if block.kind == "TENS"]
-    for block, about in zip(records, vector.about["tensors"], strict=True):
+    joined = [block for block in file.blocks if block.kind == "JOIN"]
+    count = sum(block.header.count.value for block in joined)
+    assert len(records) + count == len(tensors)
+    for block in joined:
+        shapes, record = [], block.header.record
+        for tensor in block.header.tensors:
+            shapes.append([n.value for n in tensor.dims] if tensor.dimensions.value else shapes[-1])
+        wanted = [about["shape"] for about in tensors if about["dtype"] == record.dtype.name]
+        assert all(shape in wanted for shape in shapes) and len(block.header.crcs) == len(shapes)
+        assert sum(map(math.prod, shapes)) == record.dims[0].value
+    names = [tensor.name.between for block in joined for tensor in block.header.tensors]
+    assert all(any(name in about["name"].encode() for about in tensors) for name in names)
+    alone = tensors if not joined else [about for about in tensors if about["guarantee"] != "exact"]
+    for block, about in zip(records, alone, strict=True):
         record = block.header
         assert record.name.value == about["name"]
         assert record.dtype.name == about["dtype"]
@@ -98,7 +113,10 @@ def test_good(parse, vector):
         assert about["guarantee"] == "exact" or record.bound == about["bound"]
         assert record.chunk.value == about["chunk"]
         assert len(block.body.head) + sum(map(len, block.body.chunks)) == block.len_body
-    if file.blocks[-1].kind == "INDX":
+    if file.blocks[-1].kind == "JIDX":
+        assert file.blocks[-1].header.count.value == len(tensors)
+        assert sum(entry.distance.value == 0 for entry in file.blocks[-1].header.entries) == count - len(joined)
+    elif file.blocks[-1].kind == "INDX":
         entries = file.blocks[-1].header.entries
         assert [entry.name.value for entry in entries] == [about["name"] for about in vector.about["tensors"]]
     else:

@@ -13,6 +13,7 @@ FREE_BYTES, BYTES_PER_BYTE = 1 << 26, 1 << 15  # decoded bytes for any file, and
 FREE_WORK, WORK_PER_BYTE = 1 << 30, 1 << 17  # work for any file, and more for each byte beyond FREE_LENGTH
 FREE_LENGTH = 1 << 16
 WORK_PER_CHUNK = 1 << 17  # the work of a chunk or a head, without that of its values
+WORK_PER_MEMBER = 1 << 14  # the work of a joined tensor, without that of its values
 WORK_PER_DECODED_BYTE = 2  # the work of memory that is used for the first time
 WORK_PER_ACCEPTED = 1 << 7  # work for each decoded byte of an explicit limit
 

@@ -1,5 +1,6 @@
 """What a record says about itself, as plain data for `info`, `encode` and `verify`."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -7,6 +8,14 @@ from ..compressors import registry
 from ..errors import UnsupportedFeature
 from .effects import Effects
 from .layout import TensorHeader
+
+_FEW_BYTES, _SHARE = 1 << 14, 1 / 64  # names that META lists: bytes, and share
+
+
+def names_in_meta(names: Sequence[str], nbytes: int) -> dict[str, list[str]]:
+    """The names for META; none where they are long beside the tensors, of so many bytes."""
+    length = sum(map(len, names))
+    return {"names": list(names)} if length <= max(_FEW_BYTES, _SHARE * nbytes) else {}
 
 
 def describe(header: TensorHeader) -> dict[str, Any]:
@@ -43,8 +52,12 @@ def method_name(header: TensorHeader) -> str:
 
 
 def record_bytes(header: TensorHeader) -> int:
-    """All bytes of the record in the file: frame, header, checksum and body."""
-    return 20 + len(header.pack()) + header.body_length
+    """All bytes of the record in the file: frame, header, checksum and body.
+
+    Of a joined tensor they are its share of those of the block.
+    """
+    framing = 20 + len(header.pack()) if header.framing is None else header.framing
+    return framing + header.body_length
 
 
 def original_bytes(header: TensorHeader) -> int:

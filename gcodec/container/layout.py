@@ -31,6 +31,7 @@ MAX_CODED_CHUNK = 1 << 25
 MAX_SIZE = 1 << 48
 MAX_NDIM = 64
 MAX_TEXT = (1 << 16) - 1
+ORIGINAL = "original"  # the attribute of a record that has the crc of its original
 
 
 def checked(data: bytes, crc: int, what: str, before: bytes = b"") -> bytes:
@@ -150,7 +151,10 @@ class Chunk:
 
 @dataclass(frozen=True)
 class TensorHeader:
-    """The header of a record (spec/format.md §3.2)."""
+    """The header of a record (spec/format.md §3.2), or what a joined tensor has in its place.
+
+    framing: of a joined tensor (§3.7), its share of the bytes of the block without the body.
+    """
 
     name: str
     spec: TensorSpec
@@ -164,6 +168,7 @@ class TensorHeader:
     head_crc: int
     chunks: tuple[Chunk, ...]
     attributes: dict[str, Any] = field(default_factory=dict)
+    framing: int | None = None
 
     @property
     def body_length(self) -> int:

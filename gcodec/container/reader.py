@@ -4,67 +4,19 @@
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from typing import IO, Any, BinaryIO
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, BinaryIO
 
-from ..compressors.contract import CodedTensor, Payload
 from ..errors import Corrupt, InternalError, Truncated, UnsupportedFeature
-from ..source import Source
-from .base import Bases, missing_base
-from .budget import Budget
 from .layout import END_MAGIC, MAGIC, FileHeader, Footer, Frame, Index, TensorHeader, checked, unpack_meta
-from .spool import PIECE, Spool
+from .records.joined import JoinHeader, unpack_index
+from .records.record import Fetch, Join, Record, whole
+from .spool import PIECE
 
-Fetch = Callable[[int, int], bytes]  # (offset in the body, length) → bytes
-_SPOOL = 1 << 26  # the bytes of a record that are kept in memory; a longer one goes to a temporary file
-
-
-class Record:
-    """A tensor's header, and access to its body.
-
-    A record of a stream gives its chunks once, in order. arrived: the bytes of bodies that the
-    stream had before it. bases: finds its base, if it has one.
-    """
-
-    def __init__(self, header: TensorHeader, fetch: Fetch, arrived: int = 0, bases: Bases | None = None) -> None:
-        self.header = header
-        self.arrived = arrived
-        self.bases = bases
-        self._fetch = fetch
-        self._head: bytes | None = None
-        self._offsets = [header.head_length]
-        for chunk in header.chunks:
-            self._offsets.append(self._offsets[-1] + chunk.length)
-
-    def head(self) -> bytes:
-        if self._head is None:
-            data = self._fetch(0, self.header.head_length)
-            self._head = checked(data, self.header.head_crc, f"record {self.header.name!r}: head")
-        return self._head
-
-    def chunk(self, i: int) -> bytes:
-        """The coded bytes of chunk i. Raises ChecksumMismatch or Truncated."""
-        entry = self.header.chunks[i]
-        data = self._fetch(self._offsets[i], entry.length)
-        return checked(data, entry.crc, f"record {self.header.name!r}: chunk {i}")
-
-    def coded(self) -> CodedTensor:
-        """The record as its compressor sees it."""
-        header = self.header
-
-        def code(start: int, stop: int) -> bytes:
-            return self.chunk(start // header.chunk)
-
-        payload = Payload(self.head(), header.chunk, code, header.expected)
-        return CodedTensor(header.coded_spec, header.guarantee, payload)
-
-    def base(self, budget: Budget) -> Source:
-        """The values of the base, which the header names. Raises MissingBase."""
-        named = self.header.base
-        assert named is not None  # else nobody asks
-        if self.bases is None:
-            raise missing_base(self.header.name, named, "no base was given")
-        return self.bases.source(self.header, budget)
+__all__ = ["RandomAccess", "Record", "Stream", "whole"]
+_KEPT = 16  # blocks of joined tensors at most
+_KNOWN = (b"TENS", b"JOIN", b"META", b"INDX", b"JIDX")
 
 
 class Stream:
@@ -109,8 +61,14 @@ class Stream:
                 if start != FileHeader.SIZE:
                     raise Corrupt("META is not the first block")
                 self.meta, self.front = unpack_meta(header), self._at
-            elif frame.type == b"INDX":
-                if list(Index.unpack(header, start).entries) != entries:
+            elif frame.type == b"JOIN":
+                joined, self.start = _join_header(frame, header), start
+                body = self._read(frame.body_length)
+                yield from Join(joined, partial(_part, body), arrived).members()
+                entries += [(name, start) for name in joined.names]
+                self.names += joined.names
+            elif frame.type in (b"INDX", b"JIDX"):
+                if list(_index(frame, header, start).entries) != entries:
                     raise Corrupt("the index does not agree with the records")
                 self._end(Footer.unpack(self._read(Footer.SIZE)), start)
                 return
@@ -149,28 +107,6 @@ class Stream:
             self._read(min(PIECE, position - self._at))
 
 
-def whole(records: Iterable[Record]) -> Iterator[Record]:
-    """The records of a stream, each given once all of its bytes are here.
-
-    The bytes are in memory, or in a temporary file if they are many. Head and chunks of such a
-    record can be read again, until the next record is asked for.
-    """
-    for record in records:
-        with Spool(_SPOOL) as spool:
-            spool.write(record.head())
-            for i in range(len(record.header.chunks)):
-                spool.write(record.chunk(i))
-            yield Record(record.header, _fetch_from(spool), record.arrived, record.bases)
-
-
-def _fetch_from(file: IO[bytes]) -> Fetch:
-    def fetch(offset: int, length: int) -> bytes:
-        file.seek(offset)
-        return file.read(length)
-
-    return fetch
-
-
 class RandomAccess:
     """The records of a container in a seekable file, each read on its own.
 
@@ -192,16 +128,18 @@ class RandomAccess:
             raise Truncated("there is no footer at the end: the file was cut, or something follows it") from None
         entries, end = self._last_block(offset, size - Footer.SIZE)
         self.offsets = dict(entries)
-        self._ends = dict(zip(self.offsets, [*(offset for _, offset in entries[1:]), end], strict=False))
+        starts = list(dict.fromkeys(offset for _, offset in entries))
+        self._ends = dict(zip(starts, [*starts[1:], end], strict=False))
+        self._joins: dict[int, Join] = {}  # some blocks of joined tensors that were read, by their offsets
 
     def _last_block(self, offset: int, footer: int) -> tuple[tuple[tuple[str, int], ...], int]:
         """Names and offsets of the records, and where the last record must end at the latest."""
         frame, header = self._block(offset)
-        if frame.type not in (b"INDX", b"TENS") or _body_at(offset, header) + frame.body_length != footer:
+        if frame.type not in (b"INDX", b"JIDX", b"TENS") or _body_at(offset, header) + frame.body_length != footer:
             raise Corrupt("the footer does not point to the index, or to the only record")
         if frame.type == b"TENS":
             return ((_tensor_header(frame, header).name, offset),), footer
-        return Index.unpack(header, offset).entries, offset
+        return _index(frame, header, offset).entries, offset
 
     def record(self, name: str) -> Record:
         """The record with this name.
@@ -209,14 +147,26 @@ class RandomAccess:
         Raises KeyError if there is none, and Corrupt when the index or the record is wrong.
         """
         offset = self.offsets[name]
+        known = self._joins.get(offset)
+        if known is not None:
+            return known.named(name)
         frame, header = self._block(offset)
         body = _body_at(offset, header)
-        if frame.type != b"TENS" or body + frame.body_length > self._ends[name]:
+        if frame.type not in (b"TENS", b"JOIN") or body + frame.body_length > self._ends[offset]:
             raise Corrupt(f"the index does not point to the record {name!r}")
+
+        def fetch(at: int, length: int) -> bytes:
+            return self.read_at(body + at, length)
+
+        if frame.type == b"JOIN":
+            join = Join(_join_header(frame, header), fetch)
+            self._joins = {} if len(self._joins) >= _KEPT else self._joins
+            self._joins[offset] = join
+            return join.named(name)
         parsed = _tensor_header(frame, header)
         if parsed.name != name:
             raise Corrupt(f"the index points to {parsed.name!r} where {name!r} should be")
-        return Record(parsed, lambda at, length: self.read_at(body + at, length))
+        return Record(parsed, fetch)
 
     def read_at(self, offset: int, length: int) -> bytes:
         """`length` bytes from `offset` on. Raises Truncated when they are not there."""
@@ -254,6 +204,22 @@ def _tensor_header(frame: Frame, header: bytes) -> TensorHeader:
     return parsed
 
 
+def _join_header(frame: Frame, header: bytes) -> JoinHeader:
+    parsed = JoinHeader.unpack(header)
+    if parsed.record.body_length != frame.body_length:
+        raise Corrupt("block JOIN: the body's length is not that of its record")
+    return parsed
+
+
+def _index(frame: Frame, header: bytes, end: int) -> Index:
+    """The index in INDX or JIDX, for records that end at `end` at the latest."""
+    return Index.unpack(header, end) if frame.type == b"INDX" else unpack_index(header, end)
+
+
+def _part(body: bytes, offset: int, length: int) -> bytes:
+    return body[offset : offset + length]
+
+
 def _body_at(offset: int, header: bytes) -> int:
     """Where the body of the block at `offset` begins: after its frame, its header and their crc."""
     return offset + Frame.SIZE + len(header) + 4
@@ -267,9 +233,9 @@ def _read_block(first: bytes, read: Callable[[int], bytes]) -> tuple[Frame, byte
     frame = Frame.unpack(first)
     header = read(frame.header_length)
     checked(header, int.from_bytes(read(4), "little"), f"block {frame.type.decode()}", before=first)
-    if frame.type not in (b"TENS", b"META", b"INDX") and frame.type[:1].isupper():
+    if frame.type not in _KNOWN and frame.type[:1].isupper():
         raise UnsupportedFeature(f"a block of type {frame.type.decode()} must be understood and is not; update gcodec")
-    if frame.type in (b"META", b"INDX") and frame.body_length:
+    if frame.type in (b"META", b"INDX", b"JIDX") and frame.body_length:
         raise Corrupt(f"block {frame.type.decode()}: has a body")
     return frame, header
 

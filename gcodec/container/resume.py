@@ -16,10 +16,11 @@ from ..dtypes import as_bytes
 from ..errors import Corrupt, InvalidInput, Truncated
 from ..source import Source, spans
 from .fields import crc32, pack_text
+from .layout import ORIGINAL
 from .reader import Record, Stream
+from .records.record import Member
 from .writer import pack_end
 
-ORIGINAL = "original"  # the attribute of a record that has the crc of its original
 AFTER = "after"  # the key of META with the mark of the records that are left out
 
 
@@ -123,13 +124,17 @@ class Part:
         name, original = record.header.name, record.header.attributes.get(ORIGINAL)
         if name in self._entries:
             raise Corrupt(f"the record {name!r:.200} comes a second time")
-        record.head()
-        for i in range(len(record.header.chunks)):
-            record.chunk(i)
+        if isinstance(record, Member):
+            record.join.check()
+        else:
+            record.head()
+            for i in range(len(record.header.chunks)):
+                record.chunk(i)
         self._entries[name] = start
         self._originals.append((name, original if type(original) is int and 0 <= original < 1 << 32 else None))
-        self._end = self._file.tell()
-        self._file.flush()
+        if not isinstance(record, Member) or record.is_last:
+            self._end = self._file.tell()
+            self._file.flush()
 
     def _joined(self, stream: Stream, tee: "_Tee") -> int:
         """Have the records of a stream written; gives what turns their places into those here."""

@@ -9,8 +9,9 @@ from io import RawIOBase
 from typing import Any, BinaryIO
 
 from ..errors import Closed, FormatError, InvalidInput
-from .budget import Budget
+from .budget import WORK_PER_MEMBER, Budget
 from .layout import MAX_HEADER, MAX_TEXT, FileHeader, Footer, Index, TensorHeader, pack_block, pack_json, unpack_meta
+from .records.joined import JoinHeader, pack_index, unpack_index
 from .spool import PIECE
 
 _CLOSED = "the container was closed; nothing can be added to it"
@@ -49,11 +50,26 @@ class ContainerWriter:
         _check(TensorHeader.unpack, packed, f"the header of {header.name!r}")
         with self._writing():
             self._pay(header, work)
-            start = self._offset
-            self._write(pack_block(b"TENS", packed, header.body_length))
-            for part in body:
-                self._write(part)
-            self._entries[header.name] = start
+            self._append(b"TENS", packed, header, body, [header.name])
+
+    def add_joined(self, header: JoinHeader, body: Iterable[bytes], work: int) -> None:
+        """Append joined tensors. body, work: those of the record of all values."""
+        for name in header.names:
+            self.check_new(name)
+        packed = header.packed
+        _check(JoinHeader.unpack, packed, f"the header of {len(header.names)} joined tensors")
+        with self._writing():
+            self._pay(header.record, work + WORK_PER_MEMBER * len(header.names))
+            self._append(b"JOIN", packed, header.record, body, header.names)
+
+    def _append(
+        self, kind: bytes, packed: bytes, record: TensorHeader, body: Iterable[bytes], names: Iterable[str]
+    ) -> None:
+        start = self._offset
+        self._write(pack_block(kind, packed, record.body_length))
+        for part in body:
+            self._write(part)
+        self._entries.update(dict.fromkeys(names, start))
 
     def _pay(self, header: TensorHeader, work: int) -> None:
         """Write the zeros that a reader needs to accept the next record, of a stream too."""
@@ -126,9 +142,13 @@ def pack_end(entries: Mapping[str, int], offset: int) -> bytes:
     """
     if len(entries) == 1:
         return Footer(*entries.values()).pack()
-    packed = Index(tuple(entries.items())).pack()
-    _check(partial(Index.unpack, end=offset), packed, "the index")
-    return pack_block(b"INDX", packed) + Footer(offset).pack()
+    index = Index(tuple(entries.items()))
+    if len(set(entries.values())) < len(entries):
+        kind, packed, unpack = b"JIDX", pack_index(index), unpack_index
+    else:
+        kind, packed, unpack = b"INDX", index.pack(), Index.unpack
+    _check(partial(unpack, end=offset), packed, "the index")
+    return pack_block(kind, packed) + Footer(offset).pack()
 
 
 def check_name(name: object) -> None:

@@ -13,11 +13,12 @@ from ..container.base import Bases
 from ..container.budget import Budget
 from ..container.layout import TensorHeader
 from ..container.reader import RandomAccess, Record
+from ..container.records.record import Member
 from ..errors import Closed, InvalidInput, MissingTensor
 from ..io.folder.tied import tied_names
 from ..io.skeleton import is_skeleton
 from ..parallel import thread_count
-from .decompress import Piece, decompress, decompress_range
+from .decompress import Piece, decompress, decompress_range, values_of
 
 _SHOWN = 8  # names that an error lists
 
@@ -128,6 +129,8 @@ class Archive(Mapping[str, np.ndarray]):
 
 def read_tensor(record: Record, threads: int | None = None, budget: Budget | None = None) -> np.ndarray:
     """A record's whole array. budget: is shared with the other records that are decoded."""
+    if isinstance(record, Member):
+        return values_of(record, budget or Budget()).reshape(record.header.spec.shape)
     spec, count = record.header.spec, thread_count(threads)
     parts = decompress([record], count if len(record.header.chunks) > 1 else 1, budget or Budget())
     return _joined(parts, 0, spec.size, spec.dtype).reshape(spec.shape)

@@ -6,18 +6,21 @@ from typing import Any, BinaryIO
 
 from ..compressors.contract import CHUNK
 from ..container.budget import Budget
-from ..container.layout import TensorHeader
+from ..container.describe import original_bytes
+from ..container.layout import ORIGINAL, TensorHeader
 from ..container.reader import Record
-from ..container.resume import ORIGINAL, original_crc
+from ..container.resume import original_crc
 from ..container.writer import ContainerWriter
 from ..io import formats
 from ..parallel import ordered
+from ..request.choice import Choice
 from ..request.rules import Chooser
 from ..source import Source
 from .bases.encode import compress
 from .coded import CodedRecord
 from .decompress import decompress
 from .effects import warn_of_losses
+from .joined.runs import LEAST, CodedJoin, Task, runs
 
 SIDE_BY_SIDE = 2 * CHUNK  # values of the largest tensors that are compressed by one thread each
 ByteProgress = Callable[[int], object]  # is called with the bytes of the original that were just done
@@ -55,30 +58,53 @@ def encode_tensors(
     """Compress tensors into a container on `file`; yields each header once its record is written.
 
     chooser: gives the choice of each tensor. Tensors of a few chunks are compressed side by side by
-    `threads`, larger ones by chunks; the bytes do not depend on the threads. With one thread here,
-    the tensors are asked for one by one, and each is written before the next. check: is called
-    when all tensors were read, and raises an error if the container should not get its end.
+    `threads`, larger ones by chunks; the bytes do not depend on the threads. Small exact tensors
+    that are neighbours are joined. With one thread here, the tensors are asked for one by one, and
+    all but small ones are written before the next. check: is called when all tensors were read, and
+    raises an error if the container should not get its end.
     originals: whether records note the crc of their originals, as streams do that can go on.
     """
 
-    def work(item: tuple[str, Source]) -> CodedRecord:
-        name, source = item
-        choice = chooser(name, source)
+    def work(run: list[Task]) -> list[CodedRecord | CodedJoin]:
+        if len(run) < LEAST:
+            return [alone(*task) for task in run]
+        coded = CodedJoin.of(run)
+        progress(original_bytes(coded.header.record))
+        return [coded]
+
+    def alone(name: str, source: Source, choice: Choice | None) -> CodedRecord:
+        choice = chooser(name, source) if choice is None else choice
         meter = _Meter(source, progress)
-        alone = 1 if threads > 1 and source.size <= SIDE_BY_SIDE else choice.threads
-        coded = compress(name, source, replace(choice, threads=alone, progress=meter.count))
+        share = 1 if threads > 1 and source.size <= SIDE_BY_SIDE else choice.threads
+        coded = compress(name, source, replace(choice, threads=share, progress=meter.count))
         meter.finish()
         return noting_original(coded, source) if originals else coded
 
     writer = ContainerWriter(file, meta, formats.work_per_byte(meta))
-    for coded in ordered(work, tensors, threads, CodedRecord.close):
-        with coded:
-            writer.add(coded.header, coded.pieces(), coded.work)
-        file.flush()
-        warn_of_losses(coded.header.name, coded.found, coded.header.guarantee)
-        yield coded.header
+    for several in ordered(work, runs(tensors, chooser), threads, _close):
+        for coded in several:
+            with coded:
+                headers = _add(writer, coded)
+            file.flush()
+            if isinstance(coded, CodedRecord):
+                warn_of_losses(coded.header.name, coded.found, coded.header.guarantee)
+            yield from headers
     check()
     writer.close()
+
+
+def _add(writer: ContainerWriter, coded: CodedRecord | CodedJoin) -> Iterable[TensorHeader]:
+    """Write what was coded; gives the headers of its tensors."""
+    if isinstance(coded, CodedRecord):
+        writer.add(coded.header, coded.pieces(), coded.work)
+        return [coded.header]
+    writer.add_joined(coded.header, coded.record.pieces(), coded.record.work)
+    return map(coded.header.member, range(len(coded.header.names)))
+
+
+def _close(several: Iterable[CodedRecord | CodedJoin]) -> None:
+    for coded in several:
+        coded.close()
 
 
 def noting_original(coded: CodedRecord, source: Source) -> CodedRecord:

@@ -11,10 +11,11 @@ from ..compressors import registry
 from ..compressors.contract import Compressor, Decode, Entry
 from ..compressors.on_base import BesideBase
 from ..container.base import DELTA
-from ..container.budget import Budget
+from ..container.budget import WORK_PER_MEMBER, Budget
 from ..container.fields import crc32
 from ..container.layout import TensorHeader
 from ..container.reader import Record, whole
+from ..container.records.record import Member
 from ..dtypes import as_bytes
 from ..errors import ChecksumMismatch, Corrupt, UnsupportedFeature
 from ..parallel import ordered
@@ -56,6 +57,10 @@ def decompress_range(record: Record, start: int, stop: int, threads: int, budget
 def _jobs(record: Record, start: int, stop: int, budget: Budget) -> Iterator[Callable[[], Piece]]:
     """Functions that decode one chunk each; the bytes of the chunks are read here, in order."""
     header = record.header
+    if isinstance(record, Member):
+        values = values_of(record, budget)
+        yield lambda: Piece(header, 0, values)
+        return
     cls = compressor_of(header)
     for paid in _paid(record, work_of(header, record.head()), budget):
         with ieee.arithmetic():
@@ -67,6 +72,21 @@ def _jobs(record: Record, start: int, stop: int, budget: Budget) -> Iterator[Cal
             if paid is record:
                 budget.receive(len(data))
             yield partial(_decode_chunk, header, decode, i, data)
+
+
+def values_of(record: Member, budget: Budget) -> np.ndarray:
+    """The values of a joined tensor; those of the whole block are decoded once, and then kept."""
+    join, header = record.join, record.header
+    vector = join.vector
+    if vector is None:
+        (part,) = decompress([join.record], 1, budget)
+        join.vector = vector = part.values
+    budget.arrive(record.arrived)
+    budget.spend(header.name, WORK_PER_MEMBER)
+    values = vector[slice(*record.span)].copy()
+    if crc32(as_bytes(values)) != header.chunks[0].decoded_crc:
+        raise ChecksumMismatch(f"record {header.name!r}: decodes to other values than it was encoded from")
+    return values
 
 
 def _paid(record: Record, work: int, budget: Budget) -> Iterator[Record]:

@@ -11,6 +11,7 @@ from ..compressors.contract import CodedTensor, Compressor, Section
 from ..container.describe import describe
 from ..container.layout import TensorHeader
 from ..container.reader import Record
+from ..container.records.record import Member
 from ..pipeline.decompress import compressor_of
 
 
@@ -39,6 +40,9 @@ class Inspection:
 @ieee.arithmetic()
 def inspect_record(record: Record) -> Inspection:
     """Parse every chunk of a record, which must be readable twice. Raises what decoding raises."""
+    if isinstance(record, Member):
+        share = Section("share of joined tensors", 8.0 * record.header.body_length)
+        return Inspection(record.header, (share,), ())
     compressor, coded = _opened(record)
     if not record.header.chunks:
         head = Section("head", 8.0 * record.header.head_length)
@@ -48,7 +52,12 @@ def inspect_record(record: Record) -> Inspection:
 
 @ieee.arithmetic()
 def arrays_of(record: Record) -> Mapping[str, np.ndarray]:
-    """The compressor's `arrays`: what the payload holds. Raises what decoding raises."""
+    """The compressor's `arrays`: what the payload holds, if it is the tensor's own.
+
+    Raises what decoding raises.
+    """
+    if isinstance(record, Member):
+        return {}
     compressor, coded = _opened(record)
     return compressor.arrays(coded) if record.header.chunks else {}
 

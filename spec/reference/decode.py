@@ -13,6 +13,7 @@ status (format.md §8).
 
 import argparse
 import bisect
+import copy
 import functools
 import itertools
 import json
@@ -162,7 +163,8 @@ class Block:
         require(header_length <= 1 << 24 and self.body_length < 1 << 62, "a block beyond the format's limits")
         self.header = Reader(file.bytes(header_length))
         check_crc(file.data[self.offset : file.at // 8], file.unsigned(4), "the header of a block")
-        require(self.body_length == 0 or self.type not in (b"META", b"INDX"), "META or INDX with a body")
+        bare = self.type in (b"META", b"INDX", b"JIDX")
+        require(self.body_length == 0 or not bare, "META or an index with a body")
 
 
 # ---- §3.1 META ----
@@ -235,8 +237,7 @@ class Record:
     `decode` gives the chunks as bytes of the dtype. It reads the body as they are taken.
     """
 
-    def __init__(self, block: Block) -> None:
-        fields = block.header
+    def __init__(self, fields: Reader, body_length: int) -> None:
         self.name = fields.text(fields.varint())
         dtype, dimensions = fields.varint(), fields.varint()
         require(len(self.name.encode()) < 1 << 16 and dimensions <= 64, "a longer name or shape than the format allows")
@@ -245,7 +246,8 @@ class Record:
         self.shape = tuple(fields.varint() for _ in range(dimensions))
         self.size = math.prod(self.shape)
         require(math.prod(n or 1 for n in self.shape) < 1 << 48, "2^48 values or more")
-        self.base = read_base(json_object(fields.text(fields.varint())))
+        self.attributes = json_object(fields.text(fields.varint()))
+        self.base = read_base(self.attributes)
         self.compressor = fields.varint(), fields.varint()
         guarantee = fields.unsigned(1)
         require(guarantee == 0 or (guarantee <= 3 and self.dtype.kind == "float"), "guarantee")
@@ -260,7 +262,7 @@ class Record:
         self.chunks = [(fields.varint(), fields.unsigned(4), fields.unsigned(4)) for _ in range(chunks)]
         fields.end()
         lengths = [length for length, _crc, _decoded_crc in self.chunks]
-        require(max(lengths, default=0) <= 1 << 25 and self.head_length + sum(lengths) == block.body_length, "lengths")
+        require(max(lengths, default=0) <= 1 << 25 and self.head_length + sum(lengths) == body_length, "lengths")
 
     def decode(self, file: Reader, bases: dict[int, bytes]) -> Iterator[bytes]:
         require(self.compressor in COMPRESSORS, f"compressor, payload version {self.compressor}", "unsupported-feature")
@@ -329,6 +331,66 @@ def check_index(fields: Reader, records: dict[str, int]) -> None:
     fields.end()
 
 
+# ---- §3.7 JOIN ----
+class Joined:
+    """A block of joined tensors: `record` is of all values, and `tensors` has a record for each."""
+
+    def __init__(self, block: Block) -> None:
+        fields = block.header
+        self.record = record = Record(Reader(fields.bytes(fields.varint())), block.body_length)
+        alone = record.guarantee == "exact" and len(record.chunks) == len(record.shape) == 1 and record.size <= 1 << 20
+        require(alone and not record.name and not record.attributes, "joined tensors of another record")
+        count, names, shape = fields.varint(), [b""], None
+        require(2 <= count <= 1 << 16, "a number of joined tensors out of its range")
+        self.tensors = []
+        for _ in range(count):
+            names.append(shared_name(fields, names[-1]))
+            dimensions = fields.varint()
+            require(dimensions <= 65 and (dimensions > 0 or shape is not None), "a joined tensor without a shape")
+            shape = tuple(fields.varint() for _ in range(dimensions - 1)) if dimensions else shape
+            require(0 < math.prod(shape or ()) <= record.size, "a joined tensor with no values, or too many")
+            self.tensors.append(copy.copy(record))
+            self.tensors[-1].name, self.tensors[-1].shape = decoded_name(names[-1]), shape
+        self.crcs = [fields.unsigned(4) for _ in self.tensors]
+        fields.end()
+        require(sum(map(len, names)) <= 1 << 22, "longer names than the format allows")
+        self.sizes = [math.prod(tensor.shape) for tensor in self.tensors]
+        require(sum(self.sizes) == record.size, "joined tensors with another number of values than their record")
+
+    def decode(self, file: Reader) -> Iterator[tuple[Record, Iterator[bytes]]]:
+        width, at = self.record.dtype.word * self.record.dtype.parts, 0
+        (values,) = self.record.decode(file, {})
+        for tensor, size, crc in zip(self.tensors, self.sizes, self.crcs, strict=True):
+            own = values[at * width : (at + size) * width]
+            check_crc(own, crc, f"the values of {tensor.name!r}")
+            yield tensor, iter([own])
+            at += size
+
+
+def shared_name(fields: Reader, before: bytes) -> bytes:
+    first, last = fields.varint(), fields.varint()
+    require(first + last <= len(before), "a name that shares more bytes than the one before has")
+    name = before[:first] + fields.bytes(fields.varint()) + before[len(before) - last :]
+    require(len(name) < 1 << 16, "a longer name than the format allows")
+    return name
+
+
+def decoded_name(name: bytes) -> str:
+    return Reader(name).text(len(name))
+
+
+def check_joined_index(fields: Reader, records: dict[str, int]) -> None:
+    require(fields.varint() == len(records), "the index has another number of tensors")
+    last, length = b"", 0
+    for name, (before, offset) in zip(records, itertools.pairwise((0, *records.values())), strict=True):
+        last = shared_name(fields, last)
+        length += len(last)
+        entry = decoded_name(last), fields.varint()
+        require(entry == (name, offset - before), "the index has another name or offset")
+    require(length <= 1 << 24, "longer names than the format allows")
+    fields.end()
+
+
 # ---- §6 Footer ----
 def read_footer(file: Reader, last: int) -> None:
     offset, crc, magic = file.bytes(8), file.unsigned(4), file.bytes(4)
@@ -352,14 +414,24 @@ def decode_file(data: bytes, bases: dict[int, bytes] | None = None) -> Iterator[
             require(block.offset == 16, "META is not the first block")
             check_meta(block.header)
         elif block.type == b"TENS":
-            record = Record(block)
+            record = Record(block.header, block.body_length)
             require(record.name not in records, "two records of one name")
             records[record.name] = block.offset
             left -= record.size * record.dtype.word * record.dtype.parts
             require(left >= 0, "more decoded bytes than the file pays for", "limit")
             yield record, record.decode(file, bases or {})
-        elif block.type == b"INDX":
-            check_index(block.header, records)
+        elif block.type == b"JOIN":
+            joined = Joined(block)
+            for tensor in joined.tensors:
+                require(tensor.name not in records, "two records of one name")
+                records[tensor.name] = block.offset
+            left -= joined.record.size * joined.record.dtype.word * joined.record.dtype.parts
+            require(left >= 0, "more decoded bytes than the file pays for", "limit")
+            yield from joined.decode(file)
+        elif block.type in (b"INDX", b"JIDX"):
+            joins = len(set(records.values())) < len(records)
+            require(joins == (block.type == b"JIDX"), "an index of another type than that of the blocks")
+            (check_joined_index if joins else check_index)(block.header, records)
             break
         else:
             require(block.type[:1].islower(), f"block type {block.type!r}", "unsupported-feature")

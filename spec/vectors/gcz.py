@@ -19,7 +19,8 @@ from gcodec.compressors.common import scale_classes
 from gcodec.compressors.contract import Guarantee, Payload, TensorSpec
 from gcodec.compressors.klt import factors as lowrank
 from gcodec.container.fields import Cursor, pack_text, pack_varint
-from gcodec.container.layout import Chunk, FileHeader, Footer, Frame, TensorHeader, pack_block
+from gcodec.container.layout import Chunk, FileHeader, Footer, Frame, Index, TensorHeader, pack_block
+from gcodec.container.records.joined import JoinHeader, pack_index
 from gcodec.distortion import largest_error
 from gcodec.source import ArraySource
 
@@ -152,7 +153,7 @@ def split(container: bytes) -> list[Record | bytes]:
         header = container[at + Frame.SIZE :][: frame.header_length]
         body = at + Frame.SIZE + frame.header_length + 4
         end = body + frame.body_length
-        if frame.type == b"INDX":
+        if frame.type in (b"INDX", b"JIDX"):
             break
         is_record = frame.type == b"TENS"
         blocks.append(split_record(header, container[body:end]) if is_record else container[at:end])
@@ -174,6 +175,30 @@ def container(*blocks: Record | bytes, start: bytes | None = None, **end) -> byt
     if len(entries) == 1 and isinstance(blocks[-1], Record) and not {"index", "index_block"} & set(end):
         end = {"index_block": b"", "footer": Footer(entries[0][1]).pack()} | end
     return data + ending(entries, len(data), **end)
+
+
+def join(arrays: dict[str, np.ndarray], record: Record | None = None, **fields: bytes) -> bytes:
+    """A JOIN block. record: another one of all values. fields: other parts of the header."""
+    record = record or joined_record(arrays)
+    shapes = tuple(array.shape for array in arrays.values())
+    header = TensorHeader.unpack(b"".join(record.fields.values()))
+    crcs = tuple(crc32(array.tobytes()) for array in arrays.values())
+    packed = JoinHeader(header, tuple(arrays), shapes, crcs).packed
+    own = len(header.pack())
+    count = len(pack_varint(own)) + own
+    parts = {"record": packed[:count], "tensors": packed[count : -4 * len(crcs)], "crcs": packed[-4 * len(crcs) :]}
+    body = record.head + b"".join(record.chunks)
+    return pack_block(b"JOIN", b"".join((parts | fields).values()), len(body)) + body
+
+
+def joined_record(tensors: dict[str, np.ndarray]) -> Record:
+    """The record of all values."""
+    return record("", np.concatenate([array.reshape(-1) for array in tensors.values()]), "lossless")
+
+
+def joined_index(entries: list[tuple[str, int]]) -> bytes:
+    """The JIDX block of these names and offsets."""
+    return pack_block(b"JIDX", pack_index(Index(tuple(entries))))
 
 
 def ending(

@@ -26,6 +26,7 @@ from delta import BAD_DELTA, GOOD_DELTA
 from good import GOOD
 from good_pointwise import POINTWISE
 from good_trellis import TRELLIS
+from joined import BAD_JOINED, GOOD_JOINED
 from unsupported import UNSUPPORTED
 
 from gcodec.api import read_tensor
@@ -125,7 +126,7 @@ def main() -> None:
     parser.add_argument("--replace", metavar="PATTERN", default="", help="also those that match, such as 'good/sd-*'")
     pattern = parser.parse_args().replace
     cases = [*GOOD, *TRELLIS, *BAD_CONTAINERS, *BAD_PAYLOADS, *BAD_TRELLIS, *POINTWISE, *BAD_POINTWISE, *UNSUPPORTED]
-    cases += [*GOOD_DELTA, *BAD_DELTA, *INDICES]
+    cases += [*GOOD_DELTA, *BAD_DELTA, *INDICES, *GOOD_JOINED, *BAD_JOINED]
     if len({case.path for case in cases}) != len(cases):
         raise AssertionError("two vectors have one name")
     for case in cases:

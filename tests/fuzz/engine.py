@@ -12,6 +12,7 @@ from functools import cache
 from vectors import gcz, stated, vectors
 
 from gcodec.container.fields import pack_varint
+from gcodec.container.layout import FileHeader, Footer, Frame, pack_block
 
 EDGES = (0, 1, 2, 3, 7, 8, 15, 16, 63, 64, 127, 128, 255, 256, 2**14, 2**16, 2**20, 2**20 + 1, 2**24, 2**25, 2**26, 2**31, 2**32, 2**47, 2**48, 2**63, 2**64 - 1)  # fmt: skip
 VARINTS = ("dtype", "ndim", "compressor", "version", "chunk", "head_length")
@@ -56,6 +57,8 @@ def seeds(method: str = "") -> tuple[Seed, ...]:
 def mutant(rng: random.Random, method: str = "") -> Mutant:
     """A mutation of a good vector, with the emphasis on payloads behind right checksums."""
     seed = rng.choice(seeds(method))
+    if seed.data[FileHeader.SIZE :].startswith(b"JOIN") and rng.random() < 0.9:
+        return Mutant(joined(rng, seed.data), seed.name, mended=True)
     if not seed.records or rng.random() < 0.1:
         return Mutant(raw(rng, seed.data), seed.name, mended=False)
     blocks = list(seed.blocks)
@@ -63,6 +66,22 @@ def mutant(rng: random.Random, method: str = "") -> Mutant:
     change = rng.choices((payload, fields, order), (0.75, 0.2, 0.05))[0]
     change(rng, blocks, at)
     return Mutant(gcz.container(*blocks), seed.name, mended=True)
+
+
+def joined(rng: random.Random, data: bytes) -> bytes:
+    """Another header or body of the block of joined tensors that the file begins with."""
+    start = FileHeader.SIZE + Frame.SIZE
+    frame = Frame.unpack(data[FileHeader.SIZE : start])
+    end = start + frame.header_length + 4 + frame.body_length
+    header, body = data[start:][: frame.header_length], data[end - frame.body_length : end]
+    if rng.random() < 0.8:
+        header = bytes_like(rng, header, rng.randbytes(8))
+    else:
+        body = bytes_like(rng, body, rng.randbytes(8))
+    block = pack_block(b"JOIN", header, len(body)) + body
+    after = data[end : -Footer.SIZE] if rng.random() < 0.9 else bytes_like(rng, data[end : -Footer.SIZE], header)
+    place = FileHeader.SIZE + len(block) + (Footer.unpack(data[-Footer.SIZE :]).offset - end)
+    return data[: FileHeader.SIZE] + block + after + Footer(place).pack()
 
 
 def payload(rng: random.Random, blocks: list, at: int) -> None:

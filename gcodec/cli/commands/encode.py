@@ -54,7 +54,7 @@ def encode(
     A single array without a bound gets alpha 0.1 (the paper's choice; omega 1/4 for unbiased
     methods).
     """
-    from ...container.describe import describe, original_bytes
+    from ...container.describe import describe, names_in_meta, original_bytes
     from ...container.resume import AFTER, left_out
     from ...parallel import thread_count
     from ...pipeline.convert import encode_tensors
@@ -125,7 +125,7 @@ def encode(
         if bases is not None:
             chooser = on_bases(chooser, partial(bases.to_encode, alpha_of=relative), keyframes)
         whole = sum(source.size * source.dtype.itemsize for _, source in tensors)
-        names = {} if single else {"names": [name for name, _ in tensors]}
+        names = {} if single else names_in_meta([name for name, _ in tensors], whole)
         meta = {**reader.meta, **scoped, "bytes": whole, **names}
         if single and not scoped and reader.meta == {"format": "npy"} and is_named_for(input, "npy"):
             meta = {}  # an array without a name is one of .npy, and its record says how large it is

@@ -9,6 +9,7 @@ from ...container.base import DELTA, KEY
 from ...container.budget import Budget
 from ...container.layout import TensorHeader
 from ...container.reader import Record
+from ...container.records.record import Member
 from ...container.writer import ContainerWriter
 from ...request.choice import Choice
 from ...source import ArraySource
@@ -24,7 +25,12 @@ def rebase(records: Iterable[Record], writer: ContainerWriter, threads: int, bud
     and certificate. Others are copied. Raises what decoding raises.
     """
     for record in records:
-        if record.header.base is None:
+        if isinstance(record, Member):
+            header, joined = record.header, record.join
+            if record.number == 0:  # the first one stands for all
+                inner = joined.record
+                writer.add_joined(joined.header, _body(inner), work_of(inner.header, inner.head()))
+        elif record.header.base is None:
             header = record.header
             writer.add(header, _body(record), work_of(header, record.head()))
         else:

@@ -1,0 +1,1 @@
+"""What a container holds: records, and tensors that share one."""

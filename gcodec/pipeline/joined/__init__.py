@@ -1,0 +1,1 @@
+"""Small tensors that are neighbours, coded together."""
