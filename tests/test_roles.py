@@ -216,9 +216,17 @@ def test_files_with_tensors_of_every_role(tmp_path, name):
     assert count in text and text.strip().endswith("such as --alpha 'GLOB=1e-3'")
 
 
-def test_fill_values_come_back_and_the_bound_is_on_the_others(tmp_path):
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--alpha", "1e-3", "--small", "16"),
+        ("--alpha", "1e-3", "--small", "16", "--fill", "nan"),  # beside those that the file declares
+        ("--lossless", *(part for name in ("sentinel", "nan", "unset") for part in ("--alpha", f"{name}=1e-3"))),
+    ],
+)
+def test_fill_values_come_back_and_the_bound_is_on_the_others(tmp_path, options):
     write_field(tmp_path / "field.h5")
-    assert call_cli("encode", tmp_path / "field.h5", "--alpha", "1e-3", "--small", "16")[0] == 0
+    assert call_cli("encode", tmp_path / "field.h5", *options)[0] == 0
     assert call_cli("decode", tmp_path / "field.h5.gcz", "-o", tmp_path / "back.h5")[0] == 0
     with h5py.File(tmp_path / "field.h5") as before, h5py.File(tmp_path / "back.h5") as after:
         for name, missing in (("sentinel", -9999), ("nan", np.nan), ("unset", np.float32(9.96921e36))):

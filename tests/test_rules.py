@@ -23,7 +23,9 @@ def test_save_takes_the_fields_of_a_policy_by_name():
     for field in fields(gcodec.Policy):
         empty = field.default_factory is dict
         assert by_name[field.name].default == (None if empty else field.default)
-    assert set(by_name) == {field.name for field in fields(gcodec.Policy)} | {"path", "tensors", "policy", "threads"}
+    assert set(by_name) == {field.name for field in fields(gcodec.Policy)} | {
+        *("path", "tensors", "policy", "threads", "base", "alpha_of")
+    }
 
 
 def test_the_command_line_has_the_fields_of_a_policy_with_their_defaults():

@@ -135,7 +135,7 @@ def test_shapes_of_arrays(tmp_path, fmt):
 @pytest.mark.parametrize("fmt", ["npz", "h5"])
 def test_names_that_are_too_long_or_deep(tmp_path, fmt):
     names = {"n" * 4096: False, "n" * 4097: True, "é" * 2048: False, "é" * 2049: True, "a/" * 99 + "a": False,
-             "a/" * 100 + "a": True}  # fmt: skip
+             "a/" * 100 + "a": fmt == "h5"}  # fmt: skip
     for name, bad in names.items():
         with formats.writer(tmp_path / f"x.{fmt}", fmt, {}, Budget()) as writer:
             if bad:

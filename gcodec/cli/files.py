@@ -1,7 +1,4 @@
-"""Inputs of the command line: paths, URLs, pipes, and standard input.
-
-What must be seekable and is not goes through a temporary file.
-"""
+"""Inputs of the command line; what must be seekable and is not goes through a temporary file."""
 
 import os
 import shutil
@@ -284,14 +281,18 @@ def decoded_name(name: str, fmt: str, came_from: object) -> str:
 
 
 def is_named_for(name: str, fmt: str) -> bool:
-    """Whether files of a format are read from standard input, or usually have such a name."""
-    return name == "-" or formats.SUFFIXES.get(Path(name).suffix.lower()) == fmt
+    """Whether a name is that of a stream, or files of a format usually have such a name."""
+    return name == "-" or _is_pipe(Path(name)) or formats.SUFFIXES.get(Path(name).suffix.lower()) == fmt
+
+
+def _is_pipe(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _local(name: str) -> str:
     """The name that an input's result is named by; raises InvalidInput for a pipe."""
     if remote.is_url(name):
         return remote.base_name(name)
-    if Path(name).exists() and not Path(name).is_file() and not Path(name).is_dir():
-        raise InvalidInput(f"{name} is no regular file; name the output with -o")
-    return name
+    if not _is_pipe(Path(name)):
+        return name
+    raise InvalidInput(f"{name} is no regular file; name the output with -o")

@@ -56,7 +56,7 @@ class ArchiveNames:
     def add(self, key: str, suffix: str = ".npy") -> str:
         """The name of the member; raises InvalidInput when it collides or leads out of a folder."""
         name = (key or self._unnamed) + suffix
-        problem = archive_problem(name)
+        problem = archive_problem(key or self._unnamed)
         if problem:
             raise InvalidInput(f"the tensor name {key[:80]!r} {problem}; rename it, or decode to another format")
         if name in self._names:

@@ -89,15 +89,14 @@ class Rules:
             if rules not in self._made:
                 self._made[rules] = self._ruled(*rules)
             self._doubt(name, role, self._made[rules].guarantee)
-            return Decision(self._with_terms(name, self._made[rules]), role, "rule")
+            return Decision(self._with_marks(self._with_terms(name, self._made[rules]), source), role, "rule")
         default = self._made.get((None, None))
         if source.size < self.policy.small or not is_float(source.dtype):
             return Decision(self._lossless if is_float(source.dtype) or not default else default, role, "small")
         if default is None:
             raise InvalidInput(f"{name}: no rule names it, and it needs a choice: {_NEEDED}")
         if role is FILLED and self._keeps_values(default):
-            own = self._with_terms(name, default)
-            return Decision(replace(own, fill=own.fill or marks_of(source).fills), role, "default")
+            return Decision(self._with_marks(self._with_terms(name, default), source), role, "default")
         if role is not None and role.replaces(default.guarantee.kind):
             self.protected[name] = role
             return Decision(self._with_terms(name, self._protecting(role, default.guarantee)), role, "role")
@@ -132,14 +131,15 @@ class Rules:
             raise InvalidInput(f"{name}: {error}" if name else str(error)) from None
         return choice if kind == "exact" else replace(choice, keep_zeros=policy.keep_zeros, axis=axis, fill=fill)
 
+    def _with_marks(self, choice: Choice, source: Source) -> Choice:
+        """The choice that keeps what the file says stands for missing values, too."""
+        fills = marks_of(source).fills if self._keeps_values(choice) else ()
+        return replace(choice, fill=choice.fill + tuple(fill for fill in fills if fill not in choice.fill))
+
     def _keeps_values(self, choice: Choice) -> bool:
         """Whether the choice can keep fill values, with the bound on all others."""
-        methods = ("auto", *registry.WRAPPED_WITH_KEPT.get(choice.guarantee.kind, ()))
-        return (
-            choice.guarantee.kind in registry.WRAPPED_WITH_KEPT
-            and choice.method in methods
-            and self.policy.scope != "file"
-        )
+        able = registry.WRAPPED_WITH_KEPT.get(choice.guarantee.kind)
+        return able is not None and choice.method in ("auto", *able) and self.policy.scope != "file"
 
     def know(self, names: Iterable[str]) -> None:
         """Have roles look at these names too."""
