@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from stores import FAST, error, fresh, installed, normal
 
+import gcodec
 from gcodec.errors import FormatError, InvalidInput, NonFinite
 
 numcodecs = pytest.importorskip("numcodecs", reason="the extra gcodec[zarr] is not installed")
@@ -14,6 +15,10 @@ from gcodec.integrations.numcodecs import Gcodec  # noqa: E402
 X = normal(300, 64)
 ARRAYS = [
     np.arange(1000, dtype="i4"),
+    np.arange(1000, dtype=">i4"),
+    normal(100, 10).astype(">f4"),
+    np.asfortranarray(normal(100, 10).astype(">f8")),
+    normal(100).astype(">c8"),
     np.linspace(1000, 1001, 1000, dtype="f8"),
     normal(100, 10).astype("f8"),
     np.asfortranarray(normal(10, 100).reshape(100, 10)),
@@ -102,6 +107,40 @@ def test_zarr_v2(tmp_path, order, place):
     found = zarr.open_array(tmp_path / "a", mode="r")
     assert error(found[:], X) <= 0.1 and np.array_equal(found[5:9, 3], found[:][5:9, 3])
     assert not np.array_equal(found[:], X)
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f2", ">f4", ">f8", ">i4"])
+def test_byte_orders(dtype):
+    """zarr v2 sees the bytes of what a codec gives, and nothing else of it."""
+    zarr = pytest.importorskip("zarr")
+    x = (1000 * X[:128]).astype(dtype)
+    for codec in (Gcodec(lossless=True), Gcodec(alpha=0.1, **FAST)):
+        array = zarr.create_array({}, shape=x.shape, dtype=dtype, chunks=x.shape, zarr_format=2, compressors=codec)
+        array[:] = x
+        before = array[:]
+        assert before.dtype == x.dtype and error(before, x) <= (0.1 if "f" in dtype and codec.alpha else 0)
+        array[3] = -x[5]
+        assert np.array_equal(array[3], -x[5]) and np.array_equal(array[4:], before[4:])
+        out = np.empty(x.shape, dtype)
+        codec.decode(codec.encode(x), out=out)
+        assert np.array_equal(out, before)
+        other = x.astype(x.dtype.newbyteorder("S"))
+        assert np.array_equal(codec.decode(codec.encode(other)).view(other.dtype), before.reshape(-1))
+
+
+def test_a_chunk_that_was_decoded_in_the_other_byte_order():
+    """It has lost what it may lose, and its bytes stand in the other order, so it is exact."""
+    codec = Gcodec(alpha=0.1, **FAST)
+    values = codec.decode(codec.encode(X)).reshape(X.shape)
+    data = codec.encode(values.astype(">f4"))
+    assert np.array_equal(codec.decode(data).view(">f4"), values.reshape(-1))
+    assert codec.encode(values.astype(">f4")) == data
+
+
+def test_a_container_with_more_tensors_is_no_chunk(tmp_path):
+    gcodec.save(tmp_path / "a.gcz", {"a": X, "b": X}, lossless=True)
+    with pytest.raises(FormatError, match="one tensor"):
+        Gcodec(lossless=True).decode((tmp_path / "a.gcz").read_bytes())
 
 
 def test_filters_before_it():

@@ -92,21 +92,26 @@ class Settings:
         """
         return self._as_before(values) or self._anew(values)
 
-    def coded_once(self, values: np.ndarray) -> bytes:
+    def coded_once(self, values: np.ndarray, name: str = "") -> bytes:
         """A chunk as a container, exactly where it holds values that were decoded before.
 
         For stores that decode a chunk, change a part and code the whole: errors do not add up.
+        name: of the tensor in the container.
         """
-        return self._as_before(values) or (exact(values) if holds_decoded(values) else self._anew(values))
+        before = self._as_before(values, name)
+        return before or (exact(values, name) if holds_decoded(values) else self._anew(values, name))
 
-    def _anew(self, values: np.ndarray) -> bytes:
+    def _anew(self, values: np.ndarray, name: str = "") -> bytes:
         bound = self.alpha or self.omega
         if bound and _is_drowned(values, bound):
-            return exact(values)
-        return gcodec.encode(values, threads=1, **self.given())
+            return exact(values, name)
+        return _container(values, name, self.given())
 
-    def _as_before(self, values: np.ndarray) -> bytes | None:
-        """The container that these values were decoded from, if it is as good as these settings."""
+    def _as_before(self, values: np.ndarray, name: str = "") -> bytes | None:
+        """The container that these values were decoded from, if it is as good as these settings.
+
+        Where its tensor has another name, the values are stored exactly.
+        """
         data = None if self.lossless else container_of(values)
         if data is None:
             return None
@@ -114,7 +119,7 @@ class Settings:
         if chunk.box != values.shape or not self.allows(chunk.guarantee) or not _equal(chunk.values(0), values):
             return None
         self.check(values)
-        return data
+        return data if chunk.name == name else exact(values, name)
 
     def check(self, values: np.ndarray) -> None:
         """Raise NonFinite for values that would be refused, whatever they are stored with."""
@@ -133,9 +138,19 @@ def _equal(one: np.ndarray, other: np.ndarray) -> bool:
     return bool(np.array_equal(first, second))
 
 
-def exact(values: np.ndarray) -> bytes:
+def exact(values: np.ndarray, name: str = "") -> bytes:
     """A chunk as a container that gives its values back bit for bit."""
-    return gcodec.encode(values, lossless=True, threads=1)
+    return _container(values, name, {"lossless": True})
+
+
+def _container(values: np.ndarray, name: str, settings: Mapping[str, Any]) -> bytes:
+    """A container with one tensor of this name."""
+    if not name:
+        return gcodec.encode(values, threads=1, **settings)
+    file = io.BytesIO()
+    with gcodec.Writer(file, gcodec.Policy(**settings, small=0), threads=1) as writer:
+        writer.add(name, values)
+    return file.getvalue()
 
 
 def _is_drowned(values: np.ndarray, bound: float) -> bool:
@@ -175,8 +190,8 @@ class Chunk:
         self._archive = gcodec.open(file, threads=1)
         if len(self._archive) != 1:
             raise Corrupt(f"a chunk must hold one tensor, not {len(self._archive)}")
-        (self._name,) = self._archive
-        header = self._archive.header(self._name)
+        (self.name,) = self._archive
+        header = self._archive.header(self.name)
         self.dtype, self.shape = dtype, shape
         self.box: Shape = header.spec.shape
         self.guarantee = header.guarantee
@@ -189,11 +204,11 @@ class Chunk:
 
     def values(self, fill: object) -> np.ndarray:
         """All values."""
-        return self._padded(self._archive[self._name], self.shape, fill)
+        return self._padded(self._archive[self.name], self.shape, fill)
 
     def rows(self, start: int, stop: int, fill: object) -> np.ndarray:
         """The values from row `start` to row `stop`; what does not hold them is not read."""
-        held = self._archive.rows(self._name, min(start, self.box[0]), min(stop, self.box[0]))
+        held = self._archive.rows(self.name, min(start, self.box[0]), min(stop, self.box[0]))
         return self._padded(held, (stop - start, *self.shape[1:]), fill)
 
     def _padded(self, held: np.ndarray, shape: Shape, fill: object) -> np.ndarray:

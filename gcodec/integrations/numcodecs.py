@@ -7,12 +7,15 @@ codes the whole chunk. A chunk with values that were decoded before is stored ex
 errors do not add up; write whole chunks, which stay small.
 """
 
+import io
+import sys
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 import gcodec
+from gcodec.errors import Corrupt
 
 from .chunks import Settings, missing
 from .decoded import keep, remember
@@ -24,6 +27,7 @@ try:
 except ImportError as error:
     raise missing("numcodecs", "zarr") from error
 
+BIG = "big-endian"  # the name of the tensor in the chunk of an array whose values lie so in memory
 RAW = "MmSUV"  # kinds of dtypes that are no numbers: their bytes are stored exactly
 
 
@@ -32,7 +36,9 @@ class Gcodec(Settings, Codec):
     """The codec `gcodec`: an array of numbers in, a container out.
 
     It codes an array with its dtype and shape (an array in Fortran order as its transpose, which
-    lies in memory the same way). What is no floating array, such as bytes, is stored exactly.
+    lies in memory the same way). What is no floating array, such as bytes, is stored exactly. The
+    values come back in the byte order that the array had, because zarr v2 looks at nothing but
+    their bytes: in a big-endian array's chunk, the tensor has the name "big-endian", else none.
     """
 
     codec_id: ClassVar[str] = "gcodec"
@@ -46,15 +52,22 @@ class Gcodec(Settings, Codec):
         array = ensure_contiguous_ndarray(buf, flatten=False)
         if array.dtype.kind in RAW and array.dtype.isbuiltin != 2:
             array = array.reshape(-1, order="A").view(np.uint8)
-        return self.coded_once(array if array.flags.c_contiguous else array.T)
+        is_big = array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and sys.byteorder == "big")
+        return self.coded_once(array if array.flags.c_contiguous else array.T, BIG if is_big else "")
 
     def decode(self, buf: Any, out: Any = None) -> Any:
         """The values of a container, one after the other as they lay in memory.
 
-        out: a buffer of their size that gets them. Raises what `gcodec.decode` raises.
+        out: a buffer of their size that gets their bytes. Raises what `gcodec.load` raises, and
+        Corrupt when the container does not hold one tensor.
         """
         data = ensure_bytes(buf)
-        values = gcodec.decode(data, threads=1)
+        found = gcodec.load(io.BytesIO(data), threads=1)
+        if len(found) != 1:
+            raise Corrupt(f"a chunk must hold one tensor, not {len(found)}")
+        ((name, values),) = found.items()
+        if (name == BIG) != (sys.byteorder == "big"):
+            values = values.astype(values.dtype.newbyteorder("S"))
         if not self.lossless:
             remember(values)
             keep(values, data)
