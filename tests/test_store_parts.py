@@ -77,6 +77,57 @@ def test_parts_of_a_chunk_of_zarr_v2(part, order):
     assert error(array[:], last) <= ALPHA * FRACTION
 
 
+SHORT = {  # the shape of a chunk whose last axis is short, and which part is written
+    "a column of 2": ((1000, 2), lambda i: np.s_[:, 0]),
+    "a column of 3": ((1000, 3), lambda i: np.s_[:, 1]),
+    "a column of 15": ((1000, 15), lambda i: np.s_[:, i]),
+    "a column of an image": ((100, 100, 3), lambda i: np.s_[..., 0]),
+    "some columns of an image": ((20, 30, 3), lambda i: np.s_[:, :29]),
+    "a box of an image": ((100, 100, 3), lambda i: np.s_[3:90, i:, :2]),
+    "small matrices": ((500, 3, 3), lambda i: np.s_[:, 1 + i % 2 :, :]),
+    "small cubes": ((500, 2, 2, 2), lambda i: np.s_[:, :, 1, :]),
+    "every other row": ((1000, 3), lambda i: np.s_[i % 2 :: 2]),
+    "rows": ((1000, 3), lambda i: np.s_[40 + i :]),
+    "few rows": ((3, 40), lambda i: np.s_[:, 10:]),
+    "few values": ((5, 4), lambda i: np.s_[2:, 1:]),
+}
+
+
+@pytest.mark.parametrize("host", ["HDF5", "zarr v2", "zarr v2, big-endian"])
+@pytest.mark.parametrize("shape, part", SHORT.values(), ids=SHORT)
+def test_chunks_with_short_axes(tmp_path, shape, part, host):
+    """Values that no write touches stay what they were after the first of them."""
+    if host == "HDF5":
+        file = h5py.File(tmp_path / "x.h5", "w", rdcc_nbytes=0)
+        array = file.create_dataset("x", shape, "f4", chunks=shape, **gcodec.hdf5(**LOSSY))
+    else:
+        zarr = pytest.importorskip("zarr")
+        from gcodec.integrations.numcodecs import Gcodec
+
+        dtype = ">f4" if "big" in host else "<f4"
+        array = zarr.create_array(
+            {}, shape=shape, dtype=dtype, chunks=shape, zarr_format=2, compressors=Gcodec(**LOSSY)
+        )
+    last, touched = normal(*shape), np.zeros(shape, bool)
+    array[...] = last
+    before = array[...]
+    assert (error(before, last) > 0) == (last.size >= 64)  # smaller chunks are exact
+    for i in range(3):
+        last[part(i)] = normal(*last[part(i)].shape, seed=i + 1)
+        array[part(i)] = last[part(i)]
+        touched[part(i)] = True
+    assert np.array_equal(array[...], np.where(touched, last, before))
+
+
+def test_columns_that_fill_a_chunk_one_by_one(tmp_path):
+    x = normal(1000, 3)
+    with h5py.File(tmp_path / "x.h5", "w", rdcc_nbytes=0) as file:
+        array = file.create_dataset("x", x.shape, "f4", chunks=x.shape, **gcodec.hdf5(alpha=0.01))
+        for i in range(3):
+            array[:, i] = x[:, i]
+        assert error(array[:], x) <= 0.01
+
+
 @pytest.mark.parametrize("shape", [(), (1,), (7,), (100,), (2000,), (5, 3), (3, 500), (40, 5), (6, 7, 80), (0, 4)])
 @pytest.mark.parametrize("dtype", ["f2", ">f4", "f8", "c16"])
 def test_what_is_known_again(shape, dtype):

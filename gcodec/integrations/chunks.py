@@ -16,7 +16,7 @@ import numpy as np
 import gcodec
 from gcodec.errors import Corrupt, GcodecError, InvalidInput
 
-from .decoded import container_of, holds_decoded
+from .decoded import LINE, container_of, holds_decoded
 
 Shape = tuple[int, ...]
 SAMPLE = 1000  # values
@@ -95,11 +95,13 @@ class Settings:
     def coded_once(self, values: np.ndarray, name: str = "") -> bytes:
         """A chunk as a container, exactly where it holds values that were decoded before.
 
-        For stores that decode a chunk, change a part and code the whole: errors do not add up.
-        name: of the tensor in the container.
+        For stores that decode a chunk, change a part and code the whole: errors do not add up. A
+        chunk of fewer than 64 values is always exact: a part of it is too little to be known again,
+        and its container is mostly header. name: of the tensor in the container.
         """
         before = self._as_before(values, name)
-        return before or (exact(values, name) if holds_decoded(values) else self._anew(values, name))
+        is_exact = values.size < LINE or holds_decoded(values)
+        return before or (exact(values, name) if is_exact else self._anew(values, name))
 
     def _anew(self, values: np.ndarray, name: str = "") -> bytes:
         bound = self.alpha or self.omega

@@ -6,9 +6,12 @@ from. What comes back in part is known by a few blocks:
 HDF5 and zarr v2 decode a chunk, change a part of it and code all of it, and show a codec no more
 than the whole chunk. A chunk that holds again what was decoded before is such a one. What a write
 to a box leaves behind has whole rows, or whole columns, of a chunk's last axis; so a few blocks of
-each row and of each column are enough to know it again.
+each row and of each column are enough to know it again. Where the last axis is shorter than a
+block, all of the chunk is cut into blocks, in the order of memory and along the axis before each
+short one, and some short rows are blocks as well.
 """
 
+import math
 from collections import OrderedDict
 from threading import Lock
 
@@ -16,6 +19,7 @@ import numpy as np
 
 BLOCK, MOST = 16, 4  # values of a block, blocks of a row or a column
 LINE = BLOCK * MOST  # values of a row, where the last axis is too short for blocks
+ROWS = 1 << 12  # short rows of a chunk that are blocks of their own
 _TAGS = np.zeros(1 << 20, np.uint32)  # tags of the last blocks; a new one takes the place of an old one
 _FACTORS = np.random.default_rng(BLOCK).integers(1, 1 << 63, BLOCK, np.uint64) * np.uint64(2) + np.uint64(1)
 _MIXER = np.uint64(0x9E3779B97F4A7C15)
@@ -102,12 +106,36 @@ def _blocks(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _lines(values: np.ndarray) -> list[np.ndarray]:
     """Matrices whose rows are the lines of values that have blocks, as whole numbers."""
     words = np.ascontiguousarray(values).reshape(-1).view(f"u{min(values.dtype.itemsize, 8)}")
+    scale = len(words) // max(values.size, 1)  # words of a value
     length = values.shape[-1] if values.ndim and values.size else 0
     if length >= BLOCK and values.size >= MOST * length:
-        matrix = words.reshape(values.size // length, -1)
+        matrix = words.reshape(-1, scale * length)
         return [matrix, matrix.T]
-    whole = len(words) // LINE * LINE
-    return [part for part in (words[:whole].reshape(-1, LINE), words[-LINE:][None]) if part.size]
+    columns = [part for width in _widths(values.shape) for part in _pieces(words.reshape(-1, scale * width).T)]
+    rows = words.reshape(-1, scale * length) if 3 <= length < BLOCK else words[:0].reshape(0, 1)
+    some = np.random.default_rng(BLOCK).integers(0, max(len(rows), 1), min(ROWS, len(rows)))
+    return [*_pieces(words[None]), *columns, rows[some]] if words.size else []
+
+
+def _widths(shape: tuple[int, ...]) -> list[int]:
+    """How many values lie side by side before an index of a short axis comes again.
+
+    A write to a part of that axis leaves such columns behind, where what lies within it is shorter
+    than two blocks. The first axis has no columns, and those of a large chunk have MOST values.
+    """
+    sides = [n for n in shape if n > 1]
+    inner = [math.prod(sides[axis:]) for axis in range(1, len(sides) + 1)]  # values within an index of each axis
+    least = 1 if math.prod(shape) <= ROWS else MOST
+    pairs = zip(inner, inner[1:], strict=False)
+    return [width for width, within in pairs if within < 2 * BLOCK and math.prod(shape) >= least * width]
+
+
+def _pieces(lines: np.ndarray) -> list[np.ndarray]:
+    """All of some lines, each cut into pieces of LINE values, if it is as long as that."""
+    length = lines.shape[1]
+    if length <= LINE:
+        return [lines]
+    return [lines[:, : length // LINE * LINE].reshape(-1, LINE), lines[:, -LINE:]]
 
 
 def _sums(lines: np.ndarray) -> list[np.ndarray]:
