@@ -1,5 +1,6 @@
 """Writes to zarr arrays: whatever is written, each chunk stays within its bound."""
 
+import asyncio
 from contextlib import suppress
 from itertools import product
 from threading import Thread
@@ -190,6 +191,47 @@ def test_what_a_refused_write_leaves(size):
         assert error(array[:128], 2 * X[:128]) <= ALPHA * FRACTION
     else:
         assert np.array_equal(array[:128], before[:128])
+
+
+class Slow(zarr.storage.MemoryStore):
+    """A store to which a write takes a while, as one that is far away."""
+
+    async def set(self, *arguments, **options):
+        await asyncio.sleep(0.03)
+        await super().set(*arguments, **options)
+
+
+MANY = normal(40 * 32, 8)
+
+
+def written_after_a_refusal():
+    """The last 32 rows once zarr is through, which were written after the refusal of a part."""
+    array = create(MANY.shape, chunks=(32, 8), store=Slow())
+    array[:32] = MANY[:32]
+    with pytest.raises(InvalidInput, match=r"'After a refusal' in docs/stores.md"):
+        array[5:] = MANY[5:]
+    array[-32:] = 2 * MANY[-32:]
+    settle()
+    return array[-32:]
+
+
+def test_after_a_refusal_the_newer_values_stay_in_one_batch():
+    """As the page says; without the setting, zarr overwrites them with the refused ones."""
+    assert error(written_after_a_refusal(), MANY[-32:]) <= ALPHA * FRACTION
+    with zarr.config.set({"codec_pipeline.batch_size": 1000}):
+        assert error(written_after_a_refusal(), 2 * MANY[-32:]) <= ALPHA * FRACTION
+
+
+def test_after_a_refusal_a_shard_that_is_written_alone_keeps_its_bytes():
+    array = create((32, 8), chunks=(8, 8), shards=(32, 8), store=Slow())
+    array[:] = MANY[:32]
+    before = array[:]
+    with pytest.raises(InvalidInput, match="of a shard"):
+        array[5:] = 3 * MANY[5:32]
+    array[8:16] = 2 * MANY[8:16]
+    settle()
+    assert error(array[8:16], 2 * MANY[8:16]) <= ALPHA * FRACTION
+    assert np.array_equal(array[:8], before[:8]) and np.array_equal(array[16:], before[16:])
 
 
 @pytest.mark.parametrize("fill", [0, 2.5, 100, 1e30, np.nan, np.inf])

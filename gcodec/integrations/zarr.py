@@ -138,6 +138,8 @@ class GcodecCodec(Settings, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, 
         """Write parts of several chunks: all of them or, when one is refused, none.
 
         zarr gives as many chunks at a time as its setting `codec_pipeline.batch_size` says.
+        What it gives in other calls of the same write goes on after this one was refused, because
+        zarr does not cancel them.
         """
         batch, most = list(batch_info), zarr_config.get("async.concurrency")
         async with AsyncExitStack() as stack:
@@ -245,7 +247,9 @@ def _merged(old: Any, values: np.ndarray, selection: Any, spec: Any) -> tuple[np
     if chunk is not None and not is_replaced and not chunk.is_exact:
         raise PartRefused(
             f"a part of a chunk of shape {spec.shape} would be changed, and the rest of it coded a second time, beyond "
-            "its bound; write whole chunks, choose smaller ones (or shards), or create the array with lossless=True"
+            "its bound; write whole chunks, choose smaller ones (or shards), or create the array with lossless=True. "
+            "zarr may still be writing other chunks of this write: before you write again, see 'After a refusal' in "
+            "docs/stores.md"
         )
     if is_replaced and values.shape == box:
         return values, True
