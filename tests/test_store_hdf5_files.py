@@ -164,6 +164,23 @@ def test_verify(path, tmp_path):
     assert status == 2 and "holds no tensor named 'b'" in err
 
 
+def test_values_whose_error_was_paid_by_values_that_are_gone(path, tmp_path):
+    """What the page says of a part write: what it leaves keeps its error, and `verify` sees it."""
+    x = normal(1000, 32)
+    loud = x.copy()
+    loud[:, 16:] *= 2.5
+    with h5py.File(path, "w") as file:
+        file.create_dataset("w", data=loud, chunks=x.shape, **gcodec.hdf5(alpha=0.1))
+    with h5py.File(path, "r+") as file:
+        left = file["w"][:, :16]
+        file["w"][:, 16:] = x[:, 16:]
+    with h5py.File(path) as file:
+        assert np.array_equal(file["w"][:], np.hstack([left, x[:, 16:]]))
+    np.savez(tmp_path / "x.npz", w=x)
+    status, out, _ = call_cli("verify", path, "--against", tmp_path / "x.npz")
+    assert status == 1 and "FAILS  chunk at (0, 0): error  alpha 0.17" in out
+
+
 def test_damage(path, tmp_path):
     """A flipped bit, a chunk of another shape, one that promises less, one stored raw."""
     with h5py.File(path, "w") as file:
