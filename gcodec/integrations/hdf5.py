@@ -218,7 +218,8 @@ def _set_local(create: int, kind: int, space: int) -> int:
         if not settings.lossless and library.has_fill(create, kind, dtype.itemsize):
             raise InvalidInput(
                 "chunks at the edge are padded with the fill value, which would use up the error that the bound "
-                "allows; create the dataset with the fill value 0, or with lossless=True"
+                "allows; create the dataset with the fill value 0 (in an encoding of xarray: "
+                '"_FillValue": None), or with lossless=True'
             )
         name = TYPE.pack((dtype.name if dtype.kind == "V" else dtype.str).encode())
         return library.set_values(create, FILTER, (*words, *struct.unpack("<2I", name), *library.chunk_shape(create)))
