@@ -135,6 +135,10 @@ def test_info(path):
     assert line.split()[:7] == ["g/lossy", "float32", "300×64", "ecsq", "alpha", "≤", "0.1"]
 
 
+def verified(path, original):
+    return json.loads(call_cli("verify", path, "--against", original, "--json")[1])["datasets"]
+
+
 def test_verify(path, tmp_path):
     arrays = write(path)
     arrays |= {"b": X.astype(ml_dtypes.bfloat16), "empty": np.zeros((0, 4), "f4"), "sparse": np.full((900, 8), 7, "i4")}
@@ -145,19 +149,27 @@ def test_verify(path, tmp_path):
     assert status == 0 and "6 of 6 keep" in out and "the error was not measured" in out
     status, out, err = call_cli("verify", path, "--against", tmp_path / "original.h5")
     assert status == 0 and out.endswith("every promise holds\n"), out + err
+    found = {one["name"]: one for one in verified(path, tmp_path / "original.h5")}
+    with h5py.File(path) as file:
+        errors = [error(file["g/lossy"][at : at + 50], X[at : at + 50]) for at in range(0, 300, 50)]
+    assert found["g/lossy"]["error"] == pytest.approx(max(errors)) and 0 < max(errors) <= 0.1
+    assert f"the largest error of a chunk is alpha {max(errors):.6g}" in out
+    assert 0 < found["pointwise"]["error"] <= 0.05 and "error" not in found["whole"]
     with h5py.File(tmp_path / "original.h5", "r+") as file:
         file["g/lossy"][60] *= 30
         file["unbiased"][:] = 0.01
         file["whole"][299, 63] += 1
+        file["pointwise"][0, 0] = 0
     status, out, _ = call_cli("verify", path, "--against", tmp_path / "original.h5")
     assert status == 1 and "5 of 6 keep" in out and "chunk at (50, 0): error" in out
+    assert "the largest error of a chunk is pointwise inf" in out
     assert (
         "omega" in out.partition("chunk at (0, 0): error")[2]
         and "chunk at (250, 0): values" in out
         and out.endswith("a promise is broken\n")
     )
     status, out, _ = call_cli("verify", path, "--against", tmp_path / "original.h5", "--json")
-    assert status == 1 and json.loads(out)["ok"] is False
+    assert status == 1 and json.loads(out)["ok"] is False and '"error": null' in out
     check("HDF5 files", json.loads(out))
     np.save(tmp_path / "x.npy", X)
     status, _, err = call_cli("verify", path, "--against", tmp_path / "x.npy")

@@ -1,5 +1,6 @@
 """Checks of an HDF5 dataset whose chunks are containers, one chunk after the other."""
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -22,7 +23,8 @@ class DatasetReport:
 
     chunks, raw: how many are stored, and how many of these without the filter. nbytes: of what is
     stored. methods: of the chunks, in alphabetical order. checks: of all chunks together, and those
-    that fail. is_measured: whether the values were held against an original.
+    that fail. error: the largest of a chunk against an original, measured as the promise says; None
+    where none was given, or no chunk is lossy.
     """
 
     name: str
@@ -34,7 +36,7 @@ class DatasetReport:
     raw: int
     nbytes: int
     checks: tuple[Check, ...] = ()
-    is_measured: bool = False
+    error: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -48,7 +50,9 @@ class DatasetReport:
             "guarantee": {"class": kind, "bound": bound}, "methods": list(self.methods),
             "chunks": self.chunks, "raw_chunks": self.raw, "bytes": self.nbytes,
         }  # fmt: skip
-        return data | ({"checks": [asdict(check) for check in self.checks]} if self.checks else {})
+        data |= {"checks": [asdict(check) for check in self.checks]} if self.checks else {}
+        known = self.error if self.error is not None and math.isfinite(self.error) else None
+        return data | ({} if self.error is None else {"error": known})
 
 
 def describe_dataset(name: str, source: CodedSource) -> DatasetReport:
@@ -78,17 +82,22 @@ def verify_dataset(name: str, source: CodedSource, original: Source | None, thre
             f"dataset {name!r} is {source.dtype} of shape {source.shape}, "
             f"but the original is {original.dtype} of shape {original.shape}"
         )
-    about, failures = describe_dataset(name, source), list[Check]()
+    about, failures, errors = describe_dataset(name, source), list[Check](), list[float]()
     array = None if original is None else original.read(0, original.size).reshape(original.shape)
     for number, data in source.containers():
         with source.naming(number):
             failed = [] if data is None else _failed(data, threads)
         if array is not None:
-            failed += _against(source, number, array)
+            error, broken = _against(source, number, array)
+            failed += broken
+            errors += [] if error is None else [error]
         failures += [Check(f"chunk at {source.origin(number)}: {check.name}", False, check.detail) for check in failed]
     wrong = len({check.name.partition(":")[0] for check in failures})
-    whole = Check("chunks", not wrong, f"{about.chunks - wrong} of {about.chunks} keep what the dataset promises")
-    return replace(about, checks=(whole, *failures), is_measured=array is not None)
+    said = f"{about.chunks - wrong} of {about.chunks} keep what the dataset promises"
+    largest = max(errors, default=None)
+    if largest is not None:
+        said += f"; the largest error of a chunk is {source.coded.kind} {largest:.6g}"
+    return replace(about, checks=(Check("chunks", not wrong, said), *failures), error=largest)
 
 
 def _failed(container: bytes, threads: int | None) -> list[Check]:
@@ -96,21 +105,25 @@ def _failed(container: bytes, threads: int | None) -> list[Check]:
     return [check for tensor in verify(container, threads=threads).tensors for check in tensor.checks if not check.ok]
 
 
-def _against(source: CodedSource, number: int, array: np.ndarray[Any, Any]) -> list[Check]:
-    """What a chunk breaks of the dataset's promise, against its part of the original array."""
+def _against(source: CodedSource, number: int, array: np.ndarray[Any, Any]) -> tuple[float | None, list[Check]]:
+    """A chunk's error against its part of the original array, and what it breaks of the promise.
+
+    The error is None where the dataset or its dtype is exact, or the original is not finite there.
+    """
     assert source.about.chunks
     place = tuple(slice(at, at + n) for at, n in zip(source.origin(number), source.about.chunks, strict=True))
     values = np.ascontiguousarray(array[place]).reshape(-1)
     decoded = source.values(number)[tuple(map(slice, array[place].shape))].reshape(-1)
     kind, bound = source.coded.kind, source.coded.bound
+    is_lossy = is_float(values.dtype) and kind != "exact"
     if values.tobytes() == decoded.tobytes():
-        return []
+        return (0.0 if is_lossy else None), []
     most = FURTHEST * bound if kind == "omega" else bound  # omega bounds the mean over seeds
-    scan = scan_source("", ArraySource(values), "lossless") if is_float(values.dtype) and kind != "exact" else None
+    scan = scan_source("", ArraySource(values), "lossless") if is_lossy else None
     if scan is None:
-        return [Check("values", False, "they are not those of the original")]
+        return None, [Check("values", False, "they are not those of the original")]
     error = whole_error(kind, [part_error(kind, values, decoded, scan)], scan)
     near = kind == "alpha" and bound < error <= bound * (1 + 4 * SLACK)
     if error <= most or (near and not exceeds([(values, decoded)], bound)):
-        return []
-    return [Check("error", False, f"{kind} {error:.6g}, where the dataset promises {bound:g}")]
+        return error, []
+    return error, [Check("error", False, f"{kind} {error:.6g}, where the dataset promises {bound:g}")]
