@@ -176,6 +176,20 @@ def test_verify(path, tmp_path):
     assert status == 2 and "holds no tensor named 'b'" in err
 
 
+def test_what_decode_cannot_give_is_named(path, tmp_path):
+    """Strings of variable length are references; the skeleton alone has them, behind the filter."""
+    with h5py.File(path, "w") as file:
+        text = {"data": ["ab", "c" * 50], "dtype": h5py.string_dtype(), "chunks": (2,)}
+        file.create_dataset("names", **text, **gcodec.hdf5(**LOSSY))
+        file.create_dataset("w", data=X, chunks=(50, 64), **gcodec.hdf5(**LOSSY))
+    status, out, _ = call_cli("decode", path, "-o", tmp_path / "x.npz")
+    assert status == 0 and "1 dataset left out: names (" in out
+    assert json.loads(call_cli("decode", path, "-o", tmp_path / "y.npz", "--json")[1])["left_out"] == {"datasets": 1}
+    status, out, err = call_cli("decode", path, "-o", tmp_path / "plain.h5")
+    assert status == 0, err
+    assert "only for those who have gcodec: names (" in out
+
+
 def test_values_whose_error_was_paid_by_values_that_are_gone(path, tmp_path):
     """What the page says of a part write: what it leaves keeps its error, and `verify` sees it."""
     x = normal(1000, 32)

@@ -94,6 +94,7 @@ def expand(
     """Write a file with the values of these datasets: HDF5 that is else the same, or another."""
     from ...container.budget import Budget
     from ...io.skeleton import is_skeleton
+    from ...io.uncoded import uncoded, words
 
     fmt = to or formats.SUFFIXES.get(Path(output or "").suffix, "h5" if tensor is None else "npy")
     if fmt not in formats.MODULES:
@@ -120,8 +121,13 @@ def expand(
                 for values in _copied(source, writer.add(name, source.dtype, source.shape)):
                     progress(values)
     names = [name for name in sources if not is_skeleton(name)]
-    result = {"input": file, "output": output, "format": fmt, "tensors": names, "coded": list(coded)}
+    result: dict[str, Any] = {"input": file, "output": output, "format": fmt, "tensors": names, "coded": list(coded)}
     text = f"{file} → {output}: {plural(len(names), 'tensor')}, {len(coded):,} of which gcodec coded"
+    if (parts := uncoded(reader.meta)) and tensor is None:
+        count = int(str(reader.meta["kept"]))
+        result |= {} if fmt == "h5" else {"left_out": {"datasets": count}}
+        fate = "as they were, those that name the filter only for those who have gcodec" if fmt == "h5" else "left out"
+        text += f"\n{plural(count, 'dataset')} {fate}: {printable(words(parts, count))}"
     show(result, text, as_json=as_json, quiet=quiet, to_stderr=output == "-")
 
 
