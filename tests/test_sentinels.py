@@ -50,6 +50,27 @@ def test_several_sentinels_are_found_however_rare(marks, share):
     assert hidden.any() and np.array_equal(y[hidden], x[hidden]) and error(x[~hidden], y[~hidden]) <= 1e-3
 
 
+def test_sentinels_that_lie_together_are_found():
+    """A sample of the tensor may meet none of them."""
+    x = (15 + 5 * RNG.standard_normal((700, 800))).astype(np.float32)
+    x[301:311, 433:443] = -9999
+    hidden = x == -9999
+    y = checked(x, alpha=1e-3, effort="fast")
+    assert np.array_equal(y[hidden], x[hidden]) and error(x[~hidden], y[~hidden]) <= 1e-3
+
+
+@pytest.mark.parametrize("fill", [-np.inf, 1e20, np.finfo("f4").min])
+def test_the_extremes_of_a_dtype_make_no_warning(fill):
+    x = RNG.standard_normal((200, 200)).astype(np.float32)
+    x[::7] = fill
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        y = gcodec.decode(gcodec.encode(x, alpha=1e-3, fill=fill))
+        assert np.array_equal(y[::7], x[::7])
+        half = RNG.standard_normal((90, 90)).astype(np.float16)
+        gcodec.encode(half, alpha=1e-3, fill=[1.0, fill])
+
+
 def warned(x: np.ndarray, **options: object) -> list[str]:
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import dtypes
+from ..kernels import norms
 from ..source import Source, spans
 from . import looks
 
@@ -36,10 +38,14 @@ class Repeated:
 def sentinels(source: Source) -> tuple[float, ...]:
     """The values that are sentinels, the largest first.
 
-    The whole tensor is read only where a sample has values that are far from the others.
+    The whole tensor is looked at only where a sample has values that are far from the others, or
+    where the largest magnitude of all repeats and is far from those of the sample.
     """
     sizes = np.unique(np.abs(_sample(source)))
-    if sizes.size < 2 or sizes[-1] < _APART * sizes[max(sizes.size - 1 - _RARE, 0)]:
+    if sizes.size < 2:
+        return ()
+    apart = sizes[-1] >= _APART * sizes[max(sizes.size - 1 - _RARE, 0)]
+    if not apart and not _repeats_from(source, _APART * float(sizes[-1])):
         return ()
     found: list[_Extreme] = []
     extreme = _Extreme.of(source)
@@ -66,6 +72,19 @@ def heaviest(source: Source, *, thorough: bool) -> Repeated | None:
     share = extreme.count / size
     energy = share / (share + float(((rest / value) ** 2).sum()) / values.size)
     return Repeated(sentinels(source) or (value,), share, energy) if energy >= _ENERGY else None
+
+
+def _repeats_from(source: Source, size: float) -> bool:
+    """Whether the largest magnitude is at least `size`, and repeats."""
+    largest, count = size, 0
+    for start, stop in spans(source.size, _CHUNK):
+        values = dtypes.widen(source.read(start, stop))
+        top = float(norms.scan(values)[2])
+        if top > largest:
+            largest, count = top, 0
+        if top == largest:
+            count += int(np.count_nonzero(np.abs(values) == values.dtype.type(top)))
+    return count >= _REPEATS
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ carries much of the norm, or sentinels stand for what is missing. The norms of h
 whether the bound would erase some of them. A tensor without any of that is coded as it always was.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -60,7 +61,8 @@ class Structure:
         others = values[~terms.mask(values)].astype(np.float64)
         if not others.size or not np.isfinite(others).all():
             return cls(zeros, worth)
-        found = np.array(sentinels(Others(source, terms) if terms.kept else source), source.dtype)
+        own = Others(source, terms) if terms.kept else source
+        found = np.array(sentinels(own), source.dtype)
         others = others[~np.isin(others, found.astype(np.float64))]
         peak = float(np.abs(others).max(initial=0.0)) or 1.0
         scaled = others / peak
@@ -68,7 +70,8 @@ class Structure:
         mean = others.size > 0 and float(scaled.mean()) ** 2 > _MEAN * square > 0
         axis = None if terms or found.size else _axis_of_erased(source, choice.guarantee.bound)
         marks = tuple(map(int, found.view(f"u{found.itemsize}")))
-        return cls(zeros, worth, marks, _is_bounded(others), mean, _axis_of_means(source), axis)
+        means = None if found.size else _axis_of_means(own)
+        return cls(zeros, worth, marks, _is_bounded(others), mean, means, axis)
 
 
 def _axis_of_means(source: Source) -> int | None:
@@ -79,9 +82,10 @@ def _axis_of_means(source: Source) -> int | None:
     if rows < 2:
         return None
     block = source.read(0, rows * columns).astype(np.float64).reshape(rows, columns)
-    block /= np.abs(block).max(initial=0.0) or 1.0
-    if not np.isfinite(block).all():
+    largest = float(np.abs(block).max(initial=0.0))
+    if not 0 < largest < math.inf:
         return None
+    block /= largest
     energy, mean = float((block**2).mean()), float(block.mean())
     by_axis = ((0, long[0]), (1, long[-1]))[len(long) > 2 :]  # rows of more axes have no single index
     chance = (energy / columns, energy / rows)
@@ -148,7 +152,8 @@ def _axis_of_slices(name: str, source: Source, axis: int | None) -> int | None:
 def _words_met(source: Source, values: Sequence[float]) -> set[int]:
     """The words of these values that occur in the tensor; of NaN all that there are."""
     met: set[int] = set()
-    wanted = np.array([value for value in values if value == value]).astype(source.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond the dtype's range they are infinite
+        wanted = np.array([value for value in values if value == value]).astype(source.dtype)
     words = np.unique(wanted.view(f"u{source.dtype.itemsize}"))
     for start, stop in spans(source.size, _CHUNK) if values else ():
         found = np.ascontiguousarray(source.read(start, stop))
