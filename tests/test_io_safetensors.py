@@ -210,7 +210,8 @@ def test_damaged_files(tmp_path_factory, data):
         arrays = read(path)
     except InvalidInput:
         return
-    assert same(arrays, safetensors.numpy.load(path.read_bytes()))
+    if not any(name.startswith("//raw/") for name in arrays):  # kept as it is: the library knows no such dtype
+        assert same(arrays, safetensors.numpy.load(path.read_bytes()))
 
 
 @pytest.mark.parametrize("header", [5, "no base64!", base64.b64encode(b"not zlib").decode(), "eJw="])

@@ -31,6 +31,7 @@ def decoded(paths: list[Path]) -> list[dict]:
 
 def test_good_vectors():
     good = [v for v in vectors("good") if {tensor["method"] for tensor in v.about["tensors"]} <= METHODS]
+    good = [v for v in good if not v.path.stem.startswith("joined")]  # it has no block JOIN
     assert len(good) > 80
     skipped = 0
     for vector, found in zip(good, decoded([v.path for v in good]), strict=True):

@@ -1,7 +1,8 @@
 // Decode gcodec files, written from spec/ alone: node decode.mjs FILE.gcz …
 //
 // For each file it prints a line of JSON: the tensors with their values as hexadecimal bytes, or the
-// code of an error. It has lossless, sd, rsd, ecsq and tcq, and needs Node 20 and nothing else.
+// code of an error. It has lossless, sd, rsd, ecsq and tcq, but no joined tensors and no bases. It
+// needs Node 20 and nothing else.
 
 import { readFileSync } from "node:fs";
 import { tensors } from "./container.mjs";

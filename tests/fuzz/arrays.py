@@ -179,7 +179,10 @@ def _loaded(one: Mutant) -> dict[str, bytes]:
         return {name: array.tobytes() for name, array in safetensors.numpy.load(one.data).items()}
     loaded = np.load(io.BytesIO(one.data), allow_pickle=False)
     arrays = {"": loaded} if one.fmt == "npy" else dict(loaded)
-    return {name: np.asarray(array, array.dtype.newbyteorder("=")).tobytes() for name, array in arrays.items()}
+    found = {name: np.asarray(array, array.dtype.newbyteorder("=")).tobytes() for name, array in arrays.items()}
+    if one.fmt == "npz":  # what is no array is kept as it is
+        found |= {f"//raw/{name}": loaded.zip.read(name) for name in loaded.zip.namelist()}
+    return found
 
 
 @cache

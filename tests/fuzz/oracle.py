@@ -13,6 +13,7 @@ from vectors import tensors
 from gcodec.compressors.contract import Compressor
 from gcodec.container.budget import Budget
 from gcodec.container.reader import Record, Stream
+from gcodec.container.records.record import Member
 from gcodec.dtypes import narrow
 from gcodec.errors import GcodecError
 from gcodec.pipeline.archive import Archive, read_tensor
@@ -33,8 +34,9 @@ def decoded(data: bytes) -> str:
     found = []
     try:
         for record in Stream(BytesIO(data)):
+            own = record.join.record if isinstance(record, Member) else record  # joined ones share a chunk
             try:
-                found.append(_first_chunk(compressor_of(record.header), record))
+                found.append(_first_chunk(compressor_of(own.header), own))
             except GcodecError as error:
                 found.append(error.code)
     except GcodecError as error:
