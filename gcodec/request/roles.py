@@ -18,7 +18,7 @@ from ..source import Source, marks_of
 from . import looks
 
 _BETWEEN = r"""[]['"/.:|]+"""  # what stands between the parts of a name
-SECOND_MOMENT = 0.05  # an update m/√v then changes by at most 2.5 %
+SECOND_MOMENT = 0.05  # an update m/√v then changes by at most 2.6 %
 
 
 @dataclass(frozen=True)
