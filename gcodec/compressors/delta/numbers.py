@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...coding.bitstring import BitReader, BitWriter
-from ...coding.rans import NO_LAW, count_codes, decode_lanes, encode_lanes, lanes_for
+from ...coding.rans import count_codes, decode_lanes, encode_lanes, lanes_for
 from ...kernels.entropy import changes as kernels
 from ...kernels.entropy import rans, rans_tables
 from ...kernels.entropy.tokens import DIRECT, MAX_CLASSES
 from ..common.levels import raw_words
 from ..common.quantiser import choose_widths
-from ..geometric.numbers import read_tables
+from ..geometric.numbers import put_tables, read_tables
 from .form import Words
 
 _ROOM = MAX_CLASSES * rans_tables.MAX_BITS  # the most bits that all tables take
@@ -64,7 +64,7 @@ class Coded:
 
     def encode(self) -> bytes:
         writer = BitWriter(_ROOM)
-        frequencies = self._put_tables(writer)
+        frequencies = put_tables(writer, self.histograms, self.widths)
         lanes = lanes_for(self.bits - self.raw)
         lanes = max(lanes, _LANES) if self.symbols.size >= _MANY else lanes
         tail = encode_lanes(writer, self.symbols, self.classes, rans.BOOK_BITS, frequencies, lanes)
@@ -73,18 +73,6 @@ class Coded:
             kernels.put_raw(self.numbers, self.symbols, self.classes, self.widths, words)
         raw = words.astype(">u4").tobytes()[: -(-self.raw // 8)]
         return writer.to_bytes() + tail + self.apart.astype(self.apart.dtype.newbyteorder("<")).tobytes() + raw
-
-    def _put_tables(self, writer: BitWriter) -> np.ndarray:
-        """Describe raw widths and tables; the frequencies, int64, by table and symbol."""
-        frequencies = np.zeros((_TABLES, rans.SYMBOLS), np.int64)
-        before = 0
-        for c in np.flatnonzero(self.histograms.any(1)):
-            change = int(self.widths[c]) - before
-            writer.rice(2 * change if change >= 0 else -2 * change - 1, 0)
-            before = int(self.widths[c])
-            args = self.histograms[c], rans_tables.EVEN, NO_LAW, writer.data, writer.at, frequencies[2 * c]
-            writer.at = rans_tables.choose_table(*args)
-        return frequencies
 
 
 def decode_changes(reader: BitReader, base: np.ndarray, classes: np.ndarray, words: Words) -> np.ndarray:

@@ -120,7 +120,7 @@ class Coded:
         elif negative[zeros].any():
             mode, with_sign = OF_ALL, negative
         writer.put(mode, _SIGN_BITS)
-        frequencies = self._put_tables(writer)
+        frequencies = put_tables(writer, self.histograms, self.widths)
         lanes = lanes_for(self.symbol_bits.sum())
         tail = encode_lanes(writer, self.symbols, classes, rans.BOOK_BITS, frequencies, lanes)
         bits = int(self.raw.sum())
@@ -129,17 +129,21 @@ class Coded:
         raw = words.astype(">u4").tobytes()[: -(-bits // 8)]
         return writer.to_bytes() + tail + np.packbits(with_sign).tobytes() + raw
 
-    def _put_tables(self, writer: BitWriter) -> np.ndarray:
-        """Describe raw widths and tables; the frequencies, int64, by table and symbol."""
-        frequencies = np.zeros((_TABLES, rans.SYMBOLS), np.int64)
-        before = 0
-        for c in np.flatnonzero(self.histograms.any(1)):
-            change = int(self.widths[c]) - before
-            writer.rice(2 * change if change >= 0 else -2 * change - 1, 0)
-            before = int(self.widths[c])
-            args = self.histograms[c], rans_tables.EVEN, NO_LAW, writer.data, writer.at, frequencies[2 * c]
-            writer.at = rans_tables.choose_table(*args)
-        return frequencies
+
+def put_tables(writer: BitWriter, histograms: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    """Describe the raw widths and tables of classes; the frequencies, int64, by table and symbol.
+
+    histograms: counts by class and symbol. widths: raw widths by class.
+    """
+    frequencies = np.zeros((_TABLES, rans.SYMBOLS), np.int64)
+    before = 0
+    for c in np.flatnonzero(histograms.any(1)):
+        change = int(widths[c]) - before
+        writer.rice(2 * change if change >= 0 else -2 * change - 1, 0)
+        before = int(widths[c])
+        args = histograms[c], rans_tables.EVEN, NO_LAW, writer.data, writer.at, frequencies[2 * c]
+        writer.at = rans_tables.choose_table(*args)
+    return frequencies
 
 
 def read_tables(reader: BitReader, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
