@@ -1,18 +1,15 @@
 """The scheme owner: four processes on this machine, over gloo."""
 
-import os
-import traceback
-from pathlib import Path
-
 import numpy as np
 import pytest
+import ranks
 
 torch = pytest.importorskip("torch")
 if not torch.distributed.is_available():
     pytest.skip("this torch has no distributed package", allow_module_level=True)
 
 from torch import nn  # noqa: E402 (torch may not be there)
-from torch.distributed import all_gather, destroy_process_group, init_process_group  # noqa: E402
+from torch.distributed import all_gather  # noqa: E402
 from torch.nn.parallel import DistributedDataParallel  # noqa: E402
 
 RANKS, START, STEPS = 4, 2, 30
@@ -149,32 +146,15 @@ CASES = (
 )  # fmt: skip
 
 
-def run(rank: int, folder: str) -> None:
-    """All cases in one process, as its start takes longest; what fails is written to a file."""
-    torch.set_num_threads(1)
-    init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=RANKS)
-    for case in CASES:
-        try:
-            case(rank)
-            text = ""
-        except BaseException:
-            text = traceback.format_exc()
-        Path(folder, f"{case.__name__}.{rank}").write_text(text)
-    destroy_process_group()
-
-
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("ranks")
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    torch.multiprocessing.spawn(run, (str(folder),), nprocs=RANKS)
-    return folder
+    return ranks.outcomes(tmp_path_factory.mktemp("ranks"), RANKS, CASES)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
 @pytest.mark.parametrize("rank", range(RANKS))
 def test_case(outcomes, case, rank):
-    assert (outcomes / f"{case.__name__}.{rank}").read_text() == ""
+    assert (outcomes / ranks.name_of(case, rank)).read_text() == ""
 
 
 def test_owners_have_about_as_much():
