@@ -82,9 +82,9 @@ def main() -> None:
         for name, choice in CHOICES.items():
             for threads in (1, 2):
                 with children() as there:
-                    clock, peak = run("encode", path, "-o", coded, *choice, threads=threads)
+                    clock, peak = run("encode", "-f", path, "-o", coded, *choice, threads=threads)
                 with children() as home:
-                    run("decode", coded, "-o", back, threads=threads)
+                    run("decode", "-f", coded, "-o", back, threads=threads)
                 figures = f"{there[0]:.1f} | {clock:.1f} | {peak} | {coded.stat().st_size:,} | {home[0]:.1f}"
                 print(f"| {name} | {threads} | {figures} |", flush=True)
 
