@@ -4,10 +4,13 @@ import io
 import os
 import subprocess
 import sys
+import threading
 import time
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from fractions import Fraction
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
@@ -169,17 +172,37 @@ def said(stderr: bytes) -> str:
     return stderr.decode(errors="replace").replace("gcodec: compiling kernels, once\n", "")
 
 
-def call_cli(*args: object) -> tuple[int, str, str]:
+def call_cli(*args: object, stdin: bytes | None = None) -> tuple[int, str, str]:
     """What `run_cli` does, within this process, which is faster.
 
-    It is for commands whose input and output are files.
+    It is for commands whose output is files and text.
     """
-    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err, standard_input(stdin):
         try:
             guarded(app)([str(arg) for arg in args])
         except SystemExit as end:
             return int(end.code or 0), out.getvalue(), said(err.getvalue().encode())
     raise AssertionError("a command ends with SystemExit")
+
+
+@contextmanager
+def standard_input(data: bytes | None) -> Iterator[None]:
+    """A pipe that gives these bytes stands for the standard input, unless they are None."""
+    if data is None:
+        yield
+        return
+    read, write = os.pipe()
+    feeder = threading.Thread(target=feed, args=(write, data))
+    feeder.start()
+    with open(read) as pipe, mock.patch.object(sys, "stdin", pipe):
+        yield
+    feeder.join()
+
+
+def feed(pipe: int, data: bytes) -> None:
+    """Write bytes to a pipe, as far as they are read, and close it."""
+    with suppress(BrokenPipeError), open(pipe, "wb") as file:
+        file.write(data)
 
 
 def wait_until_it_writes(process: subprocess.Popen, folder: Path) -> None:

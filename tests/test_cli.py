@@ -13,7 +13,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
-from checks import run_cli, said, wait_until_it_writes
+from checks import call_cli, run_cli, said, wait_until_it_writes
 
 CORPORA = Path(__file__).parent.parent / "corpora"
 
@@ -27,7 +27,7 @@ def gradient(tmp_path):
 
 def fails(code, *args, words="", stdin=None):
     """The command fails with this code and one line on stderr, which has these words."""
-    got, out, err = run_cli(*args, stdin=stdin)
+    got, out, err = call_cli(*args, stdin=stdin)
     assert (got, out) == (code, ""), (got, out, err)
     assert "Traceback" not in err and err.startswith("gcodec: ") and err.count("\n") == 1, err
     assert words in err, err
@@ -68,16 +68,16 @@ def test_json(gradient):
 
 
 def test_trials(gradient):
-    run_cli("encode", gradient, "--method", "rsd", "--omega", 1, "--seed", 5)
-    code, out, _ = run_cli("verify", f"{gradient}.gcz", "--against", gradient, "--trials", 60)
+    call_cli("encode", gradient, "--method", "rsd", "--omega", 1, "--seed", 5)
+    code, out, _ = call_cli("verify", f"{gradient}.gcz", "--against", gradient, "--trials", 60)
     assert code == 0 and "unbiased" in out and "over 60 seeds" in out
     fails(2, "verify", f"{gradient}.gcz", "--trials", 5, words="--against")
 
 
 def test_verify_finds_another_original(gradient):
-    run_cli("encode", gradient)
+    call_cli("encode", gradient)
     np.save(gradient.with_name("other.npy"), np.load(gradient) * 3)
-    code, out, _ = run_cli("verify", f"{gradient}.gcz", "--against", gradient.with_name("other.npy"))
+    code, out, _ = call_cli("verify", f"{gradient}.gcz", "--against", gradient.with_name("other.npy"))
     assert code == 1 and "FAILS" in out
     np.save(gradient.with_name("shape.npy"), np.zeros((3, 4), np.float32))
     fails(2, "verify", f"{gradient}.gcz", "--against", gradient.with_name("shape.npy"), words="shape (3, 4)")
@@ -100,18 +100,18 @@ def test_pipes(gradient):
 def test_npy_kinds(tmp_path, dtype, order):
     x = np.asarray((np.random.default_rng(0).normal(size=(9, 5)) * 9).astype(dtype), order=order)
     np.save(tmp_path / "x.npy", x)
-    assert run_cli("encode", tmp_path / "x.npy", "--lossless")[0] == 0
-    assert run_cli("decode", tmp_path / "x.npy.gcz", "-o", tmp_path / "y.npy")[0] == 0
+    assert call_cli("encode", tmp_path / "x.npy", "--lossless")[0] == 0
+    assert call_cli("decode", tmp_path / "x.npy.gcz", "-o", tmp_path / "y.npy")[0] == 0
     assert (tmp_path / "y.npy").read_bytes() == (tmp_path / "x.npy").read_bytes()
 
 
 def test_raw_bfloat16(tmp_path):
     raw = (np.random.default_rng(0).normal(size=(40, 30)).astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
     np.save(tmp_path / "x.npy", raw)
-    assert run_cli("encode", tmp_path / "x.npy", "--dtype", "bf16", "--method", "sd")[0] == 0
-    assert json.loads(run_cli("info", tmp_path / "x.npy.gcz", "--json")[1])["tensors"][0]["dtype"] == "bfloat16"
-    assert run_cli("verify", tmp_path / "x.npy.gcz", "--against", tmp_path / "x.npy", "--dtype", "bf16")[0] == 0
-    assert run_cli("decode", tmp_path / "x.npy.gcz", "-o", tmp_path / "y.npy")[0] == 0
+    assert call_cli("encode", tmp_path / "x.npy", "--dtype", "bf16", "--method", "sd")[0] == 0
+    assert json.loads(call_cli("info", tmp_path / "x.npy.gcz", "--json")[1])["tensors"][0]["dtype"] == "bfloat16"
+    assert call_cli("verify", tmp_path / "x.npy.gcz", "--against", tmp_path / "x.npy", "--dtype", "bf16")[0] == 0
+    assert call_cli("decode", tmp_path / "x.npy.gcz", "-o", tmp_path / "y.npy")[0] == 0
     assert np.load(tmp_path / "y.npy").dtype == np.uint16
 
 
@@ -124,7 +124,7 @@ def test_bad_arguments(gradient, tmp_path):
     fails(5, "encode", tmp_path / "none.npy", words="No such file")
     fails(2, "encode", tmp_path, words="directory")
     fails(2, "encode", gradient, "-o", tmp_path / "no" / "x.gcz", words="no such directory")
-    assert run_cli("encode")[0] == 2 and run_cli("encode", gradient, "--alpha", "x")[0] == 2
+    assert call_cli("encode")[0] == 2 and call_cli("encode", gradient, "--alpha", "x")[0] == 2
     assert sorted(p.name for p in tmp_path.iterdir()) == ["grads.npy"]
 
 
@@ -133,7 +133,7 @@ def test_existing_outputs_are_kept(gradient):
     coded.write_bytes(b"precious")
     fails(2, "encode", gradient, words="-f")
     assert coded.read_bytes() == b"precious"
-    assert run_cli("encode", gradient, "-f", "-q") == (0, "", "")
+    assert call_cli("encode", gradient, "-f", "-q") == (0, "", "")
     fails(2, "decode", coded, words="-f")
     assert np.load(gradient).shape == (64, 48)
 
@@ -141,7 +141,7 @@ def test_existing_outputs_are_kept(gradient):
 def test_the_input_is_never_the_output(gradient):
     before = gradient.read_bytes()
     fails(2, "encode", gradient, "-o", gradient, "-f", words="the input itself")
-    run_cli("encode", gradient)
+    call_cli("encode", gradient)
     fails(2, "decode", f"{gradient}.gcz", "-o", f"{gradient}.gcz", "-f", words="the input itself")
     assert gradient.read_bytes() == before
 
@@ -159,7 +159,7 @@ def test_terminated(tmp_path):
 def test_bfloat16_as_numpy_saves_it(tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 30)).astype(ml_dtypes.bfloat16))
     fails(2, "encode", tmp_path / "x.npy", words="--dtype bf16")
-    assert run_cli("encode", tmp_path / "x.npy", "--dtype", "bf16")[0] == 0
+    assert call_cli("encode", tmp_path / "x.npy", "--dtype", "bf16")[0] == 0
 
 
 def test_bad_npy(tmp_path):
@@ -171,7 +171,7 @@ def test_bad_npy(tmp_path):
     fails(2, "encode", npy("fields.npy", np.zeros(3, "f4,i4")), words="holds structures; save its numbers")
     fails(2, "encode", npy("text.npy", np.array(["a", "b"])), words="holds text; save its numbers")
     fails(2, "encode", npy("nan.npy", np.array([1.0, np.nan])), words="--nonfinite lossless")
-    assert run_cli("encode", tmp_path / "nan.npy", "--nonfinite", "lossless")[0] == 0
+    assert call_cli("encode", tmp_path / "nan.npy", "--nonfinite", "lossless")[0] == 0
     whole = npy("whole.npy", np.ones(100)).read_bytes()
     for n in (0, 5, 8, 30, 127, 128, 500, len(whole) - 1):
         (tmp_path / "cut.npy").write_bytes(whole[:n])
@@ -184,7 +184,7 @@ def test_bad_npy(tmp_path):
 
 @pytest.mark.parametrize("command", ["info", "verify", "decode"])
 def test_bad_containers(gradient, tmp_path, command):
-    run_cli("encode", gradient, "--lossless")
+    call_cli("encode", gradient, "--lossless")
     whole = Path(f"{gradient}.gcz").read_bytes()
     bad = tmp_path / "bad.gcz"
 
@@ -208,7 +208,7 @@ def test_bad_containers(gradient, tmp_path, command):
 
 
 def test_missing_tensor_and_formats(gradient):
-    run_cli("encode", gradient)
+    call_cli("encode", gradient)
     fails(2, "decode", f"{gradient}.gcz", "-f", "--tensor", "no", words="no tensor named 'no'")
     fails(2, "decode", f"{gradient}.gcz", "-f", "--to", "zip", words="unknown")
     fails(2, "encode", f"{gradient}.gcz", words="a gcodec file already")
@@ -259,7 +259,7 @@ def test_help_and_bounds_start_without_heavy_imports():
 
 
 def test_info_and_bounds_without_numba(gradient):
-    run_cli("encode", gradient, "--method", "sd")
+    call_cli("encode", gradient, "--method", "sd")
     for args in (["info", f"{gradient}.gcz"], ["bounds", "--dim", "1000", "--alpha", "0.1"]):
         code = f"""
 import sys
@@ -275,15 +275,15 @@ assert not {{'numba', 'h5py'}} & set(sys.modules), 'imported too much'
 
 
 def test_bounds():
-    code, out, _ = run_cli("bounds", "--dim", 10000, "--alpha", 0.1, "--json")
+    code, out, _ = call_cli("bounds", "--dim", 10000, "--alpha", 0.1, "--json")
     result = json.loads(out)
     assert code == 0 and any(abs(row["bits"] - 16615.8730931) < 1e-6 for row in result["rows"])
-    assert "16,615.9" in run_cli("bounds", "--dim", 10000, "--alpha", 0.1)[1]
-    near = run_cli("bounds", "--dim", 10000, "--alpha", 0.999999)[1]
+    assert "16,615.9" in call_cli("bounds", "--dim", 10000, "--alpha", 0.1)[1]
+    near = call_cli("bounds", "--dim", 10000, "--alpha", 0.999999)[1]
     assert "alpha = 0.999999\n" in near and "alpha 0.999999 " in near and "alpha 1 " not in near
-    assert run_cli("bounds", "--dim", "1e4", "--alpha", 0.1, "--json")[1] == out
+    assert call_cli("bounds", "--dim", "1e4", "--alpha", 0.1, "--json")[1] == out
     for dim, *asked in ((10, "--alpha", 5e-324), ("9e18", "--alpha", 1e-308), (10, "--omega", 1e-308)):
-        code, tiny, _ = run_cli("bounds", "--dim", dim, *asked)
+        code, tiny, _ = call_cli("bounds", "--dim", dim, *asked)
         assert code == 0 and max(map(len, tiny.splitlines())) < 250
     for dim in (0, "1.5", "1e999999999", "1e19", "nan", "many"):
         fails(2, "bounds", "--dim", dim, "--alpha", 0.1)

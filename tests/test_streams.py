@@ -42,7 +42,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def encoded(checkpoint):
-    code, _, err = run_cli("encode", checkpoint, "--alpha", "1e-2", "--method", "sd", "-f")
+    code, _, err = call_cli("encode", checkpoint, "--alpha", "1e-2", "--method", "sd", "-f")
     assert code == 0, err
     return Path(f"{checkpoint}.gcz").read_bytes()
 
@@ -51,10 +51,10 @@ def encoded(checkpoint):
 def test_a_cut_stream_gives_what_arrived_whole(tmp_path, checkpoint, encoded, cut):
     data = encoded[: int(np.random.default_rng(cut).integers(1, len(encoded)))]
     out = tmp_path / "back.safetensors"
-    code, stdout, err = run_cli("decode", "-", "-o", out, stdin=data)
+    code, stdout, err = call_cli("decode", "-", "-o", out, stdin=data)
     assert code == 3 and not list(tmp_path.iterdir()), err
     whole = names_after("whole are: ", err)
-    code, stdout, err = run_cli("decode", "-", "-o", out, "--salvage", stdin=data)
+    code, stdout, err = call_cli("decode", "-", "-o", out, "--salvage", stdin=data)
     assert code == 3 and names_after("whole are: ", err) == whole
     if whole:
         original, back = load_file(checkpoint), load_file(out)
@@ -78,7 +78,7 @@ def test_damage_in_one_tensor_costs_that_one_alone(tmp_path, checkpoint, encoded
     (tmp_path / "x.gcz").write_bytes(damaged(encoded, "layer1.weight"))
     for source, stdin in ((tmp_path / "x.gcz", None), ("-", (tmp_path / "x.gcz").read_bytes())):
         out = tmp_path / "back.safetensors"
-        code, _, err = run_cli("decode", source, "-o", out, "--salvage", "-f", stdin=stdin)
+        code, _, err = call_cli("decode", source, "-o", out, "--salvage", "-f", stdin=stdin)
         assert code == 3 and names_after("missing are: ", err) == {"layer1.weight"}, err
         assert set(load_file(out)) == set(load_file(checkpoint)) - {"layer1.weight"}
 

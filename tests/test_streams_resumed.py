@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checks import names_in, run_cli
+from checks import call_cli, names_in
 from safetensors.numpy import load_file, save_file
 from test_streams import RECEIVER, SENDER
 
@@ -42,7 +42,7 @@ def test_commands_from_cut_to_cut(tmp_path, model):
     receive = ("decode", "-", "--resume-from", part, "-o", out)
     data, options, arrived = stream_of(model), (), []
     for share in (0.01, 0.4, 0.5, 0.3):
-        code, _, error = run_cli(*receive, stdin=data[: int(len(data) * share)])
+        code, _, error = call_cli(*receive, stdin=data[: int(len(data) * share)])
         assert code == 3 and len(error.strip().splitlines()) == 1 and not out.exists()
         if share < 0.1:
             assert "no tensor arrived whole, so nothing is kept" in error and not part.exists()
@@ -52,19 +52,19 @@ def test_commands_from_cut_to_cut(tmp_path, model):
         options = ("--skip", said_mark(error))
         data = stream_of(model, *options)
         assert len(set(arrived)) == len(arrived) and not set(arrived) & set(names_in(data))
-    code, text, error = run_cli(*receive, stdin=data)
+    code, text, error = call_cli(*receive, stdin=data)
     assert code == 0 and "6 tensors" in text and not part.exists(), error
-    assert run_cli("decode", "-", "-o", tmp_path / "whole.safetensors", stdin=stream_of(model))[0] == 0
+    assert call_cli("decode", "-", "-o", tmp_path / "whole.safetensors", stdin=stream_of(model))[0] == 0
     assert out.read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
 
 
 def test_when_all_arrived_but_the_end(tmp_path, model):
     part, out = tmp_path / "part", tmp_path / "back.safetensors"
-    _, _, error = run_cli("decode", "-", "--resume-from", part, "-o", out, stdin=stream_of(model)[:-5])
+    _, _, error = call_cli("decode", "-", "--resume-from", part, "-o", out, stdin=stream_of(model)[:-5])
     assert f"{part} keeps 6 of 6 tensors" in error
     rest = stream_of(model, "--skip", said_mark(error))
     assert names_in(rest) == [] and len(rest) < 500
-    assert run_cli("decode", "-", "--resume-from", part, "-o", out, stdin=rest)[0] == 0
+    assert call_cli("decode", "-", "--resume-from", part, "-o", out, stdin=rest)[0] == 0
     assert set(load_file(out)) == set(load_file(model))
 
 
@@ -72,24 +72,24 @@ def test_a_part_stays_when_the_output_cannot_be_written(tmp_path, model):
     part, out = tmp_path / "part", tmp_path / "back.safetensors"
     out.write_bytes(b"mine")
     receive = ("decode", "-", "--resume-from", part, "-o", out)
-    code, _, error = run_cli(*receive, stdin=stream_of(model))
+    code, _, error = call_cli(*receive, stdin=stream_of(model))
     assert code == 2 and "exists" in error and out.read_bytes() == b"mine"
-    code, _, error = run_cli(*receive, "-f", stdin=stream_of(model))
+    code, _, error = call_cli(*receive, "-f", stdin=stream_of(model))
     assert code == 2 and f"{part} is whole already: gcodec decode {part} gives its tensors" in error
-    assert run_cli("decode", part, "-o", out, "-f")[0] == 0 and len(load_file(out)) == 6
+    assert call_cli("decode", part, "-o", out, "-f")[0] == 0 and len(load_file(out)) == 6
 
 
 def test_what_cannot_go_on(tmp_path, model):
     part, out = tmp_path / "part", tmp_path / "back"
     receive = ("decode", "-", "--resume-from", part, "-o", out)
-    run_cli("encode", model, "--lossless", "-o", tmp_path / "x.gcz")
+    call_cli("encode", model, "--lossless", "-o", tmp_path / "x.gcz")
     data = (tmp_path / "x.gcz").read_bytes()
-    code, _, error = run_cli(*receive, stdin=data[: len(data) // 2])
+    code, _, error = call_cli(*receive, stdin=data[: len(data) // 2])
     assert code == 3 and "its stream does not come from encode -o -" in error
-    code, _, error = run_cli(*receive, stdin=data)
+    code, _, error = call_cli(*receive, stdin=data)
     assert code == 2 and "do not note their originals; delete it" in error
     part.write_bytes(b"something else, of more than sixteen bytes")
-    code, _, error = run_cli(*receive, stdin=data)
+    code, _, error = call_cli(*receive, stdin=data)
     assert code == 3 and f"{part}: this is not a gcodec file" in error
     assert part.read_bytes().startswith(b"something")
     for arguments, words in (
@@ -100,7 +100,7 @@ def test_what_cannot_go_on(tmp_path, model):
         (("encode", model, "--skip", "3-3fa91c02"), "send it to standard output with -o -"),
         (("encode", model, "--alpha", "1e-2", "--skip", "3-3fa91c02", "-o", "-"), "are not those that arrived"),
     ):
-        code, _, error = run_cli(*arguments, stdin=b"")
+        code, _, error = call_cli(*arguments, stdin=b"")
         assert code == 2 and words in error and not out.exists()
 
 
@@ -118,11 +118,11 @@ def test_a_receiver_that_is_killed_loses_one_record_at_most(tmp_path, model):
         ):
             time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
-    code, _, error = run_cli(*receive, stdin=data)
+    code, _, error = call_cli(*receive, stdin=data)
     assert code == 2 and not out.exists()
     rest = stream_of(model, "--skip", said_mark(error))
     assert names_in(rest) == sorted(load_file(model))[len(whole) :]
-    assert run_cli(*receive, stdin=rest)[0] == 0 and len(load_file(out)) == 6
+    assert call_cli(*receive, stdin=rest)[0] == 0 and len(load_file(out)) == 6
 
 
 @pytest.mark.parametrize("kind", ["folder", "h5"])
@@ -145,9 +145,9 @@ def test_files_with_more_than_tensors(tmp_path, kind):
             file.attrs["note"] = "text"
     receive = ("decode", "-", "--resume-from", part, "-o", out)
     data = stream_of(source)
-    _, _, error = run_cli(*receive, stdin=data[: int(0.7 * len(data))])
+    _, _, error = call_cli(*receive, stdin=data[: int(0.7 * len(data))])
     assert re.search("keeps [123] of 4 tensors", error)
-    assert run_cli(*receive, stdin=stream_of(source, "--skip", said_mark(error)))[0] == 0
+    assert call_cli(*receive, stdin=stream_of(source, "--skip", said_mark(error)))[0] == 0
     if kind == "folder":
         assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in source.iterdir())
         found = load_file(out / "model-0.safetensors") | load_file(out / "model-2.safetensors")
