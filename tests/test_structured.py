@@ -47,6 +47,25 @@ def test_frequent_zeros_come_back(share, alpha):
     assert len(gcodec.encode(x, alpha=alpha)) <= 1.06 * given_up
 
 
+@pytest.mark.parametrize("alpha", [0.1, 0.01, 1e-3, 1e-5])
+@pytest.mark.parametrize("dtype", ["f4", "f2"])
+@pytest.mark.parametrize("where", ["row", "rows", "columns"])
+def test_a_few_rows_and_columns_of_zeros_come_back(where, dtype, alpha):
+    """A map of them takes next to nothing, however few they are."""
+    x = normal(400, 96).astype(dtype)
+    gone = RNG.random(400 if "row" in where else 96) < 0.04
+    gone = np.arange(400) == 7 if where == "row" else gone
+    (x if "row" in where else x.T)[gone] = 0
+    assert not checked(x, alpha=alpha)[x == 0].any()
+    assert len(gcodec.encode(x, alpha=alpha)) <= 1.01 * len(gcodec.encode(x, alpha=alpha, keep_zeros=False))
+
+
+def test_few_zeros_are_kept_where_their_map_saves_bits():
+    x = pruned(0.04, 256, 256)
+    assert not checked(x, alpha=1e-6)[x == 0].any() and checked(x, alpha=0.01)[x == 0].any()
+    assert len(gcodec.encode(x, alpha=1e-6)) < len(gcodec.encode(x, alpha=1e-6, keep_zeros=False))
+
+
 @pytest.mark.parametrize("alpha", [0.01, 1e-5])
 def test_zeros_of_both_signs(alpha):
     x = normal(128, 128) * (RNG.random((128, 128)) < 0.5)

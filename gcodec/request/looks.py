@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..compressors.contract import CHUNK
-from ..source import Source, spans
+from ..source import Source, matricise, spans
 
 _FIRST = 1 << 12  # values of the first look
 _PIECES, _PIECE = 64, 256  # pieces here and there, and values of each
@@ -63,6 +63,31 @@ def sample(source: Source, pieces: int, length: int) -> np.ndarray:
     step = max(source.size // pieces, length)
     starts = range(0, source.size, step)
     return np.concatenate([source.read(start, min(start + length, source.size)) for start in starts])
+
+
+def zeros(source: Source) -> tuple[int, float]:
+    """(how many values are 0, about how many bits a map of them takes).
+
+    The map is coded in the context of the value before, or of the one above in the matrix that the
+    tensor is, so that one of whole rows or columns takes next to nothing.
+    """
+    count, pairs = 0, {reach: np.zeros(4, np.int64) for reach in {1, matricise(source.shape)[1]}}
+    for start, stop in spans(source.size, CHUNK):
+        words = np.ascontiguousarray(source.read(start, stop)).view(f"u{source.dtype.itemsize}")
+        words = words + words  # the sign is gone
+        here = words.size - int(np.count_nonzero(words))
+        mask = (words == 0).view(np.uint8) if here else np.empty(0, np.uint8)
+        for reach, found in pairs.items():
+            found += np.bincount(2 * mask[:-reach] + mask[reach:], minlength=4)
+            found[0] += 0 if here else max(words.size - reach, 0)
+        count += here
+    return count, min(_entropy(found.reshape(2, 2)) for found in pairs.values())
+
+
+def _entropy(counts: np.ndarray) -> float:
+    """The bits of the columns' numbers where the rows' are known."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.nansum(counts * np.log2(counts.sum(1, keepdims=True) / counts)))
 
 
 def _read(source: Source) -> Iterator[np.ndarray]:

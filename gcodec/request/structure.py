@@ -25,7 +25,12 @@ _PIECES, _PIECE = 16, 512  # pieces of a tensor that are looked at, and values o
 _ZEROS = 1 / 16  # a larger share of zeros is frequent
 _MANY_ZEROS = 1 / 4  # a larger share is that of a tensor of which a part was taken away on purpose
 _WORTH, _WORTH_OF_MANY = 1.02, 1.05  # times the bits of another payload: what one that keeps zeros is worth
-_FINE = 2e-3  # above, the other values are coded so coarsely that a map of zeros does not pay
+# Above, the other values are coded so coarsely that a map of scattered zeros does not pay.
+_FINE = 2e-3
+_FEW = 16  # fewer zeros are those of any tensor
+# About how many bits a zero takes that no map tells of: so many in a row or column of zeros, and
+# elsewhere about the bits of any other value without so many.
+_IN_A_ROW, _LESS = 0.5, 1.5
 _AT_AN_END = 16  # so many of the values that are looked at, where others are met once or twice
 _MEANS, _BLOCK = 0.5, 1 << 16  # the share of the norm that means of rows or columns must have, in so many values
 _MEAN = 0.1  # a mean with a larger share of the norm is worth a try
@@ -36,14 +41,15 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Structure:
-    """zeros: whether zeros are frequent. worth: times the bits of another payload: what one that
-    keeps them is worth. marks: the words of sentinels. bounded: whether no value has another sign,
-    or many values are the least or the largest one. mean: whether a mean is worth a try. means: the
-    axis of slices whose means are. axis: that of heads or experts of which the bound would erase
-    some.
+    """zeros: whether zeros are to be kept. mapped: whether a map of them is worth a try. worth:
+    times the bits of another payload: what one that keeps them is worth. marks: the words of
+    sentinels. bounded: whether no value has another sign, or many values are the least or the
+    largest one. mean: whether a mean is worth a try. means: the axis of slices whose means are.
+    axis: that of heads or experts of which the bound would erase some.
     """
 
     zeros: bool = False
+    mapped: bool = False
     worth: float = 1.0
     marks: tuple[int, ...] = ()
     bounded: bool = False
@@ -56,11 +62,10 @@ class Structure:
         """What pieces of the tensor show; heads and experts are looked for in all of it."""
         terms = choice.terms
         values = looks.sample(source, _PIECES, _PIECE)
-        share = float((values == 0).mean())
-        zeros, worth = share > _ZEROS, _WORTH_OF_MANY if share > _MANY_ZEROS else _WORTH
+        zeros, mapped, worth = _zeros(source, choice.guarantee.bound)
         others = values[~terms.mask(values)].astype(np.float64)
         if not others.size or not np.isfinite(others).all():
-            return cls(zeros, worth)
+            return cls(zeros, mapped, worth)
         own = Others(source, terms) if terms.kept else source
         found = np.array(sentinels(own), source.dtype)
         others = others[~np.isin(others, found.astype(np.float64))]
@@ -71,7 +76,18 @@ class Structure:
         axis = None if terms or found.size else _axis_of_erased(source, choice.guarantee.bound)
         marks = tuple(map(int, found.view(f"u{found.itemsize}")))
         means = None if found.size else _axis_of_means(own)
-        return cls(zeros, worth, marks, _is_bounded(others), mean, means, axis)
+        return cls(zeros, mapped, worth, marks, _is_bounded(others), mean, means, axis)
+
+
+def _zeros(source: Source, bound: float) -> tuple[bool, bool, float]:
+    """(whether zeros are to be kept, whether a map is worth a try, what keeping them is worth)."""
+    count, bits = looks.zeros(source)
+    if count < _FEW:
+        return False, False, 1.0
+    share = count / source.size
+    pays = bits < count * max(_IN_A_ROW, math.log2(1 / bound) / 2 - _LESS)
+    frequent = share > _ZEROS
+    return frequent or pays, pays or (frequent and bound < _FINE), _WORTH_OF_MANY if share > _MANY_ZEROS else _WORTH
 
 
 def _axis_of_means(source: Source) -> int | None:
@@ -220,7 +236,7 @@ def variants(
     if zeros:
         quickest = registry.QUICKEST
         yield (inside(choice, quickest, clamp=True) if found.bounded else replace(choice, method=quickest)), worth
-    if asked or (zeros and choice.guarantee.bound < _FINE):
+    if asked or (zeros and found.mapped):
         kept = replace(choice, terms=Terms((0,)))
         yield inside(kept, small, kept=(0,), clamp=found.bounded), worth
     if found.means is not None:
