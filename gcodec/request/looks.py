@@ -4,16 +4,23 @@ Each look ends at the first value that decides.
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 
 from ..compressors.contract import CHUNK
+from ..dtypes import is_float
 from ..source import Source, matricise, spans
 
 _FIRST = 1 << 12  # values of the first look
 _PIECES, _PIECE = 64, 256  # pieces here and there, and values of each
 _FEW = 16  # values; fewer may be in order, or have one sign, by chance
 _TAIL = 0.1  # the share of the values above, and of those below, which a range leaves out
+_GLIMPSE = 32  # values of each piece, where a sample of a tensor stays in memory
+# Of m²/v, which β₁ = 0.9 and β₂ = 0.999 keep below 53: the share that may be larger, and the limit.
+_RARE, _MOST = 0.01, 100.0
+_ALIKE = 0.1  # the least correlation of ranks of first and second moments
+WIDE_BESIDE = 10.0  # a range that is enough beside a first moment
 _WIDE = 100.0  # a range: squares of Gaussian values have 171, their magnitudes 13
 
 
@@ -38,8 +45,11 @@ def is_sorted(source: Source) -> bool:
     return _rises(values) or _rises(-values)
 
 
-def are_like_squares(source: Source) -> bool:
-    """Whether no value is negative, and the values that are not 0 have sizes of all kinds."""
+def are_like_squares(source: Source, wide: float = _WIDE) -> bool:
+    """Whether no value is negative, and the values that are not 0 have sizes of all kinds.
+
+    wide: a tenth of them is so many times as large as another tenth.
+    """
     values = sample(source, _PIECES, _PIECE).astype(np.float64)
     if not (values >= 0).all():
         return False
@@ -47,7 +57,54 @@ def are_like_squares(source: Source) -> bool:
     if values.size < _FEW:
         return False
     low, high = np.quantile(values, [_TAIL, 1 - _TAIL])
-    return bool(high >= _WIDE * low) and none_is_negative(source)
+    return bool(high >= wide * low) and none_is_negative(source)
+
+
+class Glimpse:
+    """Some values of a tensor, which are read at once or when they are first asked for."""
+
+    def __init__(self, source: Source, *, at_once: bool) -> None:
+        self._source: Source | None = source
+        if at_once:
+            self.values  # noqa: B018  # reads them, so that the tensor need not stay in memory
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        assert self._source is not None
+        values, self._source = sample(self._source, _PIECES, _GLIMPSE).copy(), None
+        return values
+
+
+class Alike:
+    """Glimpses of the floating tensors of a file that have at least so many values."""
+
+    def __init__(self, least: int) -> None:
+        self._least, self._seen = least, dict[tuple[int, ...], dict[str, Glimpse]]()
+
+    def note(self, name: str, source: Source, *, at_once: bool) -> None:
+        known = self._seen.setdefault(source.shape, {})
+        if name not in known and is_float(source.dtype) and source.size >= self._least:
+            known[name] = Glimpse(source, at_once=at_once)
+
+    def of(self, name: str, source: Source) -> Iterator[Glimpse]:
+        """Those of the shape of a tensor, without itself."""
+        return (seen for other, seen in self._seen.get(source.shape, {}).items() if other != name)
+
+
+def are_moments(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether these may be means of the same gradients and of their squares, at the same places.
+
+    The square of a mean is at most a few times the mean of the squares, and both are large where
+    gradients are large.
+    """
+    with np.errstate(all="ignore"):
+        squares, second = first.astype(np.float64) ** 2, second.astype(np.float64)
+        both = (squares > 0) & (second > 0) & np.isfinite(squares / second)
+        squares, second = squares[both], second[both]
+        if squares.size < _FEW or not (first < 0).any() or np.quantile(squares / second, 1 - _RARE) > _MOST:
+            return False
+    ranks = np.array([squares, second]).argsort(1).argsort(1) - (squares.size - 1) / 2
+    return bool(ranks[0] @ ranks[1] > _ALIKE * (ranks[0] @ ranks[0]))
 
 
 def has_any(source: Source, wanted: np.ndarray) -> bool:

@@ -7,7 +7,7 @@ from what the format says. Where these do not decide, the values do.
 """
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -53,6 +53,7 @@ INDEX = Role("index", "exact")
 COORDINATE = Role("coordinate", "exact")
 NORM = Role("gain, norm or statistic", "exact")
 CODED = Role("coded with a bound before", "exact")
+STATISTIC = Role("statistic that is subtracted", "exact")
 FILLED = Role("field with fill values", "exact")
 
 
@@ -83,6 +84,8 @@ _OPTIMIZER = (
     r"opt|.*optim.*|.*opt_?state.*|state|slots?|moments?|m_and_v|factored|(fused_?)?n?adam\w*|radam|adan|adafactor|"
     r"adagrad|adadelta|rmsprop|lamb|lars|lion|muon|shampoo|soap|sophia|came|sm3|prodigy|galore|ftrl"
 )
+_VAGUE = ("state", "opt", "slot", "slots", "factored")  # parts of the names of other things, too
+_PRECONDITIONED = r".*optim.*|opt|.*opt_?state.*|(\w*_)?(shampoo|soap|muon|kron|psgd|kfac|k_fac|preconditioners?)"
 _GRADIENTS = r"(grads?|gradients?|g|avg|averages?|mean|ema|sum|acc|exp|moments?)"
 _SQUARED = r"(sq|sqr|square[ds]?)"
 TABLE = (
@@ -103,12 +106,27 @@ TABLE = (
         last=True,
         axes=1,
     ),
+    Sign(SETTING, r"(.*_)?(cluster_sizes?|cluster_usage|hits|step_?sizes?)|new_max\d|[ug]norm_vec", last=True, axes=1),
+    # Means and means of squares of which the difference counts, which roundings make negative
+    Sign(STATISTIC, r"grad_avg|(.*_)?average_gradients?|mg", last=True, within=_OPTIMIZER),
+    Sign(STATISTIC, r"grad_avg", beside=("grad_avg", "square_avg")),
+    Sign(STATISTIC, r"square_avg", beside=("square_avg", "grad_avg")),
+    Sign(STATISTIC, r"rms", beside=("rms", "mg")),
+    Sign(STATISTIC, r"(.*_)?velocity", beside=("velocity", "average_gradient")),
+    Sign(STATISTIC, r"(.*_)?sq_mean", beside=("sq_mean", "mean")),
     # Second moments under names that are used for nothing else
     Sign(SECOND, rf"(.*_)?exp_?avg_?({_SQUARED}|var|res_row|res_col)s?(_\w+)?|exp_inf|exp_hessian\w*"),
     Sign(SECOND, rf"(.*_)?{_GRADIENTS}_(of_)?{_SQUARED}(_\w+)?|(.*_)?{_SQUARED}_{_GRADIENTS}(_\w+)?"),
     Sign(SECOND, r"(.*_)?(second|2nd)_?(order_)?mom(ent)?s?(_\w+)?|(.*_)?moments?_?2(_\w+)?"),
     Sign(SECOND, r"nu(_max|_hat)?|v_?hat|max_v|velocity_hat|v_?mean|v_row|v_col|row_var|col_var|acc_delta"),
     Sign(SECOND, r"(.*_)?adam\w*_v|(.*_)?slot_v[rc]?|(.*_)?(running|moving)_(var|variance)s?(_\d+)?"),
+    Sign(SECOND, r"(.*_)?momentum_?2"),
+    Sign(SECOND, r"(.*_)?momentum_?1|step_?sizes?", last=True, unsigned=True),  # rowwise Adagrad, Rprop
+    Sign(SECOND, r"s_?d[wb]\w*", beside=("^s", "v")),
+    Sign(SECOND, r"s", beside=("s", "v"), within=r"d[wb]\d*"),
+    Sign(FIRST, r"v_?d[wb]\w*", beside=("^v", "s")),
+    Sign(FIRST, r"v", beside=("v", "s"), within=r"d[wb]\d*"),
+    Sign(SECOND, r"(.*_)?(m|mom)_?2", last=True, beside=("2$", "1"), unsigned=True),
     # First moments under names of their own
     Sign(FIRST, r"(.*_)?exp_?avg(_fast|_slow|_diff)?|mu|trace|grad_ema|(.*_)?adam\w*_m|(.*_)?slot_m"),
     Sign(FIRST, r"(.*_)?(first|1st)_?(order_)?mom(ent)?s?(_\w+)?|(.*_)?moments?_?1(_\w+)?"),
@@ -128,15 +146,18 @@ TABLE = (
     Sign(FIRST, r"m|state_?1", last=True, within=_OPTIMIZER),
     Sign(SECOND, r"(.*_)?(velocity|accumulators?|sum)(_\d+)?", within=_OPTIMIZER),
     Sign(SECOND, r"rmsprop", last=True),
-    Sign(FIRST, r"(.*_)?momentum(s|_buffers?)?(_\d+)?"),
+    Sign(FIRST, r"(.*_)?momentum(s|_buffers?)?(_?\d+)?"),
     Sign(FIRST, r"adam", last=True),
     # Names that others use, too
     Sign(LIKELY, r"v\d?|v[rc]|v\d?_.+|.+_v\d?|(.*_)?vel(ocit(y|ies))?(_.+)?", unsigned=True),
     Sign(LIKELY, r"(.*_)?(acc|accum|accumul)(_.+|ators?|ated.*)?|(.*_)?(fisher|hessian|second)(_.+)?", unsigned=True),
     Sign(LIKELY, r"(.*_)?(var|variances?|sum|rms|ms|sq|squares?|state_?2)(_\d+)?", last=True, unsigned=True),
+    Sign(LIKELY, r"(.*_)?(g_?2|gsq|grads?_?(2|sq\w*)|sq(uared)?_?grads?|importances?|hess)", last=True, unsigned=True),
     Sign(LIKELY, r"(.*_)?(h_diag|inf_norm)|adam_1", last=True, unsigned=True),
     Sign(PRECONDITIONER, r"(.*_)?(inv_)?(preconditioners?|precond\w*|factor_matri(x|ces)|statistics)(_.+)?"),
-    Sign(PRECONDITIONER, r"gg|q[lr]?|[lr]|(row|col)_gg|h_?diag", last=True, within=_OPTIMIZER),
+    Sign(PRECONDITIONER, r"(row|col)_gg|gg|q[lr]|h_?diag|ortho_matrix", last=True, within=_OPTIMIZER),
+    Sign(PRECONDITIONER, r"[qlr]", last=True, within=_PRECONDITIONED),
+    Sign(PRECONDITIONER, r"q", beside=("q", "gg")),
     # Everything else
     Sign(MASK, r"(.*_)?masks?", last=True),
     Sign(
@@ -145,19 +166,19 @@ TABLE = (
         last=True,
     ),
     Sign(COORDINATE, r"lat|lon|latitude|longitude|times?|timestamps?|.*_(bnds|bounds)", last=True),
-    Sign(COORDINATE, r"coordinates?|x?lat|x?long?", last=True),
+    Sign(COORDINATE, r"coordinates?|[a-z]?lat|[a-z]?long?|(nav|grid|cell|geo|x)_?(lat|lon)\w*", last=True),
+    Sign(COORDINATE, r"(.*_)?(latitude|longitude)s?|(lat|lon|x?lat|x?long)_\w{1,4}|(glam|gphi)[tuvf]", last=True),
     Sign(NORM, r".*norms?\d*|(ln|bn)(_?\w{1,3})?|layer_?norm.*|batch_?norm.*", axes=1),
     Sign(NORM, r"gamma|beta|(.*_)?(running|moving)_means?|weight_g|original0", last=True, axes=1),
-    Sign(NORM, r"(.*_)?mean", last=True, beside=("mean", "var"), axes=1),
-    Sign(NORM, r"(.*_)?mean", last=True, beside=("mean", "variance"), axes=1),
+    Sign(NORM, r"(.*_)?(mean|std)s?|(.*_)?(std_?dev|(min|max)_vals?)", last=True, axes=1),
 )
 
 
-def role_of(name: str, source: Source, names: Container[str], sibling: bool = False) -> Role | None:
+def role_of(name: str, source: Source, names: Container[str], alike: Iterable[looks.Glimpse] = ()) -> Role | None:
     """The role of a tensor; None for a weight, a gradient, and whatever else is not known.
 
-    names: of all tensors of the file, in small letters, as far as they are known. sibling: whether
-    the file has another tensor of the same shape.
+    names: of all tensors of the file, in small letters, as far as they are known. alike: those of
+    the same shape, without this one.
     """
     marks = marks_of(source)
     if marks.coded:
@@ -171,10 +192,20 @@ def role_of(name: str, source: Source, names: Container[str], sibling: bool = Fa
     if marks.fills and looks.has_any(source, np.array(marks.fills)):
         return FILLED
     if any(re.fullmatch(_OPTIMIZER, part) for part in seen.parts) and seen.is_unsigned:
-        return SECOND
+        plainly = any(re.fullmatch(_OPTIMIZER, part) and part not in _VAGUE for part in seen.parts)
+        return SECOND if plainly or looks.are_like_squares(source) else None
     if _axes(source) <= 1 and looks.is_sorted(source):
         return COORDINATE
-    return SQUARES if sibling and looks.are_like_squares(source) else None
+    return SQUARES if _has_first(source, alike) else None
+
+
+def _has_first(source: Source, alike: Iterable[looks.Glimpse]) -> bool:
+    """Whether these are means of squares, and another tensor means of the same gradients."""
+    others = list(alike)
+    if not others or not looks.are_like_squares(source, looks.WIDE_BESIDE):
+        return False
+    values = looks.Glimpse(source, at_once=True).values
+    return any(looks.are_moments(other.values, values) for other in others)
 
 
 def parts(name: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -12,9 +11,10 @@ from ..compressors import registry
 from ..compressors.contract import Guarantee
 from ..dtypes import is_float
 from ..errors import InvalidInput
-from ..source import Source, marks_of
+from ..source import ArraySource, Source, marks_of
 from . import scope
 from .choice import Choice, axis_of, check_terms, choose, fills_of, kinds_of, options_of
+from .looks import Alike
 from .policy import Policy
 from .roles import FILLED, FIRST, Role, role_of
 
@@ -68,7 +68,7 @@ class Rules:
         self._made: dict[tuple[str | None, _BoundRule], Choice] = {(None, None): default} if default else {}
         self._matched: set[str] = set()
         self._roles, self._names = must_choose, set[str]()
-        self._shapes, self._alike = dict[str, tuple[int, ...]](), Counter[tuple[int, ...]]()
+        self._alike = Alike(policy.small)
         self._doubted = False
         self.protected: dict[str, Role] = {}  # the tensors so far whose roles have decided
 
@@ -80,8 +80,10 @@ class Rules:
     def decide(self, name: str, source: Source, look: bool = True) -> Decision:
         """The choice for one tensor, and where it comes from; raises what `choice` raises."""
         self._matched.update(glob for glob in self._globs() if fnmatchcase(name, glob))
-        self.note([(name, source)])
-        role = role_of(name, source, self._names, self._alike[source.shape] > 1) if self._roles and look else None
+        self._names.add(name.lower())
+        role = role_of(name, source, self._names, self._alike.of(name, source)) if self._roles and look else None
+        if self._roles and role in (None, FIRST):
+            self._alike.note(name, source, at_once=True)
         if _last(self.policy.exact, name) is not None:
             return Decision(self._lossless, role, "rule")
         rules = _last(self.policy.methods, name), self._bound_rule(name)
@@ -106,12 +108,11 @@ class Rules:
         return Decision(own, role, "default")
 
     def note(self, tensors: Iterable[tuple[str, Source]]) -> None:
-        """Learn the names and shapes of tensors, which may say something of others."""
+        """Learn what there is of tensors, which may say something of others."""
         for name, source in tensors:
             self._names.add(name.lower())
-            if name not in self._shapes:
-                self._shapes[name] = source.shape
-                self._alike[source.shape] += 1
+            if self._roles:
+                self._alike.note(name, source, at_once=isinstance(source, ArraySource))
 
     def _with_terms(self, name: str, choice: Choice) -> Choice:
         """The choice with what is promised beside its bound for this tensor.
