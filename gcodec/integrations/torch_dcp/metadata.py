@@ -3,6 +3,8 @@
 import pathlib
 import pickle
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 import torch
@@ -31,16 +33,38 @@ _KNOWN = {(one.__module__, one.__qualname__): one for one in _CLASSES}
 _PATHS = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")  # where it was saved; never opened
 
 
+_REMEDY = "copy it again from where it was saved, or take the tensors of each rank from its .gcz by gcodec decode"
+
+
 def unpickled(file: IO[bytes]) -> Any:
     """The metadata in a file. Raises Corrupt for what is damaged, or names anything else."""
-    try:
+    with reading():
         found = _Unpickler(file).load()
         _check(found)
-    except Corrupt:
-        raise
-    except Exception as error:  # whatever a damaged pickle leads to
-        raise Corrupt(f".metadata cannot be read ({type(error).__name__}: {error})") from error
     return found
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Whatever a damaged pickle leads to, as Corrupt; OSError passes."""
+    try:
+        yield
+    except (Corrupt, OSError):
+        raise
+    except Exception as error:
+        raise Corrupt(f".metadata cannot be read ({type(error).__name__}: {error}); {_REMEDY}") from error
+
+
+class Unreadable(metadata.Metadata):
+    """Stands for metadata that cannot be read: whoever uses it gets the error."""
+
+    def __init__(self, error: Corrupt) -> None:
+        vars(self)["error"] = error
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("state_dict_metadata", "storage_data"):
+            raise vars(self)["error"]
+        return super().__getattribute__(name)
 
 
 class _Unpickler(pickle._Unpickler):
@@ -66,7 +90,7 @@ def _check(found: Any) -> None:
     right = right and isinstance(found.state_dict_metadata, dict)
     right = right and isinstance(found.storage_meta, metadata.StorageMeta | None)
     if not right or not all(map(_is_entry, found.state_dict_metadata.items())):
-        raise Corrupt(".metadata does not hold what describes a checkpoint; it was damaged")
+        raise Corrupt(f".metadata does not hold what describes a checkpoint; {_REMEDY}")
 
 
 def _is_entry(item: tuple[object, object]) -> bool:

@@ -17,7 +17,7 @@ from torch.futures import Future
 import gcodec
 from gcodec.errors import Corrupt, GcodecError, MissingTensor
 
-from .metadata import unpickled
+from .metadata import Unreadable, reading, unpickled
 from .places import Place, file_system, mark, place, within
 from .writer import shared_out
 
@@ -61,10 +61,26 @@ class Reader(FileSystemReader):
         super().reset(checkpoint_id)
 
     def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
-        """What the checkpoint holds. Raises Corrupt and OSError."""
+        """What the checkpoint holds; torch calls it.
+
+        torch has words of its own for whatever this raises. So of a `.metadata` that is damaged or
+        missing it gives a Metadata that raises Corrupt when it is first used.
+        """
+        try:
+            return self._metadata(*args, **kwargs)
+        except FileNotFoundError:
+            if "rank" not in kwargs:  # torch goes on to ask for the metadata of the rank alone
+                raise
+            return Unreadable(Corrupt(f"{self.path} has no .metadata; it is no checkpoint, or its save did not end"))
+        except Corrupt as error:
+            return Unreadable(error)
+
+    def _metadata(self, *args: Any, **kwargs: Any) -> Metadata:
+        """Raises Corrupt and OSError."""
         if self._trust:
-            trusted: Metadata = super().read_metadata(*args, **kwargs)
-            return trusted
+            with reading():
+                trusted: Metadata = super().read_metadata(*args, **kwargs)
+                return trusted
         with self.fs.create_stream(self._get_metadata_path(kwargs.get("rank")), "rb") as file:
             found: Metadata = unpickled(io.BytesIO(cast(BinaryIO, file).read()))
         found.storage_meta = found.storage_meta or StorageMeta()
