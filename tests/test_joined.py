@@ -14,6 +14,7 @@ from fuzz.engine import joined as damaged
 from vectors import gcz
 
 import gcodec
+from gcodec import errors
 from gcodec.container.describe import describe, names_in_meta, record_bytes
 from gcodec.container.fields import pack_varint
 from gcodec.container.layout import FileHeader, Footer, Frame, pack_block
@@ -91,11 +92,27 @@ def test_only_long_runs_of_small_exact_tensors_of_one_dtype_are_joined(tmp_path)
         joins({name: array.astype([np.float32, np.float64][i % 2]) for i, (name, array) in enumerate(many().items())})
         == 0
     )
-    assert joins({name: array > 0 for name, array in many().items()}) == 0
+    assert joins({name: array > 0 for name, array in many().items()}) == 1
+    assert joins(many(dtype=np.complex64)) == 1
     assert joins({name: array.astype(np.int64) for name, array in many().items()}) == 1
-    assert joins(many(), small=0) == 0  # a bound is kept for each tensor by itself
+    assert joins(many(size=33), small=0) == 0  # a bound is kept for each tensor by itself
+    assert joins(many(size=32), small=0) == 1  # as values these take less than a record does
+    assert joins(many(size=32), small=0, method="tcq") == 0
     assert joins(many(), small=0, lossless=True, alpha=None) == 1
     assert joins(many(), base=many()) == 0
+
+
+def test_tiny_tensors_that_have_a_bound_are_still_refused_for_what_is_not_finite(tmp_path):
+    tensors = many() | {"layer.7.bias": np.array([1, np.nan], np.float32)}
+    with pytest.raises(errors.NonFinite, match="layer.7.bias"):
+        saved(tensors, tmp_path / "x.gcz", alphas={"*": 1e-2})
+
+
+def test_a_bool_that_is_none_is_refused_by_its_name(tmp_path):
+    tensors = {name: array > 0 for name, array in many().items()}
+    tensors["layer.7.bias"] = np.array([0, 2], np.uint8).view(bool)
+    with pytest.raises(errors.InvalidInput, match=r"layer\.7\.bias: holds a bool"):
+        saved(tensors, tmp_path / "x.gcz")
 
 
 def test_bytes_do_not_depend_on_threads_and_are_those_of_a_mapping(tmp_path):

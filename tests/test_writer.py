@@ -35,6 +35,34 @@ def test_arrays_one_by_one():
     assert gcodec.verify(file.getvalue(), {"w": X, "step": np.array(7)}).ok
 
 
+def test_several_arrays_at_once():
+    small = {f"bias.{i}": np.full(7, i, np.float32) for i in range(40)}
+    file = BytesIO()
+    with gcodec.Writer(file, POLICY, threads=2) as writer:
+        arrays = [
+            ("w", X, None),
+            *((name, array, None) for name, array in small.items()),
+            ("v@30", X[30:], ("v", X.shape)),
+        ]
+        headers = list(writer.add_all(arrays))
+        assert [header.name for header in headers] == ["w", *small, "v@30"]
+        assert headers[0].guarantee.bound == headers[-1].guarantee.bound == 0.1
+        with pytest.raises(InvalidInput, match="two tensors have the name 'a'"):
+            list(writer.add_all([("a", X, None), ("a", X, None)]))
+        with pytest.raises(InvalidInput, match="two tensors have the name 'bias.3'"):
+            list(writer.add_all([("bias.3", X, None)]))
+        with pytest.raises(NonFinite, match="bad"):
+            list(writer.add_all([("good", X, None), ("bad", X * np.nan, None)]))
+        writer.add("last", 7)
+    data = file.getvalue()
+    assert data.count(b"JOIN") == 1
+    found = gcodec.load(BytesIO(data))
+    assert {"w", *small, "v@30", "good", "last"} <= set(found)
+    assert all((found[name] == array).all() for name, array in small.items())
+    with pytest.raises(Closed):
+        list(writer.add_all([]))
+
+
 def test_no_array_is_a_container_too():
     file = BytesIO()
     with gcodec.Writer(file, POLICY):

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from io import RawIOBase
@@ -83,11 +83,14 @@ class ContainerWriter:
                 self._write(bytes(min(PIECE, lacking - at)))
             self._budget.receive(lacking)
 
-    def check_new(self, name: str) -> None:
-        """Raise InvalidInput for a name that is taken or not allowed, and Closed after the end."""
-        self._check_open()
+    def check_new(self, name: str, others: Container[str] = ()) -> None:
+        """Raise InvalidInput for a name that is taken or not allowed, and Closed after the end.
+
+        others: names that are taken as well, by what is not written yet.
+        """
+        self.check_open()
         check_name(name)
-        if name in self._entries:
+        if name in self._entries or name in others:
             raise InvalidInput(f"two tensors have the name {name!r}")
 
     def close(self) -> None:
@@ -98,7 +101,7 @@ class ContainerWriter:
         """
         if self.is_closed:
             return
-        self._check_open()
+        self.check_open()
         end = pack_end(self._entries, self._offset)
         with self._writing():
             self._write(end)
@@ -113,7 +116,8 @@ class ContainerWriter:
         """Leave a container that is not closed without its end: a reader will find it cut."""
         self._ended = self._ended or "the container was abandoned before its end"
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise Closed when nothing can be added any more."""
         if self._ended:
             raise Closed(self._ended)
 

@@ -208,8 +208,7 @@ def _code_chunks(
 
     def work(span: tuple[int, int]) -> tuple[bytes, Chunk, float, list[Part], np.ndarray | None]:
         start, stop = span
-        if spec.dtype == np.bool_:
-            _check_bools(name, source.read(start, stop))
+        check_bools(name, source.read(start, stop))
         data = payload.code(start, stop)
         with _reading_back(entry):
             back = decoded(entry, spec.dtype, decode, data, span)
@@ -246,8 +245,9 @@ def _reading_back(entry: Entry) -> Iterator[None]:
         raise entry.fault(f"it cannot decode what it made ({error})") from error
 
 
-def _check_bools(name: str, values: np.ndarray) -> None:
-    if values.view(np.uint8).max(initial=0) > 1:
+def check_bools(name: str, values: np.ndarray) -> None:
+    """Raise InvalidInput for an array of bools of which one is neither 0 nor 1."""
+    if values.dtype == np.bool_ and values.view(np.uint8).max(initial=0) > 1:
         raise InvalidInput(
             f"{name or 'the array'}: holds a bool that is neither 0 nor 1; if its bytes matter, store them as uint8"
         )

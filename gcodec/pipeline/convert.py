@@ -65,6 +65,25 @@ def encode_tensors(
     originals: whether records note the crc of their originals, as streams do that can go on.
     """
 
+    writer = ContainerWriter(file, meta, formats.work_per_byte(meta))
+    for header in append_tensors(writer, tensors, chooser, threads, progress, originals=originals):
+        file.flush()
+        yield header
+    check()
+    writer.close()
+
+
+def append_tensors(
+    writer: ContainerWriter,
+    tensors: Iterable[tuple[str, Source]],
+    chooser: Chooser,
+    threads: int,
+    progress: ByteProgress = lambda done: None,
+    *,
+    originals: bool = False,
+) -> Iterator[TensorHeader]:
+    """As `encode_tensors`, into a container that is open and stays so."""
+
     def work(run: list[Task]) -> list[CodedRecord | CodedJoin]:
         if len(run) < LEAST:
             return [alone(*task) for task in run]
@@ -80,17 +99,13 @@ def encode_tensors(
         meter.finish()
         return noting_original(coded, source) if originals else coded
 
-    writer = ContainerWriter(file, meta, formats.work_per_byte(meta))
     for several in ordered(work, runs(tensors, chooser), threads, _close):
         for coded in several:
             with coded:
                 headers = _add(writer, coded)
-            file.flush()
             if isinstance(coded, CodedRecord):
                 warn_of_losses(coded.header.name, coded.found, coded.header.guarantee)
             yield from headers
-    check()
-    writer.close()
 
 
 def _add(writer: ContainerWriter, coded: CodedRecord | CodedJoin) -> Iterable[TensorHeader]:

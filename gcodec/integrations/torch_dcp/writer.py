@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 from torch.distributed.checkpoint.filesystem import FileSystemWriter
-from torch.distributed.checkpoint.planner import SavePlan, SavePlanner, WriteItemType
+from torch.distributed.checkpoint.planner import SavePlan, SavePlanner, WriteItem, WriteItemType
 from torch.distributed.checkpoint.storage import WriteResult
 from torch.futures import Future
 
@@ -95,13 +95,18 @@ class Writer(FileSystemWriter):
 
 
 def _tensors(container: gcodec.Writer, plan: SavePlan, planner: SavePlanner, file: str) -> Iterator[WriteResult]:
-    """Write a record for each tensor, or part of a tensor."""
-    for item in plan.items:
-        if item.type != WriteItemType.BYTE_IO:
-            name, part_of = named(item)
-            data: Any = planner.resolve_data(item)
-            header = container.add(name, data.detach().cpu(), part_of=part_of)
-            yield WriteResult(item.index, header.body_length, (file, name, mark(header)))
+    """Write each tensor, or part of a tensor."""
+    items = [item for item in plan.items if item.type != WriteItemType.BYTE_IO]
+    names = [named(item) for item in items]
+    arrays = ((name, _values(planner, item), part_of) for item, (name, part_of) in zip(items, names, strict=True))
+    for item, (name, _), header in zip(items, names, container.add_all(arrays), strict=True):
+        yield WriteResult(item.index, header.body_length, (file, name, mark(header)))
+
+
+def _values(planner: SavePlanner, item: WriteItem) -> Any:
+    """The tensor of an item, on the CPU."""
+    data: Any = planner.resolve_data(item)
+    return data.detach().cpu()
 
 
 def _objects(container: gcodec.Writer, plan: SavePlan, planner: SavePlanner, file: str) -> Iterator[WriteResult]:

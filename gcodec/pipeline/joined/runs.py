@@ -1,4 +1,4 @@
-"""Runs of small exact tensors, each coded as one vector (spec/format.md §3.7)."""
+"""Runs of small tensors that are stored exactly, each coded as one vector (spec/format.md §3.7)."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,10 +15,11 @@ from ...request.choice import Choice
 from ...request.rules import Chooser
 from ...source import ArraySource, Source
 from ..coded import CodedRecord
-from ..compress import store
+from ..compress import check_bools, store
 
 LEAST = 16  # tensors of a run that is joined; fewer gain little
 MOST = 256  # values of a tensor that is joined; the header of a larger one matters little
+TINY = 128  # bytes of a tensor that is joined whatever its bound; a record of its own takes more
 TOGETHER = 1 << 17  # values of a block, all of which are decoded for one of its tensors, and lost by damage
 
 
@@ -58,15 +59,20 @@ def runs(tensors: Iterable[tuple[str, Source]], chooser: Chooser) -> Iterator[li
 
 
 def _is_small(source: Source) -> bool:
-    return 0 < source.size <= MOST and (source.dtype.kind in "iu" or is_float(source.dtype))
+    return 0 < source.size <= MOST and (source.dtype.kind in "biuc" or is_float(source.dtype))
 
 
 def _can_join(task: Task) -> bool:
-    """Whether the tensor is small, and to be stored exactly without a base."""
-    choice = task.choice
+    """Whether the tensor is small, and to be stored exactly without a base.
+
+    One that may have an error is joined if it is so small that a record takes more than its values.
+    """
+    choice, source = task.choice, task.source
     if choice is None or choice.base is not None or choice.method not in ("auto", EXACT.name):
         return False
-    return choice.guarantee.kind == "exact" or not is_float(task.source.dtype)
+    if choice.guarantee.kind == "exact" or not is_float(source.dtype):
+        return True
+    return source.size * source.dtype.itemsize <= TINY and bool(np.isfinite(source.read(0, source.size)).all())
 
 
 @dataclass(frozen=True)
@@ -78,8 +84,10 @@ class CodedJoin:
 
     @classmethod
     def of(cls, run: list[Task]) -> "CodedJoin":
-        """Raises what reading the tensors raises."""
+        """Raises what reading the tensors raises, and InvalidInput for bools that are none."""
         values = [task.source.read(0, task.source.size) for task in run]
+        for task, one in zip(run, values, strict=True):
+            check_bools(task.name, one)
         crcs = tuple(crc32(as_bytes(one)) for one in values)
         record = store("", ArraySource(np.concatenate(values)), Choice(EXACT.name, Guarantee("exact")))
         names, shapes = tuple(task.name for task in run), tuple(task.source.shape for task in run)
