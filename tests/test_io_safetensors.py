@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from gcodec.errors import Corrupt, GcodecError, InvalidInput
 from gcodec.io.arrays.safetensors import Reader, Writer
 from gcodec.io.arrays.safetensors_header import DTYPES
+from gcodec.io.formats import user_metadata
 
 CORPUS = Path(__file__).parent.parent / "corpora" / "lora.safetensors"
 
@@ -77,6 +78,20 @@ def test_unusual_header_is_kept(tmp_path):
     assert list(arrays) == ["a", "b"]
     write(tmp_path / "b", arrays, meta_of(original))
     assert (tmp_path / "b").read_bytes() == original.read_bytes()
+
+
+@pytest.mark.parametrize("metadata", [None, {"format": "pt", "a": 'ü"1'}, {"long": "x" * 5000}])
+def test_the_header_of_many_small_tensors_is_made_again(tmp_path, metadata):
+    path, small = tmp_path / "x.safetensors", {f"layer.{i}.bias": np.full(3 + i % 2, i, np.float32) for i in range(50)}
+    safetensors.numpy.save_file(small | {"half": np.ones(2, np.float16), "steps": np.arange(9)}, path, metadata)
+    meta = meta_of(path)
+    assert ("header" in meta) == (metadata is not None and "long" in metadata)
+    assert user_metadata(meta) == (metadata or {})
+    write(tmp_path / "again.safetensors", read(path), meta)
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+    for wrong in (7, ["a"], {"a": 7}, {"a": None}):
+        write(tmp_path / "again.safetensors", read(path), {"format": "safetensors", "metadata": wrong})
+        assert same(read(tmp_path / "again.safetensors"), read(path))
 
 
 def test_new_file_is_the_library_s(tmp_path):

@@ -100,10 +100,9 @@ def user_metadata(meta: Mapping[str, object], limit: int | None = None) -> dict[
     """
     if meta.get("format") != "safetensors":
         return {}
-    from .arrays.safetensors import unpack_header
-    from .arrays.safetensors_header import metadata_of
+    from .arrays.safetensors import metadata_in
 
-    return metadata_of(unpack_header(meta.get("header"), limit))
+    return metadata_in(meta, limit)
 
 
 def reader(

@@ -2,15 +2,16 @@
 
 A file whose tensors all come back is written with its own header, so a lossless round trip gives
 the same bytes. Any other set of tensors gets the layout of the safetensors library: wide dtypes
-first, then by name.
+first, then by name. A header of that very layout is not kept where it would be a large part.
 """
 
 import base64
+import json
 import math
 import os
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -28,13 +29,15 @@ from ..sniff import MAX_SAFETENSORS_HEADER as MAX_HEADER
 from ..streams import open_input
 from ..uncoded import Uncoded, listed
 from .npy import FileSource
-from .safetensors_header import CODES, DTYPES, METADATA, Entry, arrange, metadata_of, parse_header
+from .safetensors_header import CODES, DTYPES, METADATA, Entry, arrange, as_metadata, metadata_of, parse_header
 
 _BYTE = np.dtype(np.uint8)
 FREE_HEADER, HEADER_RATIO = (
     1 << 20,
     1 << 6,
 )  # bytes of any header, and those for each packed one (trainers' have 5 to 25)
+_SHORT = 1 << 12  # the most characters of metadata that META has as they are
+_LARGE = 1 / 16  # such a share of the tensors' bytes has a header that is better made again, by a copy
 
 
 class Reader:
@@ -42,7 +45,8 @@ class Reader:
 
     Tensors of dtypes that gcodec does not know are kept as their bytes. meta: {"format":
     "safetensors", "header": the header's bytes, deflated, in base64, "uncoded": what is kept as it
-    is}. Raises InvalidInput when the header is not what the format allows.
+    is}; or "metadata", as the header has them, in place of a header that a Writer makes again.
+    Raises InvalidInput when the header is not what the format allows.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,7 +60,7 @@ class Reader:
             self._file.close()
             raise
         kept = [Uncoded(one.name, one.end - one.begin, one.why_uncoded) for one in self._entries if one.why_uncoded]
-        self.meta: dict[str, object] = {"format": "safetensors", "header": _pack_header(header), **listed(kept)}
+        self.meta: dict[str, object] = {"format": "safetensors", **_about(header, self._entries), **listed(kept)}
 
     def __enter__(self) -> "Reader":
         return self
@@ -96,6 +100,7 @@ class Writer:
 
     def __init__(self, path: Path, meta: dict[str, Any], budget: Budget | None = None) -> None:
         self._header = unpack_header(meta.get("header"), budget.limit if budget else None)
+        self._metadata = metadata_of(self._header) if self._header else as_metadata(meta.get("metadata"))
         self._entries: list[Entry] = []
         self._names: set[str] = set()
         self._left: dict[str, Entry] | None = None  # what of the header is kept as bytes, once it was asked for
@@ -186,12 +191,28 @@ class Writer:
             self._data = _beside(Path(self._out.name))
             self._out.seek(0)
             shutil.copyfileobj(self._out, self._data, PIECE)
-        header, order = arrange(self._entries, metadata_of(self._header))
+        header, order = arrange(self._entries, self._metadata)
         self._out.seek(0)
         self._out.truncate()
         self._out.write(len(header).to_bytes(8, "little") + header)
         for entry in order:
             _copy(self._data, self._base + entry.begin, entry.end - entry.begin, self._out)
+
+
+def _about(header: bytes, entries: list[Entry]) -> dict[str, object]:
+    """What META has for a header: its bytes, or the metadata alone, if all else follows."""
+    metadata, size = metadata_of(header), entries[-1].end if entries else 0
+    plain = len(header) > _LARGE * size and all(entry.name and not entry.why_uncoded for entry in entries)
+    plain = plain and len(json.dumps(metadata)) <= _SHORT
+    if plain and arrange(entries, metadata) == (header, entries):
+        return {"metadata": metadata} if metadata else {}
+    return {"header": _pack_header(header)}
+
+
+def metadata_in(meta: Mapping[str, object], limit: int | None) -> dict[str, str]:
+    """The metadata of the original, out of `meta`. Raises what `unpack_header` raises."""
+    header = unpack_header(meta.get("header"), limit)
+    return metadata_of(header) if header else as_metadata(meta.get("metadata"))
 
 
 def _pack_header(header: bytes) -> str:

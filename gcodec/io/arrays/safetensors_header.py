@@ -122,11 +122,18 @@ def metadata_of(header: bytes | None) -> dict[str, str]:
     """The `__metadata__` of a header; nothing when the header is malformed."""
     try:
         fields = json.loads(header or b"{}")
-        metadata = fields.get(METADATA) or {}
-        _check_metadata(metadata)
+        return as_metadata(fields.get(METADATA))
     except (ValueError, AttributeError, RecursionError):
         return {}
-    return metadata
+
+
+def as_metadata(found: object) -> dict[str, str]:
+    """A map of strings; nothing for anything else."""
+    try:
+        _check_metadata(found or {})
+    except ValueError:
+        return {}
+    return dict(found) if isinstance(found, dict) else {}
 
 
 def arrange(entries: Iterable[Entry], metadata: dict[str, str]) -> tuple[bytes, list[Entry]]:
