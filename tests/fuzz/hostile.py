@@ -10,6 +10,8 @@ from vectors import gcz
 from gcodec.container.fields import pack_text, pack_varint
 from gcodec.container.layout import Frame, pack_block
 
+from . import hostile_joined
+
 MOST = 1 << 20  # values of a chunk
 
 
@@ -112,6 +114,7 @@ def cases() -> list[Hostile]:
         Hostile("dither's classes of 2²⁷ columns", gcz.container(long_row("dither", 1 << 27)), "limit or corrupt"),
         Hostile("many empty records", many_records(gcz.record("", np.empty(0, np.float32), "lossless"), 800), "values"),
         Hostile("many records", many_records(gcz.record("", scalar, "sd", 0.1), 550), "values"),
+        *(Hostile(*case) for case in hostile_joined.cases(zero_planes(4))),
         Hostile("a name of 65535 bytes", gcz.container(base().but(name=pack_text("n" * 32000))), "values"),
     ]
 
