@@ -78,7 +78,8 @@ SmallOpt = Annotated[
 PlanOpt = Annotated[
     bool,
     typer.Option(
-        "--plan", help="Write nothing; say of each tensor what it is, how it would be coded, and about its bytes."
+        "--plan",
+        help="Write nothing; say of each tensor what it is, how it is coded, and what it takes (of a large one a part is tried).",
     ),
 ]
 ScopeOpt = Annotated[str, typer.Option(help="tensor: alpha holds for each; file: for all of them as one vector.")]

@@ -12,6 +12,7 @@ from ..io.streams import write_text
 from . import interrupt
 
 LONGEST_NAME = 100  # characters of a tensor's name that are shown
+_FEW = 4  # kept values that are shown
 
 
 class Partial(Exception):
@@ -135,3 +136,27 @@ def kept_words(meta: Mapping[str, object]) -> str:
     if not parts:
         return ""
     return f"not coded, but kept bit for bit: {printable(words(parts, kept if isinstance(kept, int) else 0))}"
+
+
+def promise_words(tensor: Mapping[str, Any]) -> str:
+    """The promise of a tensor, described by `container.describe`: bound, slices, kept values."""
+    kind, bound = tensor["guarantee"]["class"], tensor["guarantee"]["bound"]
+    slices, kept = tensor.get("slices"), tensor.get("kept")
+    words = "exact" if kind == "exact" else f"{kind} ≤ {bound:g}"
+    if isinstance(slices, dict):
+        axis, last = slices.get("axis"), len(tensor["shape"]) - 1
+        words += "@rows" if axis == 0 else "@columns" if axis == last else f"@axis{axis}"
+    return f"{words}, {_kept(kept, tensor['dtype'])} kept" if isinstance(kept, list) else words
+
+
+def _kept(words: list[Any], dtype: str) -> str:
+    """Kept values, if they are few, or how many there are."""
+    import numpy as np
+
+    with suppress(TypeError, ValueError, OverflowError):  # what a stranger's file says may be anything
+        of = np.dtype(dtype)
+        values = np.array([int(word, 16) for word in words], f"u{of.itemsize}").view(of).astype(float)
+        shown = dict.fromkeys(f"{value:g}" for value in np.sort(values).tolist())  # NaN goes last
+        if len(shown) <= _FEW:
+            return " ".join(shown)
+    return f"{len(words):,}"

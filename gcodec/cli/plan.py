@@ -1,79 +1,54 @@
-"""`gcodec encode --plan`: what would become of each tensor, and nothing written."""
+"""`gcodec encode --plan`: what would become of each tensor, and nothing written.
+
+The tensors go the way of `encode`, so what it says, warns of and refuses is what `encode` would.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .output import kept_words, plural, printable, show, table, times
+from .output import kept_words, plural, printable, promise_words, show, table, times
 
 if TYPE_CHECKING:
-    from ..comparison.estimate import Estimate
+    from ..container.layout import TensorHeader
     from ..request.roles import Role
-    from ..request.rules import Decision, Rules
-    from ..source import Source
+    from ..request.rules import Chooser, Rules
 
-Tensors = Sequence[tuple[str, "Source"]]
+SAMPLE = 8  # chunks of a tensor that are coded; those of a larger one lie at equal distances
 
 
-@dataclass(frozen=True)
-class _Planned:
-    """A tensor, what was decided for it, and what that is likely to give."""
-
-    name: str
-    source: "Source"
-    decision: "Decision"
-    estimate: "Estimate"
-
-    @property
-    def promise(self) -> tuple[str, float]:
-        """The class and the bound of the guarantee; whatever is stored exactly has that class."""
-        from ..compressors.registry import EXACT
-
-        guarantee = self.decision.choice.guarantee
-        exact = guarantee.kind == "exact" or self.estimate.method == EXACT.name
-        return ("exact", 0.0) if exact else (guarantee.kind, guarantee.bound)
-
-    def to_json(self) -> dict[str, Any]:
-        role = self.decision.role
-        kind, bound = self.promise
-        return {
-            "name": self.name,
-            "dtype": str(self.source.dtype),
-            "shape": list(self.source.shape),
-            "role": role.name if role else None,
-            "by": self.decision.by,
-            "method": self.estimate.method,
-            "guarantee": {"class": kind, "bound": bound},
-            "original_bytes": self.source.size * self.source.dtype.itemsize,
-            "estimated_bytes": self.estimate.bytes,
-        }
+def sampling(chooser: "Chooser") -> "Chooser":
+    """The same choices for a plan: of a large tensor only a sample is coded."""
+    return lambda name, source: replace(chooser(name, source), sample=SAMPLE)
 
 
 def show_plan(
-    file: str, rules: "Rules", tensors: Tensors, meta: Mapping[str, object], *, as_json: bool, quiet: bool
+    file: str,
+    headers: "Sequence[TensorHeader]",
+    rules: "Rules",
+    meta: Mapping[str, object],
+    length: int,
+    *,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
-    """Print the plan for these tensors. meta: of the file's Reader."""
-    from ..comparison.estimate import estimate
-    from ..io.skeleton import is_skeleton
-    from ..pipeline.effects import warn_of_losses
+    """Print what coding with a sample gave.
 
-    chooser, _ = rules.planned(tensors)
-    planned = []
-    for name, source in tensors:
-        decision = rules.decide(name, source)
-        choice = chooser(name, source)
-        found = estimate(name, source, choice)
-        planned.append(_Planned(name, source, decision, found))
-        warn_of_losses(name if found.whole else f"a sample of {name or 'the array'}", found.found, choice.guarantee)
-    said = [one.to_json() for one in planned]
-    original, coded = (sum(one[key] for one in said) for key in ("original_bytes", "estimated_bytes"))
+    meta: of the file's Reader. length: of the container.
+    """
+    from ..io.skeleton import is_skeleton
+
+    said = [_planned(header, rules) for header in headers]
+    original = sum(one["original_bytes"] for one in said)
     rows: list[tuple[str, ...]] = [
         ("name", "dtype", "shape", "role", "by", "method", "guarantee", "bytes", "estimated")
     ]
     rows += [_row(one) for one in said if not is_skeleton(one["name"])]
-    head = f"{file}: {plural(len(rows) - 1, 'tensor')}, {original:,} → about {coded:,} bytes ({times(original, coded)})"
-    result: dict[str, Any] = {"input": file, "plan": said, "original_bytes": original, "estimated_bytes": coded}
+    head = (
+        f"{file}: {plural(len(rows) - 1, 'tensor')}, {original:,} → about {length:,} bytes ({times(original, length)})"
+    )
+    result: dict[str, Any] = {"input": file, "plan": said, "original_bytes": original, "estimated_bytes": length}
     text = f"{head}; nothing is written\n\n{table(rows, right=(7, 8))}"
     if rules.protected:
         text += f"\n\n{protection(list(rules.protected.values()))}"
@@ -96,11 +71,25 @@ def protection(roles: "Sequence[Role]") -> str:
 _OVERRIDE = "a rule that names a tensor goes before its role, such as --alpha 'GLOB=1e-3'"
 
 
+def _planned(header: "TensorHeader", rules: "Rules") -> dict[str, Any]:
+    from ..container.describe import describe, original_bytes
+
+    said, decision = describe(header), rules.decided[header.name]
+    slices = {"slices": {"axis": said["slices"]["axis"]}} if "slices" in said else {}
+    return {
+        **{key: said[key] for key in ("name", "dtype", "shape")},
+        "role": decision.role.name if decision.role else None,
+        "by": decision.by,
+        **{key: said[key] for key in ("method", "guarantee", "kept", "base") if key in said},
+        **slices,
+        "original_bytes": original_bytes(header),
+        "estimated_bytes": said["bytes"],
+    }
+
+
 def _row(one: dict[str, Any]) -> tuple[str, ...]:
-    kind, bound = one["guarantee"]["class"], one["guarantee"]["bound"]
-    promise = "exact" if kind == "exact" else f"{kind} ≤ {bound:g}"
     shape = "×".join(map(str, one["shape"])) or "scalar"
     return (
-        printable(one["name"]) or "(array)", one["dtype"], shape, one["role"] or "", one["by"], one["method"], promise,
-        f"{one['original_bytes']:,}", f"{one['estimated_bytes']:,}",
+        printable(one["name"]) or "(array)", one["dtype"], shape, one["role"] or "", one["by"], one["method"],
+        promise_words(one), f"{one['original_bytes']:,}", f"{one['estimated_bytes']:,}",
     )  # fmt: skip

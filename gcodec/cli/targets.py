@@ -29,6 +29,16 @@ class Counted:
         self._file.flush()
 
 
+class Nowhere:
+    """A binary file that forgets what is written to it."""
+
+    def write(self, data: bytes) -> int:
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+
 @contextmanager
 def target(output: str, force: bool, *sources: str) -> Iterator[Path]:
     """A path to write to: it becomes `output` at the end, or vanishes on an error.

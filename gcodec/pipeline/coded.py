@@ -16,7 +16,8 @@ from .effects import Found
 class CodedRecord:
     """A compressed tensor: its header, and its body in a temporary file, which `close` removes.
 
-    payload: what the body was made from; it can read the tensor as long as that is there.
+    payload: what the body was made from; it can read the tensor as long as that is there. sampled:
+    whether the body lacks some chunks (see `Choice.sample`), and ends with zeros in their place.
     """
 
     header: TensorHeader
@@ -24,6 +25,7 @@ class CodedRecord:
     work: int  # nanoseconds: about what decoding it takes at worst, as its compressor says
     payload: Payload
     found: Found | None = None  # what the bound did, where there is one
+    sampled: bool = False
 
     def with_effects(self, found: Found) -> "CodedRecord":
         """The record that says what its bound did."""
@@ -34,8 +36,12 @@ class CodedRecord:
     def pieces(self) -> Iterator[bytes]:
         """The body in pieces of at most 1 MiB."""
         self.body.seek(0)
+        lacking = self.header.body_length
         while piece := self.body.read(PIECE):
+            lacking -= len(piece)
             yield piece
+        for at in range(0, lacking, PIECE) if self.sampled else ():
+            yield bytes(min(PIECE, lacking - at))
 
     @cached_property
     def header_size(self) -> int:

@@ -184,7 +184,8 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
         with _reading_back(entry):
             if compressor_of(header) is not cls:
                 raise entry.fault(f"no reader would take what it made of {name or 'the array'}")
-            coded = CodedRecord(header, body, cls.work(payload.head, spec), payload)
+            sampled = len(_sampled(len(chunks), choice.sample)) < len(chunks)
+            coded = CodedRecord(header, body, cls.work(payload.head, spec), payload, sampled=sampled)
         measured = parts and math.isfinite(header.distortion)
         return coded.with_effects(combine(parts, spec)) if measured else coded
     except BaseException:
@@ -222,18 +223,37 @@ def _code_chunks(
         return data, chunk, error, parts, slices.sums(*pair, start) if slices and pair else None
 
     pieces = spans(source.size, payload.chunk)
-    chunks: list[Chunk] = []
+    places = _sampled(len(pieces), choice.sample)
+    chunks: dict[int, Chunk] = {}
     errors: list[float] = []
     parts: list[Part] = []
-    for data, chunk, error, part, sums in ordered(work, pieces, choice.threads if len(pieces) > 1 else 1):
+    coded = ordered(work, [pieces[i] for i in places], choice.threads if len(places) > 1 else 1)
+    for i, (data, chunk, error, part, sums) in zip(places, coded, strict=True):
         body.write(data)
-        choice.progress(min(payload.chunk, source.size - len(chunks) * payload.chunk))
-        chunks.append(chunk)
+        choice.progress(pieces[i][1] - pieces[i][0])
+        parts += part if i == 0 or i - 1 in chunks else [one.apart() for one in part]
+        chunks[i] = chunk
         errors.append(error)
-        parts += part
         if slices and sums is not None:
             slices.add(sums)
-    return tuple(chunks), errors, parts, slices.largest() if slices else 0.0
+    return _with_lacking(chunks, pieces), errors, parts, slices.largest() if slices else 0.0
+
+
+def _sampled(count: int, sample: int | None) -> list[int]:
+    """Which of so many chunks are coded: all, or a sample at equal distances."""
+    if sample is None or count <= sample:
+        return list(range(count))
+    return [int(place) for place in np.linspace(0, count - 1, sample)]
+
+
+def _with_lacking(chunks: dict[int, Chunk], pieces: list[tuple[int, int]]) -> tuple[Chunk, ...]:
+    """All lines of the chunk table; those of chunks that were not coded have likely lengths."""
+    if len(chunks) == len(pieces):
+        return tuple(chunks.values())
+    values = [stop - start for start, stop in pieces]
+    rates = np.interp(range(len(pieces)), list(chunks), [one.length / values[i] for i, one in chunks.items()])
+    likely = (Chunk(round(rate * count), 0, 0) for rate, count in zip(rates.tolist(), values, strict=True))
+    return tuple(chunks.get(i, one) for i, one in enumerate(likely))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from ..container.resume import original_crc
 from ..container.writer import ContainerWriter
 from ..io import formats
 from ..parallel import ordered
+from ..request.arrays import ONE
 from ..request.choice import Choice
 from ..request.rules import Chooser
 from ..source import Source
@@ -104,7 +105,8 @@ def append_tensors(
             with coded:
                 headers = _add(writer, coded)
             if isinstance(coded, CodedRecord):
-                warn_of_losses(coded.header.name, coded.found, coded.header.guarantee)
+                said = f"a sample of {coded.header.name or ONE}" if coded.sampled else coded.header.name
+                warn_of_losses(said, coded.found, coded.header.guarantee)
             yield from headers
 
 

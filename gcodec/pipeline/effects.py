@@ -7,7 +7,7 @@ chunk x, x̂ ── measure ──► Part ─┴── combine ──► Found 
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -129,6 +129,11 @@ class Part:
     rows: Rows
     heads: Rows | None = None
     across: np.ndarray | None = None
+
+    def apart(self) -> "Part":
+        """The part where the chunk before was not measured: its rows begin with it."""
+        heads = None if self.heads is None else replace(self.heads, begins=True)
+        return replace(self, rows=replace(self.rows, begins=True), heads=heads)
 
 
 @ieee.arithmetic()

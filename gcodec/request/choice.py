@@ -28,9 +28,10 @@ class Choice:
     method: a name. guarantee: what is promised. options: for the fields of the compressor's class.
     nonfinite: "refuse" NaN and infinity, or store such a tensor "lossless". threads: at most so
     many work on it. keep_zeros, fill, axis: as for `gcodec.encode`, and terms: what of them a
-    tensor has. base: what the tensor may be coded against. progress: is called with the number of
-    values that were just coded (`auto`, and a bound that had to be made tighter, code a tensor more
-    than once).
+    tensor has. base: what the tensor may be coded against. sample: of a tensor with
+    more chunks, only so many are coded, here and there; the record says what all would have, but
+    nobody can decode it. progress: is called with the number of values that were just coded
+    (`auto`, and a bound that had to be made tighter, code a tensor more than once).
     """
 
     method: str
@@ -43,6 +44,7 @@ class Choice:
     axis: int | None = None
     terms: Terms = Terms()
     base: OnBase | None = None
+    sample: int | None = None
     progress: Callable[[int], object] = field(default=lambda count: None, compare=False, repr=False)
 
 

@@ -70,12 +70,18 @@ class Rules:
         self._roles, self._names = must_choose, set[str]()
         self._alike = Alike(policy.small)
         self._doubted = False
-        self.protected: dict[str, Role] = {}  # the tensors so far whose roles have decided
+        self.decided: dict[str, Decision] = {}  # by tensor, for those that were asked about
+
+    @property
+    def protected(self) -> dict[str, Role]:
+        """The tensors so far whose roles have decided."""
+        return {name: one.role for name, one in self.decided.items() if one.by == "role" and one.role is not None}
 
     def choice(self, name: str, source: Source) -> Choice:
         """The choice for one tensor; raises InvalidInput when the rules for it do not fit."""
         look = bool(self._globs()) or source.size >= self.policy.small  # else the role decides nothing
-        return self.decide(name, source, look).choice
+        self.decided[name] = self.decide(name, source, look)
+        return self.decided[name].choice
 
     def decide(self, name: str, source: Source, look: bool = True) -> Decision:
         """The choice for one tensor, and where it comes from; raises what `choice` raises."""
@@ -100,7 +106,6 @@ class Rules:
         if role is FILLED and self._keeps_values(default):
             return Decision(self._with_marks(self._with_terms(name, default), source), role, "default")
         if role is not None and role.replaces(default.guarantee.kind):
-            self.protected[name] = role
             return Decision(self._with_terms(name, self._protecting(role, default.guarantee)), role, "role")
         own = self._with_terms(name, default)
         if role is FIRST and own.keep_zeros is None and own.guarantee.kind == "alpha" and self._keeps_values(own):
@@ -182,37 +187,14 @@ class Rules:
         if self.policy.fills:
             raise InvalidInput('the scope "file" counts fill values as all others; use the scope "tensor" to keep some')
         choices = {name: self.choice(name, source) for name, source in tensors}
+        own = {name for name, source in tensors if self._has_its_own(name, choices[name], source)}
         alpha, norm2 = default.guarantee.bound, scope.norms(tensors)
-        bounded = {name: source for name, source in tensors if choices[name].guarantee.kind == "alpha"}
-        shared = {
-            name: source for name, source in bounded.items() if not self._has_its_own(name, choices[name], source)
-        }
-        own = {name: choices[name].guarantee.bound for name in bounded if name not in shared}
-        left = alpha - self._spend(choices, norm2, alpha) - scope.taken(own, norm2)
-        if left < -scope.SLACK * alpha or (shared and left <= 0):
-            raise InvalidInput(
-                f'the scope "file": the bounds of their own that some tensors have (such as {min(own)!r}) take all of alpha '
-                f"{alpha:g}; give these tensors smaller ones"
-            )
-        for name, share in scope.shares(shared, norm2, left).items():
-            choices[name] = replace(choices[name], guarantee=Guarantee("alpha", share))
+        choices = scope.shared_out(dict(tensors), choices, own, alpha, norm2, self._lossless)
         return (lambda name, source: choices[name]), {"scope": {"alpha": alpha, "norm2": norm2}}
 
     def _has_its_own(self, name: str, choice: Choice, source: Source) -> bool:
         """Whether a tensor keeps a bound of its own beside the file's: a rule's, or of slices."""
         return self._bound_rule(name) is not None or (choice.axis is not None and len(source.shape) > 1)
-
-    def _spend(self, choices: dict[str, Choice], norm2: Mapping[str, float], alpha: float) -> float:
-        """What of alpha the tensors may take whose values are bounded one by one.
-
-        Of more than a tenth of it, all of them are stored exactly.
-        """
-        bounds = {name: one.guarantee.bound for name, one in choices.items() if one.guarantee.kind == "pointwise"}
-        spent = scope.taken({name: bound**2 for name, bound in bounds.items()}, norm2)
-        if spent <= alpha / 10:
-            return spent
-        choices.update(dict.fromkeys(bounds, self._lossless))
-        return 0.0
 
     def _doubt(self, name: str, role: Role | None, guarantee: Guarantee) -> None:
         """Warn of rules that bound the norm of what lives by its small values, once for all."""

@@ -7,17 +7,18 @@ a bound of its own, so the sum always holds.
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .. import ieee
-from ..compressors.contract import CHUNK
+from ..compressors.contract import CHUNK, Guarantee
 from ..distortion import scan_source
 from ..dtypes import is_float
 from ..errors import InvalidInput
 from ..source import Source, spans
+from .choice import Choice
 
 BINS_PER_OCTAVE = 8
 LOOSEST = 1 - 2.0**-20  # the loosest bound of one tensor
@@ -79,6 +80,40 @@ def norms(tensors: Iterable[tuple[str, Source]]) -> dict[str, float]:
                     f"{name}: a squared norm beyond 1e±300 does not fit the scope file; use the scope tensor"
                 )
     return found
+
+
+def shared_out(
+    tensors: Mapping[str, Source],
+    choices: Mapping[str, Choice],
+    own: Collection[str],
+    alpha: float,
+    norm2: Mapping[str, float],
+    lossless: Choice,
+) -> dict[str, Choice]:
+    """The choices with shares of alpha in the place of bounds alpha.
+
+    own: the tensors whose bounds stay. norm2: as `norms` gives it. lossless: the choice of tensors
+    whose values are bounded one by one, if these bounds would take more than a tenth of alpha.
+    Raises InvalidInput where bounds that stay take all of it.
+    """
+    made = dict(choices)
+    bounds = {name: one.guarantee.bound for name, one in made.items() if one.guarantee.kind == "pointwise"}
+    spent = taken({name: bound**2 for name, bound in bounds.items()}, norm2)
+    if spent > alpha / 10:
+        made.update(dict.fromkeys(bounds, lossless))
+        spent = 0.0
+    bounded = {name: one.guarantee.bound for name, one in made.items() if one.guarantee.kind == "alpha"}
+    shared = {name: tensors[name] for name in bounded if name not in own}
+    bounded = {name: bound for name, bound in bounded.items() if name not in shared}
+    left = alpha - spent - taken(bounded, norm2)
+    if left < -SLACK * alpha or (shared and left <= 0):
+        raise InvalidInput(
+            f'the scope "file": the bounds of their own that some tensors have (such as {min(bounded)!r}) take all of '
+            f"alpha {alpha:g}; give these tensors smaller ones"
+        )
+    for name, share in shares(shared, norm2, left).items():
+        made[name] = replace(made[name], guarantee=Guarantee("alpha", share))
+    return made
 
 
 def taken(bounds: Mapping[str, float], norm2: Mapping[str, float]) -> float:

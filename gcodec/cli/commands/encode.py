@@ -1,5 +1,6 @@
 """`gcodec encode`: a file of tensors to a container."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -8,8 +9,8 @@ from ...errors import InvalidInput
 from .. import options as opt
 from ..files import encoded_name, is_named_for, several_files, tensor_file
 from ..output import kept_words, plural, progress_bar, show, times
-from ..plan import protection, show_plan
-from ..targets import Counted, binary_target
+from ..plan import protection, sampling, show_plan
+from ..targets import Counted, Nowhere, binary_target
 from .bases import open_bases
 
 if TYPE_CHECKING:
@@ -118,12 +119,10 @@ def encode(
         rules = Rules(policy, count, must_choose=not single)
         rules.check([name for name, _ in tensors])
         rules.note(tensors)
-        if plan:
-            show_plan(input, rules, tensors, reader.meta, as_json=json, quiet=quiet)
-            return
         chooser, scoped = rules.planned(tensors)
         if bases is not None:
             chooser = on_bases(chooser, partial(bases.to_encode, alpha_of=relative), keyframes)
+        chooser = sampling(chooser) if plan else chooser
         whole = sum(source.size * source.dtype.itemsize for _, source in tensors)
         names = {} if single else names_in_meta([name for name, _ in tensors], whole)
         meta = {**reader.meta, **scoped, "bytes": whole, **names}
@@ -133,7 +132,8 @@ def encode(
             arrived, meta = left_out(tensors, skip), meta | {AFTER: skip}
             tensors = tensors[arrived:]
         total = sum(source.size * source.dtype.itemsize for _, source in tensors)
-        with binary_target(output, force, *inputs) as file, progress_bar(total, "encoding", quiet) as progress:
+        place = nullcontext(cast(BinaryIO, Nowhere())) if plan else binary_target(output, force, *inputs)
+        with place as file, progress_bar(total, "planning" if plan else "encoding", quiet) as progress:
             counted = Counted(file)
             headers = list(
                 encode_tensors(
@@ -141,6 +141,9 @@ def encode(
                     originals=output == "-" and not single,
                 )
             )  # fmt: skip
+    if plan:
+        show_plan(input, headers, rules, reader.meta, counted.size, as_json=json, quiet=quiet)
+        return
     bounded = bool(alpha or pointwise) or omega is not None
     described = [describe(header) | _role(rules, header.name) for header in headers]
     original = sum(map(original_bytes, headers))

@@ -9,7 +9,7 @@ import typer
 from ...errors import InvalidInput
 from .. import options as opt
 from ..files import container_file
-from ..output import plural, printable, show, table, times
+from ..output import plural, printable, promise_words, show, table, times
 from . import datasets
 from .bases import open_bases
 
@@ -158,11 +158,7 @@ def _short(name: str) -> str:
 
 
 def _row(tensor: dict[str, Any]) -> tuple[str, ...]:
-    guarantee = tensor["guarantee"]
-    promise = "exact" if guarantee["class"] == "exact" else f"{guarantee['class']} ≤ {guarantee['bound']:g}"
-    slices, kept = tensor.get("slices"), tensor.get("kept")
-    promise += f" along axis {slices.get('axis')}" if isinstance(slices, dict) else ""
-    promise += f", {len(kept)} kept" if isinstance(kept, list) else ""
+    promise = promise_words(tensor)
     shape = "×".join(map(str, tensor["shape"])) or "scalar"
     name = printable(tensor["name"]) or "(array)"
     return (_short(name), tensor["dtype"], shape, tensor["method"], promise, f"{tensor['distortion']:.4g}", f"{tensor['bytes']:,}",

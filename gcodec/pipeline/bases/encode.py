@@ -45,7 +45,7 @@ def compress(name: str, source: Source, choice: Choice) -> CodedRecord:
     if base is None or choice.guarantee.kind not in ("alpha", "exact") or base.depth >= MAX_DEPTH:
         return auto.compress(name, source, whole)
     with ieee.arithmetic():
-        return _Candidates.of(name, source, whole, base).smallest()
+        return _Candidates.of(name, source, replace(whole, sample=None), base).smallest()
 
 
 @dataclass(frozen=True)
