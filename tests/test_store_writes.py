@@ -275,3 +275,19 @@ def test_threads_that_write_parts_of_a_new_chunk(tmp_path):
             thread.join()
         found = zarr.open_array(tmp_path / str(attempt))[:]
         assert taken and all(error(found[part], X[part]) <= ALPHA * FRACTION for part in taken)
+
+
+@pytest.mark.parametrize("part", [np.s_[:90], np.s_[:, :40]])
+def test_a_copy_of_a_chunk_that_was_first_written_in_part(part):
+    """Its container holds a smaller box; it comes again in a copy with the same fill value."""
+    made = create((128, 64))
+    made[part] = X[:128][part]
+    for _ in range(3):
+        copied = create((128, 64))
+        copied[:] = made[:]
+        assert np.array_equal(copied[:], made[:])
+        assert copied.store._store_dict["c/0/0"].to_bytes() == made.store._store_dict["c/0/0"].to_bytes()
+        made = copied
+    other = create((128, 64), fill_value=2.5)
+    other[:] = made[:]
+    assert error(other[:], made[:]) <= ALPHA * FRACTION and not other[:][90:, 40:].any()

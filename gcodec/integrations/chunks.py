@@ -6,21 +6,25 @@ box at the chunk's origin: whatever lies outside of the box has the store's fill
 
 import io
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, BinaryIO, Literal, Self
 
 import numpy as np
 
 import gcodec
-from gcodec.errors import Corrupt, GcodecError, InvalidInput
+from gcodec.errors import Corrupt, InvalidInput
 
-from .decoded import LINE, container_of, holds_decoded
+from .decoded import LINE, container_of, keep, lost_before, remember
 
 Shape = tuple[int, ...]
 SAMPLE = 1000  # values
+SLACK = 0.02  # which part of a chunk's energy a part write may take away
 BOUNDS = ("alpha", "omega", "pointwise")
+
+
+class PartRefused(InvalidInput):
+    """A part of a chunk would be changed, and the rest of it would not have its bound any more."""
 
 
 def missing(host: str, extra: str) -> ImportError:
@@ -83,14 +87,16 @@ class Settings:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.given().items())})"
 
-    def coded(self, values: np.ndarray) -> bytes:
+    def coded(self, values: np.ndarray, fill: object = None) -> bytes:
         """A chunk as a container. It uses one thread, as stores code many chunks at a time.
 
         A chunk that this process decoded lately, and that comes back as it was, gets the same bytes
         again, so that a copy loses nothing. A chunk in which a value that stands for nothing, such
         as a large fill value, would use up the error that the bound allows is stored exactly.
+
+        fill: the store's fill value, if the container may hold a smaller box.
         """
-        return self._as_before(values) or self._anew(values)
+        return self._as_before(values, fill=fill) or self._anew(values)
 
     def coded_once(self, values: np.ndarray, name: str = "") -> bytes:
         """A chunk as a container, exactly where it holds values that were decoded before.
@@ -98,10 +104,39 @@ class Settings:
         For stores that decode a chunk, change a part and code the whole: errors do not add up. A
         chunk of fewer than 64 values is always exact: a part of it is too little to be known again,
         and its container is mostly header. name: of the tensor in the container.
+
+        Raises PartRefused when the chunk's energy ‖x‖² has become smaller by more than 2 %: what
+        the values left in it had lost may then be more than the bound allows for what is there now.
         """
-        before = self._as_before(values, name)
-        is_exact = values.size < LINE or holds_decoded(values)
-        return before or (exact(values, name) if is_exact else self._anew(values, name))
+        if before := self._as_before(values, name):
+            return before
+        lost = lost_before(values)
+        if lost is None and values.size >= LINE:
+            return self._anew(values, name)
+        self.check(values)
+        if lost and lost > (1 + SLACK) * (self.alpha or self.omega or math.inf) * _energy(values):
+            raise PartRefused(
+                "a chunk was changed in part, and holds smaller values now, for which the error that the rest of it "
+                "has from an earlier coding may be beyond the bound; write whole chunks, or create the array with "
+                "lossless=True (if all of the chunk is written just now, from values that were decoded, call "
+                "gcodec.integrations.decoded.forget() first)"
+            )
+        return exact(values, name)
+
+    def decoded(self, values: np.ndarray, container: bytes, header: Any) -> None:
+        """Remember a decoded chunk for `coded` and `coded_once`. header: of its tensor."""
+        if self.lossless:
+            return
+        keep(values, container)
+        if not _can_lose(values.dtype):
+            return
+        is_exact, bound = header.guarantee.kind == "exact", self.alpha or self.omega or 0.0
+        if not is_exact and header.distortion == 0:
+            return  # nothing was lost
+        if is_exact and (values.size < LINE or (bound and _is_drowned(values, bound))):
+            bound = 0.0  # as it was exact from the beginning
+        lost = (bound if is_exact else header.distortion) * _energy(values) if bound else 0.0
+        remember(values, lost / max(values.size, 1) if math.isfinite(lost) else 0.0)
 
     def _anew(self, values: np.ndarray, name: str = "") -> bytes:
         bound = self.alpha or self.omega
@@ -109,7 +144,7 @@ class Settings:
             return exact(values, name)
         return _container(values, name, self.given())
 
-    def _as_before(self, values: np.ndarray, name: str = "") -> bytes | None:
+    def _as_before(self, values: np.ndarray, name: str = "", fill: object = None) -> bytes | None:
         """The container that these values were decoded from, if it is as good as these settings.
 
         Where its tensor has another name, the values are stored exactly.
@@ -118,7 +153,8 @@ class Settings:
         if data is None:
             return None
         chunk = Chunk(io.BytesIO(data), values.dtype, values.shape)
-        if chunk.box != values.shape or not self.allows(chunk.guarantee) or not _equal(chunk.values(0), values):
+        fits = self.allows(chunk.guarantee) and (fill is not None or chunk.box == values.shape)
+        if not fits or not _equal(chunk.values(0 if fill is None else fill), values):
             return None
         self.check(values)
         return data if chunk.name == name else exact(values, name)
@@ -155,13 +191,18 @@ def _container(values: np.ndarray, name: str, settings: Mapping[str, Any]) -> by
     return file.getvalue()
 
 
+def _can_lose(dtype: np.dtype) -> bool:
+    """Whether values of a dtype are ever coded with a loss: floats are, and nothing else is."""
+    return dtype.kind == "f" or "float" in dtype.name
+
+
 def _is_drowned(values: np.ndarray, bound: float) -> bool:
     """Whether the error that the bound allows could wipe out all values but the largest one.
 
     That is, ‖others‖² ≤ bound·‖values‖², where the largest magnitude stands there more than once,
     and 1e-12·‖values‖² where it stands there once. A bound above 0.1 counts as 0.1.
     """
-    if values.size < 2 or not (values.dtype.kind == "f" or values.dtype.name == "bfloat16"):
+    if values.size < 2 or not _can_lose(values.dtype):
         return False
     low, high = float(values.min()), float(values.max())
     largest = high if high >= -low else low
@@ -181,6 +222,12 @@ def _norm2(values: np.ndarray, unit: float) -> float:
     return float(np.square(values.astype(np.float64) / unit).sum())
 
 
+def _energy(values: np.ndarray) -> float:
+    """‖values‖²; not finite where one of them is not."""
+    wide = values.reshape(-1).astype(np.float64)
+    return float(np.vdot(wide, wide))
+
+
 class Chunk:
     """A container that holds a chunk, with its values read only where they are asked for.
 
@@ -193,7 +240,7 @@ class Chunk:
         if len(self._archive) != 1:
             raise Corrupt(f"a chunk must hold one tensor, not {len(self._archive)}")
         (self.name,) = self._archive
-        header = self._archive.header(self.name)
+        header = self.header = self._archive.header(self.name)
         self.dtype, self.shape = dtype, shape
         self.box: Shape = header.spec.shape
         self.guarantee = header.guarantee
@@ -219,37 +266,3 @@ class Chunk:
         out = np.full(shape, fill, self.dtype)
         out[tuple(slice(0, n) for n in held.shape)] = held
         return out
-
-
-def corner(selection: Any, shape: Shape) -> tuple[Shape, bool]:
-    """The smallest box at a chunk's origin that holds a selection, and whether it holds no more.
-
-    selection: an index of numpy within the chunk. Any but whole numbers and slices of step 1 stand
-    for the whole chunk, not filled.
-    """
-    parts = selection if isinstance(selection, tuple) else (selection,)
-    spans = [slice(int(part), int(part) + 1) if isinstance(part, int | np.integer) else part for part in parts]
-    if len(spans) != len(shape) or not all(isinstance(span, slice) and span.step in (None, 1) for span in spans):
-        return shape, False
-    ends = [span.indices(side)[:2] for span, side in zip(spans, shape, strict=True)]
-    return tuple(stop for _, stop in ends), all(start == 0 for start, _ in ends)
-
-
-def rows_of(selection: Any, shape: tuple[int, ...]) -> tuple[int, int]:
-    """The rows of a chunk that a selection lies in, from the first to the one after the last."""
-    first = selection[0] if isinstance(selection, tuple) and selection else ...
-    if isinstance(first, slice):
-        return first.indices(shape[0])[0], first.indices(shape[0])[1]
-    if isinstance(first, int | np.integer | np.ndarray) and np.size(first):
-        return int(np.min(first)), int(np.max(first)) + 1
-    return 0, (shape or (0,))[0]
-
-
-@contextmanager
-def about(chunk: str) -> Iterator[None]:
-    """Errors say which chunk they are about."""
-    try:
-        yield
-    except GcodecError as error:
-        error.args = (f"{chunk}: {error}",)
-        raise

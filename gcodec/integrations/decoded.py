@@ -8,11 +8,13 @@ than the whole chunk. A chunk that holds again what was decoded before is such a
 to a box leaves behind has whole rows, or whole columns, of a chunk's last axis; so a few blocks of
 each row and of each column are enough to know it again. Where the last axis is shorter than a
 block, all of the chunk is cut into blocks, in the order of memory and along the axis before each
-short one, and some short rows are blocks as well.
+short one, and some short rows are blocks as well. Single values, which count in the same place of
+a chunk alone, show what is left between the values that a mask replaced.
 """
 
 import math
 from collections import OrderedDict
+from functools import lru_cache
 from threading import Lock
 
 import numpy as np
@@ -20,7 +22,10 @@ import numpy as np
 BLOCK, MOST = 16, 4  # values of a block, blocks of a row or a column
 LINE = BLOCK * MOST  # values of a row, where the last axis is too short for blocks
 ROWS = 1 << 12  # short rows of a chunk that are blocks of their own
-_TAGS = np.zeros(1 << 20, np.uint32)  # tags of the last blocks; a new one takes the place of an old one
+SINGLE, SOME = 1 << 10, 3  # single values of a chunk, and how many of them tell that it was decoded
+PLACES = 20  # bits
+_TAGS = np.zeros(1 << PLACES, np.uint32)  # tags of the last blocks; a new one takes the place of an old one
+_NOISE = np.zeros(1 << PLACES, np.float32)  # the mean squared error of the chunks that had them
 _FACTORS = np.random.default_rng(BLOCK).integers(1, 1 << 63, BLOCK, np.uint64) * np.uint64(2) + np.uint64(1)
 _MIXER = np.uint64(0x9E3779B97F4A7C15)
 CAPACITY = 1 << 26  # bytes of containers that are kept
@@ -74,47 +79,99 @@ def _key(values: np.ndarray) -> Key:
     return values.shape, native, sample.tobytes()
 
 
-def remember(values: np.ndarray) -> None:
-    """Remember values that were decoded: about a million blocks, of all chunks together."""
-    places, tags = _blocks(values)
-    _TAGS[places] = tags
+def remember(values: np.ndarray, noise: float) -> None:
+    """Remember values that were decoded: about a million blocks, of all chunks together.
 
-
-def holds_decoded(values: np.ndarray) -> bool:
-    """Whether values have a block that was decoded lately, bit for bit; blocks of zeros are none.
-
-    About one of 2³¹ blocks is taken for another one.
+    noise: the mean squared error that they have. What was known before keeps its own, since exact
+    chunks do not say how much their values had lost before.
     """
-    places, tags = _blocks(values)
-    return bool((_TAGS[places] == tags).any())
+    blocks = _Blocks(values)
+    is_known = blocks.known()
+    _NOISE[blocks.places] = _NOISE[blocks.places[is_known]].max() if is_known.any() else noise
+    _TAGS[blocks.places] = blocks.tags
+
+
+def lost_before(values: np.ndarray) -> float | None:
+    """The squared error of the decoded chunk of which values are left; None where none are seen.
+
+    They are seen by a block that stands there again bit for bit, or by some single values. About
+    one of 2³¹ blocks is taken for another one.
+    """
+    blocks = _Blocks(values)
+    is_known = blocks.known()
+    if not is_known[: blocks.count].any() and np.count_nonzero(is_known[blocks.count :]) < SOME:
+        return None
+    return float(_NOISE[blocks.places[is_known]].max()) * values.size
 
 
 def forget() -> None:
     """Remember nothing, so that what is coded from now on does not depend on what was decoded."""
-    _TAGS[:] = 0
+    _TAGS[:] = _NOISE[:] = 0
     _CONTAINERS.clear()
 
 
-def _blocks(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Place and tag of each block of values that are not all zero."""
-    digests = np.concatenate([sums for lines in _lines(values) for sums in _sums(lines)] or [np.zeros(0, np.uint64)])
-    digests = digests[digests != 0] * _MIXER
-    tags = (digests >> np.uint64(8)).astype(np.uint32) | np.uint32(1)  # 0 stands for no block
-    return (digests >> np.uint64(44)).astype(np.intp), tags
+class _Blocks:
+    """Place and tag of each block of a chunk, and of its single values, which come after them."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        words = np.ascontiguousarray(values).reshape(-1).view(f"u{min(values.dtype.itemsize, 8)}")
+        self._parts = [part for lines in _lines(words, values) for part in _cut(lines)] if values.size else []
+        sums = [part.astype(np.uint64) @ _FACTORS[: part.shape[1]] for part in self._parts]
+        self.count = sum(map(len, sums))
+        digests = np.concatenate([*sums, _singles(words)]) * _MIXER
+        self.places: np.ndarray = (digests >> np.uint64(64 - PLACES)).astype(np.intp)
+        self.tags: np.ndarray = (digests >> np.uint64(8)).astype(np.uint32) | np.uint32(1)  # 0 stands for no block
+
+    def known(self) -> np.ndarray:
+        """Which of them were decoded lately.
+
+        Blocks with fewer than two changes from a value to the next are not, such as those of a
+        constant background and of its edges: unrelated chunks have them as well.
+        """
+        is_known, start = np.asarray(_TAGS[self.places] == self.tags), 0
+        for part in self._parts:
+            found = np.flatnonzero(is_known[start : start + len(part)])
+            is_known[start + found] = _varies(part[found])
+            start += len(part)
+        return is_known
 
 
-def _lines(values: np.ndarray) -> list[np.ndarray]:
-    """Matrices whose rows are the lines of values that have blocks, as whole numbers."""
-    words = np.ascontiguousarray(values).reshape(-1).view(f"u{min(values.dtype.itemsize, 8)}")
-    scale = len(words) // max(values.size, 1)  # words of a value
-    length = values.shape[-1] if values.ndim and values.size else 0
+def _singles(words: np.ndarray) -> np.ndarray:
+    """Sums for single values and their places, without zeros and values that equal a neighbour."""
+    if len(words) < 3:
+        return np.zeros(0, np.uint64)
+    places = _places(len(words))
+    found = words[places]
+    sums = found * _FACTORS[0] + (places + len(words)).astype(np.uint64) * _FACTORS[1]
+    return np.asarray(sums[(found != 0) & (found != words[places - 1]) & (found != words[places + 1])])
+
+
+@lru_cache(64)
+def _places(size: int) -> np.ndarray:
+    """The places of single values, which are the same for all chunks of a size."""
+    if size <= SINGLE:
+        return np.arange(1, size - 1, dtype=np.int64)
+    return np.random.default_rng(size).integers(1, size - 1, SINGLE)
+
+
+def _varies(blocks: np.ndarray) -> np.ndarray:
+    """Which blocks have at least two changes from a value to the next, or as many as they can."""
+    changes = np.count_nonzero(blocks[:, 1:] != blocks[:, :-1], axis=1)
+    varies: np.ndarray = (changes >= min(2, blocks.shape[1] - 1)) & (blocks != 0).any(axis=1)
+    return varies
+
+
+def _lines(words: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
+    """Matrices whose rows are the lines of values that have blocks; words: as whole numbers."""
+    scale = len(words) // values.size  # words of a value
+    length = values.shape[-1] if values.ndim else 0
     if length >= BLOCK and values.size >= MOST * length:
         matrix = words.reshape(-1, scale * length)
         return [matrix, matrix.T]
     columns = [part for width in _widths(values.shape) for part in _pieces(words.reshape(-1, scale * width).T)]
     rows = words.reshape(-1, scale * length) if 3 <= length < BLOCK else words[:0].reshape(0, 1)
     some = np.random.default_rng(BLOCK).integers(0, max(len(rows), 1), min(ROWS, len(rows)))
-    return [*_pieces(words[None]), *columns, rows[some]] if words.size else []
+    return [*_pieces(words[None]), *columns, rows[some]]
 
 
 def _widths(shape: tuple[int, ...]) -> list[int]:
@@ -138,8 +195,8 @@ def _pieces(lines: np.ndarray) -> list[np.ndarray]:
     return [lines[:, : length // LINE * LINE].reshape(-1, LINE), lines[:, -LINE:]]
 
 
-def _sums(lines: np.ndarray) -> list[np.ndarray]:
-    """Σ factor·value of a few blocks of each row, modulo 2⁶⁴."""
+def _cut(lines: np.ndarray) -> list[np.ndarray]:
+    """A few blocks of each row, as the rows of matrices."""
     length = min(BLOCK, lines.shape[1])
     starts = np.linspace(0, lines.shape[1] - length, MOST).astype(int)
-    return [lines[:, at : at + length].astype(np.uint64) @ _FACTORS[:length] for at in sorted(set(starts.tolist()))]
+    return [lines[:, at : at + length] for at in sorted(set(starts.tolist()))]

@@ -15,6 +15,8 @@ import ctypes
 import io
 import math
 import struct
+import warnings
+from contextlib import suppress
 from functools import cache, lru_cache
 from typing import Any
 
@@ -26,8 +28,7 @@ import gcodec
 from gcodec.errors import Corrupt, InvalidInput, UnsupportedFeature
 
 from . import hdf5_library as library
-from .chunks import Chunk, Settings, exact
-from .decoded import keep, remember
+from .chunks import Chunk, PartRefused, Settings, exact
 from .hdf5_interrupt import interrupt
 
 FILTER = 34485  # The HDF Group leaves the numbers from 32768 on to everybody
@@ -143,7 +144,15 @@ def _encoded(words: tuple[int, ...], data: bytes) -> bytes:
         return _settings(words[:WORDS]).coded_once(values)
     except Exception as error:
         _keep(error)
+        if isinstance(error, PartRefused):
+            _warn(f"{error}; the chunk is stored as it is now, because HDF5 cannot refuse it any more")
         return exact(values)
+
+
+def _warn(words: str) -> None:
+    """Warn, even where warnings are errors: such an error would be lost in HDF5."""
+    with suppress(UserWarning):
+        warnings.warn(f"gcodec: {words}", stacklevel=2)
 
 
 def _decoded(words: tuple[int, ...], data: bytes) -> bytes:
@@ -163,9 +172,7 @@ def _decoded(words: tuple[int, ...], data: bytes) -> bytes:
         promise = f"{chunk.guarantee.kind} {chunk.guarantee.bound}"
         raise Corrupt(f"the chunk promises {promise}, which is less than the dataset promises: {settings}")
     values = chunk.values(0)
-    if not settings.lossless:
-        remember(values)
-        keep(values, data)
+    settings.decoded(values, data, chunk.header)
     return values.tobytes()
 
 

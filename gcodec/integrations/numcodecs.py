@@ -18,7 +18,6 @@ import gcodec
 from gcodec.errors import Corrupt
 
 from .chunks import Settings, missing
-from .decoded import keep, remember
 
 try:
     from numcodecs.abc import Codec
@@ -47,7 +46,8 @@ class Gcodec(Settings, Codec):
         """The container of an array, or of another object with a buffer.
 
         Values that this process decoded lately are stored exactly, with the rest of their chunk.
-        Raises InvalidInput for a dtype that cannot be stored, and NonFinite.
+        Raises InvalidInput for a dtype that cannot be stored, and for a changed chunk whose rest
+        may have lost more than the bound allows now, and NonFinite.
         """
         array = ensure_contiguous_ndarray(buf, flatten=False)
         if array.dtype.kind in RAW and array.dtype.isbuiltin != 2:
@@ -62,15 +62,14 @@ class Gcodec(Settings, Codec):
         Corrupt when the container does not hold one tensor.
         """
         data = ensure_bytes(buf)
-        found = gcodec.load(io.BytesIO(data), threads=1)
-        if len(found) != 1:
-            raise Corrupt(f"a chunk must hold one tensor, not {len(found)}")
-        ((name, values),) = found.items()
+        archive = gcodec.open(io.BytesIO(data), threads=1)
+        if len(archive) != 1:
+            raise Corrupt(f"a chunk must hold one tensor, not {len(archive)}")
+        (name,) = archive
+        values, header = archive[name], archive.header(name)
         if (name == BIG) != (sys.byteorder == "big"):
             values = values.astype(values.dtype.newbyteorder("S"))
-        if not self.lossless:
-            remember(values)
-            keep(values, data)
+        self.decoded(values, data, header)
         values = values.reshape(-1)
         return values if out is None else ndarray_copy(values, ensure_contiguous_ndarray(out))
 

@@ -25,9 +25,10 @@ import gcodec
 from gcodec.errors import FormatError, InvalidInput
 
 from . import zarr_bfloat16  # noqa: F401 (registers the data type)
-from .chunks import Chunk, Settings, about, corner, exact, missing, rows_of
+from .chunks import Chunk, PartRefused, Settings, exact, missing
 from .decoded import keep
 from .ranges import BLOCK, Ranges
+from .selections import about, corner, rows_of
 
 try:
     from zarr.abc.codec import ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, ArrayBytesCodecPartialEncodeMixin
@@ -53,10 +54,6 @@ def encoding(**settings: Any) -> dict[str, Any]:
     is written. Raises InvalidInput.
     """
     return {"serializer": GcodecCodec.parse(settings), "compressors": None, "filters": None}
-
-
-class PartRefused(InvalidInput):
-    """A part of a chunk would be changed, and the rest of it coded a second time."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -97,7 +94,10 @@ class GcodecCodec(Settings, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, 
             values = chunk.values(_fill(spec))
             if not self.lossless:
                 file.seek(0)
-                keep(values[tuple(map(slice, chunk.box))], file.read())
+                data = file.read()
+                keep(values[tuple(map(slice, chunk.box))], data)
+                if chunk.box != spec.shape:
+                    keep(values, data)
             found = values[selection]
         else:
             first, *others = selection
@@ -108,7 +108,7 @@ class GcodecCodec(Settings, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, 
     async def _encode_single(self, chunk_data: Any, chunk_spec: Any) -> Any:
         """Code a chunk without knowing which part was written, as happens beside other codecs."""
         values = np.asarray(chunk_data.as_numpy_array(), order="C")
-        data = await asyncio.to_thread(self.coded, values)
+        data = await asyncio.to_thread(self.coded, values, _fill(chunk_spec))
         if not Chunk(io.BytesIO(data), values.dtype, values.shape).is_exact:
             raise InvalidInput(
                 "with other codecs beside it, gcodec cannot see which part of a chunk is written, and its guarantee "
@@ -170,7 +170,7 @@ class GcodecCodec(Settings, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, 
         if not spec.config.write_empty_chunks and _is_empty(merged, spec):
             return None
         if is_whole or not np.any(np.asarray(_fill(spec), merged.dtype)):
-            return self.coded(merged)
+            return self.coded(merged, _fill(spec))
         self.check(values)
         return exact(merged)  # the bound would be spent on the fill value, where nothing was written
 
