@@ -135,6 +135,13 @@ def test_datasets_that_are_refused(path, data, more, words):
         assert "x" not in file and isinstance(hdf5.last_error(), InvalidInput)
 
 
+@pytest.mark.parametrize("data, fill", [(X, -0.0), ((100 * X).astype("i4"), 7)])
+def test_fill_values_that_take_nothing_of_a_bound(path, data, fill):
+    """Minus zero has no error, and what is no float is stored exactly."""
+    create(path, data, fillvalue=fill)
+    assert error(read(path)[256:], data[256:]) <= ALPHA * (data is X)
+
+
 @pytest.mark.parametrize("options", [OPTIONS, {"lossless": True}])
 def test_values_of_variable_length(path, options):
     """HDF5 gives references to a filter, which are stored exactly; the values lie elsewhere."""

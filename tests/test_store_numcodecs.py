@@ -85,6 +85,8 @@ def test_errors():
     for bad in (b"", data[:40], data[:-1], b"x" + data):
         with pytest.raises(FormatError):
             codec.decode(bad)
+    with pytest.raises(FormatError, match="promises alpha 0.1, which is less than the array promises: lossless"):
+        Gcodec(lossless=True).decode(data)
     with pytest.raises(NonFinite):
         codec.encode(np.full(2000, np.nan))
     with pytest.raises(ValueError, match="contiguous"):

@@ -9,6 +9,7 @@ import pytest
 from stores import ALPHA, FRACTION, LOSSY, X, create, error, fresh, installed, normal, settle
 
 import gcodec
+from gcodec.cli.files import container_file
 from gcodec.errors import Corrupt, FormatError, InvalidInput, NonFinite
 
 zarr = pytest.importorskip("zarr", reason="the extra gcodec[zarr] is not installed")
@@ -187,6 +188,20 @@ def test_chunks_of_another_shape_or_dtype(tmp_path, x):
     (tmp_path / "c" / "0" / "0").write_bytes(gcodec.encode(x, lossless=True))
     with pytest.raises(Corrupt, match="c/0/0.*where the array has float32"):
         array[:]
+
+
+def test_chunks_with_a_weaker_promise(tmp_path):
+    """As where the bound in the metadata was made smaller."""
+    create(store=tmp_path)[:] = X
+    path = tmp_path / "zarr.json"
+    path.write_text(path.read_text().replace("0.1", "0.01"))
+    for selection in (np.s_[:], np.s_[130:140]):
+        with pytest.raises(Corrupt, match="c/[01]/0': the chunk promises alpha 0.1, which is less than .*alpha 0.01"):
+            zarr.open_array(tmp_path)[selection]
+    with pytest.raises(InvalidInput, match=r"such as .*c/\d/0"), container_file(str(tmp_path)):
+        pass
+    path.write_text(path.read_text().replace("0.01", "0.2"))
+    assert error(zarr.open_array(tmp_path)[:], X) <= ALPHA * FRACTION
 
 
 def test_work_is_off_the_event_loop(monkeypatch):

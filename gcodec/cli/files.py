@@ -244,7 +244,8 @@ def container_file(name: str) -> Iterator[BinaryIO]:
     """A gcodec file open for reading: a path, a pipe, a URL, or "-" for standard input."""
     where = _resolved(name)
     if name != "-" and not remote.is_url(where) and Path(where).is_dir():
-        raise InvalidInput(f"{name} is a directory; name a gcodec file")
+        chunk = next((f", such as {path}" for path in Path(where).glob("c/**/*") if path.is_file()), "")
+        raise InvalidInput(f"{name} is a directory; name a gcodec file{chunk}")
     with streams.about(label(name), FormatError, UnsupportedVersion, UnsupportedFeature, LimitExceeded):
         if name == "-":
             yield streams.standard_input()

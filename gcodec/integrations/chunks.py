@@ -128,7 +128,7 @@ class Settings:
         if self.lossless:
             return
         keep(values, container)
-        if not _can_lose(values.dtype):
+        if not can_lose(values.dtype):
             return
         is_exact, bound = header.guarantee.kind == "exact", self.alpha or self.omega or 0.0
         if not is_exact and header.distortion == 0:
@@ -164,6 +164,18 @@ class Settings:
         if self.nonfinite == "refuse" and not self.lossless and not np.isfinite(values).all():
             self.coded(values)
 
+    def accept(self, guarantee: Any) -> None:
+        """Raise Corrupt for a chunk whose guarantee is weaker than what the store promises."""
+        if not self.allows(guarantee):
+            promise = f"{guarantee.kind} {guarantee.bound}"
+            raise Corrupt(f"the chunk promises {promise}, which is less than the array promises: {self.promise}")
+
+    @property
+    def promise(self) -> str:
+        """The bound, as errors name it."""
+        given = {name: getattr(self, name) for name in BOUNDS if getattr(self, name) is not None}
+        return ", ".join(f"{name} {bound}" for name, bound in given.items()) or "lossless"
+
     def allows(self, guarantee: Any) -> bool:
         """Whether a chunk with this guarantee is as good as these settings promise."""
         bound = getattr(self, guarantee.kind, None)
@@ -191,7 +203,7 @@ def _container(values: np.ndarray, name: str, settings: Mapping[str, Any]) -> by
     return file.getvalue()
 
 
-def _can_lose(dtype: np.dtype) -> bool:
+def can_lose(dtype: np.dtype) -> bool:
     """Whether values of a dtype are ever coded with a loss: floats are, and nothing else is."""
     return dtype.kind == "f" or "float" in dtype.name
 
@@ -202,7 +214,7 @@ def _is_drowned(values: np.ndarray, bound: float) -> bool:
     That is, ‖others‖² ≤ bound·‖values‖², where the largest magnitude stands there more than once,
     and 1e-12·‖values‖² where it stands there once. A bound above 0.1 counts as 0.1.
     """
-    if values.size < 2 or not _can_lose(values.dtype):
+    if values.size < 2 or not can_lose(values.dtype):
         return False
     low, high = float(values.min()), float(values.max())
     largest = high if high >= -low else low

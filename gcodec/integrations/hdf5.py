@@ -28,7 +28,7 @@ import gcodec
 from gcodec.errors import Corrupt, InvalidInput, UnsupportedFeature
 
 from . import hdf5_library as library
-from .chunks import Chunk, PartRefused, Settings, exact
+from .chunks import Chunk, PartRefused, Settings, can_lose, exact
 from .hdf5_interrupt import interrupt
 
 FILTER = 34485  # The HDF Group leaves the numbers from 32768 on to everybody
@@ -168,9 +168,7 @@ def _decoded(words: tuple[int, ...], data: bytes) -> bytes:
     chunk = Chunk(io.BytesIO(data), dtype, shape)
     if chunk.box != shape:
         raise Corrupt(f"the chunk holds values of shape {chunk.box}, where the dataset has chunks of {shape}")
-    if not settings.allows(chunk.guarantee):
-        promise = f"{chunk.guarantee.kind} {chunk.guarantee.bound}"
-        raise Corrupt(f"the chunk promises {promise}, which is less than the dataset promises: {settings}")
+    settings.accept(chunk.guarantee)
     values = chunk.values(0)
     settings.decoded(values, data, chunk.header)
     return values.tobytes()
@@ -222,7 +220,8 @@ def _set_local(create: int, kind: int, space: int) -> int:
             )
         words = library.values_of(create, FILTER)[:WORDS]
         settings, dtype = _settings(words), _dtype(library.type_of(kind))
-        if not settings.lossless and library.has_fill(create, kind, dtype.itemsize):
+        fill = np.frombuffer(library.fill_value(create, kind, dtype.itemsize), dtype)
+        if not settings.lossless and can_lose(dtype) and (fill != 0).any():
             raise InvalidInput(
                 "chunks at the edge are padded with the fill value, which would use up the error that the bound "
                 "allows; create the dataset with the fill value 0 (in an encoding of xarray: "

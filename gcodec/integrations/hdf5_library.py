@@ -93,10 +93,10 @@ def chunk_shape(create: int) -> tuple[int, ...]:
     return tuple(sides[: library().H5Pget_chunk(create, _MOST_AXES, sides)])
 
 
-def has_fill(create: int, kind: int, itemsize: int) -> bool:
-    """Whether a dataset has a fill value other than zero."""
+def fill_value(create: int, kind: int, itemsize: int) -> bytes:
+    """The bytes of a dataset's fill value; those of zero where it has none."""
     fill = ctypes.create_string_buffer(itemsize)
-    return bool(library().H5Pget_fill_value(create, kind, fill) >= 0 and any(fill.raw))
+    return fill.raw if library().H5Pget_fill_value(create, kind, fill) >= 0 else bytes(itemsize)
 
 
 def type_of(kind: int) -> h5py.h5t.TypeID:

@@ -66,7 +66,9 @@ class Gcodec(Settings, Codec):
         if len(archive) != 1:
             raise Corrupt(f"a chunk must hold one tensor, not {len(archive)}")
         (name,) = archive
-        values, header = archive[name], archive.header(name)
+        header = archive.header(name)
+        self.accept(header.guarantee)
+        values = archive[name]
         if (name == BIG) != (sys.byteorder == "big"):
             values = values.astype(values.dtype.newbyteorder("S"))
         self.decoded(values, data, header)

@@ -89,6 +89,7 @@ class GcodecCodec(Settings, ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin, 
     def _decoded(self, file: BinaryIO, selection: Any, spec: Any) -> Any:
         """A selection of a chunk, as a buffer of zarr."""
         chunk = Chunk(file, spec.dtype.to_native_dtype(), spec.shape)
+        self.accept(chunk.guarantee)
         start, stop = rows_of(selection, spec.shape)
         if not spec.shape or (start == 0 and stop >= chunk.box[0]):
             values = chunk.values(_fill(spec))
