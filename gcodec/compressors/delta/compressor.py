@@ -17,7 +17,7 @@ from ...source import Source
 from ..contract import CodedTensor, Decode, Guarantee, Payload, Section, TensorSpec
 from ..on_base import BesideBase
 from .form import Form, Words
-from .numbers import Coded, decode_changes
+from .numbers import Changed, Coded, decode_changes
 
 _WIDE = 16  # rows are looked at where they have at least so many values
 _LOOK = 1 << 17  # so many values decide the head
@@ -96,29 +96,18 @@ def _form(source: Source, base: Source, spec: TensorSpec) -> Form:
     by_rows = Form(spec, form.top, True)
     if form.tiling.width < _WIDE or form.rows(*span) < 2:
         return form
-    numbers, largest, above = _changes(words, source, below, span)
-    if not largest:
+    changed = Changed.of(words.read(source, *span), below, words)
+    if not changed.largest:
         return form
-    plain = Coded.of(numbers.copy(), largest, above, form.classes(below, span[0], _NO_ROWS)).bits
-    rows = _rows(by_rows, numbers, below, span)
+    plain = Coded.of(changed, form.classes(below, span[0], _NO_ROWS)).bits
+    rows = _rows(by_rows, changed, span)
     classes = form.classes(below, span[0], rows)
-    if Coded.of(numbers, largest, above, classes).bits + sequence_bits(rows) < plain:
-        return by_rows
-    return form
+    return by_rows if Coded.of(changed, classes).bits + sequence_bits(rows) < plain else form
 
 
-def _changes(
-    words: Words, source: Source, below: np.ndarray, span: tuple[int, int]
-) -> tuple[np.ndarray, int, np.ndarray]:
-    """(the changes, int64; the largest magnitude; the words) of a chunk."""
-    above = words.read(source, *span)
-    numbers = np.empty(above.size, np.int64)
-    return numbers, int(kernels.fill_changes(above, below, words.bits, words.floating, numbers)), above
-
-
-def _rows(form: Form, numbers: np.ndarray, below: np.ndarray, span: tuple[int, int]) -> np.ndarray:
+def _rows(form: Form, changed: Changed, span: tuple[int, int]) -> np.ndarray:
     """The number of each row, int64: the logarithm of how far it has moved; 0 where it has not."""
-    moved = form.moved(numbers, below, *span)
+    moved = form.moved(*changed.args, *span)
     logs = np.rint(np.log2(np.maximum(moved, 1e-300)))
     rows: np.ndarray = np.where(moved > 0, logs - logs[moved > 0].min(initial=np.inf) + 1, 0)
     numbers_of_rows: np.ndarray = np.clip(rows, 0, 31).astype(np.int64)
@@ -129,9 +118,9 @@ def _code(form: Form, source: Source, base: Source, span: tuple[int, int]) -> by
     """The bytes of a chunk; none if nothing has changed."""
     words = form.words
     below = words.read(base, *span)
-    numbers, largest, above = _changes(words, source, below, span)
-    if not largest:
+    changed = Changed.of(words.read(source, *span), below, words)
+    if not changed.largest:
         return b""
-    rows = _rows(form, numbers, below, span) if form.by_rows else _NO_ROWS
+    rows = _rows(form, changed, span) if form.by_rows else _NO_ROWS
     side = encode_classes(rows) if form.by_rows else b""
-    return side + Coded.of(numbers, largest, above, form.classes(below, span[0], rows)).encode()
+    return side + Coded.of(changed, form.classes(below, span[0], rows)).encode()

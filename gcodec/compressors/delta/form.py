@@ -101,11 +101,13 @@ class Form:
         kernels.fill_classes(base, words.shift, words.mask, self.top, first, width, rows.astype(np.int64), classes)
         return classes
 
-    def moved(self, numbers: np.ndarray, base: np.ndarray, start: int, stop: int) -> np.ndarray:
+    def moved(
+        self, above: np.ndarray, base: np.ndarray, bits: int, floating: bool, start: int, stop: int
+    ) -> np.ndarray:
         """Σ|change| of each row, where a change counts in units of the exponent `top`."""
         words, sums = self.words, np.zeros(self.rows(start, stop))
         powers = np.array([math.ldexp(1.0, min(max(field - self.top, -200), 200)) for field in range(words.mask + 1)])
         width = self.tiling.width * words.parts
         first = start * words.parts % width
-        kernels.add_rows(numbers, base, words.shift, words.mask, powers, first, width, sums)
+        kernels.add_rows(above, base, bits, floating, words.shift, words.mask, powers, first, width, sums)
         return sums
