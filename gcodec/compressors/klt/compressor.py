@@ -22,9 +22,10 @@ from ..common.scaled import Scaled
 from ..contract import CodedTensor, Compressor, Decode, Guarantee, Payload, Plan, Section, TensorSpec
 from . import anatomy
 from .again import fit_again
+from .attempt import Attempt
 from .factors import Basis, Columns, View, product
 from .look import Look
-from .search import Attempt, fit
+from .search import fit
 
 _RANK_BITS, _CLASS_BITS, _LENGTH_BYTES = 12, 5, 4
 _HEAD_ROOM = 256  # bits beside those of the columns

@@ -54,6 +54,11 @@ class Factor:
         found = tuple(spread(quantiser.find, parts))
         return cls(columns, rows, quantiser, tuple(parts), found)
 
+    def with_step(self, step: float) -> "Factor":
+        """The levels of another step, with the same classes. The factor must not be settled."""
+        quantiser = self.quantiser.with_step(step)
+        return replace(self, quantiser=quantiser, found=tuple(spread(quantiser.find, self.parts)))
+
     @property
     def error(self) -> float:
         return sum(found.error for found in self.found)

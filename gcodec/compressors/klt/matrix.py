@@ -4,14 +4,17 @@ Products use numpy's BLAS: they belong to the encoder, whose choices need not be
 everywhere. The compressor keeps BLAS on one thread.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
 
 from ...dtypes import widen
 from ...kernels.levels.scales import BLOCK, add_energies
+from ...kernels.norms import sum_squares
 from ...parallel import spread
 from ...source import Span, spans
 from ..common.scaled import Scaled, power_of_two
@@ -20,6 +23,7 @@ from .factors import View
 Result = TypeVar("Result")
 _BLOCK = 1 << 20  # values that are read at a time, in whole rows
 _FINE = 1e-5  # bounds below it need float64 where float32 would do
+_KEPT = 1 << 23  # values of the largest tensor that is kept as it is multiplied
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,22 @@ class Matrix:
 
     def _read(self, span: Span) -> np.ndarray:
         """Values of the scaled tensor."""
+        return self._whole[slice(*span)] if self.scaled.size <= _KEPT else self._scaled(span)
+
+    @cached_property
+    def _whole(self) -> np.ndarray:
+        return self._scaled((0, self.scaled.size))
+
+    def _scaled(self, span: Span) -> np.ndarray:
         first, second = power_of_two(-self.scaled.exponent).astype(self.dtype)
         values = widen(self.scaled.source.read(*span))
         block: np.ndarray = values.astype(self.dtype, copy=False) * first
         block *= second
         return block
+
+    def energy(self) -> float:
+        """‖X‖² in float64."""
+        return math.fsum(self.blocks(lambda rows, block: float(sum_squares(block.reshape(-1)))))
 
     def energies(self) -> tuple[np.ndarray, np.ndarray]:
         """Sums of squares of T's rows and of its columns, in float64."""
@@ -75,24 +90,39 @@ class Matrix:
             columns += of_columns
         return rows, columns
 
-    def times(self, right: np.ndarray) -> np.ndarray:
-        """X · right, height × count."""
-        return self._columns(right) if self.view.transposed else self._rows(right)
+    def times(self, right: np.ndarray, stride: int = 1) -> np.ndarray:
+        """X · right, height × count; of every row whose number is a multiple of `stride`."""
+        return self._columns(right, stride) if self.view.transposed else self._rows(right, stride)
+
+    def squarer(self, count: int, rounds: int) -> Callable[[np.ndarray], np.ndarray]:
+        """What gives Xᵀ · X · right for `count` columns, and is called so many times.
+
+        Xᵀ · X is computed once where that takes less time.
+        """
+        height, width = self.view.height, self.view.width
+        if height * width + 2 * rounds * width * count >= 4 * rounds * height * count:
+            return self.square_times
+        return lambda right: self._square @ right
 
     def square_times(self, right: np.ndarray) -> np.ndarray:
         """Xᵀ · X · right, width × count; T is read once where it is X, twice where it is Xᵀ."""
         if self.view.transposed:
             return self._rows(self._columns(right))
-        return self._sum(right.shape[1], lambda rows, block: block.T @ (block @ right))
+        return self._sum(lambda rows, block: block.T @ (block @ right))
 
     def square(self) -> np.ndarray:
         """Xᵀ · X in float64."""
+        return self._square.astype(np.float64)
+
+    @cached_property
+    def _square(self) -> np.ndarray:
+        """Xᵀ · X."""
         if not self.view.transposed:
-            return self._sum(self.view.width, lambda rows, block: block.T @ block).astype(np.float64)
+            return self._sum(lambda rows, block: block.T @ block)
         total = np.zeros((self.view.rows, self.view.rows), self.dtype)
         for part in spread(self._of_columns, spans(self.view.columns, max(_BLOCK // self.view.rows, 1))):
             total += part
-        return total.astype(np.float64)
+        return total
 
     def _of_columns(self, span: Span) -> np.ndarray:
         """T · Tᵀ for some columns of T, of which each row is read by itself."""
@@ -102,16 +132,18 @@ class Matrix:
         square: np.ndarray = block @ block.T
         return square
 
-    def _rows(self, right: np.ndarray) -> np.ndarray:
-        """T · right."""
-        return np.concatenate(list(self.blocks(lambda rows, block: block @ right)))
+    def _rows(self, right: np.ndarray, stride: int = 1) -> np.ndarray:
+        """T · right, of every row whose number is a multiple of `stride`."""
+        return np.concatenate(list(self.blocks(lambda rows, block: block[-rows.start % stride :: stride] @ right)))
 
-    def _columns(self, right: np.ndarray) -> np.ndarray:
-        """Tᵀ · right."""
-        return self._sum(right.shape[1], lambda rows, block: block.T @ right[rows])
+    def _columns(self, right: np.ndarray, stride: int = 1) -> np.ndarray:
+        """Tᵀ · right, of every column of T whose number is a multiple of `stride`."""
+        return self._sum(lambda rows, block: block.T[::stride] @ right[rows])
 
-    def _sum(self, count: int, product: Callable[[slice, np.ndarray], np.ndarray]) -> np.ndarray:
-        total = np.zeros((self.view.columns, count), self.dtype)
-        for part in self.blocks(product):
+    def _sum(self, product: Callable[[slice, np.ndarray], np.ndarray]) -> np.ndarray:
+        """The sum of a product over all blocks."""
+        parts = self.blocks(product)
+        total = next(parts)
+        for part in parts:
             total += part
         return total

@@ -1,33 +1,33 @@
 """How the encoder of `klt` chooses: the subspace, the rank, and the step that spends the bound.
 
 Rank and step are planned from the spectrum. Prices and centroids are learned on rows of the exact
-factors, without any product. Then few attempts follow. The distortion of an attempt needs no
-decoded tensor: with orthonormal V̂ it is ‖X‖² − ‖C‖² + ‖C − Ĉ‖². Only where roundings may matter
-is what the decoder gives measured.
+factors, without any product. Then few attempts follow.
 """
 
 import math
 from dataclasses import dataclass, replace
 
+import ml_dtypes
 import numpy as np
 
 from ... import dtypes
 from ...parallel import spread
-from ...source import ArraySource, spans
-from ..common.levels import Labels, Points, Step
+from ..common.levels import Labels
 from ..common.quantiser import LARGEST_LEVEL, Quantiser
-from ..common.scaled import Scaled, energy
+from ..common.scaled import Scaled
 from ..common.step_search import Spending
-from ..contract import CHUNK, TooFine
-from .factors import Basis, classes_of, product
+from ..contract import TooFine
+from .attempt import Attempt, Settings, Task, deviations, trial_of
+from .factors import classes_of
 from .levels import Factor, column_classes
 from .look import Look
-from .matrix import Matrix
-from .spectrum import Spectrum, spectrum_of
+from .spectrum import spectrum_of
 
 # The share of the target by which a distortion may stay below it. Of few levels it is more, but
 # about _BITS_LEFT bits at most.
 _TOLERANCE, _MOST_LEFT, _BITS_LEFT = 0.004, 0.03, 3.0
+_NEAR = 1.04  # steps whose quotient is smaller share the first factor,
+_FEW = 1 << 14  # if both factors together have more levels than that
 _SHARED = 1 << 15  # levels of both factors from which on two threads find them sooner than one
 ROOM = 1e-4  # share of the bound that is left for roundings that were not foreseen
 _ROUNDS = 3  # how often prices and step are settled
@@ -38,100 +38,8 @@ _CHECKS = 3  # how often what the decoder gives is measured, each followed by a 
 _FEW_STATES, _STATES = 8, 32  # states while settings are chosen; states of the thorough choice
 _THOROUGH = 1 << 20  # levels up to which there are so many states at last
 _ROUNDING = 2.0**-3  # energy of a dtype's roundings beside its values', times the square of its spacing at 1
-
-
-@dataclass(frozen=True)
-class Task:
-    """What all attempts share. target: the squared error allowed, of the scaled tensor."""
-
-    matrix: Matrix
-    spectrum: Spectrum
-    target: float
-
-    def room(self, rank: int) -> float:
-        """The part of the target that quantisation may take at a rank.
-
-        It is next to nothing where the rank is too low.
-        """
-        return max(self.target - self.spectrum.tail(rank), self.target * 2.0**-40)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How the two factors are quantised.
-
-    rows: how coarse the numbers of their rows are, 0 where they have none.
-    """
-
-    rank: int
-    step: float
-    first: Quantiser
-    second: Quantiser
-    rows: tuple[int, int] = (0, 0)
-
-    def with_states(self, states: int) -> "Settings":
-        return replace(self, first=self.first.with_states(states), second=self.second.with_states(states))
-
-    def with_step(self, step: float) -> "Settings":
-        """With a step that levels can be found for."""
-        size = float(Step.below(max(step, 1 / LARGEST_LEVEL)))
-        return replace(self, step=size, first=self.first.with_step(size), second=self.second.with_step(size))
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """Both factors coded with a step, that of the scaled tensor.
-
-    error: ‖x̂ − x‖² of the scaled tensor.
-    """
-
-    task: Task
-    settings: Settings
-    first: Factor
-    basis: Basis
-    second: Factor
-    error: float
-
-    @classmethod
-    def make(cls, task: Task, settings: Settings) -> "Attempt":
-        matrix, spectrum, rank = task.matrix, task.spectrum, settings.rank
-        values = (spectrum.vectors[:, :rank] * spectrum.values[:rank]).astype(matrix.dtype)
-        classes = column_classes(_deviations(spectrum, rank), settings.step)
-        first = Factor.of(values, classes, settings.first, settings.rows[0], (0, matrix.view.width))
-        basis = Basis.of(first.in_steps())
-        values = matrix.times(basis.vectors.astype(matrix.dtype))
-        second = Factor.of(values, basis.classes, settings.second, settings.rows[1], matrix.view.cuts())
-        error = spectrum.total - _energy(values.reshape(-1)) + second.error
-        if is_rounded_finely(matrix.scaled.source.dtype, task.target / spectrum.total):
-            second = second.settled()
-        return cls(task, settings, first, basis, second, error)
-
-    def points(self) -> Points:
-        """The decoder's side of the second factor, for the tensor as it is."""
-        points = self.second.quantiser.points
-        return replace(points, step=points.step.times(self.task.matrix.scaled.exponent))
-
-    def code(self, start: int, stop: int) -> bytes:
-        """The bytes of a chunk of the tensor."""
-        return self.second.encode(start // self.task.matrix.view.chunk)
-
-    def measure(self) -> float:
-        """‖x̂ − x‖² of the scaled tensor as it is decoded and rounded to its dtype."""
-        matrix, rank = self.task.matrix, self.settings.rank
-        scaled, view = matrix.scaled, matrix.view
-        dtype = scaled.source.dtype
-        work, points = dtypes.work_dtype(dtype), self.points()
-        parts = [points.values(found.numbers, found.books, work).reshape(-1, rank) for found in self.second.found]
-        left, right = np.concatenate(parts), self.basis.vectors.astype(work)
-        if view.transposed:
-            left, right = right, left
-        right = np.ascontiguousarray(right.T)
-        errors = []
-        for first, last in view.chunks():
-            decoded = ArraySource(dtypes.narrow(product(left[first:last], right), dtype))
-            values = scaled.read(first * view.columns, last * view.columns)
-            errors.append(energy(Scaled(decoded, scaled.exponent).read(0, values.size) - values))
-        return math.fsum(errors)
+FORESEEN = 0.02  # share of a bound that roundings to a dtype may take without a measurement
+FINE = 1e-4  # from here on down roundings in float32 products matter
 
 
 def fit(look: Look, thorough: bool) -> Attempt:
@@ -142,14 +50,16 @@ def fit(look: Look, thorough: bool) -> Attempt:
     matrix, bound, total = look.matrix, look.bound, look.sketch.total
     scaled = matrix.scaled
     spectrum = spectrum_of(matrix, look.sketch, bound * total)
-    task = Task(matrix, spectrum, bound * total * (1 - ROOM))
+    rounded = roundings(scaled, total) / bound
+    foreseen = rounded < FORESEEN and bound > FINE
+    task = Task(matrix, spectrum, bound * total * (1 - ROOM - (rounded if foreseen else 0)))
     settings = _choose(task, thorough)
     for _ in range(_CHECKS):
         attempt = _solve(task, settings)
         if spectrum.values[0] > LARGEST_LEVEL / 4 * attempt.settings.step:
             raise TooFine
-        if is_rounded_finely(scaled.source.dtype, bound):
-            break
+        if foreseen:
+            return attempt.settled()
         error = attempt.measure()
         if error <= bound * total:
             break
@@ -158,24 +68,23 @@ def fit(look: Look, thorough: bool) -> Attempt:
     return attempt
 
 
-def is_rounded_finely(dtype: np.dtype, bound: float) -> bool:
-    """Whether roundings to a dtype, and in float32 products, are far below what ROOM leaves."""
-    spacing = float(dtypes.spacing(dtype))
-    return spacing * spacing * _ROUNDING < 0.1 * ROOM * bound and bound > 1e-4
+def roundings(scaled: Scaled, total: float) -> float:
+    """About the energy of roundings to a tensor's dtype, rather too much, beside ‖x‖².
+
+    total: ‖x‖² of the scaled tensor.
+    """
+    dtype = scaled.source.dtype
+    least = math.ldexp(float(ml_dtypes.finfo(dtype).smallest_subnormal), -scaled.exponent)
+    return _ROUNDING * float(dtypes.spacing(dtype)) ** 2 + scaled.size * least * least / (12 * total)
 
 
 def _solve(task: Task, settings: Settings) -> Attempt:
     """The attempt with the step that spends the target."""
-    room, tail = task.room(settings.rank), task.spectrum.tail(settings.rank)
-
-    def trial(step: float) -> tuple[Attempt, float]:
-        attempt = Attempt.make(task, settings.with_step(step))
-        return attempt, max(attempt.error - tail, 0.0) / room
-
     view = task.matrix.view
     levels = settings.rank * (view.height + view.width)
     left = min(max(_TOLERANCE, _BITS_LEFT / levels), _MOST_LEFT)
-    tolerance = min(left * task.target / room, 0.5)
+    tolerance = min(left * task.target / task.room(settings.rank), 0.5)
+    trial = trial_of(task, settings, _NEAR if levels > _FEW else 1.0)
     return Spending(trial, 1.0).search(settings.with_step(settings.step).step, tolerance)
 
 
@@ -216,16 +125,6 @@ def _bits_of(trained: tuple[Settings, float]) -> float:
     return trained[1]
 
 
-def _energy(values: np.ndarray) -> float:
-    """‖values‖² in float64, without a copy of all of them."""
-    return math.fsum(energy(values[start:stop].astype(np.float64)) for start, stop in spans(values.size, CHUNK))
-
-
-def _deviations(spectrum: Spectrum, rank: int) -> np.ndarray:
-    """Root mean squares of the first factor's columns."""
-    return np.asarray(spectrum.values[:rank] / math.sqrt(spectrum.width))
-
-
 @dataclass(frozen=True)
 class School:
     """Rows of the exact factors, V·diag(σ) and X·V, that settings are learned from.
@@ -241,10 +140,11 @@ class School:
     def of(cls, task: Task, rank: int) -> "School":
         matrix, spectrum = task.matrix, task.spectrum
         vectors = spectrum.vectors[:, :rank]
-        whole = (vectors * spectrum.values[:rank]).astype(matrix.dtype), matrix.times(vectors.astype(matrix.dtype))
-        some = [np.ascontiguousarray(factor[:: max(factor.size // _LEVELS, 1)]) for factor in whole]
-        shares = len(some[0]) / len(whole[0]), len(some[1]) / len(whole[1])
-        return cls(task, (some[0], some[1]), shares)
+        width, height = matrix.view.width, matrix.view.height
+        strides = [max(length * rank // _LEVELS, 1) for length in (width, height)]
+        first = (vectors[:: strides[0]] * spectrum.values[:rank]).astype(matrix.dtype)
+        second = matrix.times(vectors.astype(matrix.dtype), strides[1])
+        return cls(task, (first, second), (len(first) / width, len(second) / height))
 
     def size(self, rank: int) -> float:
         """Levels of both whole factors."""
@@ -254,7 +154,7 @@ class School:
         """The rows' levels."""
         spectrum, rank = self.task.spectrum, settings.rank
         one, other = (factor[:, :rank] for factor in self.factors)
-        classes = column_classes(_deviations(spectrum, rank), settings.step)
+        classes = column_classes(deviations(spectrum, rank), settings.step)
         tasks = (
             (one, classes, settings.first, settings.rows[0], (0, len(one))),
             (other, classes_of(spectrum.values[:rank] ** 2), settings.second, settings.rows[1], (0, len(other))),
@@ -268,11 +168,11 @@ class School:
 
         The settings' step is the one at which the target is expected.
         """
-        room = self.task.room(settings.rank)
+        room, harm = self.task.room(settings.rank), self.task.spectrum.harm(settings.rank)
         for _ in range(rounds):
             settings = settings.with_step(settings.step)
             factors = self.factorise(settings)
-            error = sum(factor.error / share for factor, share in zip(factors, self.shares, strict=True))
+            error = factors[0].error / self.shares[0] * harm + factors[1].error / self.shares[1]
             bits = sum(factor.bits() / share for factor, share in zip(factors, self.shares, strict=True))
             excess = max(error / room, 2.0**-20)
             bits += 0.5 * math.log2(excess) * min(bits, self.size(settings.rank))

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,6 +15,7 @@ MARGIN, OVERSAMPLE = 1.15, 8  # a subspace is this much wider than the rank that
 _RELIABLE = 0.55  # share of a subspace's values; the later ones are too small
 _SHARE, _FULL = 0.45, 2048  # above this share of the width, up to this width, all vectors are computed
 _TWICE = 1024  # from this width on, one power iteration more: spectra are flatter there
+_DEPENDENT, _TINY = 1e-4, 1e-300  # the sine of an angle between vectors that is small; and a norm
 _NOISE = 0.265  # squared error of a coded value in step²
 _OVERHEAD = 1.28  # bits·2·ln 2 per coded value, beside those that its variance asks for
 _BITS = 0.075  # per coded value, beside ½·log2(variance/error)
@@ -40,6 +42,19 @@ class Spectrum:
         """The squared error of the best approximation of a rank, if the subspace is the best."""
         return max(self.total - float(np.sum(self.values[:rank] ** 2)), 0.0)
 
+    def harm(self, rank: int) -> float:
+        """The share of a squared error of the first factor that the product of both has.
+
+        Errors within the subspace do no harm, as the second factor is made for the first one. One
+        outside of it, at a vector with the value σ, is worth t²/σ² less, where t² is the mean of
+        the squares of the values that are left out: so much of them it brings in.
+        """
+        outside = self.width - rank
+        if outside <= 0:
+            return 0.0
+        left = self.tail(rank) / outside
+        return outside / self.width * float(np.mean(np.maximum(1 - left / self.values[:rank] ** 2, 0.0)))
+
     def plan(self, target: float) -> tuple[int, float]:
         """(rank, step) at which each component is worth its bits.
 
@@ -48,7 +63,7 @@ class Spectrum:
         squares = self.values**2
         tails = np.maximum(self.total - np.concatenate([[0.0], np.cumsum(squares)]), 0.0)
         rising, sides = squares[::-1], self.height + self.width
-        least = self._least() / 3
+        least = _least(self.height, self.width) / 3
 
         def rank_at(step: float) -> int:
             """The number of components that are worth their bits."""
@@ -92,25 +107,26 @@ class Spectrum:
         squares = min(last, left / float(shape.sum())) * shape
         return replace(self, values=np.concatenate([self.values[:known], np.sqrt(squares)]))
 
-    def _least(self) -> float:
-        """The σ²/θ, with θ = (2·step)²/12, above which a component is worth what it costs.
 
-        The cost is a multiple of the lengths of both vectors, and for each of them its length times
-        ln(σ²/θ/length). It is below σ²/θ from one number on, which is found by iteration.
-        """
-        sides = self.height + self.width
-        least = 2.0 * sides
-        for _ in range(60):
-            least = sides * _OVERHEAD + sum(side * math.log(least / side) for side in (self.height, self.width))
-        return least
+@lru_cache
+def _least(height: int, width: int) -> float:
+    """The σ²/θ, with θ = (2·step)²/12, above which a component is worth what it costs.
+
+    The cost is a multiple of the lengths of both vectors, and for each of them its length times
+    ln(σ²/θ/length). It is below σ²/θ from one number on, which is found by iteration.
+    """
+    sides = height + width
+    least = 2.0 * sides
+    for _ in range(60):
+        least = sides * _OVERHEAD + sum(side * math.log(least / side) for side in (height, width))
+    return least
 
 
 def sketch_of(matrix: Matrix, total: float) -> Spectrum:
     """A first look at the spectrum; its values are a little too small."""
     if matrix.view.width <= _SMALL:
         return _full(matrix, total)
-    start = np.random.default_rng(0).standard_normal((matrix.view.width, _SKETCH))
-    return leading(matrix, total, start, 1)
+    return leading(matrix, total, random(0, matrix.view.width, _SKETCH), 1)
 
 
 def spectrum_of(matrix: Matrix, sketch: Spectrum, target: float) -> Spectrum:
@@ -123,34 +139,56 @@ def spectrum_of(matrix: Matrix, sketch: Spectrum, target: float) -> Spectrum:
     most = min(width, MAX_RANK)
     if found.values.size == width:
         return found
-    random = np.random.default_rng(1)
     while True:
         rank = found.extended().plan(target)[0]
         count = min(int(rank * MARGIN) + OVERSAMPLE, most)
         if count > _SHARE * width and width <= _FULL:
             return _full(matrix, sketch.total)
         more = max(count - found.values.size, 0)
-        start = np.concatenate([found.vectors[:, :count], random.standard_normal((width, more))], axis=1)
-        found = leading(matrix, sketch.total, start, 2 if width >= _TWICE else 1)
+        start = np.concatenate([found.vectors[:, :count], random(1, width, more)], axis=1)
+        found = leading(matrix, sketch.total, start, 2 if more and width >= _TWICE else 1)
         if count == most or found.plan(target)[0] + OVERSAMPLE <= count:
             return found
+
+
+def random(seed: int, width: int, count: int) -> np.ndarray:
+    """So many random vectors of about the length 1."""
+    return np.random.default_rng(seed).standard_normal((width, count)) / math.sqrt(width)
 
 
 def leading(matrix: Matrix, total: float, start: np.ndarray, rounds: int) -> Spectrum:
     """The singular vectors within the span of (XᵀX)^rounds · start.
 
+    start: vectors of about the length 1, which are far from dependent. rounds: at least 1.
+
     The last product serves twice: it gives the values by Rayleigh and Ritz, and turns the vectors
     once more.
     """
-    basis, _ = np.linalg.qr(start.astype(matrix.dtype))
+    square_times = matrix.squarer(start.shape[1], rounds + 1)
+    basis = start.astype(matrix.dtype)
     for _ in range(rounds):
-        basis, _ = np.linalg.qr(matrix.square_times(basis))
-    image = matrix.square_times(basis)
+        basis = _orthonormal(square_times(basis)).astype(matrix.dtype)
+    image = square_times(basis)
     squares, rotation = np.linalg.eigh((basis.T @ image).astype(np.float64))
-    turned = image.astype(np.float64) @ rotation[:, ::-1]
-    vectors, upper = np.linalg.qr(turned)
-    vectors *= np.where(np.diag(upper) < 0, -1.0, 1.0)
-    return _sorted(squares, vectors[:, ::-1], total, matrix.view.height)
+    turned = image @ rotation[:, ::-1].astype(matrix.dtype)
+    return _sorted(squares, _orthonormal(turned)[:, ::-1], total, matrix.view.height)
+
+
+def _orthonormal(columns: np.ndarray) -> np.ndarray:
+    """Orthonormal columns, float64, the first few of which span what the first few of these do.
+
+    By the Cholesky factor of their products, or slowly where they are nearly dependent.
+    """
+    wide = columns.astype(np.float64)
+    wide /= np.maximum(np.sqrt(np.einsum("ij,ij->j", wide, wide)), _TINY)
+    try:
+        factor = np.linalg.cholesky(wide.T @ wide)
+    except np.linalg.LinAlgError:
+        factor = np.zeros((1, 1))
+    if factor.diagonal().min() > _DEPENDENT:
+        return np.asarray(wide @ np.linalg.inv(factor).T)
+    basis, upper = np.linalg.qr(wide)
+    return np.asarray(basis * np.where(upper.diagonal() < 0, -1.0, 1.0))
 
 
 def _full(matrix: Matrix, total: float) -> Spectrum:
