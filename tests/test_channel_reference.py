@@ -1,6 +1,7 @@
 """The reference decoder of messages agrees with the channel; the example of the page is right."""
 
 import importlib
+import io
 import json
 import re
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
+from vectors import vectors
 
 import gcodec
 from gcodec.channel.manifest import Manifest
@@ -75,6 +77,27 @@ def test_damage_is_judged_alike(reference):
                 reference.decode_message(data, manifest_of(TENSORS))
         else:
             assert reference.decode_message(data, manifest_of(TENSORS)) == expected
+
+
+@pytest.mark.parametrize("vector", vectors("messages"), ids=str)
+def test_vectors(reference, vector):
+    """Both decoders find the values that a good message has, and refuse a bad one by name."""
+    manifest, error = vector.about["manifest"], vector.about.get("error")
+    channel = gcodec.Channel(json.dumps(manifest))
+    if error is None:
+        values = [bytes.fromhex(tensor["values"]) for tensor in vector.about["tensors"]]
+        assert reference.decode_message(vector.data, manifest) == values
+        assert [array.tobytes() for array in channel.decode(vector.data)] == values
+        container = channel.container(vector.data)
+        assert gcodec.verify(container).ok and list(gcodec.load(io.BytesIO(container))) == [
+            name for name, *_ in manifest
+        ]
+        return
+    with pytest.raises(GcodecError) as ours:
+        channel.decode(vector.data)
+    with pytest.raises(reference.FormatError) as theirs:
+        reference.decode_message(vector.data, manifest)
+    assert ours.value.code == theirs.value.code == error
 
 
 def test_the_example_of_the_page(tmp_path):

@@ -19,7 +19,7 @@ REFUSED = vectors("bad") + vectors("unsupported")
 EVERY = vectors("good") + REFUSED
 
 
-@pytest.mark.parametrize("vector", EVERY, ids=str)
+@pytest.mark.parametrize("vector", EVERY + vectors("messages"), ids=str)
 def test_files_are_small_and_never_change(vector):
     assert len(vector.data) < 2048
     assert hashlib.sha256(vector.data).hexdigest() == vector.about["sha256"]
@@ -68,12 +68,13 @@ def test_folders_hold_what_their_names_say():
     assert {v.about["error"] for v in vectors("bad")} == {"not-gcodec", "truncated", "checksum", "corrupt"}
     assert {v.about["error"] for v in vectors("unsupported")} == {"unsupported-version", "unsupported-feature"}
     assert len(vectors("unsupported")) >= 5
-    assert {path.suffix for path in FOLDER.glob("*/*") if path.parent.name != "__pycache__"} == {".gcz", ".json"}
-    assert len(list(FOLDER.glob("*/*.json"))) == len(EVERY)
+    paths = [path for path in FOLDER.glob("*/*") if path.parent.name not in ("__pycache__", "messages")]
+    assert {path.suffix for path in paths} == {".gcz", ".json"} and len(paths) == 2 * len(EVERY)
 
 
 def test_readme_lists_exactly_the_files():
     listed = re.findall(r"^\| \[[^]]*\]\(([^)]*)\) \| (\d+) \| (.*) \|$", (FOLDER / "README.md").read_text(), re.M)
-    assert [path for path, *_ in listed] == [f"{v.path.parent.name}/{v.path.name}" for v in EVERY]
-    for (_, size, text), vector in zip(listed, EVERY, strict=True):
+    every = EVERY + vectors("messages")
+    assert [path for path, *_ in listed] == [f"{v.path.parent.name}/{v.path.name}" for v in every]
+    for (_, size, text), vector in zip(listed, every, strict=True):
         assert int(size) == len(vector.data) and text.endswith(vector.about["about"])

@@ -19,7 +19,7 @@ gcz = importlib.import_module("gcz")  # containers in pieces
 
 @dataclass(frozen=True)
 class Vector:
-    """A file, what its JSON says of it, and its folder: good, bad or unsupported."""
+    """A file, what its JSON says of it, and its folder: good, bad, unsupported or messages."""
 
     path: Path
     about: dict
@@ -34,7 +34,7 @@ class Vector:
 
 @cache
 def vectors(folder: str) -> tuple[Vector, ...]:
-    paths = sorted((FOLDER / folder).glob("*.gcz"))
+    paths = sorted((FOLDER / folder).glob("*.gc[zm]"))
     return tuple(Vector(path, json.loads(path.with_suffix(".json").read_text())) for path in paths)
 
 

@@ -27,9 +27,12 @@ from good import GOOD
 from good_pointwise import POINTWISE
 from good_trellis import TRELLIS
 from joined import BAD_JOINED, GOOD_JOINED
+from messages import MESSAGES, Case
 from unsupported import UNSUPPORTED
 
+from gcodec import Channel
 from gcodec.api import read_tensor
+from gcodec.channel.message import Message
 from gcodec.container.describe import method_name
 from gcodec.container.layout import GUARANTEES, TensorHeader
 from gcodec.container.reader import RandomAccess, Stream
@@ -53,6 +56,9 @@ reader reports when it goes through the whole file and decodes every tensor.
 A file in `unsupported/` is a good one of a later version. A reader of this version refuses it with
 `error`. Where only one record is of a later version, its `tensors` are the others, which can still
 be read through the index.
+
+A file in `messages/` is a message of a channel, see [message.md](../message.md). `manifest` is what
+its ends agreed on. A good one has `step`, `guarantee`, `bound` and `tensors`, a bad one `error`.
 
 The files were written once, by `make.py`, and do not change.
 """
@@ -99,12 +105,44 @@ def describe_refused(case: Bad, data: bytes) -> dict:
     return entry
 
 
-def write(case: Good | Bad) -> None:
-    data = case.data()
+def describe_message(case: Case, data: bytes) -> dict:
+    """The JSON of a message. It checks that a bad one is refused for the reason that is meant."""
+    manifest = case.manifest
+    entry: dict = {"manifest": json.loads(manifest.text)}
+    try:
+        arrays = Channel(manifest.text).decode(data)
+    except GcodecError as error:
+        if (error.code, case.cause in str(error)) != (case.error, True):
+            raise AssertionError(
+                f"{case.path}: {error.code}: {error}, but {case.error}: {case.cause} is meant"
+            ) from None
+        return entry | {"error": error.code}
+    if case.error:
+        raise AssertionError(f"{case.path}: is accepted")
+    message = Message.unpack(data, manifest)
+    kind, bound = message.guarantee.kind, message.guarantee.bound
+    entry |= {"step": message.step, "guarantee": kind} | ({} if kind == GUARANTEES[0] else {"bound": bound})
+    if message.whole:
+        entry["scope"] = "message"
+    values = [array.astype(array.dtype.newbyteorder("<")).tobytes().hex() for array in arrays]
+    return entry | {"tensors": [{"name": n, "values": v} for n, v in zip(manifest.names, values, strict=True)]}
+
+
+def describe(case: Good | Bad | Case, data: bytes) -> dict:
+    if isinstance(case, Case):
+        return describe_message(case, data)
+    return describe_good(case, data) if isinstance(case, Good) else describe_refused(case, data)
+
+
+def path_of(case: Good | Bad | Case) -> Path:
+    return HERE / f"{case.path}.{'gcm' if isinstance(case, Case) else 'gcz'}"
+
+
+def write(case: Good | Bad | Case) -> None:
+    data, path = case.data(), path_of(case)
     if len(data) > MOST_BYTES:
         raise AssertionError(f"{case.path}: {len(data)} bytes")
-    found = describe_good(case, data) if isinstance(case, Good) else describe_refused(case, data)
-    path = HERE / f"{case.path}.gcz"
+    found = describe(case, data)
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(data)
     entry = {"about": case.about, "sha256": hashlib.sha256(data).hexdigest()} | found
@@ -113,9 +151,9 @@ def write(case: Good | Bad) -> None:
 
 def readme() -> Iterator[str]:
     yield INTRODUCTION
-    for folder in ("good", "bad", "unsupported"):
+    for folder in ("good", "bad", "unsupported", "messages"):
         yield f"\n## {folder}\n\n| file | bytes | |\n|---|---|---|\n"
-        for path in sorted((HERE / folder).glob("*.gcz")):
+        for path in sorted((HERE / folder).glob("*.gc[zm]")):
             entry = json.loads(path.with_suffix(".json").read_text())
             error = f"*{entry['error']}*: " if "error" in entry else ""
             yield f"| [{path.stem}]({folder}/{path.name}) | {path.stat().st_size} | {error}{entry['about']} |\n"
@@ -126,11 +164,11 @@ def main() -> None:
     parser.add_argument("--replace", metavar="PATTERN", default="", help="also those that match, such as 'good/sd-*'")
     pattern = parser.parse_args().replace
     cases = [*GOOD, *TRELLIS, *BAD_CONTAINERS, *BAD_PAYLOADS, *BAD_TRELLIS, *POINTWISE, *BAD_POINTWISE, *UNSUPPORTED]
-    cases += [*GOOD_DELTA, *BAD_DELTA, *INDICES, *GOOD_JOINED, *BAD_JOINED]
+    cases += [*GOOD_DELTA, *BAD_DELTA, *INDICES, *GOOD_JOINED, *BAD_JOINED, *MESSAGES]
     if len({case.path for case in cases}) != len(cases):
         raise AssertionError("two vectors have one name")
     for case in cases:
-        if fnmatch(case.path, pattern) or not (HERE / f"{case.path}.gcz").exists():
+        if fnmatch(case.path, pattern) or not path_of(case).exists():
             write(case)
     (HERE / "README.md").write_text("".join(readme()))
 
