@@ -70,6 +70,10 @@ class Access(Protocol):
         """Close a dataset that was written."""
         ...
 
+    def stored(self, names: Set[str]) -> int:
+        """The bytes that the chunks of datasets take in the file now."""
+        ...
+
     def remove(self, names: Set[str]) -> None:
         """Take datasets out of the file, with every hard link that leads to them."""
         ...

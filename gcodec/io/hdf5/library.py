@@ -137,6 +137,13 @@ class Library:
             self._open.pop(about.name).close()
 
     @_checked
+    def stored(self, names: Set[str]) -> int:
+        self._open.clear()
+        file = self._writable()
+        file.flush()
+        return sum(int(h5d.open(file.id, name.encode()).get_storage_size()) for name in names)
+
+    @_checked
     def remove(self, names: Set[str]) -> None:
         self._open.clear()
         remove(self._writable(), names)

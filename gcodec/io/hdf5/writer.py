@@ -1,5 +1,6 @@
 """Writes HDF5 files: from a skeleton and its tensors, or from tensors alone."""
 
+import math
 import os
 from collections.abc import Set
 from pathlib import Path
@@ -15,7 +16,9 @@ from ..skeleton import SKELETON, SkeletonSink
 from .access import Access, access, reporting
 from .coded.sink import CodedSink
 from .dataset import Dataset, Survey, plain
+from .process.packing import shrink
 
+_DEAD, _MUCH = 1 / 8, 1 << 16  # the share, and the bytes, of a file without use for which it is written anew
 WORK_PER_CHUNK, WORK_PER_FILTERED_BYTE = 1 << 14, 2  # about nanoseconds; for each filter, besides deflating
 
 Values = np.ndarray[Any, Any]
@@ -43,6 +46,8 @@ class Writer:
         self._access: Access | None = None
         self._missing: dict[str, Dataset] = {}  # the skeleton's datasets that no tensor came for yet
         self._kept: Set[str] = frozenset()
+        self._chunked: list[Dataset] = []
+        self._whole = 0  # bytes of the skeleton with its holes
         self._names = Names()
         self._sink: CodedSink | _DatasetSink | _BytesSink | None = None
         self.left_out: list[str] = []
@@ -91,9 +96,11 @@ class Writer:
         self._access = access(self._file, self._trust)
         with reporting("the skeleton of the HDF5 file", Corrupt):
             survey: Survey = self._access.survey()
-        if not survey.fits(os.fstat(self._file.fileno()).st_size):
+        self._whole = _size(self._file)
+        if not survey.fits(self._whole):
             raise Corrupt("the datasets of the skeleton overlap, or lie beyond its end")
         self._missing, self._kept = dict(survey.datasets), survey.kept.keys()
+        self._chunked = [about for about in survey.datasets.values() if about.chunks is not None]
         packed = [about for about in survey.datasets.values() if about.filters and about.coded is None]
         gone = [about for about in packed if not self._is_in_skeleton(about)]
         if gone:
@@ -153,7 +160,15 @@ class Writer:
         with reporting(self._path):
             if self.left_out:
                 hdf5.remove(frozenset(self.left_out))
+            used = self._used(hdf5) if self._chunked else math.inf
             hdf5.close()
+        if self._file and _size(self._file) > used + max(_MUCH, _DEAD * used):
+            shrink(self._file)
+
+    def _used(self, hdf5: Access) -> int:
+        """The bytes that the file would have without the room that its chunks left."""
+        names = {about.name for about in self._chunked} - set(self.left_out)
+        return self._whole - sum(about.stored_bytes for about in self._chunked) + hdf5.stored(names)
 
     def _is_in_skeleton(self, about: Dataset) -> bool:
         """Whether the skeleton holds all bytes of a dataset.
@@ -178,6 +193,10 @@ class Writer:
             for file in (self._image, self._file):
                 if file:
                     file.close()
+
+
+def _size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
 
 
 class _BytesSink:

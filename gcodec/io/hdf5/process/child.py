@@ -29,14 +29,14 @@ class Server:
     def __init__(self, library: Library, file_size: int) -> None:
         self._library, self._file_size = library, file_size
         self._datasets: dict[str, Dataset] = {}
-        self._taken = _memory()
+        self._taken = memory()
         self._usual = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
         self._allow_memory(min(2 * file_size, 1 << 31))
 
     def answer(self, question: dict[str, Any], data: bytes) -> tuple[Any, bytes]:
         """The answer to one message: a document, and bytes."""
-        _limit(resource.RLIMIT_CPU, min(int(question["cpu"]) + 1, MOST))
-        _limit(resource.RLIMIT_FSIZE, min(question["size"], MOST))
+        limit(resource.RLIMIT_CPU, min(int(question["cpu"]) + 1, MOST))
+        limit(resource.RLIMIT_FSIZE, min(question["size"], MOST))
         action: Callable[..., tuple[Any, bytes]] = getattr(self, f"_{question['do']}")
         try:
             return action(*question["args"], **({"data": data} if data else {}))
@@ -103,6 +103,9 @@ class Server:
         self._library.end(self._datasets[name])
         return None, b""
 
+    def _stored(self, names: list[str]) -> tuple[Any, bytes]:
+        return self._library.stored(set(names)), b""
+
     def _remove(self, names: list[str]) -> tuple[Any, bytes]:
         self._library.remove(set(names))
         return None, b""
@@ -112,15 +115,15 @@ class Server:
         return None, b""
 
     def _allow_memory(self, more: int) -> None:
-        _limit(resource.RLIMIT_AS, min(self._taken + ROOM + more, MOST))
+        limit(resource.RLIMIT_AS, min(self._taken + ROOM + more, MOST))
 
 
 def serve(descriptor: int, questions: BinaryIO, answers: BinaryIO) -> None:
     """Answer until there are no more questions."""
     usable_filters()  # which loads them, while files can be opened
-    _leave()
+    leave()
     server = Server(Library(descriptor), os.fstat(descriptor).st_size)
-    _open_no_more()
+    open_no_more()
     send(answers, "ready")
     while True:
         try:
@@ -135,7 +138,7 @@ def main(descriptor: int) -> None:
     serve(descriptor, sys.stdin.buffer, sys.stdout.buffer)
 
 
-def _leave() -> None:
+def leave() -> None:
     """Go to an empty folder that is gone at once: nothing can be found or made by a name there."""
     try:
         folder = tempfile.mkdtemp(prefix="gcodec-")
@@ -145,7 +148,7 @@ def _leave() -> None:
         os.chdir("/")
 
 
-def _open_no_more() -> None:
+def open_no_more() -> None:
     """From now on, whatever the library wants to open by a name is refused."""
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 2)
@@ -154,7 +157,7 @@ def _open_no_more() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))  # files that are open stay so
 
 
-def _memory() -> int:
+def memory() -> int:
     """Bytes of address space that this process has."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -162,7 +165,7 @@ def _memory() -> int:
         return 1 << 30
 
 
-def _limit(which: int, most: int) -> None:
+def limit(which: int, most: int) -> None:
     """Lower or raise a limit as far as the user's own allows."""
     hard = resource.getrlimit(which)[1]
     resource.setrlimit(which, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))

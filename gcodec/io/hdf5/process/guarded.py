@@ -99,6 +99,10 @@ class Guarded:
     def end(self, about: Dataset) -> None:
         self._call("end", about.name)
 
+    def stored(self, names: Set[str]) -> int:
+        answer, _ = self._call("stored", sorted(names), cpu=self._file_size / SURVEY_SPEED)
+        return int(answer)
+
     def remove(self, names: Set[str]) -> None:
         self._call("remove", sorted(names), cpu=self._file_size / SURVEY_SPEED)
 

@@ -1,0 +1,127 @@
+"""Decoded HDF5 files have no room that nothing uses."""
+
+import h5py
+import numpy as np
+import pytest
+from checks import call_cli as run
+
+from gcodec.io.hdf5.process.packing import copied, pack
+
+
+def values(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(200, 150)).astype(np.float32)
+
+
+def written(path, strategy: str = "fsm", **options) -> None:
+    with h5py.File(path, "w", fs_strategy=strategy, **options) as file:
+        for i in range(4):
+            file.create_dataset(f"group/w{i}", data=values(i), chunks=(50, 50), compression="gzip")
+            file[f"group/w{i}"].attrs["note"] = ["a", "ü"]
+        file.attrs["title"], file.attrs["empty"] = "größer", h5py.Empty("f4")
+        file.attrs["names"] = ["one", "two"]
+        file["soft"], file["external"] = h5py.SoftLink("/group/w0"), h5py.ExternalLink("other.h5", "/x")
+        file["text"] = ["a", "bc"]
+
+
+def again(path, *bound: str):
+    """The file after encoding and decoding."""
+    back = path.with_name("back.h5")
+    assert run("encode", path, *bound, "-f", "-q")[0] == 0
+    assert run("decode", f"{path}.gcz", "-o", back, "-f", "-q")[0] == 0
+    return back
+
+
+@pytest.mark.parametrize("strategy", ["fsm", "none"])
+def test_a_bound_makes_the_file_as_short_as_a_fresh_one(tmp_path, strategy):
+    path, fresh = tmp_path / "x.h5", tmp_path / "fresh.h5"
+    written(path, strategy)
+    back = again(path, "--alpha", "1e-2")
+    with h5py.File(back) as file, h5py.File(fresh, "w", fs_strategy=strategy) as other:
+        for name in file["group"]:
+            found = file["group"][name]
+            assert found.chunks == (50, 50) and found.compression == "gzip"
+            other.create_dataset(f"group/{name}", data=found[()], chunks=(50, 50), compression="gzip")
+    assert back.stat().st_size < 1.1 * fresh.stat().st_size < path.stat().st_size
+    with h5py.File(back) as file, h5py.File(path) as original:
+        for i in range(4):
+            x, y = original[f"group/w{i}"][()], file[f"group/w{i}"][()]
+            assert ((x - y) ** 2).sum() <= 1e-2 * (x**2).sum()
+            assert list(file[f"group/w{i}"].attrs["note"]) == ["a", "ü"]
+        assert file.attrs["title"] == "größer" and isinstance(file.attrs["empty"], h5py.Empty)
+        assert list(file.attrs["names"]) == ["one", "two"] and list(file["text"].asstr()) == ["a", "bc"]
+        assert file.get("soft", getlink=True).path == "/group/w0"
+        assert file.get("external", getlink=True).filename == "other.h5"
+    assert again(path, "--alpha", "1e-2").read_bytes() == back.read_bytes()
+
+
+def test_a_lossless_file_does_not_grow(tmp_path):
+    path = tmp_path / "x.h5"
+    written(path, "none")
+    back = again(path, "--lossless")
+    assert back.stat().st_size < 1.05 * path.stat().st_size
+    with h5py.File(back) as file, h5py.File(path) as original:
+        assert all((file[f"group/w{i}"][()] == original[f"group/w{i}"][()]).all() for i in range(4))
+
+
+def test_the_order_of_links_is_kept(tmp_path):
+    path = tmp_path / "x.h5"
+    written(path, "none", track_order=True)
+    with open(path, "rb") as file, open(tmp_path / "spare", "w+b") as spare:
+        assert pack(file, spare)
+    with h5py.File(tmp_path / "spare") as file:
+        assert list(file) == ["group", "soft", "external", "text"]
+        assert list(file.attrs) == ["title", "empty", "names"]
+
+
+def _two_names(file: h5py.File) -> None:
+    file["other"] = file["group/w0"]
+
+
+def _reference(file: h5py.File) -> None:
+    file.attrs["main"] = file["group/w1"].ref
+
+
+def _scale(file: h5py.File) -> None:
+    file["x"] = np.arange(200.0)
+    file["x"].make_scale()
+    file["group/w0"].dims[0].attach_scale(file["x"])
+
+
+def _named_type(file: h5py.File) -> None:
+    file["type"] = np.dtype("f4")
+
+
+CHANGES = (_two_names, _reference, _scale, _named_type)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_a_copy_would_lose_is_not_copied(tmp_path, change):
+    path = tmp_path / "x.h5"
+    written(path, "none")
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with open(path, "rb") as file, open(tmp_path / "spare", "w+b") as spare:
+        assert not copied(file.fileno(), spare.fileno())
+
+
+def test_what_is_not_copied_comes_back_all_the_same(tmp_path):
+    path = tmp_path / "x.h5"
+    written(path, "none")
+    with h5py.File(path, "r+") as file:
+        for change in CHANGES:
+            change(file)
+    with h5py.File(again(path, "--alpha", "1e-2")) as file, h5py.File(path) as original:
+        assert set(file) == set(original)
+        assert file["other"] == file["group/w0"] and file[file.attrs["main"]] == file["group/w1"]
+        assert file["group/w0"].dims[0][0] == file["x"]
+
+
+def test_a_damaged_file_is_left_as_it_is(tmp_path):
+    path = tmp_path / "x.h5"
+    written(path)
+    data = path.read_bytes()
+    for damaged in (b"", data[:1000], data[:2000] + bytes(len(data) - 2000)):
+        path.write_bytes(damaged)
+        with open(path, "r+b") as file, open(tmp_path / "spare", "w+b") as spare:
+            assert not pack(file, spare)
+        assert path.read_bytes() == damaged
