@@ -24,6 +24,7 @@ def zipped(*names, data=b"x"):
 
 HEADER = b'{"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}'
 READ = {
+    "keras": zipped("metadata.json", "config.json", "model.weights.h5"),
     "npy": b"\x93NUMPY\x01\x00",
     "npz": zipped("w.npy"),
     "pt": zipped("archive/data.pkl"),
@@ -42,7 +43,6 @@ NOT_READ = {
     "ggml": b"lmgg\0\0\0\0",
     "onnx": b"\x08\x08\x12\x07pytorch",
     "tflite": b"\x1c\0\0\0TFL3",
-    "keras": zipped("metadata.json", "config.json", "model.weights.h5"),
     "torchscript": zipped("m/code/m.py"),
     "distcp": zipped("__0_0.distcp"),
     "pickle": b"\x80\x04\x95\0\0",

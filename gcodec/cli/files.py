@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ..source import Marks, Source
 
 SUFFIX = ".gcz"
-WITH_SKELETON = ("h5", "pt", "folder")  # formats whose files have more than tensors
+WITH_SKELETON = ("h5", "pt", "keras", "folder")  # formats whose files have more than tensors
 
 
 class TensorFile:

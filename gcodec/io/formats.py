@@ -29,6 +29,7 @@ MODULES = {
     "h5": "hdf5",
     "safetensors": "arrays.safetensors",
     "pt": "folder.single",
+    "keras": "folder.keras",
     "folder": "folder.many",
 }
 _NEW = {"pt": "torch_file.writer"}  # what writes files of a format whose frame is not there

@@ -34,7 +34,6 @@ FOREIGN = {
     "ggml": ("a GGML file", _EXPORT),
     "onnx": ("an ONNX model", _EXPORT),
     "tflite": ("a TensorFlow Lite model", _EXPORT),
-    "keras": ("a Keras archive", "unzip it, and encode its member model.weights.h5"),
     "torchscript": (
         "a TorchScript archive, which holds code",
         "save its state_dict() as .safetensors, and encode that",

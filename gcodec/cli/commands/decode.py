@@ -68,7 +68,7 @@ def decode(
         if Path(output).suffix == SUFFIX:
             known = ", ".join(formats.SUFFIXES)
             raise InvalidInput(f"{output}: decode writes no gcodec files; name one that ends in {known}")
-        meta = found.meta if tensor is None or found.meta.get("format") not in ("pt", "folder") else {}
+        meta = found.meta if tensor is None or found.meta.get("format") not in ("pt", "keras", "folder") else {}
         with (
             formats.writer(path, fmt, meta, budget, trust) as writer,
             Tied(writer, found.meta, budget)
@@ -140,8 +140,9 @@ def _left_out(found: Contents, fmt: str, files: list[str]) -> tuple[dict[str, An
             **listed,
         }, f"{others}all attributes and links ({why})"
     others = f"{plural(kept, 'value')} without a record" if kept else ""
-    if came_from == "pt":
-        return ({"values": kept, **listed}, f"{others} (--to pt keeps them)") if kept else ({}, "")
+    if came_from in ("pt", "keras"):
+        words_of = f"{others} (--to {came_from} keeps them)"
+        return ({"values": kept, **listed}, words_of) if kept else ({}, "")
     beside = f"{others}{', ' * bool(kept)}all other files (--to folder keeps them)"
     return {"values": kept, "files": True, **listed}, beside
 
@@ -159,6 +160,6 @@ def _format(to: str | None, output: str | None, found: Contents) -> str:
     if came_from not in formats.MODULES:
         named = found.tensor is None and (found.named or any(found.meta.get("names", [])))
         came_from = "npz" if named else "npy"
-    if came_from == "pt" or (came_from == "folder" and found.tensor is not None):
+    if came_from == "pt" or (came_from in ("folder", "keras") and found.tensor is not None):
         came_from = "safetensors"
     return to or formats.SUFFIXES.get(suffix.lower()) or came_from

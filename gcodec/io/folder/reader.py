@@ -18,7 +18,12 @@ from ..uncoded import listed
 from .surveys import SURVEYS
 
 LEAST_TIED = 4096  # bytes of tensors that are looked at for equal ones
-_FORMATS = {"safetensors": "safetensors", "pt": "pt", "legacy pt": "pt"}  # by what a file is, the one that reads it
+_FORMATS = {
+    "safetensors": "safetensors",
+    "pt": "pt",
+    "legacy pt": "pt",
+    "keras": "keras",
+}  # by what a file is, the one that reads it
 _WEIGHTS = {".safetensors", ".pt", ".pth", ".bin", ".h5", ".gguf", ".onnx", ".msgpack"}
 
 
@@ -128,7 +133,7 @@ class FilesReader:
         try:
             return _File(path, file, size, fmt, SURVEYS[fmt](file, size, str(place), free))
         except InvalidInput as error:
-            if not self._is_folder or fmt != "pt":
+            if not self._is_folder or fmt == "safetensors":
                 raise
             self.carried.append(str(error))
             return _File(path, file, size, None, Survey())

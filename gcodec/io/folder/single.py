@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ...container.budget import Budget
-from ...errors import Corrupt
+from ...errors import Corrupt, InvalidInput
 from .reader import FilesReader
 from .writer import FilesWriter
 
@@ -22,11 +22,15 @@ class Writer(FilesWriter):
     Raises Corrupt when the file is not whole.
     """
 
+    fmt, what = "pt", "one of torch.save"
+
     def __init__(self, path: Path, meta: dict[str, Any], budget: Budget | None = None) -> None:
+        if not meta:
+            raise InvalidInput(f"these tensors do not come from a {self.fmt} file; choose another format with --to")
         self._path = path
         super().__init__(meta, budget)
-        if self.formats != {"": "pt"}:  # else nobody would look at the pickle
-            raise Corrupt("the metadata do not say that the file is one of torch.save")
+        if self.formats != {"": self.fmt}:  # else nobody would look at the pickle
+            raise Corrupt(f"the metadata do not say that the file is {self.what}")
 
     def __exit__(self, kind: object, *_: object) -> None:
         super().__exit__(kind)
@@ -38,5 +42,5 @@ class Writer(FilesWriter):
 
     def target(self, path: str) -> Path:
         if path:
-            raise Corrupt(f"the record of the file {path[:200]!r} does not belong to a file of torch.save")
+            raise Corrupt(f"the record of the file {path[:200]!r} does not belong to a single file")
         return self._path

@@ -32,6 +32,16 @@ def _safetensors(file: BinaryIO, size: int, what: str, pay: Pay) -> Survey:
     return found
 
 
+def _keras(file: BinaryIO, size: int, what: str, pay: Pay) -> Survey:
+    from .keras import survey  # which needs h5py
+
+    return survey(file, size, what, pay)
+
+
 # What finds the places in an open file, by its format; it takes the size, the name for errors, and
 # what pays.
-SURVEYS: dict[str, Callable[[BinaryIO, int, str, Pay], Survey]] = {"safetensors": _safetensors, "pt": survey_torch}
+SURVEYS: dict[str, Callable[[BinaryIO, int, str, Pay], Survey]] = {
+    "safetensors": _safetensors,
+    "pt": survey_torch,
+    "keras": _keras,
+}
