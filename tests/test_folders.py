@@ -1,5 +1,6 @@
 """Folders of shards and other files: one container, and the same folder back."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -21,6 +22,9 @@ from gcodec.io.skeleton import FILE
 
 EMBED, SHARD, HEAD = normal(80, 64), normal(64, 64, seed=1), normal(64, 30, seed=2)
 SCALES = np.arange(80, dtype=np.uint8)
+
+
+FIRST = "model-00001-of-00002.safetensors"
 
 
 @pytest.fixture
@@ -244,3 +248,21 @@ def test_a_container_without_one_of_its_files(shards, tmp_path):
     code, said, _ = call_cli("decode", tmp_path / "x.gcz", "--salvage")
     assert code == 3 and "what is not whole: config.json" in said
     assert len(contents(tmp_path / "x")) == len(contents(shards)) - 1
+
+
+@pytest.mark.parametrize(
+    ("weight_map", "words"),
+    [
+        ({"x": "model-3.safetensors"}, "names the shard 'model-3.safetensors', which is not there"),
+        ({"head": FIRST}, f"says that 'head' is in '{FIRST}', where it is not"),
+        ([1], "is no index of shards"),
+        ({"embed": FIRST, "scales": FIRST}, ""),
+    ],
+)
+def test_an_index_that_lies_is_said_and_carried_along(shards, tmp_path, weight_map, words):
+    path = shards / "model.safetensors.index.json"
+    path.write_text(json.dumps({"weight_map": weight_map}))
+    code, _, error = call_cli("encode", shards, "--lossless", "-o", tmp_path / "x.gcz")
+    assert code == 0 and (f"{path.name} {words}; the file is carried along as it is" in error) == bool(words)
+    assert call_cli("decode", tmp_path / "x.gcz")[0] == 0
+    assert contents(tmp_path / "x") == contents(shards)

@@ -91,6 +91,12 @@ def test_torch_members_in_any_order():
     assert sniff.kind_of(sniff.TORCH_MAGIC) == "legacy pt"
 
 
+def test_scripts_of_torch_are_known_by_any_member():
+    assert sniff.kind_of(zipped("ts/data.pkl", "ts/code/__torch__/a.py"), ".pt") == "torchscript"
+    assert sniff.kind_of(zipped("ts/data.pkl", "ts/constants.pkl"), ".pt") == "torchscript"
+    assert sniff.kind_of(zipped("ts/data.pkl", "ts/data/code"), ".pt") == "pt"
+
+
 def test_a_user_block_is_looked_behind():
     for length in (512, 4096, 32768):
         assert sniff.kind_of(bytes(length) + READ["h5"]) == "h5"

@@ -194,6 +194,8 @@ def test_archives_that_are_not_sound():
     refused(changed(whole, end + 16, b"\xf0\xff\xff\x7f"), "directory lies beyond")
     refused(changed(whole, end + 16, b"\xff\xff\xff\xff"), "long directory is not where")
     refused(changed(whole, second + 8, b"\x01"), "packed or encrypted")
+    scripted = whole.replace(b"archive/data/0", b"archive/code/0")
+    refused(changed(scripted, second + 8, b"\x01"), "is a TorchScript archive, which holds code; save its state_dict()")
     refused(changed(whole, second + 20, struct.pack("<II", 1 << 20, 1 << 20)), "beyond the end")
     refused(changed(whole, second + 42, struct.pack("<I", 0)), "overlaps")
     refused(changed(whole, second + 42, struct.pack("<I", end)), "begins behind")

@@ -154,10 +154,12 @@ def _zip(start: bytes, suffix: str) -> str | None:
         return None
     if any(name.endswith(".distcp") for name in names) or suffix == ".distcp":
         return "distcp"
+    if any(re.match("[^/]*/(code/|constants.pkl$)", name) for name in names):
+        return "torchscript"
     folder, _, first = names[0].partition("/")
     if first in ("data.pkl", "byteorder", "version", ".format_version") or first.startswith("data/"):
         return "pt"
-    if first.startswith(("code/", "constants.pkl", "extra/")):
+    if first.startswith("extra/"):
         return "torchscript"
     if folder in ("metadata.json", "config.json", "model.weights.h5") and suffix != ".npz":
         return "keras"

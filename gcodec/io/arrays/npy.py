@@ -64,6 +64,12 @@ class FileSource:
         return native.view(self.dtype) if self.dtype != native.dtype else native
 
 
+_WRONG_LENGTH = (
+    "the file was cut: fetch or write it again",
+    "numpy reads the first array alone: save several in one .npz file, and cut off what is no array",
+)
+
+
 class Reader:
     """The one array of a `.npy` file, under the empty name.
 
@@ -107,7 +113,7 @@ class Reader:
         if there != math.prod(shape) * stored.itemsize:
             raise InvalidInput(
                 f"{path}: the header declares {stored} of shape {shape}, {math.prod(shape) * stored.itemsize} bytes, "
-                f"but {there} bytes follow; the file was cut or is not a .npy file"
+                f"but {there} bytes follow; {_WRONG_LENGTH[there > math.prod(shape) * stored.itemsize]}"
             )
         native = reinterpreted(stored.newbyteorder("="), dtype)
         bits = os.pread(self._file.fileno(), header.length, 0)

@@ -15,6 +15,7 @@ from ..skeleton import FILE, SkeletonSource, check_free, holes
 from ..streams import open_input
 from ..torch_file.survey import has_checksums
 from ..uncoded import listed
+from . import index
 from .surveys import SURVEYS
 
 LEAST_TIED = 4096  # bytes of tensors that are looked at for equal ones
@@ -67,6 +68,7 @@ class FilesReader:
         _allow(len(files))
         try:
             self._files = [self._opened(path, place) for path, place in files.items()]
+            self._check_indexes()
             self._name()
             self._tied = self._ties()
             self.meta = self._describe(fmt)
@@ -137,6 +139,16 @@ class FilesReader:
                 raise
             self.carried.append(str(error))
             return _File(path, file, size, None, Survey())
+
+    def _check_indexes(self) -> None:
+        """Note indexes of shards that say what is not so."""
+        shards = {file.path: set(file.names("")) for file in self._files if file.fmt == "safetensors"}
+        kept = {file.path: {part.name for part in file.survey.uncoded} for file in self._files}
+        for file in self._files if self._is_folder else ():
+            if file.path.endswith(index.SUFFIX):
+                found = {path: names | kept[path] for path, names in shards.items()}
+                fault = index.fault(file.file, file.size, file.path, found)
+                self.carried += [fault] if fault else []
 
     def _name(self) -> None:
         """Choose the prefix of a file's names: its folder, or its path where a name is taken."""

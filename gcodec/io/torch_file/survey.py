@@ -44,18 +44,23 @@ def survey(file: BinaryIO, size: int, what: str, pay: Pay) -> Survey:
     return found
 
 
+_SCRIPT = "is a TorchScript archive, which holds code; save its state_dict() instead"
+
+
 def _zipped(file: BinaryIO, size: int, what: str, pay: Pay) -> tuple[Any, int, Extents, Order, Any]:
     """The pickle's value and length, the storages' bytes and order, and members with a CRC-32."""
     try:
         found = members(file, size, pay)
     except InvalidInput as error:
+        if "/code/" in str(error):  # which TorchScript packs
+            raise InvalidInput(f"{what}: {_SCRIPT}") from None
         raise InvalidInput(f"{what}: is no sound file of torch.save: {error}") from None
     pickle = next((member for name, member in found.items() if name.partition("/")[2] == "data.pkl"), None)
     if pickle is None or pickle.size > MAX_PICKLE:
         raise InvalidInput(f"{what}: is no sound file of torch.save: it has no data.pkl, or one that is too long")
     root = pickle.name.removesuffix("data.pkl")
     if f"{root}constants.pkl" in found:
-        raise InvalidInput(f"{what}: is a TorchScript archive, which holds code; save its state_dict() instead")
+        raise InvalidInput(f"{what}: {_SCRIPT}")
     value = load(BytesIO(read_whole(file, pickle.offset, pickle.size)), what, pay)
     order = found.get(f"{root}byteorder")
     big = order is not None and read_whole(file, order.offset, min(order.size, 3)) == b"big"

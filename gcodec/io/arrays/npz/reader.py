@@ -106,7 +106,7 @@ class Reader:
             with self._zip.open(info) as file:
                 found = member_of(info, file, what, renamed.get(key) or self._given(key), self._dtypes.get(""))
             if found.name in members:
-                raise InvalidInput(f"{self._path}: two members have the name {info.filename!r}")
+                raise InvalidInput(f"{self._path}: two members have the name {info.filename!r}; rename one")
             members[found.name] = found
         return members
 
@@ -124,7 +124,7 @@ class Reader:
     def _check_packing(self, info: zipfile.ZipInfo) -> None:
         if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise InvalidInput(
-                f"{self._path}: {info.filename!r} is encrypted, or packed by another method than numpy's"
+                f"{self._path}: {info.filename!r} is encrypted, or packed by another method than numpy's; unpack the archive, and write it by numpy.savez"
             )
 
     def _read_dtypes(self) -> dict[str, str]:
