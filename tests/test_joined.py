@@ -61,8 +61,9 @@ def same(found, tensors) -> None:
 
 def test_neighbours_are_joined_and_come_back(tmp_path):
     tensors = many() | large() | many(prefix="other", dtype=np.float16) | {"last": np.zeros((0, 3), np.float32)}
+    tensors |= many(prefix="flags", dtype=bool) | many(prefix="phases", dtype=np.complex64)
     data = saved(tensors, tmp_path / "x.gcz", lossless=True, alpha=None)
-    assert blocks(data) == ["META", "JOIN", "TENS", "JOIN", "TENS", "JIDX"]
+    assert blocks(data) == ["META", "JOIN", "TENS", "JOIN", "TENS", "JOIN", "JOIN", "JIDX"]
     same(gcodec.load(io.BytesIO(data)), tensors)
     with gcodec.open(tmp_path / "x.gcz") as archive:
         same(archive, tensors)
