@@ -174,7 +174,7 @@ def save(
     effort: Effort = "best",
     nonfinite: Nonfinite = "refuse",
     keep_zeros: bool | None = None,
-    axes: Mapping[str, int | str] | None = None,
+    axes: Mapping[str, int | str | None] | None = None,
     fills: Mapping[str, float | Sequence[float]] | None = None,
     seed: int | None = None,
     max_draws: int | None = None,

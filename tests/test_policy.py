@@ -53,7 +53,7 @@ def encoded(model, *options):
         *((["--pointwise", bad], "pointwise must be between 0 and 1") for bad in ("1", "0", "-1", "nan", "inf")),
         (["--lossless", "--pointwise", "a*=7"], "the rule pointwise a*=7.0: pointwise must be between 0 and 1"),
         (["--pointwise", "x"], "--pointwise x: 'x' is not a number"),
-        (["--pointwise", "a*=1e-2", "--pointwise", "a*=1e-3"], "given twice"),
+        (["--pointwise", "a*=1e-2", "--pointwise", "a*=1e-3"], "the glob 'a*' was given before"),
         (["--pointwise", "a*=1e-2"], "no rule names it, and it needs a choice"),
         (["--lossless", "--pointwise", "no*=1e-2"], "matches no tensor"),
         (["--pointwise", "0.1", "--alpha", "0.1"], "only one of alpha, omega, pointwise and lossless"),

@@ -76,6 +76,10 @@ MODEL = {
                 "methods": {"layer*": "ecsq"},
             },
         ),
+        (
+            ["--alpha", "*layer*=1e-2", "--alpha", "1e-2@rows"],
+            {"alpha": 1e-2, "alphas": {"*layer*": 1e-2}, "axes": {"*": "rows", "*layer*": None}},
+        ),
         (["--method", "sd", "--small", "0"], {"method": "sd", "small": 0}),
         (["--method", "sd", "--alpha", "0.2", "--scope", "file"], {"method": "sd", "alpha": 0.2, "scope": "file"}),
         (["--alpha", "0.2", "--effort", "fast"], {"alpha": 0.2, "effort": "fast"}),

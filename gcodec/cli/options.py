@@ -51,8 +51,8 @@ AlphasOpt = Annotated[
         "--alpha",
         help="Largest relative squared L2 error, 0 < alpha < 1; GLOB=ALPHA for some tensors, beside a default for the "
         "others (--lossless, too). --exact wins over rules, and rules over defaults. ALPHA@rows holds for each row "
-        "by itself, @columns for each index of the last axis, @axis1 for each of axis 1; a tensor with fewer than "
-        "two axes is one row.",
+        "by itself, @columns for each index of the last axis, @axis1 for each of axis 1; without @ it is that of the "
+        "whole tensor, whatever other rules say. A tensor with fewer than two axes is one row.",
     ),
 ]
 FillsOpt = Annotated[
@@ -205,7 +205,8 @@ def by_glob(values: list[str] | None, option: str) -> dict[str, str]:
     for text in values or ():
         glob, value = rule(text, option)
         if glob in rules:
-            raise InvalidInput(f"{option} {text}: given twice")
+            what = f"the glob {glob!r} was" if glob else f"another {option} without a glob was"
+            raise InvalidInput(f"{option} {text}: {what} given before, and each can be given once")
         rules[glob] = value
     return rules
 

@@ -61,10 +61,10 @@ def _compressed(name: str, source: Source, choice: Choice) -> CodedRecord:
 
 def _by_name(name: str, source: Source, choice: Choice) -> CodedRecord:
     """Compress with a method that was asked for: plainly, if that keeps zeros and is shorter."""
-    coded = compress_by(name, source, settled(source, choice))
+    coded = compress_by(name, source, settled(name, source, choice))
     if not choice.terms or choice.terms != Terms((0,)) or choice.fill or coded.header.guarantee.kind == "exact":
         return coded
-    plain = compress_by(name, source, settled(source, replace(choice, terms=Terms())))
+    plain = compress_by(name, source, settled(name, source, replace(choice, terms=Terms())))
     worse = _fills_zeros(plain) or plain.paid_size >= coded.paid_size
     (plain if worse else coded).close()
     return coded if worse else plain

@@ -46,8 +46,9 @@ class Policy:
     scope: "tensor" when alpha holds for each tensor; "file" when it holds for all floating tensors
     as one vector, Σ‖x̂ − x‖² ≤ alpha·Σ‖x‖².
     axes: glob → axis of the slices for which alpha holds one by one: a number, "rows" (the first)
-    or "columns" (the last). fills: glob → the value that stands for what is missing, or several; a
-    tensor has those of all globs that match.
+    or "columns" (the last); None where alpha is that of the whole tensor. The last glob that
+    matches holds. fills: glob → the value that stands for what is missing, or several; a tensor has
+    those of all globs that match.
     effort, nonfinite, keep_zeros, seed, max_draws, block, states, options: as for `gcodec.encode`.
     Each method gets those options that it knows.
 
@@ -64,7 +65,7 @@ class Policy:
     methods: Mapping[str, str] = field(default_factory=dict)
     alphas: Mapping[str, float] = field(default_factory=dict)
     pointwises: Mapping[str, float] = field(default_factory=dict)
-    axes: Mapping[str, int | str] = field(default_factory=dict)
+    axes: Mapping[str, int | str | None] = field(default_factory=dict)
     fills: Mapping[str, float | Sequence[float]] = field(default_factory=dict)
     small: int = SMALL
     scope: Scope = "tensor"

@@ -180,7 +180,7 @@ def _words_met(source: Source, values: Sequence[float]) -> set[int]:
     return met
 
 
-def settled(source: Source, choice: Choice) -> Choice:
+def settled(name: str, source: Source, choice: Choice) -> Choice:
     """The choice of a method that was asked for by name.
 
     It is inside `structured` if there are terms, or a range that no value may leave.
@@ -193,7 +193,7 @@ def settled(source: Source, choice: Choice) -> Choice:
     able = (registry.WRAPPED_WITH_KEPT if choice.terms.kept else registry.WRAPPED)[choice.guarantee.kind]
     if choice.method not in able:
         raise InvalidInput(
-            f"method {choice.method} cannot keep values or hold a bound for each slice; "
+            f"{name or ONE}: method {choice.method} cannot keep values or hold a bound for each slice; "
             f"{', '.join(('auto', *able[:-1]))} and {able[-1]} can"
         )
     return inside(choice, choice.method, kept=choice.terms.kept, axis=choice.terms.axis)

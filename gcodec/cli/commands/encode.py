@@ -77,7 +77,7 @@ def encode(
     methods = opt.by_glob(method, "--method")
     plain_method = methods.pop("", None)
     given = opt.by_glob(alpha, "--alpha")
-    axes = {glob or "*": _axis(text) for glob, text in given.items() if "@" in text}
+    axes = _axes(given)
     plain_alpha, alphas = _bounds({glob: text.partition("@")[0] for glob, text in given.items()}, "--alpha")
     plain_pointwise, pointwises = _bounds(opt.by_glob(pointwise, "--pointwise"), "--pointwise")
     policy = Policy(
@@ -178,12 +178,29 @@ def _fills(values: list[str] | None) -> dict[str, list[float]]:
     return fills
 
 
-def _axis(text: str) -> int:
-    """The axis of a bound such as 1e-2@rows."""
-    name = text.partition("@")[2]
+def _axes(alphas: dict[str, str]) -> dict[str, int | None]:
+    """The axis of each bound such as 1e-2@rows; None for a bound of the whole tensor."""
+    if not any("@" in text for text in alphas.values()):
+        return {}
+    plain = {"*": _axis(alphas[""], "--alpha ")} if "" in alphas else {}  # any other rule goes before it
+    return {
+        **(plain if "*" not in alphas else {}),
+        **{glob: _axis(text, f"--alpha {glob}=") for glob, text in alphas.items() if glob},
+    }
+
+
+def _axis(text: str, rule: str) -> int | None:
+    """The axis of a bound; `rule` is what stands before it."""
+    bound, at, name = text.partition("@")
     number = name.removeprefix("axis")
+    if not at:
+        return None
+    if not bound:
+        raise InvalidInput(f"{rule}{text}: before @ comes a bound, such as {rule}1e-2{text}")
     if name not in ("rows", "columns") and not (name.startswith("axis") and number.isdecimal()):
-        raise InvalidInput(f"--alpha {text}: after @ comes rows, columns, or axis and its number, such as axis1")
+        raise InvalidInput(
+            f"{rule}{text}: after @ comes rows (for heads of a matrix, too), columns, or axis and its number, such as axis1"
+        )
     return int(number) if number.isdecimal() else {"rows": 0, "columns": -1}[name]
 
 
@@ -198,6 +215,10 @@ def _number(rule: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
+        if "@" in text:
+            raise InvalidInput(
+                f"{rule}{text}: only a bound --alpha holds for slices, by @; this one takes none"
+            ) from None
         raise InvalidInput(f"{rule}{text}: {repr(text) if text else 'what follows'} is not a number") from None
 
 
