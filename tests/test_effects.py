@@ -15,7 +15,8 @@ from verdicts import X, only_failing, sd, text
 import gcodec
 from gcodec.compressors.contract import Guarantee, TensorSpec
 from gcodec.container.effects import Effects, percent
-from gcodec.pipeline.effects import Found, combine, measure, warn_of_losses
+from gcodec.pipeline.effects.found import Found, warn_of_losses
+from gcodec.pipeline.effects.measuring import combine, measure
 from gcodec.source import matricise, spans
 
 CORPORA = Path(__file__).parent.parent / "corpora"
@@ -100,7 +101,7 @@ def warned(call) -> list[str]:
 
 def test_a_ruined_tensor_is_warned_of_and_says_so_at_any_size(tmp_path):
     (text,) = warned(lambda: gcodec.encode(MOMENT, alpha=1e-3))
-    assert text.endswith("though alpha 0.001 holds; use --pointwise (pointwise= in Python), or store it exactly")
+    assert text.endswith("though alpha 0.001 holds; use --pointwise 0.05 (pointwise= in Python), or store it exactly")
     assert "% of the values of the array changed by more than half of their size" in text
     (text,) = warned(lambda: gcodec.encode(MOMENT, "sd", alpha=1e-3))
     assert "% of the non-zero values of the array became 0" in text
@@ -162,7 +163,7 @@ def test_heads_of_which_nothing_is_left_are_warned_of(x, lost, tmp_path):
     assert text.startswith(f"nothing is left of {lost}, though alpha 0.01 holds; ")
     if "along" in lost:
         axis = int(lost[-1])
-        assert f"--alpha 0.01@axis{axis} (axis={axis} in Python)" in text
+        assert f"--alpha 0.01@{f'axis{axis}' if axis else 'rows'} (axis={axis} in Python)" in text
         assert warned(lambda: gcodec.encode(x, "ecsq", alpha=0.01, axis=axis)) == []
     assert warned(lambda: gcodec.encode(x, "ecsq", alpha=1e-8)) == []
     y = gcodec.decode(gcodec.encode(x, "ecsq", alpha=0.01))
@@ -186,7 +187,7 @@ def test_rows_that_are_lost_are_named():
     x = GRADIENT.copy()
     x[7] *= 1e5
     (text,) = warned(lambda: gcodec.encode(x, "ecsq", alpha=1e-3))
-    assert "became 0" in text and text.endswith("bound each slice by --alpha 0.001@axis0 (axis=0 in Python)")
+    assert "became 0" in text and text.endswith("bound each slice by --alpha 0.001@rows (axis=0 in Python)")
 
 
 def test_values_that_are_lost_without_becoming_zero_are_named_so():

@@ -245,7 +245,7 @@ def test_the_plan_for_people(tmp_path):
     doubt, loss = err.splitlines()
     assert doubt == (
         "gcodec: warning: a rule asks for alpha 0.001 of 0.exp_avg_sq, a second moment: it bounds the norm, and may "
-        "ruin the small values; use --pointwise (pointwises= in Python)"
+        "ruin the small values; use --pointwise 0.exp_avg_sq=0.05 (pointwises= in Python)"
     )
     assert " % of the values of 0.exp_avg_sq changed by more than half of their size, though alpha 0.001 holds" in loss
     code, _, err = call_cli("encode", tmp_path / "a.safetensors", "--alpha", 1e-3, "--plan", "-o", tmp_path / "b.gcz")

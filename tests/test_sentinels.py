@@ -82,7 +82,7 @@ def test_sentinels_that_are_not_kept_are_named():
     x = FIELD.copy()
     x[PLACE < 0.1], x[PLACE > 0.9] = -9999, 1e20
     (text,) = warned(x, method="tcq", alpha=1e-3)
-    assert "became 0" in text and "by --fill 1e+20 --fill -9999 (fill= in Python)" in text
+    assert "became 0" in text and "by --fill 1e+20,-9999 (fill= in Python)" in text
     assert warned(x, method="tcq", alpha=1e-3, fill=[1e20, -9999]) == warned(x, alpha=1e-3) == []
     x = FIELD.copy()
     x[PLACE < 0.005] = -999

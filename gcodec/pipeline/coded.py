@@ -9,7 +9,7 @@ from ..compressors.contract import Payload
 from ..container.budget import Budget
 from ..container.layout import TensorHeader
 from ..container.spool import PIECE
-from .effects import Found
+from .effects.found import Found
 
 
 @dataclass(frozen=True)

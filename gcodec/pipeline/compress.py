@@ -27,7 +27,7 @@ from ..request.terms import Others, Slices, Terms
 from ..source import Source, spans
 from .coded import CodedRecord
 from .decompress import compressor_of, decoded
-from .effects import Part, combine, measure
+from .effects.measuring import Part, combine, measure
 from .seeds import record_seed
 
 FINEST = {np.dtype(np.float64): 2.0**-100}  # bounds below are met by the tensor itself, in fewer bits than by levels

@@ -13,14 +13,13 @@ from ..container.resume import original_crc
 from ..container.writer import ContainerWriter
 from ..io import formats
 from ..parallel import ordered
-from ..request.arrays import ONE
 from ..request.choice import Choice
 from ..request.rules import Chooser
 from ..source import Source
 from .bases.encode import compress
 from .coded import CodedRecord
 from .decompress import decompress
-from .effects import warn_of_losses
+from .effects.found import warn_of_losses
 from .joined.runs import LEAST, CodedJoin, Task, runs
 
 SIDE_BY_SIDE = 2 * CHUNK  # values of the largest tensors that are compressed by one thread each
@@ -105,8 +104,7 @@ def append_tensors(
             with coded:
                 headers = _add(writer, coded)
             if isinstance(coded, CodedRecord):
-                said = f"a sample of {coded.header.name or ONE}" if coded.sampled else coded.header.name
-                warn_of_losses(said, coded.found, coded.header.guarantee)
+                warn_of_losses(coded.header.name, coded.found, coded.header.guarantee, coded.sampled)
             yield from headers
 
 

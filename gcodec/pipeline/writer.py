@@ -20,7 +20,7 @@ from ..request.rules import Rules
 from ..source import ArraySource, Source
 from .bases.encode import compress
 from .convert import append_tensors
-from .effects import warn_of_losses
+from .effects.found import warn_of_losses
 
 PartOf = tuple[str, tuple[int, ...]]  # name and shape of the tensor that an array is a part of
 

@@ -31,7 +31,8 @@ class Choice:
     tensor has. base: what the tensor may be coded against. sample: of a tensor with
     more chunks, only so many are coded, here and there; the record says what all would have, but
     nobody can decode it. progress: is called with the number of values that were just coded
-    (`auto`, and a bound that had to be made tighter, code a tensor more than once).
+    (`auto`, and a bound that had to be made tighter, code a tensor more than once). moment:
+    whether it is a first moment of an optimizer, of which a value may be lost to 0.
     """
 
     method: str
@@ -45,6 +46,7 @@ class Choice:
     terms: Terms = Terms()
     base: OnBase | None = None
     sample: int | None = None
+    moment: bool = False
     progress: Callable[[int], object] = field(default=lambda count: None, compare=False, repr=False)
 
 

@@ -1,10 +1,12 @@
 """A policy at work: the checked choice of each tensor, by its name, role and size."""
 
 import math
+import shlex
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from glob import escape
 from typing import Any
 
 from ..compressors import registry
@@ -80,8 +82,8 @@ class Rules:
     def choice(self, name: str, source: Source) -> Choice:
         """The choice for one tensor; raises InvalidInput when the rules for it do not fit."""
         look = bool(self._globs()) or source.size >= self.policy.small  # else the role decides nothing
-        self.decided[name] = self.decide(name, source, look)
-        return self.decided[name].choice
+        self.decided[name] = found = self.decide(name, source, look)
+        return replace(found.choice, moment=True) if found.role is FIRST else found.choice
 
     def decide(self, name: str, source: Source, look: bool = True) -> Decision:
         """The choice for one tensor, and where it comes from; raises what `choice` raises."""
@@ -202,7 +204,7 @@ class Rules:
             self._doubted = True
             warnings.warn(
                 f"a rule asks for {guarantee.kind} {guarantee.bound:g} of {name}, a {role.name}: it bounds the norm, and may "
-                "ruin the small values; use --pointwise (pointwises= in Python)",
+                f"ruin the small values; use {rule_of('--pointwise', name, '0.05')} (pointwises= in Python)",
                 stacklevel=3,
             )
 
@@ -267,6 +269,12 @@ class Rules:
             needs = bound_rule is None and bounds.get("lossless") and "alpha" in kinds_of(method)
             hint = f"; these tensors need a bound of their own, such as alpha {method_glob}=1e-3" if needs else ""
             raise InvalidInput(f"the rule {' with '.join(rules)}: {error}{hint}") from None
+
+
+def rule_of(option: str, name: str, value: str) -> str:
+    """An option with a value for the tensor of this name alone, as a shell takes it."""
+    text = f"{escape(name)}={value}" if name else value
+    return f"{option} {shlex.quote(text)}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ original.
 """
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 from .. import dtypes
@@ -14,7 +15,9 @@ from ..container.layout import TensorHeader
 from ..container.reader import Record
 from ..distortion import SLACK, exceeds, part_error, scan_source, whole_error
 from ..pipeline.decompress import compressor_of, decompress
-from ..pipeline.effects import Found, combine, measure
+from ..pipeline.effects.found import Found
+from ..pipeline.effects.measuring import combine, measure
+from ..request.roles import FIRST, role_of
 from ..request.terms import Others, Slices, Terms
 from ..source import Source
 from .bases import base_checks
@@ -124,6 +127,8 @@ def _measure(record: Record, original: Source | None, threads: int, budget: Budg
         return Measured(0.0, True, True, norm2, comparable)
     distortion, bound = whole_error(kind, errors, scan) if scan else math.inf, header.guarantee.bound
     found = combine(done, header.spec) if done and kept and math.isfinite(distortion) else None
+    if found is not None:
+        found = replace(found, moment=role_of(header.name, original, frozenset()) is FIRST)
     worst = slices.largest() if slices else 0.0
     if kind == "alpha" and bound < distortion <= bound * (1 + 4 * SLACK):
         parts = decompress([record], threads, Budget(_UNLIMITED))

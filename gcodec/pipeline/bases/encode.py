@@ -43,7 +43,8 @@ def compress(name: str, source: Source, choice: Choice) -> CodedRecord:
     base = choice.base
     whole = replace(choice, base=None)
     if base is None or choice.guarantee.kind not in ("alpha", "exact") or base.depth >= MAX_DEPTH:
-        return auto.compress(name, source, whole)
+        coded = auto.compress(name, source, whole)
+        return replace(coded, found=replace(coded.found, moment=choice.moment)) if coded.found else coded
     with ieee.arithmetic():
         return _Candidates.of(name, source, replace(whole, sample=None), base).smallest()
 

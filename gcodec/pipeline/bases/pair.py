@@ -22,7 +22,7 @@ from ...source import Source, Span, spans
 from ..coded import CodedRecord
 from ..compress import SPOOL
 from ..decompress import BASE_WORK, decoded
-from ..effects import Part, combine, measure
+from ..effects.measuring import Part, combine, measure
 
 
 class Changes:

@@ -1,0 +1,128 @@
+"""The errors of a tensor's rows and heads, chunk by chunk."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...kernels import norms as kernels
+
+# Heads and experts work side by side, so each of them counts, whatever its norm.
+_LEAST, _SIDE = 256, 8  # values of a head, and of its last axis
+_ACROSS = 256  # the most heads along the last axis but one; more are places of a sequence
+_ERASED = 0.9  # the relative error of a head, or row, of which nothing is left
+_LITTLE = 0.5  # the relative error from which little is left
+_BLOCK, _MOST_BLOCKS = 16, 256  # rows of the smallest head of a matrix, and the most heads
+_FEW = 0.1  # the share of the rows of a head that may differ from the others
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of equal length, of which a chunk has some, the first and the last perhaps in part.
+
+    begins: whether the chunk begins with a new row. edges: Σ(x̂ − x)² and Σx² over what the chunk
+    has of its first row, and of its last row, if these are two. inner: what `tally` says of the
+    rows between them. little: of which of these little is left.
+    """
+
+    begins: bool
+    edges: np.ndarray
+    inner: np.ndarray
+    little: np.ndarray
+
+    @classmethod
+    def of(cls, x: np.ndarray, y: np.ndarray, start: int, columns: int) -> tuple["Rows", np.ndarray]:
+        """(the rows of so many columns, the sums Σ(x̂ − x)², Σx² and Σx̂² over all of them)."""
+        found, sums = _sums(x, y, start, columns)
+        edges, inner = found[[0, -1]] if len(found) > 1 else found, found[1:-1]
+        return cls(start % columns == 0, edges, tally(inner), _ratios(inner) >= _LITTLE), sums
+
+    @staticmethod
+    def joined(parts: Sequence["Rows"]) -> tuple[np.ndarray, np.ndarray]:
+        """(the tally of all rows, of which of them little is left).
+
+        A row may go through several chunks.
+        """
+        rows: list[np.ndarray] = []
+        little: list[np.ndarray] = []
+        for part in parts:
+            if part.begins or not rows:
+                rows.append(part.edges[0])
+            else:
+                rows[-1] = rows[-1] + part.edges[0]
+                little.pop()
+            little.append(_ratios(rows[-1:]) >= _LITTLE)
+            if len(part.edges) > 1:
+                rows.append(part.edges[1])
+                little += [part.little, _ratios(rows[-1:]) >= _LITTLE]
+        tallies = np.array([tally(np.array(rows).reshape(-1, 2)), *(part.inner for part in parts)])
+        return np.array([tallies[:, 0].max(), *tallies[:, 1:].sum(0)]), np.concatenate(little)
+
+
+def _sums(x: np.ndarray, y: np.ndarray, start: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """(Σ(x̂ − x)² and Σx² over what each row has here, the sums over all of them, and Σx̂²)."""
+    at = start % columns
+    found = np.empty(((at + x.size - 1) // columns + 1, 2))
+    return found, kernels.sum_rows(x, y, columns, at, found)
+
+
+def tally(rows: np.ndarray) -> np.ndarray:
+    """(the largest Σ(x̂ − x)²/Σx² of a row, how many rows are erased, how many are not zero)."""
+    ratios = _ratios(rows)
+    return np.array([ratios.max(initial=0.0), (ratios >= _ERASED).sum(), (np.asarray(rows)[:, 1] > 0).sum()])
+
+
+def _ratios(rows: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
+    """Σ(x̂ − x)²/Σx² of each row; 0 for a row of zeros, whose values are counted as filled."""
+    error, norm = np.asarray(rows).reshape(-1, 2).T
+    ratios: np.ndarray = np.divide(error, norm, out=np.zeros(norm.size), where=norm > 0)
+    return ratios
+
+
+def blocks_of_rows(little: np.ndarray, columns: int) -> tuple[int, int, int]:
+    """(of how many blocks of rows little is left, how many there are, how many rows each has).
+
+    The heads of a matrix are blocks of its rows. Where all of 16 rows are lost, or next to none,
+    and so in all other places, blocks are what was lost: rows that are seldom met lie otherwise.
+    """
+    if little.size % _BLOCK or not little.any() or columns < _SIDE:
+        return 0, 0, 0
+    shares = little.reshape(-1, _BLOCK).mean(1)
+    lost = shares > 1 / 2
+    if (np.minimum(shares, 1 - shares) > _FEW).any() or lost.all() or not lost.any():
+        return 0, 0, 0
+    length = math.gcd(lost.size, *(np.flatnonzero(lost[1:] != lost[:-1]) + 1).tolist())
+    count = lost.size // length
+    return (int(lost[::length].sum()), count, length * _BLOCK) if count <= _MOST_BLOCKS else (0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Where a tensor may have heads or experts: the slices of all its axes but the last two.
+
+    inner, width: how many values lie in these two, and in the last one. across: how many heads
+    there may be along the last axis but one instead; 0 for none. axes: that of the heads, if it is
+    a single one, and the last one but one.
+    """
+
+    inner: int
+    width: int
+    across: int
+    axes: tuple[int | None, int]
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...]) -> "Heads | None":
+        """None for a vector, a matrix, and the kernel of a convolution."""
+        long = [axis for axis, length in enumerate(shape) if length > 1]
+        lengths = [shape[axis] for axis in long]
+        if len(long) < 3 or lengths[-1] < _SIDE or lengths[-1] * lengths[-2] < _LEAST:
+            return None
+        across = lengths[-2] if lengths[-2] <= _ACROSS else 0
+        return cls(lengths[-1] * lengths[-2], lengths[-1], across, (long[0] if len(long) == 3 else None, long[-2]))
+
+    def sums_across(self, x: np.ndarray, y: np.ndarray, start: int) -> np.ndarray:
+        """Σ(x̂ − x)² and Σx² of each head along the last axis but one, over a chunk."""
+        found = _sums(x, y, start, self.width)[0]
+        places = (start // self.width + np.arange(len(found))) % self.across
+        return np.stack([np.bincount(places, column, self.across) for column in found.T], axis=1)
