@@ -2,6 +2,7 @@
 
 import io
 import json
+import warnings
 from contextlib import nullcontext
 
 import h5py
@@ -85,6 +86,31 @@ def test_a_writer_knows_second_moments_before_the_first_ones_come():
     file.seek(0)
     kinds = [record.header.guarantee.kind for record in Stream(file)]
     assert kinds == ["pointwise", "alpha", "alpha"]
+
+
+@pytest.mark.parametrize(
+    ("names", "kinds", "with_names"),
+    [
+        (("m", "v"), ("alpha", "pointwise"), ("alpha", "pointwise")),
+        (("v", "m"), ("alpha", "alpha"), ("pointwise", "alpha")),  # which may have negative values
+        (("w.first", "power"), ("alpha", "pointwise"), ("alpha", "pointwise")),
+        (("power", "w.first"), ("alpha", "alpha"), ("alpha", "alpha")),
+    ],
+)
+def test_a_writer_knows_what_came_before_and_the_names_it_is_given(names, kinds, with_names, tmp_path):
+    first = X * np.exp(RNG.normal(size=(40, 1))).astype("f4")
+    second = first**2
+    second[0, 0] = -1e-9 if "v" in names else 0
+    tensors = {name: second if name in ("v", "power") else first for name in names}
+    for beside, found in ((None, kinds), (names, with_names)):
+        file = io.BytesIO()
+        with warnings.catch_warnings(), gcodec.Writer(file, Policy(alpha=1e-3), beside=beside) as writer:
+            warnings.simplefilter("ignore")
+            made = tuple(writer.add(name, array).guarantee.kind for name, array in tensors.items())
+        assert made == found
+    gcodec.save(tmp_path / "x.gcz", tensors, alpha=1e-3)
+    with gcodec.open(tmp_path / "x.gcz") as saved:
+        assert [saved.header(name).guarantee.kind for name in ("v", "power") if name in saved] == ["pointwise"]
 
 
 def test_first_moments_keep_their_zeros():

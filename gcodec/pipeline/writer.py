@@ -41,7 +41,12 @@ class Writer:
     file: a binary file object that can be written to; a pipe or a socket will do, for it is never
     sought. It stays open. policy: says how each tensor is coded; of it, `scope="file"` needs all
     tensors at once, so it is for `gcodec.save` alone. threads: None is one for each core. beside:
-    names of all tensors of a checkpoint of which this file gets a part; roles look at them.
+    names of all tensors of the checkpoint, of which this file gets all or a part.
+
+    Some roles rest on other tensors: a `v` is a second moment beside an `m`, and a tensor of a name
+    that says nothing may be one by its values, beside a first moment. A Writer knows what was added
+    before, and the names in `beside`. So give all names, and add first moments before second ones:
+    the roles are then those that `gcodec.save` finds.
 
     `close`, or the end of a `with` block, completes the container. When the block ends by an error,
     the container is left cut: a reader says so, and `gcodec decode --salvage` gives what is whole.
