@@ -42,6 +42,10 @@ SHAPES = {  # the shape of the numbers, and that of the scales that are spread o
     "columns": ((128, 96), (1, 96)),
     "groups of rows": ((64, 4, 64), (64, 4, 1)),
     "groups of columns": ((4, 128, 24), (4, 1, 24)),
+    "groups of rows of 48": ((64, 5, 48), (64, 5, 1)),
+    "groups of rows of 40": ((64, 4, 40), (64, 4, 1)),
+    "groups of columns of 96": ((3, 96, 40), (3, 1, 40)),
+    "every other value": ((64, 64, 2), (1, 1, 2)),
     "heads": ((8, 32, 48), (8, 1, 1)),
     "rows of heads": ((8, 32, 48), (8, 32, 1)),
     "kernels": ((64, 8, 3, 3), (64, 1, 1, 1)),
@@ -57,20 +61,22 @@ def test_entropy_and_scales(kind, bits, bound):
     shape, per = SHAPES[kind]
     numbers, scale = integers(bits, *shape), scales(*per)
     x = times(numbers, scale, np.float32).reshape(*[-1, shape[-1]] if "groups" in kind else shape)
-    if "groups of rows" in kind:
+    if "groups of rows" in kind or "every" in kind:
         x = x.reshape(shape[0], -1)
     data = gcodec.encode(x, **bound)
     assert gcodec.decode(data).tobytes() == x.tobytes() and header_of(data).guarantee.kind == "exact"
     assert header_of(data).body_length <= 1.03 * entropy(numbers) + 4 * scale.size + 64
 
 
+@pytest.mark.parametrize("bits", [4, 8])
 @pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: np.dtype(dtype).name)
-def test_every_dtype(dtype):
-    numbers = integers(4, 64, 128)
-    x = times(numbers, scales(64, 1), dtype)
-    data = gcodec.encode(x, alpha=0.1)
-    assert gcodec.decode(data).tobytes() == x.tobytes()
-    assert header_of(data).body_length <= 1.03 * entropy(numbers) + 64 * 8 + 64
+def test_every_dtype(dtype, bits):
+    for per in ((64, 1), (1, 256)):
+        numbers = integers(bits, 64, 256)
+        x = times(numbers, scales(*per), dtype)
+        data = gcodec.encode(x, alpha=0.1)
+        assert gcodec.decode(data).tobytes() == x.tobytes()
+        assert header_of(data).body_length <= 1.03 * entropy(numbers) + 4 * max(per) + 64
 
 
 @pytest.mark.parametrize("per", [(64, 1), (1, 128), (1, 1)])

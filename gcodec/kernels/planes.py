@@ -52,6 +52,56 @@ def join(planes: np.ndarray, turn: bool, words: np.ndarray) -> None:
 
 
 @njit
+def integers_of(
+    lows: np.ndarray, highs: np.ndarray, order: np.ndarray, most: int, divisors: np.ndarray, integers: np.ndarray
+) -> bool:
+    """Find for each row whole numbers up to `most` that one scale turns into all of its values.
+
+    lows, highs: float64, rows × values: the magnitudes that round to each value; 0 for zeros.
+    order: int64, the indices of each row by magnitude. divisors: int64, one a row: what times the
+    scale the smallest magnitude may be at least; becomes what it is. Rows whose divisor is 0 are
+    left out. integers: int64, rows × values, is filled. Returns False at the first row that has
+    none.
+    """
+    slack = 1.0 / (1 << 30)
+    for row in range(lows.shape[0]):
+        first = 0
+        while first < order.shape[1] and lows[row, order[row, first]] == 0:
+            first += 1
+        if divisors[row] == 0 or first == order.shape[1]:
+            continue
+        fits, divisor = False, divisors[row] - 1
+        while not fits and divisor < most:
+            divisor += 1
+            low, high = lows[row, order[row, first]] / divisor, highs[row, order[row, first]] / divisor
+            fits, passes = True, 0
+            while fits and passes < 2:
+                for k in range(first, order.shape[1]):
+                    i = order[row, k]
+                    least = np.ceil(lows[row, i] / high * (1 - slack))
+                    largest = np.floor(highs[row, i] / low * (1 + slack))
+                    if least > largest or least > most:
+                        fits = False
+                        break
+                    number = least
+                    if least == largest:  # the scale is known better now
+                        low, high = max(low, lows[row, i] / number), min(high, highs[row, i] / number)
+                        if low > high:
+                            if low > high * (1 + slack):
+                                fits = False
+                                break
+                            low, high = high, low
+                    else:
+                        number = np.rint((lows[row, i] + highs[row, i]) / (low + high))
+                    integers[row, i] = np.int64(number)
+                passes += 1
+        if not fits:
+            return False
+        divisors[row] = divisor
+    return True
+
+
+@njit
 def histogram(values: np.ndarray, counts: np.ndarray) -> None:
     """Add to counts (int64, 4 × 256) how often each byte occurs; rows are to be summed."""
     whole = values.size // 4 * 4

@@ -41,11 +41,13 @@ def sentinels(source: Source) -> tuple[float, ...]:
     The whole tensor is looked at only where a sample has values that are far from the others, or
     where the largest magnitude of all repeats and is far from those of the sample.
     """
-    sizes = np.unique(np.abs(_sample(source)))
-    if sizes.size < 2:
+    sizes = np.abs(_sample(source))
+    largest = float(sizes.max(initial=0.0))
+    if (sizes == largest).all():
         return ()
-    apart = sizes[-1] >= _APART * sizes[max(sizes.size - 1 - _RARE, 0)]
-    if not apart and not _repeats_from(source, _APART * float(sizes[-1])):
+    near = sizes[sizes > largest / _APART]
+    apart = near.size < sizes.size and np.unique(near).size <= _RARE
+    if not apart and not _repeats_from(source, _APART * largest):
         return ()
     found: list[_Extreme] = []
     extreme = _Extreme.of(source)

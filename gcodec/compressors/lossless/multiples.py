@@ -18,7 +18,7 @@ from .planes import decode_plane, encode_plane
 from .scales import MOST, looks_like_one, products, solved
 
 FORM = 1  # the first byte of a head
-_LENGTHS = (32, 64, 128, 256, 512, 1024)  # how long groups may be that are pieces of rows or columns
+_LENGTHS = (32, 64, 128, 256, 512, 1024)  # how long groups may be that go on across rows
 _SHORTEST, _MANY = 16, 1 << 21  # values of a group, and groups
 _ALL = 1 << 24  # the most values of a tensor with scales of columns
 _PLACES, _SEEN = 16, 256  # groups that are looked at first, and values of each
@@ -67,10 +67,13 @@ class Multiples:
             return None
         if words is not None:
             of_words = solved(words.view(source.dtype)[None, :])
-            if of_words:
+            if of_words and of_words[2] - of_words[1] <= MOST:
                 return _checked(source, Groups(source.size, source.size, 1), *of_words)
+        begin: dict[int, bool] = {}
         for groups in _candidates(source.shape, source.size):
-            if _may_be(source, groups):
+            if groups.inner not in begin:
+                begin[groups.inner] = _begin(source, groups.inner)
+            if begin[groups.inner] and _may_be(source, groups):
                 scaled = _solve(source, groups)
                 if scaled:
                     return _checked(source, groups, *scaled)
@@ -149,18 +152,27 @@ class Multiples:
 def _candidates(shape: tuple[int, ...], size: int) -> Iterator[Groups]:
     """The groups that a tensor may have, the fewest first."""
     axes = [n for n in shape if n > 1]
-    found = set()
+    found = {(size // 2, 2)}
     for i, n in enumerate(axes):
         before, after = math.prod(axes[:i]), math.prod(axes[i + 1 :])
         found.update([(n * after, 1), (before * n, after), (n, after)])
         if i in (0, len(axes) - 1):
-            found.update((length, after) for length in _LENGTHS if length < n and n % length == 0)
+            found.update((length, after) for length in range(_SHORTEST, n // 2 + 1) if n % length == 0)
     found.update((length, 1) for length in _LENGTHS)
-    for length, inner in sorted(found, key=lambda one: -one[0]):
+    for length, inner in sorted(found, key=lambda one: (-one[0], one[1])):
         groups = Groups(size, length, inner)
         whole = size % (length * inner) == 0 and _SHORTEST <= length < size
         if whole and groups.count <= _MANY and (inner == 1 or size <= _ALL) and (inner > 1 or length <= CHUNK):
             yield groups
+
+
+def _begin(source: Source, inner: int) -> bool:
+    """Whether the first values may be multiples: every group has at least as many.
+
+    They are the first of some groups, if groups have this inner length.
+    """
+    values = source.read(0, _SHORTEST * inner).reshape(_SHORTEST, inner)[:, :: -(-inner // _ENOUGH)]
+    return solved(np.ascontiguousarray(values.T)) is not None
 
 
 def _may_be(source: Source, groups: Groups) -> bool:

@@ -5,11 +5,11 @@ import math
 import numpy as np
 
 from ... import dtypes
+from ...kernels import planes as kernels
 
 MOST = 255  # the largest integer, and the largest distance of two
 _DIFFERENT = 0.95  # with a larger share of different values, a group is not looked at further
-_SOON = 16  # the divisor by which most groups have their scales
-_NEAR = 2.0**-30  # how far the ratio of two values may be from a whole number, beside their roundings
+_TRIED = 64  # the largest divisor of the smallest magnitude that is tried after one that failed
 _MANTISSAS, _WIDE = (8, 11, 24), (32, 40, 53)  # bits of the simplest scales that are tried, first and last
 _FIRST = 32  # values that are looked at before all: the smallest ones, a few times the scale
 
@@ -30,7 +30,7 @@ def looks_like_one(values: np.ndarray) -> bool:
 
 def _most(dtype: np.dtype) -> int:
     """The largest integer that a dtype's roundings leave distinct from its neighbours."""
-    return min(MOST, int(1 / (4 * dtypes.spacing(dtype))))
+    return min(MOST, int(1 / dtypes.spacing(dtype)))
 
 
 @np.errstate(all="ignore")  # what is beyond the range of float64 has no scale
@@ -44,32 +44,36 @@ def solved(values: np.ndarray) -> tuple[np.ndarray, int, int] | None:
     sizes = np.abs(wide)
     if not np.isfinite(sizes).all():
         return None
-    least = np.where(sizes > 0, sizes, math.inf).min(1)
-    scales, open_ = np.where(np.isfinite(least), least, 0.0), np.isfinite(least)
-    integers = np.zeros(wide.shape, np.int64)
-    divisor = 0
-    while open_.any():
-        divisor += 1
-        rows = np.flatnonzero(open_)
-        if divisor > most // 2 or (divisor > _SOON and rows.size > len(values) // 2):
+    lows, highs = _roundings(sizes, values.dtype)
+    order, integers = np.argsort(sizes, 1), np.zeros(sizes.shape, np.int64)
+    divisors, scales = np.array(sizes.any(1), np.int64), np.zeros(len(sizes))
+    while divisors.any():
+        if not kernels.integers_of(lows, highs, order, most, divisors, integers):
             return None
-        ratios = wide[rows] / (least[rows, None] / divisor)
-        near = np.rint(ratios)
-        slack = 1.1 * dtypes.spacing(values.dtype) * np.abs(near) + _NEAR
-        fits = (np.abs(ratios - near) <= slack).all(1) & (np.abs(near).max(1) <= most)
-        chosen, right = _scales_for(values[rows[fits]], near[fits].astype(np.int64))
-        done = rows[fits][right]
-        integers[done], scales[done], open_[done] = near[fits][right], chosen[right], False
-    return scales, int(integers.min(initial=0)), int(integers.max(initial=0))
+        rows = np.flatnonzero(divisors)
+        chosen, right = _scales_for(values[rows], np.copysign(integers[rows], wide[rows]).astype(np.int64))
+        scales[rows], divisors[rows[right]] = chosen, 0
+        divisors[divisors > 0] += 1
+        if (divisors > _TRIED).any():
+            return None
+    signed = np.copysign(integers, wide)
+    return scales, int(signed.min(initial=0)), int(signed.max(initial=0))
+
+
+def _roundings(sizes: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Between what a magnitude may be that is rounded to each of these; 0 for 0."""
+    low, high = (np.where(sizes > 0, (sizes + _neighbours(sizes, dtype, step)) / 2, 0.0) for step in (-1, 1))
+    return low, high
 
 
 def _scales_for(values: np.ndarray, integers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(the simplest scale that gives each row's values from its integers, whether there is one)."""
     wide, sizes = np.abs(values.astype(np.float64)), np.abs(integers).astype(np.float64)
     work = dtypes.work_dtype(values.dtype)
-    lows = np.where(sizes > 0, (wide + _neighbours(wide, values.dtype, -1)) / 2 / sizes, 0.0).max(1, initial=0.0)
-    highs = np.where(sizes > 0, (wide + _neighbours(wide, values.dtype, 1)) / 2 / sizes, math.inf)
-    middle = (lows + highs.min(1, initial=math.inf)) / 2
+    lows, highs = _roundings(wide, values.dtype)
+    low = np.divide(lows, sizes, out=np.zeros_like(lows), where=sizes > 0).max(1, initial=0.0)
+    high = np.divide(highs, sizes, out=np.full_like(highs, math.inf), where=sizes > 0).min(1, initial=math.inf)
+    middle = (low + high) / 2
     near = [middle.astype(work)]
     for direction in (0.0, 0.0, np.inf, np.inf):
         near.append(np.nextafter(near[-1] if len(near) % 2 == 0 else near[0], work.type(direction)))
