@@ -23,6 +23,7 @@ _SHORTEST, _MANY = 16, 1 << 21  # values of a group, and groups
 _ALL = 1 << 24  # the most values of a tensor with scales of columns
 _PLACES, _SEEN = 16, 256  # groups that are looked at first, and values of each
 _ENOUGH = 4  # groups that look like multiples are enough
+_TRIES = 3  # times that all values are looked at
 _FEWEST = 8  # a reader accepts no more scales than one for so many values
 _HEAD_BITS, _LENGTH_BITS = 128, 6
 
@@ -70,10 +71,12 @@ class Multiples:
             if of_words and of_words[2] - of_words[1] <= MOST:
                 return _checked(source, Groups(source.size, source.size, 1), *of_words)
         begin: dict[int, bool] = {}
+        tries = 0
         for groups in _candidates(source.shape, source.size):
             if groups.inner not in begin:
                 begin[groups.inner] = _begin(source, groups.inner)
-            if begin[groups.inner] and _may_be(source, groups):
+            if tries < _TRIES and begin[groups.inner] and _may_be(source, groups):
+                tries += 1
                 scaled = _solve(source, groups)
                 if scaled:
                     return _checked(source, groups, *scaled)
