@@ -60,6 +60,15 @@ def test_a_few_rows_and_columns_of_zeros_come_back(where, dtype, alpha):
     assert len(gcodec.encode(x, alpha=alpha)) <= 1.01 * len(gcodec.encode(x, alpha=alpha, keep_zeros=False))
 
 
+@pytest.mark.parametrize("alpha", [0.1, 1e-3])
+def test_channels_that_were_pruned_come_back(alpha):
+    """Their map repeats itself with each row, far apart."""
+    x = normal(64, 64, 3, 3)
+    x[:, RNG.random(64) < 0.1] = 0
+    assert not checked(x, alpha=alpha)[x == 0].any()
+    assert len(gcodec.encode(x, alpha=alpha)) <= len(gcodec.encode(x, alpha=alpha, keep_zeros=False))
+
+
 def test_few_zeros_are_kept_where_their_map_saves_bits():
     x = pruned(0.04, 256, 256)
     assert not checked(x, alpha=1e-6)[x == 0].any() and checked(x, alpha=0.01)[x == 0].any()

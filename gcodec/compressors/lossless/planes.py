@@ -17,7 +17,7 @@ from . import frames, tuples
 RAW, ZSTANDARD, SYMBOLS, TUPLES = range(4)
 CONTEXTS, PACKED = 4, 8  # codings of indices alone (indices.py); PACKED + b has b < 8 bits for each
 ESCAPE = 31  # the symbol of all bytes that are not listed
-_LEVEL = 9
+_LEVEL, LEVEL_OF_MAPS = 9, 17  # Zstandard's; the latter finds what repeats itself far apart
 _SMALL = 1 << 16  # planes up to this many bytes are tried with every coding
 _PIECES, _PIECE = 4, 1 << 14  # a longer plane is judged by so many pieces of so many bytes
 _WORDS = 1 << 10  # how many words of 64 bytes are looked at
@@ -31,10 +31,11 @@ _MUCH = 0.95  # numbers take two symbols for each byte of many values, and are w
 _WORTH = 0.985  # a coding is worth its time below this share of another's bytes
 
 
-def encode_plane(plane: np.ndarray, few: bool = False) -> list[bytes]:
+def encode_plane(plane: np.ndarray, few: bool = False, level: int = _LEVEL) -> list[bytes]:
     """The shortest coding of a uint8 plane, of those that may suit it, as parts to be joined.
 
-    few: whether its bytes are the indices of few values, which are worth more time.
+    few: whether its bytes are the indices of few values, which are worth more time. level: that of
+    Zstandard.
     """
     sample = _sample(plane)
     best, (entropy, by_symbols) = [bytes([RAW]), plane.tobytes()], _estimates(sample)
@@ -45,7 +46,7 @@ def encode_plane(plane: np.ndarray, few: bool = False) -> list[bytes]:
         if bits < 8 * _WORTH * _size(best):
             best = min(best, _with_length(TUPLES, tuples.pack(plane, length)), key=_size)
     if _size(best) > _SHORT and _may_repeat(plane, sample, _size(best)):
-        best = min(best, _with_length(ZSTANDARD, frames.compress(plane.tobytes(), _LEVEL)), key=_size)
+        best = min(best, _with_length(ZSTANDARD, frames.compress(plane.tobytes(), level)), key=_size)
     return best
 
 

@@ -14,7 +14,7 @@ from ...errors import Corrupt, InvalidInput
 from ...source import ArraySource, Source, matricise
 from ..common.scale_classes import Tiling
 from ..contract import Compressor, Decode, Entry, Guarantee, Payload, Plan, TensorSpec, TooFine
-from ..lossless.planes import decode_plane, encode_plane
+from ..lossless.planes import LEVEL_OF_MAPS, decode_plane, encode_plane
 from ..registry import ENTRIES, WRAPPED, WRAPPED_WITH_KEPT, by_name
 from .form import MAX_KEPT, Form, Rests, left_shape
 from .measure import Others, energies, means_of, others, scales_of, shares
@@ -121,7 +121,7 @@ class Structured(Compressor):
         def plan_of(start: int, stop: int) -> tuple[bytes, Plan | None]:
             """The coded map of a chunk, and the plan of what is left."""
             numbers = form.numbers(source.read(start, stop))
-            mapped = b"".join(encode_plane(numbers))
+            mapped = b"".join(encode_plane(numbers, level=LEVEL_OF_MAPS))
             bound = float(bounds[start // tiling.chunk])
             if bound >= 1 or numbers.all():
                 return mapped, None
