@@ -15,7 +15,7 @@ from ...coding.bitstring import BitReader, BitWriter
 from ...source import Source, spans
 from ..contract import CHUNK
 from .planes import decode_plane, encode_plane
-from .scales import MOST, looks_like_one, products, solved
+from .scales import MOST, looks_like_one, may_be_solved, products, solved
 
 FORM = 1  # the first byte of a head
 _LENGTHS = (32, 64, 128, 256, 512, 1024)  # how long groups may be that go on across rows
@@ -70,12 +70,10 @@ class Multiples:
             of_words = solved(words.view(source.dtype)[None, :])
             if of_words and of_words[2] - of_words[1] <= MOST:
                 return _checked(source, Groups(source.size, source.size, 1), *of_words)
-        begin: dict[int, bool] = {}
-        tries = 0
-        for groups in _candidates(source.shape, source.size):
-            if groups.inner not in begin:
-                begin[groups.inner] = _begin(source, groups.inner)
-            if tries < _TRIES and begin[groups.inner] and _may_be(source, groups):
+        tries, candidates = 0, list(_candidates(source.shape, source.size))
+        begun = _begun(source, sorted({groups.inner for groups in candidates}))
+        for groups in candidates:
+            if tries < _TRIES and groups.inner in begun and _may_be(source, groups):
                 tries += 1
                 scaled = _solve(source, groups)
                 if scaled:
@@ -169,13 +167,10 @@ def _candidates(shape: tuple[int, ...], size: int) -> Iterator[Groups]:
             yield groups
 
 
-def _begin(source: Source, inner: int) -> bool:
-    """Whether the first values may be multiples: every group has at least as many.
-
-    They are the first of some groups, if groups have this inner length.
-    """
-    values = source.read(0, _SHORTEST * inner).reshape(_SHORTEST, inner)[:, :: -(-inner // _ENOUGH)]
-    return solved(np.ascontiguousarray(values.T)) is not None
+def _begun(source: Source, inners: list[int]) -> set[int]:
+    """The inner lengths of which the first values of some groups may be multiples."""
+    parts = [source.read(0, _SHORTEST * n).reshape(_SHORTEST, n)[:, :: -(-n // _ENOUGH)].T for n in inners]
+    return {inner for inner, may in zip(inners, may_be_solved(parts), strict=True) if may}
 
 
 def _may_be(source: Source, groups: Groups) -> bool:

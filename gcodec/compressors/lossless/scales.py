@@ -60,6 +60,22 @@ def solved(values: np.ndarray) -> tuple[np.ndarray, int, int] | None:
     return scales, int(signed.min(initial=0)), int(signed.max(initial=0))
 
 
+@np.errstate(all="ignore")
+def may_be_solved(parts: list[np.ndarray]) -> list[bool]:
+    """Whether the rows of each part may have scales; all rows have the same length."""
+    if not parts:
+        return []
+    values = np.concatenate(parts)
+    sizes = np.abs(values.astype(np.float64))
+    if not np.isfinite(sizes).all():
+        return [False] * len(parts)
+    (lows, highs), order, most = _roundings(sizes, values.dtype), np.argsort(sizes, 1), _most(values.dtype)
+    divisors, integers = np.ones(len(sizes), np.int64), np.zeros(sizes.shape, np.int64)
+    ends = np.cumsum([len(part) for part in parts])
+    rows = [slice(end - len(part), end) for end, part in zip(ends, parts, strict=True)]
+    return [kernels.integers_of(lows[one], highs[one], order[one], most, divisors[one], integers[one]) for one in rows]
+
+
 def _roundings(sizes: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     """Between what a magnitude may be that is rounded to each of these; 0 for 0."""
     low, high = (np.where(sizes > 0, (sizes + _neighbours(sizes, dtype, step)) / 2, 0.0) for step in (-1, 1))
