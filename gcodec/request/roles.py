@@ -68,6 +68,7 @@ class Sign:
     after, within: regular expressions for the part right before, and for any other part.
     axes: at most so many axes are longer than 1.
     unsigned: whether no value may be negative, for names that are also used for something else.
+    name: a regular expression that the whole name has somewhere.
     """
 
     role: Role
@@ -78,6 +79,7 @@ class Sign:
     within: str = ""
     axes: int = 64
     unsigned: bool = False
+    name: str = ""
 
 
 _OPTIMIZER = (
@@ -157,7 +159,7 @@ TABLE = (
     Sign(PRECONDITIONER, r"(.*_)?(inv_)?(preconditioners?|precond\w*|factor_matri(x|ces)|statistics)(_.+)?"),
     Sign(PRECONDITIONER, r"(row|col)_gg|gg|q[lr]|h_?diag|ortho_matrix", last=True, within=_OPTIMIZER),
     Sign(PRECONDITIONER, r"[qlr]", last=True, within=_PRECONDITIONED),
-    Sign(PRECONDITIONER, r"q", beside=("q", "gg")),
+    Sign(PRECONDITIONER, r"[qlr]", last=True, name=r"\bstate\W+\d"),  # PyTorch's number of a weight
     # Everything else
     Sign(MASK, r"(.*_)?masks?", last=True),
     Sign(
@@ -231,7 +233,7 @@ class _Seen:
 
 def _fits(sign: Sign, seen: _Seen, names: Container[str]) -> bool:
     own, last = seen.parts, len(seen.parts) - 1
-    if _axes(seen.source) > sign.axes:
+    if _axes(seen.source) > sign.axes or not re.search(sign.name, seen.name):
         return False
     places = [i for i in ([last] if sign.last else range(last + 1)) if i >= 0 and re.fullmatch(sign.part, own[i])]
     if sign.after:
