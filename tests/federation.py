@@ -12,7 +12,8 @@ from flwr.serverapp.strategy import FedAvg
 from gcodec.integrations.flower import CompressionMod
 from gcodec.integrations.flower.records import arrays_of, record_of
 
-sys.path.append(str(Path(__file__).parents[1] / "examples" / "flower"))
+EXAMPLE = Path(__file__).parents[1] / "examples" / "flower"
+sys.path.append(str(EXAMPLE))
 from local_grid import LocalGrid
 
 NODES = 3

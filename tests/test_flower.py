@@ -2,12 +2,27 @@
 
 import io
 import random
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 pytest.importorskip("flwr", minversion="1.42")
-from federation import NODES, averaging, client, first_model, in_state, reasons, run, squares, weights
+from federation import (
+    EXAMPLE,
+    NODES,
+    LocalGrid,
+    averaging,
+    client,
+    first_model,
+    in_state,
+    reasons,
+    run,
+    squares,
+    weights,
+)
 from flwr.app import ConfigRecord
 from flwr.clientapp.mod import LocalDpMod
 from flwr.serverapp.strategy import (
@@ -15,7 +30,6 @@ from flwr.serverapp.strategy import (
     DifferentialPrivacyServerSideFixedClipping,
     FedAdam,
 )
-from local_grid import LocalGrid
 
 import gcodec
 from gcodec.errors import InvalidInput
@@ -176,3 +190,12 @@ def test_other_strategies():
     model = {"w": first_model()["w"], "batches": np.zeros(1, np.float32)}
     found, _ = run(Compressed(adam, alpha=0.1), client(), rounds=2, model=model)
     assert np.isfinite(arrays_of(found.arrays)["w"]).all()
+
+
+def test_the_example():
+    """Four clients, six rounds, one of them away in the third one: fewer bytes, as good a loss."""
+    pytest.importorskip("sklearn")
+    done = subprocess.run([sys.executable, EXAMPLE / "run.py", "--drop"], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    (_, plain), (fewer, loss) = (map(float, found) for found in re.findall(r"([\d.]+) x   loss ([\d.]+)", done.stdout))
+    assert fewer >= 15 and loss <= plain + 0.01, done.stdout

@@ -15,7 +15,7 @@ def _data(context: Context):
 def train_here(message: Message, context: Context) -> Message:
     model = {name: array.numpy() for name, array in message.content["arrays"].items()}
     data, config = _data(context), message.content["config"]
-    seed = 1000 * int(config["server-round"]) + int(context.node_config["partition-id"])
+    seed = [int(context.run_config["seed"]), int(config["server-round"]), int(context.node_config["partition-id"])]
     loss = train(model, data, int(context.run_config["local-steps"]), seed)
     arrays = ArrayRecord({name: Array(array) for name, array in model.items()})
     metrics = MetricRecord({"loss": loss, "num-examples": len(data[1])})

@@ -36,7 +36,7 @@ def held_out() -> Data:
     return pixels[::5], digits[::5]
 
 
-def train(model: Arrays, data: Data, steps: int, seed: int) -> float:
+def train(model: Arrays, data: Data, steps: int, seed: list[int]) -> float:
     """Some steps of stochastic gradient descent, in place; the loss of the last one."""
     rng, speed, loss = np.random.default_rng(seed), {name: np.zeros_like(x) for name, x in model.items()}, 0.0
     for _ in range(steps):
