@@ -1,12 +1,20 @@
-"""Training over a slow network: `python tests/bench/training.py [--ranks 2] [--links 20,100]`.
+"""Training over a slow network: `python tests/bench/training.py [--out docs/experiments/links]`.
 
 Each rank is a process in a network namespace of its own. The namespaces hang on a bridge, and each
-link is limited to so many Mbit/s by a token bucket (`tc tbf`). It needs root, and iproute2.
+link is limited to so many Mbit/s by a token bucket (`tc tbf`). It needs root, and iproute2. With
+the defaults it takes about five minutes.
 
-For each link and method: the seconds of a step (the median, without the plain steps at the start),
-the seconds of it beyond those of one rank alone, the bytes that a rank sent in a step, and the loss
-on batches that nobody trains on, after some steps and after some seconds. With --out, a CSV of loss
-against time.
+For each number of ranks, link and method, a language model is trained anew for some seconds (or
+some steps, by --steps), after a few plain steps at full speed that do not count. A row has the
+seconds of a step (the median), those beyond the computation of the same ranks, the CPU time of a
+rank beyond that, the kilobytes that a rank sends in a step, how many times fewer they are than
+plain ones in a ring, the number of steps, and the loss at the end, in nats on text that nobody
+trains on. Replicas are compared bit for bit after every 10th step. With --out, `table.csv` has all
+rows, `steps.csv` the loss after each step, and `links.png` draws it against time.
+
+A link of 0 has no limit. So the loss after many steps is found by
+
+    python tests/bench/training.py --ranks 2 --links 0 --methods "plain,klt 0.1" --steps 200
 """
 
 import argparse
@@ -14,19 +22,34 @@ import contextlib
 import csv
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 
-METHODS = ("plain", "PowerSGD rank 4", "int8", "klt alpha 0.1", "klt alpha 0.3", "ecsq alpha 0.3")
-START = 3  # steps that are plain, whatever the method
+METHODS = "plain,PowerSGD 4,int8,klt 0.1,ecsq 0.1"  # channels by their method and alpha
 SUBNET, BRIDGE = "10.213.77", "gcbench"
-BURST = 32  # kilobytes that a link lets through at once
+BURST = 32  # kilobytes that a link lets through at once, at least
+NAMES = {"plain": "plain", "PowerSGD": "PowerSGD, rank", "int8": "int8", "klt": "klt, α =", "ecsq": "ecsq, α ="}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table; what its numbers are stands at the head of this file."""
+
+    ranks: int
+    mbit: int
+    method: str
+    step: float
+    beyond: float
+    cpu: float
+    kilobytes: float
+    fewer: float
+    steps: int
+    loss: float
 
 
 @contextlib.contextmanager
@@ -54,208 +77,133 @@ def ip(arguments: str) -> None:
     subprocess.run(["ip", *arguments.split()], check=True)
 
 
-def limit(names: list[str], mbit: int) -> None:
-    """Let each rank send and receive at most so much."""
-    for name in names:
-        rule = f"root tbf rate {mbit}mbit burst {max(BURST, mbit // 8)}kb latency 200ms".split()
-        subprocess.run(["ip", "netns", "exec", name, "tc", "qdisc", "replace", "dev", "eth0", *rule], check=True)
-        subprocess.run(["tc", "qdisc", "replace", "dev", f"{name}v", *rule], check=True)
+def limit(rank: int, mbit: int) -> None:
+    """Let a rank send and receive at most so much. It is called within the rank's namespace."""
+    outside = ["nsenter", f"--net=/proc/{os.getppid()}/ns/net"]
+    for prefix, device in (([], "eth0"), (outside, f"{BRIDGE}{rank}v")):
+        command = ["tc", "qdisc", "replace" if mbit else "del", "dev", device, "root"]
+        rule = f"tbf rate {mbit}mbit burst {max(BURST, mbit // 8)}kb latency 200ms".split() if mbit else []
+        subprocess.run([*prefix, *command, *rule], check=bool(mbit), capture_output=not mbit)
 
 
-def run(names: list[str], method: str, asked: argparse.Namespace) -> list[dict[str, float]]:
-    """Train once; what rank 0 found at each step."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            __file__,
-            "--method",
-            method,
-            "--steps",
-            str(asked.steps),
-            "--width",
-            str(asked.width),
-        ]
-        ranks = [
+def found_by(ranks: int, asked: argparse.Namespace) -> dict:
+    """What rank 0 of so many ranks has found."""
+    life = Path(__file__).with_name("training_rank.py")
+    with tempfile.TemporaryDirectory() as folder, network(ranks) as names:
+        settings = vars(asked) | {"ranks": ranks, "out": None}
+        Path(folder, "asked.json").write_text(json.dumps(settings))
+        environment = os.environ | {
+            "GLOO_SOCKET_IFNAME": "eth0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
+        }  # fmt: skip
+        processes = [
             subprocess.Popen(
-                ["ip", "netns", "exec", name, *command, "--rank", str(rank), "--ranks", str(len(names)), "--meet", folder],
-                env=os.environ | {"GLOO_SOCKET_IFNAME": "eth0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                ["ip", "netns", "exec", name, sys.executable, str(life), folder, str(rank)], env=environment
             )
             for rank, name in enumerate(names)
-        ]  # fmt: skip
-        if any(process.wait() for process in ranks):
-            raise SystemExit(f"{method}: a rank failed")
+        ]
+        if any([process.wait() for process in processes]):
+            raise SystemExit("a rank failed")
         return json.loads(Path(folder, "found.json").read_text())
 
 
-def train(asked: argparse.Namespace) -> None:
-    """The life of a rank."""
-    import torch
-    import torch.distributed as dist
-    from torch.nn.parallel import DistributedDataParallel
-
-    from gcodec.experiments.training import transformer
-
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{asked.meet}/meet", rank=asked.rank, world_size=asked.ranks,
-        timeout=timedelta(minutes=8),
-    )  # fmt: skip
-    language = transformer(vocabulary=512, width=asked.width, blocks=2, length=64)
-    net = module(language)
-    ddp = DistributedDataParallel(net, bucket_cap_mb=1000)  # PowerSGD aborts under gloo with several buckets
-    statistics_of = register(ddp, asked.method)
-    optimizer = torch.optim.AdamW(ddp.parameters(), 1e-3)
-    found, elapsed, before = [], 0.0, 0.0
-    for step in range(asked.steps):
-        tokens = torch.from_numpy(language.tokens(0, step * asked.ranks + asked.rank))
-        dist.barrier()
-        start = time.perf_counter()
-        optimizer.zero_grad()
-        ddp(tokens).backward()
-        optimizer.step()
-        taken = time.perf_counter() - start
-        elapsed += taken
-        line = {"step": step, "taken": taken, "seconds": elapsed, "bytes": statistics_of() - before}
-        before += line["bytes"]
-        if asked.rank == 0:
-            with torch.no_grad():
-                line["loss"] = float(net(torch.from_numpy(language.tokens(0, 10**6))))
-            found.append(line)
-    if asked.rank == 0:
-        Path(asked.meet, "found.json").write_text(json.dumps(found))
-    dist.barrier()
-    dist.destroy_process_group()
+def rows_of(ranks: int, found: dict) -> Iterator[Row]:
+    """A row for each run. A step of it is the median, and so is the computation."""
+    taken, cpu = found["compute"]
+    ring = 2 * (ranks - 1) / ranks * 4 * found["parameters"]
+    for run in found["runs"]:
+        sent = run["bytes"] / max(len(run["losses"]), 1)
+        yield Row(
+            ranks, run["mbit"], run["method"], run["taken"], run["taken"] - taken, run["cpu"] - cpu, sent / 1000,
+            ring / sent, len(run["losses"]), run["loss"],
+        )  # fmt: skip
 
 
-def module(language):
-    """A language model of the experiments as a module of torch, which gives its loss."""
-    import numpy as np
-    import torch
-
-    class Net(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            start = language.start(np.random.default_rng(0))
-            self._names = list(start)
-            self.weights = torch.nn.ParameterList([torch.nn.Parameter(torch.from_numpy(a)) for a in start.values()])
-
-        def forward(self, tokens):
-            return language.loss(dict(zip(self._names, self.weights, strict=True)), tokens)
-
-    return Net()
+def show(row: Row) -> None:
+    print(
+        f"{row.ranks:5}{row.mbit:8} {named(row.method):18}{row.step:8.3f}{row.beyond:9.3f}{row.cpu:8.3f}"
+        f"{row.kilobytes:11.1f}{row.fewer:8.1f}{row.steps:7}{row.loss:9.4f}",
+        flush=True,
+    )
 
 
-def register(ddp, method: str):
-    """Have the gradients sent by a method; gives a function of the bytes that were sent so far."""
-    from torch.distributed.algorithms.ddp_comm_hooks import powerSGD_hook as power
-
-    from gcodec.integrations import torch_ddp
-
-    shapes = [tuple(parameter.shape) for parameter in ddp.parameters()]
-    sizes = [parameter.numel() for parameter in ddp.parameters()]
-    ring, steps = 2 * 4 / ddp.process_group.size() * (ddp.process_group.size() - 1), [0]
-    if method in ("plain", "PowerSGD rank 4"):
-        rank = 4 if "rank" in method else 0
-        if rank:
-            state = power.PowerSGDState(None, matrix_approximation_rank=rank, start_powerSGD_iter=START)
-            ddp.register_comm_hook(state, power.powerSGD_hook)
-        small = sum(rank * sum(s) if rank and len(s) == 2 else n for s, n in zip(shapes, sizes, strict=True))
-
-        def count() -> float:
-            steps[0] += 1
-            return ring * (min(steps[0], START) * sum(sizes) + max(steps[0] - START, 0) * small)
-
-        return count
-    if method == "int8":
-        state = Int8(ddp)
-        ddp.register_comm_hook(state, int8_hook)
-        return lambda: state.sent
-    name, _, bound = method.split()
-    compression = torch_ddp.compress(ddp, method=name, alpha=float(bound), start=START)
-    return lambda: compression.statistics.sent
+def named(method: str) -> str:
+    name, *setting = method.split()
+    return " ".join([NAMES[name], *setting])
 
 
-class Int8:
-    """Each tensor as multiples of 1/127 of its largest magnitude, to all ranks; with feedback."""
-
-    def __init__(self, ddp) -> None:
-        self.count, self.sent, self.memory = ddp.process_group.size(), 0, {}
-
-
-def int8_hook(state, bucket):
-    import torch
-    import torch.distributed as dist
-
-    keys = [id(parameter) for parameter in bucket.parameters()]  # torch rearranges its bucket once
-    sums = [g + state.memory.get(key, 0) for key, g in zip(keys, bucket.gradients(), strict=True)]
-    scales = torch.stack([s.abs().max().clamp(min=1e-30) / 127 for s in sums])
-    flat = torch.cat([(s / c).round().to(torch.int8).flatten() for s, c in zip(sums, scales, strict=True)])
-    every, all_scales = ([torch.empty_like(one) for _ in range(state.count)] for one in (flat, scales))
-    dist.all_gather(every, flat)
-    dist.all_gather(all_scales, scales)
-    state.sent += (flat.numel() + 4 * scales.numel()) * (state.count - 1)
-    sizes = [s.numel() for s in sums]
-    total = torch.zeros(flat.numel())
-    for data, own in zip(every, all_scales, strict=True):
-        total += torch.cat([q * c for q, c in zip(data.float().split(sizes), own, strict=True)])
-    for key, s, q, c in zip(keys, sums, flat.float().split(sizes), scales, strict=True):
-        state.memory[key] = s - (q * c).view_as(s)
-    future = torch.futures.Future()
-    future.set_result(bucket.buffer().copy_(total / state.count))
-    return future
+def write(folder: Path, rows: list[Row], runs: list[dict]) -> None:
+    """The table, the loss after each step, and the picture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "table.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, list(asdict(rows[0])))
+        table.writeheader()
+        for row in rows:
+            table.writerow({key: round(one, 4) if isinstance(one, float) else one for key, one in asdict(row).items()})
+    with (folder / "steps.csv").open("w", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(["ranks", "mbit", "method", "step", "seconds", "loss"])
+        for run in runs:
+            steps = enumerate(zip(run["seconds"], run["losses"], strict=True), 1)
+            key = run["ranks"], run["mbit"], run["method"]
+            lines.writerows([*key, step, round(seconds, 4), round(loss, 4)] for step, (seconds, loss) in steps)
+    draw(folder / "links.png", runs)
 
 
-def report(rows: list[tuple[int, str, list[dict[str, float]]]], alone: float) -> None:
-    """A line for each link and method, with the loss when the quickest run of a link was over."""
-    print(f"{'Mbit/s':>7} {'method':16}{'s/step':>9}{'beyond':>9}{'kB/step':>9}{'loss':>8}{'loss by':>9} that time")
-    for link in dict.fromkeys(link for link, _, _ in rows):
-        own = [(method, found) for one, method, found in rows if one == link]
-        shortest = min(found[-1]["seconds"] for _, found in own)
-        for method, found in own:
-            later = found[START:]
-            taken = statistics.median(line["taken"] for line in later)
-            by_then = [line["loss"] for line in found if line["seconds"] <= shortest] or [float("nan")]
-            sent = statistics.median(line["bytes"] for line in later) / 1000
-            print(
-                f"{link:7} {method:16}{taken:9.3f}{taken - alone:9.3f}{sent:9.1f}{found[-1]['loss']:8.4f}{by_then[-1]:9.4f}"
-                f" {shortest:.1f} s", flush=True,
-            )  # fmt: skip
+def draw(path: Path, runs: list[dict]) -> None:
+    """The loss against time: a panel for each link, a line of panels for each number of ranks."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    counts, links = ([*dict.fromkeys(run[key] for run in runs)] for key in ("ranks", "mbit"))
+    methods = [*dict.fromkeys(run["method"] for run in runs)]
+    figure = Figure((3.2 * len(links), 2.9 * len(counts)), layout="constrained")
+    panels = figure.subplots(len(counts), len(links), sharex=True, sharey=True, squeeze=False)
+    for (line, ranks), (column, mbit) in product(enumerate(counts), enumerate(links)):
+        axes = panels[line][column]
+        axes.set_title(f"{ranks} ranks, {mbit} Mbit/s", fontsize=9)
+        for run in runs:
+            if (run["ranks"], run["mbit"]) == (ranks, mbit):
+                color = f"C{methods.index(run['method'])}"
+                seconds, losses = [0.0, *run["seconds"]], [run["first"], *run["losses"]]
+                axes.plot(seconds, losses, label=named(run["method"]), color=color)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel("seconds of training", fontsize=9)
+    figure.supylabel("loss, nats", fontsize=9)
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(methods), frameon=False, fontsize=9)
+    FigureCanvasAgg(figure).print_png(path)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--ranks", type=int, default=2)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ranks", default="2,4", help="how many, with commas between")
     parser.add_argument("--links", default="20,100,500,1000", help="Mbit/s, with commas between")
-    parser.add_argument("--methods", default=",".join(METHODS))
-    parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--width", type=int, default=256)
-    parser.add_argument("--out", type=Path, help="write loss against time here (CSV)")
-    parser.add_argument("--method", help=argparse.SUPPRESS)
-    parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--meet", help=argparse.SUPPRESS)
+    parser.add_argument("--methods", default=METHODS)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of training in each run")
+    parser.add_argument("--steps", type=int, default=0, help="of each run, instead of seconds")
+    parser.add_argument("--width", type=int, default=512)
+    parser.add_argument("--blocks", type=int, default=1)
+    parser.add_argument("--vocabulary", type=int, default=256)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--out", type=Path, help="a folder for tables and the picture")
     asked = parser.parse_args()
-    if asked.method:
-        train(asked)
-        return
-    with network(1) as names:
-        alone = statistics.median(line["taken"] for line in run(names, "plain", asked)[START:])
-    print(f"{asked.ranks} ranks, width {asked.width}; a step of one rank alone takes {alone:.3f} s", flush=True)
-    rows = []
-    with network(asked.ranks) as names:
-        for link in map(int, asked.links.split(",")):
-            limit(names, link)
-            own = [(link, method, run(names, method, asked)) for method in asked.methods.split(",")]
-            report(own, alone)
-            rows += own
+    rows: list[Row] = []
+    runs: list[dict] = []
+    for ranks in map(int, asked.ranks.split(",")):
+        found = found_by(ranks, asked)
+        taken, cpu = found["compute"]
+        print(
+            f"{ranks} ranks, {found['parameters']:,} parameters; a step that sends nothing: {taken:.3f} s, CPU {cpu:.3f} s"
+        )
+        print("ranks  Mbit/s method              s/step   beyond     CPU    kB/step   fewer  steps     loss")
+        own = list(rows_of(ranks, found))
+        for row in own:
+            show(row)
+        rows += own
+        runs += [run | {"ranks": ranks} for run in found["runs"]]
     if asked.out:
-        with asked.out.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["mbit", "method", "step", "seconds", "loss"])
-            writer.writerows(
-                [link, method, one["step"], one["seconds"], one["loss"]]
-                for link, method, found in rows
-                for one in found
-            )
+        write(asked.out, rows, runs)
 
 
 if __name__ == "__main__":
