@@ -93,7 +93,7 @@ def nothing_is_lost_for_good(rank: int) -> None:
             {name: torch.randn(shape, generator=torch.Generator().manual_seed(10 * step + r)) for name, shape in sizes.items()}
             for r in range(RANKS)
         ]  # fmt: skip
-        for name, mean in zip(sizes, scheme.mean(every[rank], step), strict=True):
+        for name, mean in zip(sizes, scheme.encode(every[rank], step)(), strict=True):
             given[name] += sum(grads[name].numpy().astype(float) for grads in every) / RANKS
             sent[name] += mean
     state = scheme.state_dict()

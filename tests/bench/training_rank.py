@@ -23,6 +23,7 @@ from gcodec.experiments.training import Model, transformer
 from gcodec.integrations import torch_ddp
 
 START = 3  # steps that are plain, whatever the method, and not limited
+CAP = 4  # megabytes of a bucket: several are on their way at a time
 FEWEST, COMPARED, IDLE = 2, 10, 8  # steps of a run; steps between comparisons; steps that send nothing
 HELD_OUT, BATCHES = 10**6, 16  # the number of the first batch that nobody trains on, and how many there are
 Run = dict[str, Any]
@@ -47,7 +48,8 @@ class Trainee:
     def __init__(self, asked: Namespace, rank: int, method: str) -> None:
         self._language = transformer(asked.vocabulary, asked.width, asked.blocks, length=64)
         self._net, self._rank, self._ranks, self._number = Net(self._language), rank, asked.ranks, 0
-        self._ddp = DistributedDataParallel(self._net, bucket_cap_mb=1000)  # PowerSGD aborts with several under gloo
+        cap = 1000 if method.startswith("PowerSGD") else CAP  # it aborts under gloo where there are several buckets
+        self._ddp = DistributedDataParallel(self._net, bucket_cap_mb=cap)
         self.sent = register(self._ddp, method)
         self._optimizer = torch.optim.AdamW(self._ddp.parameters(), asked.rate)
 

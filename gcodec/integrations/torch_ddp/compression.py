@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import gcodec
 
-from .schemes import MANY, SCHEMES
+from .schemes import MANY, SCHEMES, Arrays
 from .statistics import Statistics
 from .wire import Wire
 
@@ -67,8 +67,7 @@ class Compression:
         kind = SCHEMES[scheme or ("owner" if self._wire.count >= MANY else "gather")]
         sizes = {name: parameter.numel() for name, parameter in parameters.items()}
         self._scheme = kind(self._wire, sizes, DEFAULTS | dict(options))
-        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        threading.Thread(target=self._work, daemon=True, name="gcodec-ddp").start()
+        self._coding, self._sending = Worker("gcodec-ddp-coding"), Worker("gcodec-ddp-sending")
 
     def state_dict(self) -> dict[str, Any]:
         """What a training checkpoint needs: the steps so far, and the memory by name."""
@@ -78,10 +77,6 @@ class Compression:
         """Go on where `state_dict` was taken, on the same rank of as many."""
         self.statistics.steps = int(state["steps"])
         self._scheme.load_state_dict(state)
-
-    def _work(self) -> None:
-        while True:
-            self._jobs.get()()
 
     def exchange(self, bucket: Bucket) -> Any:
         """The mean of a bucket over all ranks, in a while."""
@@ -94,26 +89,49 @@ class Compression:
             self.statistics.sent += plain
             reduced = dist.all_reduce(buffer.div_(self._wire.count), group=self._group, async_op=True).get_future()
             return reduced.then(lambda future: future.value()[0])
-        names = [self._names[id(parameter)] for parameter in bucket.parameters()]
-        future: Any = torch.futures.Future()
-        grads = bucket.gradients()
+        return self._coded(bucket, step)
 
-        def job() -> None:
-            try:
-                self._mean(dict(zip(names, grads, strict=True)), step)
-                future.set_result(buffer)
-            except BaseException as error:  # whatever it is, the training must hear of it
-                future.set_exception(error)
+    def _coded(self, bucket: Bucket, step: int) -> Any:
+        """The mean of a bucket by messages: one thread encodes, and another one sends and decodes.
 
-        self._jobs.put(job)
+        So a bucket is encoded while the one before it is on its way.
+        """
+        names, grads = [self._names[id(parameter)] for parameter in bucket.parameters()], bucket.gradients()
+        buffer, future = bucket.buffer(), torch.futures.Future()  # type: ignore[var-annotated]  # torch has Any there
+
+        def encode() -> None:
+            mean = self._scheme.encode({n: g.detach().cpu() for n, g in zip(names, grads, strict=True)}, step)
+            self.statistics.error = self._scheme.error
+            self._sending.do(lambda: send(mean), future.set_exception)
+
+        def send(mean: Callable[[], Arrays]) -> None:
+            for grad, array in zip(grads, mean(), strict=True):
+                grad.copy_(torch.from_numpy(np.ascontiguousarray(array)).view_as(grad))
+            future.set_result(buffer)
+
+        self._coding.do(encode, future.set_exception)
         return future
 
-    def _mean(self, grads: Mapping[str, torch.Tensor], step: int) -> None:
-        """Put the mean over all ranks in the place of gradients."""
-        means = self._scheme.mean({name: grad.detach().cpu() for name, grad in grads.items()}, step)
-        self.statistics.error = self._scheme.error
-        for grad, mean in zip(grads.values(), means, strict=True):
-            grad.copy_(torch.from_numpy(np.ascontiguousarray(mean)).view_as(grad))
+
+class Worker:
+    """A thread that does one thing after another."""
+
+    def __init__(self, name: str) -> None:
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], None], Callable[[BaseException], object]]]
+        self._jobs = queue.SimpleQueue()
+        threading.Thread(target=self._work, daemon=True, name=name).start()
+
+    def do(self, job: Callable[[], None], failed: Callable[[BaseException], object]) -> None:
+        """Do it in a while. failed: is given what it raises."""
+        self._jobs.put((job, failed))
+
+    def _work(self) -> None:
+        while True:
+            job, failed = self._jobs.get()
+            try:
+                job()
+            except BaseException as error:  # whatever it is, the training must hear of it
+                failed(error)
 
 
 def hook(state, bucket):  # type: ignore[no-untyped-def]  # torch looks at annotations

@@ -8,7 +8,7 @@ import torch
 
 import gcodec
 
-from .wire import Wire
+from .wire import Made, Wire
 
 Arrays = list[np.ndarray]
 Memory = dict[str, np.ndarray]
@@ -56,10 +56,12 @@ class Scheme(Protocol):
 
     error: float
 
-    def mean(self, tensors: Mapping[str, torch.Tensor], step: int) -> Arrays:
-        """The mean over all ranks of what they sent for these tensors, float32 or float64.
+    def encode(self, tensors: Mapping[str, torch.Tensor], step: int) -> Callable[[], Arrays]:
+        """Encode these tensors; gives the function that sends them.
 
-        Raises what `gcodec.Channel` raises, and RuntimeError where another rank failed.
+        That gives the mean over all ranks of what they sent, float32 or float64. It raises what
+        encoding raised, and RuntimeError where another rank failed. Another thread may call it
+        while this one encodes other tensors.
         """
 
     def state_dict(self) -> dict[str, Memory]:
@@ -78,10 +80,14 @@ class Gather:
         self._wire, self._channels = wire, Channels(wire.rank, options)
         self.error = 0.0
 
-    def mean(self, tensors: Mapping[str, torch.Tensor], step: int) -> Arrays:
+    def encode(self, tensors: Mapping[str, torch.Tensor], step: int) -> Callable[[], Arrays]:
         channel = self._channels.channel(tensors, step)
-        messages = self._wire.gather(lambda: channel.encode(tensors))
+        made = self._wire.made(lambda: [channel.encode(tensors)])
         self.error = channel.error
+        return lambda: self._mean(channel, made)
+
+    def _mean(self, channel: gcodec.Channel, made: Made) -> Arrays:
+        messages = self._wire.gather(made)
         with self._wire.coding():
             return mean_of(channel, messages, self._wire.rank)
 
@@ -107,21 +113,24 @@ class Owner:
         self._owners = owners(sizes, wire.count)
         self.error = 0.0
 
-    def mean(self, tensors: Mapping[str, torch.Tensor], step: int) -> Arrays:
+    def encode(self, tensors: Mapping[str, torch.Tensor], step: int) -> Callable[[], Arrays]:
         parts: list[dict[str, torch.Tensor]] = [{} for _ in self._senders]
         for name, tensor in tensors.items():
             parts[self._owners[name]][name] = tensor
         channels = [one.channel(part, step) if part else None for one, part in zip(self._senders, parts, strict=True)]
-        messages = self._wire.exchange(
-            lambda: [c.encode(part) if c else b"" for c, part in zip(channels, parts, strict=True)]
-        )
+        made = self._wire.made(lambda: [c.encode(part) if c else b"" for c, part in zip(channels, parts, strict=True)])
         self.error = max((channel.error for channel in channels if channel), default=0.0)
-        found: dict[str, np.ndarray] = {}
-        means = self._wire.gather(lambda: self._recoded(channels, parts, messages, step))
-        with self._wire.coding():
-            for part, data in zip(parts, means, strict=True):
-                found |= zip(part, self._decoded(data, part) if data else (), strict=True)
-        return [found[name] for name in tensors]
+
+        def mean() -> Arrays:
+            found: dict[str, np.ndarray] = {}
+            messages = self._wire.exchange(made)
+            means = self._wire.gather(self._wire.made(lambda: [self._recoded(channels, parts, messages, step)]))
+            with self._wire.coding():
+                for part, data in zip(parts, means, strict=True):
+                    found |= zip(part, self._decoded(data, part) if data else (), strict=True)
+            return [found[name] for name in tensors]
+
+        return mean
 
     def _recoded(
         self,
@@ -175,9 +184,15 @@ def mean_of(channel: gcodec.Channel, messages: Sequence[bytes], own: int) -> Arr
     totals: Arrays = []
     for rank, data in enumerate(messages):
         arrays = channel.decoded if rank == own else channel.decode(data)
-        wide = [array.astype(np.promote_types(np.float32, _plain(array.dtype)), copy=False) for array in arrays]
-        totals = [total + array for total, array in zip(totals, wide, strict=True)] if totals else wide
-    return [total / total.dtype.type(len(messages)) for total in totals]
+        wide = [np.promote_types(np.float32, _plain(array.dtype)) for array in arrays]
+        if not totals:
+            totals = [array.astype(dtype) for array, dtype in zip(arrays, wide, strict=True)]
+            continue
+        for total, array, dtype in zip(totals, arrays, wide, strict=True):
+            total += array.astype(dtype, copy=False)
+    for total in totals:
+        total /= total.dtype.type(len(messages))
+    return totals
 
 
 def _plain(dtype: np.dtype) -> np.dtype:

@@ -1,8 +1,10 @@
 """Messages between ranks, over a process group of their own."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 import torch
@@ -13,28 +15,45 @@ from .statistics import Statistics
 _FAILED = -1  # in the place of a length: this rank has no message, as encoding failed
 
 
+@dataclass(frozen=True)
+class Made:
+    """Messages that are to be sent, or why there are none."""
+
+    messages: Sequence[bytes] = ()
+    failure: Exception | None = None
+
+
 class Wire:
     """Sends messages of any length by gloo, and counts bytes and seconds.
 
-    Each call is a collective: all ranks make the same calls in the same order. Each is given a
-    function that makes the messages. If it raises, the others hear of it: they raise RuntimeError.
+    `exchange` and `gather` are collectives: all ranks make the same calls in the same order. If the
+    messages of a rank could not be made, the others hear of it: they raise RuntimeError. `made` may
+    be called by another thread at the same time.
     """
 
     def __init__(self, group: dist.ProcessGroup, statistics: Statistics, timeout: float | None = None) -> None:
         """timeout: the seconds after which a rank that does not answer ends the others."""
         limit = None if timeout is None else timedelta(seconds=timeout)
         self._group = dist.new_group(dist.get_process_group_ranks(group), backend="gloo", timeout=limit)
-        self._statistics = statistics
+        self._statistics, self._lock = statistics, threading.Lock()
         self.rank, self.count = dist.get_rank(self._group), dist.get_world_size(self._group)
 
-    def exchange(self, make: Callable[[], Sequence[bytes]]) -> list[bytes]:
-        """What every rank has for this one. make: gives each rank a message, which may be empty."""
-        messages, failure = self._made(make)
-        begin = time.perf_counter()
-        lengths = torch.tensor([len(message) for message in messages] if failure is None else [_FAILED] * self.count)
+    def made(self, make: Callable[[], Sequence[bytes]]) -> Made:
+        """The messages that a function makes, or the error that it raises."""
+        try:
+            with self.coding():
+                return Made(make())
+        except Exception as error:  # the other ranks must hear of it, or they would wait for ever
+            return Made(failure=error)
+
+    def exchange(self, made: Made) -> list[bytes]:
+        """What every rank has for this one. made: a message for each rank, which may be empty."""
+        messages, begin = made.messages, time.perf_counter()
+        failed = [_FAILED] * self.count
+        lengths = torch.tensor(failed if made.failure else [len(message) for message in messages])
         known = torch.empty_like(lengths)
         dist.all_to_all_single(known, lengths, group=self._group)
-        self._check(known.tolist(), failure)
+        self._check(known.tolist(), made.failure)
         data = torch.empty(int(known.sum()), dtype=torch.uint8)
         dist.all_to_all_single(data, _tensor(b"".join(messages)), known.tolist(), lengths.tolist(), group=self._group)
         own = len(messages[self.rank])
@@ -42,18 +61,17 @@ class Wire:
         whole, ends = data.numpy().tobytes(), known.cumsum(0).tolist()
         return [whole[start:stop] for start, stop in zip([0, *ends], ends, strict=False)]
 
-    def gather(self, make: Callable[[], bytes]) -> list[bytes]:
-        """The messages of all ranks, in their order. make: gives that of this rank."""
-        messages, failure = self._made(lambda: [make()])
+    def gather(self, made: Made) -> list[bytes]:
+        """The messages of all ranks, in their order. made: the only one of this rank."""
         start = time.perf_counter()
-        length = torch.tensor([len(messages[0]) if failure is None else _FAILED])
+        length = torch.tensor([_FAILED if made.failure else len(made.messages[0])])
         lengths = [torch.empty_like(length) for _ in range(self.count)]
         dist.all_gather(lengths, length, group=self._group)
         known = [int(one) for one in lengths]
-        self._check(known, failure)
+        self._check(known, made.failure)
         whole = [torch.empty(max(known), dtype=torch.uint8) for _ in known]
         if max(known):
-            dist.all_gather(whole, _tensor(messages[0].ljust(max(known), b"\0")), group=self._group)
+            dist.all_gather(whole, _tensor(made.messages[0].ljust(max(known), b"\0")), group=self._group)
         own = known[self.rank]
         self._count(own * (self.count - 1), sum(known) - own, start)
         return [data[:length].numpy().tobytes() for data, length in zip(whole, known, strict=True)]
@@ -65,14 +83,8 @@ class Wire:
         try:
             yield
         finally:
-            self._statistics.coding += time.perf_counter() - start
-
-    def _made(self, make: Callable[[], Sequence[bytes]]) -> tuple[Sequence[bytes], Exception | None]:
-        try:
-            with self.coding():
-                return make(), None
-        except Exception as error:  # the other ranks must hear of it, or they would wait for ever
-            return [b""], error
+            with self._lock:
+                self._statistics.coding += time.perf_counter() - start
 
     def _check(self, lengths: Sequence[int], failure: Exception | None) -> None:
         if failure is not None:

@@ -119,9 +119,8 @@ class ReduceScatter:
 
     def _means(self, parts: Sequence[Mapping[str, torch.Tensor]], step: int) -> list[Any]:
         channels = [one.channel(part, step) for one, part in zip(self._channels, parts, strict=True)]
-        messages = self._wire.exchange(
-            lambda: [channel.encode(part) for channel, part in zip(channels, parts, strict=True)]
-        )
+        made = self._wire.made(lambda: [c.encode(part) for c, part in zip(channels, parts, strict=True)])
+        messages = self._wire.exchange(made)
         self._statistics.error = max(channel.error for channel in channels)
         with self._wire.coding():
             return mean_of(channels[self._wire.rank], messages, self._wire.rank)
