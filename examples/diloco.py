@@ -8,7 +8,7 @@ through a channel with feedback, and for comparison
 * as int8 with feedback: a scale for each tensor,
 * as the largest 3 % of each 4096 values, in 2 bits each, with feedback, as SparseLoCo has it.
 
-The channel's bound is steered so that it sends as many bytes as the largest 3 % take. All workers
+The channel's bound is steered so that it sends at most the bytes that the largest 3 % take. All workers
 run in this process, one after the other. It needs torch, and reads Python's own sources as text.
 """
 
@@ -30,7 +30,8 @@ WORKERS, WIDTH, SEEN, BATCH = 2, 96, 16, 32
 OUTER_RATE, OUTER_MOMENTUM = 0.7, 0.9
 KEPT, BLOCK = 0.03, 4096  # Top-k keeps this share of each block
 BITS = math.log2(BLOCK) + 2  # a kept value has a place, a sign, and one of two sizes
-FIRST_BOUND, STRIDE = 0.45, 1.25  # the channel's bound, and its largest change in one message
+FIRST_BOUND, LARGEST_BOUND, STRIDE = 0.5, 0.9, 1.6  # of the channel; its bound's largest change from message to message
+SPENT = 0.95  # the share of Top-k's bytes that is aimed at
 Arrays = list[np.ndarray]
 Send = Callable[[Arrays], tuple[Arrays, float]]  # changes → what arrives, and the bytes that it took
 
@@ -105,18 +106,22 @@ def top_k(x: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def channel(method: str) -> Callable[[Arrays], Send]:
-    """A channel that takes as many bytes as Top-k does: more so far, a larger bound from now on."""
+    """A channel that takes at most the bytes of Top-k.
+
+    A message has about 1/bound bytes. So the bound follows from the size of the last message and
+    from what the next one may take.
+    """
 
     def start(like: Arrays) -> Send:
         sender = gcodec.Channel(dict(zip(map(str, range(len(like))), like, strict=True)), method, alpha=FIRST_BOUND)
-        allowed, sent, bound = sum(top_k(x)[1] for x in like), 0.0, FIRST_BOUND
+        allowed, sent, bound = SPENT * sum(top_k(x)[1] for x in like), 0.0, FIRST_BOUND
 
         def send(changes: Arrays) -> tuple[Arrays, float]:
             nonlocal sent, bound
             message = sender.encode(changes, bound)
             sent += len(message)
-            change = min(max(sent / (allowed * sender.step), 1 / STRIDE), STRIDE)
-            bound = min(bound * change, 0.9)
+            left = max(allowed * (sender.step + 1) - sent, allowed / 4)
+            bound = min(bound * min(max(len(message) / left, 1 / STRIDE), STRIDE), LARGEST_BOUND)
             return sender.decoded, len(message)
 
         return send

@@ -19,5 +19,5 @@ def test_channels_lose_less_than_top_k_at_equal_bytes():
     bits, loss, _ = found["Top-k 3 % + 2 bits"]
     for method in ("klt", "ecsq"):
         own = found[f"channel, {method}"]
-        assert own[0] < 1.1 * bits and own[1] < loss - 0.1
+        assert own[0] <= 1.02 * bits and own[1] < loss - 0.1
     assert found["plain"][0] == 32 and found["plain"][1] < loss
