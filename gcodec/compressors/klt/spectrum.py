@@ -52,8 +52,9 @@ class Spectrum:
         outside = self.width - rank
         if outside <= 0:
             return 0.0
-        left = self.tail(rank) / outside
-        return outside / self.width * float(np.mean(np.maximum(1 - left / self.values[:rank] ** 2, 0.0)))
+        left, squares = self.tail(rank) / outside, self.values[:rank] ** 2
+        kept = np.divide(left, squares, out=np.ones_like(squares), where=squares > left)
+        return outside / self.width * float(np.mean(1 - kept))
 
     def plan(self, target: float) -> tuple[int, float]:
         """(rank, step) at which each component is worth its bits.
