@@ -14,7 +14,7 @@ from gcodec.integrations.flower.records import arrays_of, record_of
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "flower"
 sys.path.append(str(EXAMPLE))
-from local_grid import LocalGrid
+from local_grid import LocalGrid  # noqa: E402
 
 NODES = 3
 
