@@ -17,7 +17,8 @@ from hypothesis.extra import numpy as hnp
 import gcodec
 from gcodec.coding.bitstring import BitReader
 from gcodec.coding.rans import decode_classes, encode_classes
-from gcodec.compressors.common.levels import Points
+from gcodec.compressors.common.levels import Coded, Labels, Points
+from gcodec.compressors.common.quantiser import Part, Quantiser
 from gcodec.compressors.common.scale_classes import BLOCKS, CHUNK, NONE, PRODUCT
 from gcodec.compressors.contract import TensorSpec
 from gcodec.compressors.ecsq.compressor import Ecsq
@@ -166,3 +167,26 @@ def test_worked_sequences(code, numbers):
 
 def test_plain_python_gives_the_same_bytes():
     assert payloads.run_plain("import test_ecsq; print(test_ecsq.digest())") == digest() + "\n"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("widths", [0, 20])
+def test_one_pass_finds_what_several_find(dtype, widths):
+    """A few numbers have raw bits: large ones, and where `widths` is a class, all from it on."""
+    rng = np.random.default_rng(7)
+    dtype = np.dtype(dtype)
+    values = np.concatenate([rng.standard_normal(5000), 90 * rng.standard_normal(40)]).astype(dtype)
+    values = values.astype(np.float64 if dtype == np.float64 else np.float32)
+    classes = rng.choice(32, values.size, p=[0.99 / 20] * 20 + [0.01 / 12] * 12).astype(np.uint8)
+    wide = np.where((np.arange(32) >= widths) & (widths > 0), 2, 0).astype(np.int64)
+    plain = Quantiser.fresh(Labels(1), dtype, 0.7)
+    quantiser = Quantiser(Points(Labels(1), plain.points.step, (0, -6, 0, 3)), dtype, wide, plain.prices)
+    part = Part(values, classes, 1)
+    found = quantiser.find(part)
+    numbers, _ = quantiser._by_thresholds(part)
+    coded = Coded.of(numbers, None, classes, wide)
+    assert found.large is not None
+    assert np.array_equal(found.numbers, numbers)
+    assert np.array_equal(found.coded.codes, coded.codes)
+    assert (found.coded.raw_bits, found.coded.raw) == (coded.raw_bits, coded.settled(classes).raw)
+    assert found.error == pytest.approx(quantiser._error(part, numbers, None, coded), rel=1e-5)

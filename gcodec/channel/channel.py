@@ -23,6 +23,7 @@ from .target import Target, measure_of, scan_of, share_left_out, shares
 
 Scope = Literal["tensor", "message"]
 _OF_MATRICES = ("klt",)  # methods in whose place vectors are coded by ecsq
+_EMPTY = np.empty(0)
 _JOINED = -1  # the number of the coder of the joined tensors
 
 
@@ -164,8 +165,7 @@ class Channel:
         kind, specs, names = self._choice.guarantee.kind, self.manifest.specs, self.manifest.names
         alone, small = self.manifest.alone(kind), self.manifest.joined(kind)
         scans = [scan_of(name, array) for name, array in zip(names, sums, strict=True)]
-        decoded = [np.zeros(spec.shape, spec.dtype) for spec in specs]
-        parcels, scales = [], np.zeros(0, np.uint16)
+        decoded, parcels, scales = [_EMPTY] * len(specs), [], np.zeros(0, np.uint16)
         for i, target in zip(alone, self._targets(alone, sums, scans), strict=True):
             parcel, back = self._coder(i).encode(sums[i], target)
             parcels.append(parcel)
@@ -180,6 +180,8 @@ class Channel:
         self.error = share_left_out(
             [*errors[: len(alone)], *errors[len(alone) :] * len(small)], [scans[i] for i in (*alone, *small)]
         )
+        for i, spec in enumerate(specs):
+            decoded[i] = decoded[i] if spec.size else np.zeros(spec.shape, spec.dtype)
         return decoded, scales, tuple(parcels)
 
     def _targets(self, alone: Sequence[int], sums: Sequence[np.ndarray], scans: Sequence[Scan | None]) -> list[Target]:

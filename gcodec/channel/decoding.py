@@ -25,7 +25,7 @@ def arrays_of(message: Message, manifest: Manifest) -> list[np.ndarray]:
     Raises an error of the FormatError family, UnsupportedFeature and LimitExceeded.
     """
     kind, specs = message.guarantee.kind, manifest.specs
-    arrays = [np.zeros(spec.shape, spec.dtype) for spec in specs]
+    arrays = [np.zeros(() if spec.size else spec.shape, spec.dtype) for spec in specs]
     alone, small = manifest.alone(kind), manifest.joined(kind)
     coded = [as_coded(specs[i], kind) for i in alone]
     if small:

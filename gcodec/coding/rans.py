@@ -12,13 +12,19 @@ from ..kernels.entropy import rans, rans_tables, rans_vectors
 from .bitstring import BitReader, BitWriter
 
 _LANE_BYTES = 1024  # coded bytes for each lane
+_VECTORS = 14  # so many times the bytes of a lane are worth 16 lanes
 _LANE_BITS = 24  # about what a lane costs
 _LANES_BITS, _STATE_BITS, _WORDS_BITS = 3, 2, 5
 NO_LAW = np.zeros(rans.SYMBOLS, np.int64)  # for tables that follow from no law
 
 
 def lanes_for(bits: float) -> int:
-    """How many lanes suit a code of about this many bits: a power of two."""
+    """How many lanes suit a code of about this many bits: a power of two.
+
+    16 are better than 8, which are too few for vectors.
+    """
+    if _VECTORS <= bits / 8 / _LANE_BYTES < rans_vectors.WIDTH:
+        return rans_vectors.WIDTH
     return 1 << min(max(int(bits / 8 / _LANE_BYTES).bit_length() - 1, 0), rans.MAX_LANES.bit_length() - 1)
 
 
@@ -156,7 +162,9 @@ def sequence_bits(classes: np.ndarray) -> float:
 def _sequences(classes: np.ndarray) -> tuple["_Sequence", "_Sequence"]:
     """The numbers as they are, and as differences modulo 32."""
     numbers = classes.astype(np.uint8)
-    changes = np.diff(numbers, prepend=np.uint8(0)) % rans.SYMBOLS
+    changes = numbers.copy()
+    changes[1:] -= numbers[:-1]
+    changes %= rans.SYMBOLS
     return _Sequence.counted(numbers), _Sequence.counted(changes)
 
 

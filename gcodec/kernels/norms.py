@@ -83,19 +83,21 @@ def sum_squares(values: np.ndarray) -> float:
 @njit
 def squared_distance(a: np.ndarray, b: np.ndarray) -> float:
     """Σ (a − b)². It is infinite or NaN when a value is."""
-    lanes = np.empty(LANES)
+    lanes, squares = np.empty(LANES), np.empty(BLOCK)
     total = 0.0
     for start in range(0, a.size, BLOCK):
         stop = min(start + BLOCK, a.size)
-        whole = start + (stop - start) // LANES * LANES
+        left, right = a[start:stop], b[start:stop]
+        for i in range(left.size):
+            error = np.float64(left[i]) - np.float64(right[i])
+            squares[i] = error * error
+        whole = left.size // LANES * LANES
         lanes[:] = 0.0
-        for i in range(start, whole, LANES):
+        for i in range(0, whole, LANES):
             for j in range(LANES):
-                error = np.float64(a[i + j]) - np.float64(b[i + j])
-                lanes[j] += error * error
-        for i in range(whole, stop):
-            error = np.float64(a[i]) - np.float64(b[i])
-            lanes[i - whole] += error * error
+                lanes[j] += squares[i + j]
+        for i in range(whole, left.size):
+            lanes[i - whole] += squares[i]
         total += _sum(lanes)
     return total
 

@@ -163,7 +163,7 @@ class Survey:
         values, share = sample.values, sample.part / sample.whole
         target = bound * energies.total
         step, numbers = _plain(values, _within(values, target * share), finest_step(energies, 1))
-        levels = SampledLevels(sample.spans, numbers, 1 / share)
+        levels = SampledLevels.of(sample.spans, numbers, 1 / share)
         classes, bits, plain_bits = choose_classes(energies, tiling, 2 * step, levels)
         longest = min(tiling.chunk, tiling.size)
         lanes = lanes_for(_CLASSES_MORE * bits * longest / tiling.size)

@@ -189,6 +189,21 @@ class Coded:
             symbols |= books << np.uint8(5)
         return cls(symbols, widths, bits, numbers if bits else None)
 
+    @classmethod
+    def with_raw(
+        cls, codes: np.ndarray, widths: np.ndarray, places: np.ndarray, raw: tuple[np.ndarray, np.ndarray]
+    ) -> "Coded":
+        """Codes of numbers of which only those at some places have raw bits.
+
+        The codes of these are filled in.
+        raw: these numbers, and their classes.
+        """
+        numbers, classes = raw
+        symbols = np.empty(numbers.size, np.uint8)
+        bits = kernels.tokenise(numbers, classes, widths, symbols)
+        codes[places] = symbols
+        return cls(codes, widths, bits, raw=raw_bytes(numbers, classes, widths, bits))
+
     def histograms(self, classes: np.ndarray) -> np.ndarray:
         """How often each symbol occurs, by table and symbol."""
         return count_codes(self.codes, classes, rans.BOOK_BITS, level_tables.TABLES)
@@ -198,7 +213,8 @@ class Coded:
         writer = BitWriter(level_tables.ROOM)
         histograms = self.histograms(classes)
         frequencies = np.zeros_like(histograms)
-        args = used(classes), self.widths, labels.books, labels.zero, histograms
+        groups = np.flatnonzero(histograms.reshape(MAX_CLASSES, -1).any(1))
+        args = groups, self.widths, labels.books, labels.zero, histograms
         writer.at = level_tables.put_tables(*args, writer.data, writer.at, frequencies)
         tail = encode_lanes(writer, self.codes, classes, rans.BOOK_BITS, frequencies, lanes)
         return writer.to_bytes() + tail + self.settled(classes).raw

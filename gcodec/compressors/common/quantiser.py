@@ -8,11 +8,12 @@ import numpy as np
 from ... import dtypes
 from ...coding.rans import used
 from ...kernels.entropy import tokens
-from ...kernels.entropy.tokens import DIRECT, MAX_CLASSES, MAX_WIDTH
+from ...kernels.entropy.tokens import MAX_CLASSES, MAX_WIDTH
 from ...kernels.levels import measure, paths, scales, trellis
 from ...kernels.levels import prices as kernels
 from ...kernels.levels.paths import SUBSETS, TRELLISES
 from ...kernels.levels.trellis import BINS, CENTROIDS, RATED
+from ...kernels.levels.values import first_wide
 from .levels import OFFSETS_PER_STEP, Coded, Labels, Points, Step, tables_of
 
 # What a bit is worth, in step²: 2·ln 2·(mean squared error, about 0.26), and less at low rates.
@@ -21,12 +22,13 @@ WORTH = 0.25
 # and less as all thresholds of a class move together. The second number is for one class alone.
 _THRESHOLD, _THRESHOLD_PLAIN = 0.1, 0.06
 _PRIOR = 16  # counts of a law without a dead zone that are added to those of a class
+_LARGE = 32  # one number of so many may be large and is still coded in one pass
 _RARE = 16  # a level that occurs less often has no centroid of its own
 # Up to so many values centroids are not worth their bytes, by whether there is a trellis.
 _FEW = {False: 300, True: 1000}
 _NARROW_CELLS = 0.385  # the widest cell of a class, relative to its mean magnitude
 _EXACT = 2.0**15  # up to so many steps float32 tells values apart well enough for a search
-_SMALL_SCALES = 2.0**100  # float32 can hold scales from 1 / this to this
+_SMALL_SCALES, _SQUARED = 2.0**100, 2.0**50  # float32 can hold scales from 1 / this to this, and their squares
 _STRIDE, _LONG = 7, 1 << 14  # where there are more numbers, every seventh decides the raw widths
 LARGEST_LEVEL = 2.0**28  # the search refuses finer steps
 
@@ -75,19 +77,23 @@ class Found:
     """The levels of a part, ready for the entropy coder, and as numbers in books.
 
     books: None if all are even. error: ‖x̂ − x‖² of the values that they decode to. The numbers
-    follow from the codes, except where they have raw bits.
+    follow from the codes, except where they have raw bits: `coded` has all of these then, or
+    `large` has the places and the numbers of a few.
     """
 
     books: np.ndarray | None
     coded: Coded
     error: float
+    large: tuple[np.ndarray, np.ndarray] | None = None
 
     @property
     def numbers(self) -> np.ndarray:
         if self.coded.numbers is not None:
             return self.coded.numbers
-        numbers = np.empty(self.coded.codes.size, np.int8)
+        numbers = np.empty(self.coded.codes.size, np.int8 if self.large is None else np.int32)
         tokens.numbers_of(self.coded.codes, numbers)
+        if self.large is not None:
+            numbers[self.large[0]] = self.large[1]
         return numbers
 
 
@@ -120,6 +126,11 @@ class Quantiser:
         return self.points.labels
 
     @property
+    def _is_narrow(self) -> bool:
+        """Whether decoded values are rounded from the work dtype."""
+        return dtypes.work_dtype(self.dtype) != self.dtype
+
+    @property
     def has_prices(self) -> bool:
         """Whether it knows what levels cost. Without a trellis it always has rounding offsets."""
         return bool(self.prices.any())
@@ -145,17 +156,23 @@ class Quantiser:
         return Found(books, coded, self._error(part, numbers, books, coded))
 
     def _by_thresholds_at_once(self, part: Part) -> Found | None:
-        """The levels by thresholds, coded and measured in one pass; None if any needs raw bits."""
-        scale = 0.5 / self.step
-        values, peak = _fitting(part.values, scale)
-        if self.widths.any() or peak > DIRECT:
+        """The levels by thresholds, coded and measured in one pass; None if many have raw bits."""
+        values, scale = part.values, 0.5 / self.step
+        if not 1 / _SQUARED < scale < _SQUARED:
             return None
-        codes, by_code = np.empty(values.size, np.uint8), self._decoded(part.values.dtype)
-        rounding = self.prices.astype(values.dtype)
-        error, largest = scales.quantise_codes(values, values.dtype.type(scale), part.classes, rounding, by_code, codes)
-        if largest >= DIRECT:
+        codes, by_code = np.empty(values.size, np.uint8), self._decoded(values.dtype)
+        places, large = np.empty((2, min(values.size // _LARGE + 16, values.size)), np.int32)
+        law = part.classes, self.prices.astype(values.dtype), by_code, self._is_narrow, first_wide(self.widths)
+        error, count, peak = scales.quantise_codes(values, values.dtype.type(scale), *law, codes, places, large)
+        if peak >= scales.LARGEST or count > places.size:
             return None
-        return Found(None, Coded(codes, self.widths), error)
+        if count == 0:
+            return Found(None, Coded(codes, self.widths), error)
+        places, large = places[:count], large[:count]
+        decoded = dtypes.widen(dtypes.narrow(self.points.values(large, None, values.dtype), self.dtype))
+        gaps = decoded.astype(np.float64) - values[places]
+        coded = Coded.with_raw(codes, self.widths, places, (large, part.classes[places]))
+        return Found(None, coded, error + float(np.dot(gaps, gaps)), (places, large))
 
     def _by_thresholds(self, part: Part) -> tuple[np.ndarray, None]:
         scale = 0.5 / self.step
@@ -182,19 +199,17 @@ class Quantiser:
     def _error(self, part: Part, numbers: np.ndarray, books: np.ndarray | None, coded: Coded) -> float:
         constants = self.points.constants(part.values.dtype)
         by_code = self._decoded(part.values.dtype)
-        narrow = dtypes.work_dtype(self.dtype) != self.dtype
-        if narrow and coded.raw_bits:
+        if self._is_narrow and coded.raw_bits:
             rounded = dtypes.narrow(self.points.values(numbers, books, np.dtype(np.float32)), self.dtype)
             gaps = rounded.astype(np.float64) - part.values
             return float(np.dot(gaps, gaps))
-        numbers = numbers if coded.raw_bits else _NO_NUMBERS
-        error = measure.squared_error(part.values, coded.codes, by_code, numbers, self.labels.zero, *constants)
-        return float(error)
+        args = numbers if coded.raw_bits else _NO_NUMBERS, not self.widths.any(), self.labels.zero, *constants
+        return float(measure.squared_error(part.values, coded.codes, by_code, *args))
 
     def _decoded(self, work: np.dtype) -> np.ndarray:
         """The decoded values by code, rounded to the tensor's dtype, of codes without raw bits."""
         by_code = self.points.table(work)
-        if dtypes.work_dtype(self.dtype) != self.dtype:
+        if self._is_narrow:
             by_code = dtypes.widen(dtypes.narrow(by_code, self.dtype)).astype(work)
         return by_code
 

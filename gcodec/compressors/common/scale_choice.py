@@ -44,11 +44,20 @@ class Energies:
 
 @dataclass(frozen=True)
 class SampledLevels:
-    """Levels of the values in some spans. more: how many times as many bits the tensor has."""
+    """Levels of the values in some spans, by the grades of their magnitudes.
+
+    top: the highest grade. more: how many times as many bits the tensor has.
+    """
 
     spans: Sequence[Span]
-    levels: np.ndarray
+    grades: np.ndarray
+    top: int
     more: float
+
+    @classmethod
+    def of(cls, spans: Sequence[Span], levels: np.ndarray, more: float) -> "SampledLevels":
+        grades = np.empty(levels.size, np.uint16)
+        return cls(spans, grades, kernels.fill_grades(levels, grades), more)
 
 
 def scan(source: Source, tiling: Tiling, scale: float) -> Energies:
@@ -68,7 +77,7 @@ def scan(source: Source, tiling: Tiling, scale: float) -> Energies:
     for where, of_rows, of_columns in spread(add, tiling.spans()):
         rows[where] += of_rows
         columns += of_columns
-    return Energies(rows, columns, blocks, math.fsum(blocks))
+    return Energies(rows, columns, blocks, float(kernels.total(blocks)))
 
 
 def read(source: Source, start: int, stop: int, scale: float) -> np.ndarray:
@@ -91,25 +100,18 @@ def exponent_of(source: Source) -> int:
 def candidates(energies: Energies, tiling: Tiling, step: float) -> Iterator[ScaleClasses]:
     """The classes of every mode that may suit this tensor, for a quantiser with about this step."""
     yield ScaleClasses(tiling)
-    mean = energies.total / tiling.size
     height = energies.rows.size
     for size in (4 * BLOCK, BLOCK) if tiling.size > 4 * BLOCK else ():
         if not (height > 1 and tiling.width == size):
             yield _of_blocks(energies, tiling, step, size)
     if height == 1 or tiling.width > WIDEST:
         return
-    rows = _logarithms(energies.rows / tiling.width, step * step)
-    columns = _logarithms(energies.columns / height, mean)
-    alone = _window(_logarithms(energies.columns / height, step * step))
-    yield ScaleClasses(tiling, PRODUCT, rows=_window(rows), columns=np.zeros(tiling.width, np.int16))
-    yield ScaleClasses(tiling, PRODUCT, rows=np.zeros(height, np.int16), columns=alone)
-    top = int(rows.max() + columns.max())
-    range_ = min(max(top - _LOWEST, 0), MAX_CLASSES - 1)
-    rows = np.maximum(rows - rows.max() + range_, 0).astype(np.int16)
-    columns = np.maximum(columns - columns.max() + range_, 0).astype(np.int16)
-    yield ScaleClasses(tiling, PRODUCT, rows=rows, columns=columns, offset=range_)
-    if tiling.width <= _SHORT:
-        yield ScaleClasses(tiling, PRODUCT, rows=_rounded(rows, _COARSE[-1]), columns=columns, offset=range_)
+    yield _of_rows(energies, tiling, step)
+    yield _of_columns(energies, tiling, step)
+    both = _of_both(energies, tiling, step)
+    yield both
+    if tiling.width <= _SHORT and both.rows is not None:
+        yield replace(both, rows=_rounded(both.rows, _COARSE[-1]))
 
 
 def neighbours(classes: ScaleClasses, energies: Energies, step: float) -> Iterator[ScaleClasses]:
@@ -133,17 +135,35 @@ def renewed(classes: ScaleClasses, energies: Energies, step: float) -> ScaleClas
         fresh = _of_blocks(energies, tiling, step, classes.block)
         assert fresh.blocks is not None
         return replace(fresh, blocks=_rounded(fresh.blocks, _coarseness(classes.blocks)))
-    for fresh in candidates(energies, tiling, step):
-        if _kind(fresh) == _kind(classes):
-            if classes.rows is None or fresh.rows is None:
-                return fresh
-            return replace(fresh, rows=_rounded(fresh.rows, _coarseness(classes.rows)))
-    return ScaleClasses(tiling)
+    if classes.rows is None or classes.columns is None:
+        return ScaleClasses(tiling)
+    fresh = _of_both(energies, tiling, step)
+    if not classes.columns.any():
+        fresh = _of_rows(energies, tiling, step)
+    elif not classes.rows.any():
+        return _of_columns(energies, tiling, step)
+    assert fresh.rows is not None
+    return replace(fresh, rows=_rounded(fresh.rows, _coarseness(classes.rows)))
 
 
-def _kind(classes: ScaleClasses) -> tuple[int, bool, bool]:
-    uses = (numbers is not None and bool(numbers.any()) for numbers in (classes.rows, classes.columns))
-    return classes.mode, *uses  # type: ignore[return-value]  # they are two
+def _of_rows(energies: Energies, tiling: Tiling, step: float) -> ScaleClasses:
+    rows = _window(_logarithms(energies.rows / tiling.width, step * step))
+    return ScaleClasses(tiling, PRODUCT, rows=rows, columns=np.zeros(tiling.width, np.int16))
+
+
+def _of_columns(energies: Energies, tiling: Tiling, step: float) -> ScaleClasses:
+    height = energies.rows.size
+    columns = _window(_logarithms(energies.columns / height, step * step))
+    return ScaleClasses(tiling, PRODUCT, rows=np.zeros(height, np.int16), columns=columns)
+
+
+def _of_both(energies: Energies, tiling: Tiling, step: float) -> ScaleClasses:
+    rows = _logarithms(energies.rows / tiling.width, step * step)
+    columns = _logarithms(energies.columns / energies.rows.size, energies.total / tiling.size)
+    range_ = min(max(int(rows.max() + columns.max()) - _LOWEST, 0), MAX_CLASSES - 1)
+    rows = np.maximum(rows - rows.max() + range_, 0).astype(np.int16)
+    columns = np.maximum(columns - columns.max() + range_, 0).astype(np.int16)
+    return ScaleClasses(tiling, PRODUCT, rows=rows, columns=columns, offset=range_)
 
 
 def _coarseness(numbers: np.ndarray) -> int:
@@ -206,7 +226,7 @@ def _bits_of(rated: tuple[float, ScaleClasses]) -> float:
 def estimate_bits(classes: ScaleClasses, sampled: SampledLevels) -> float:
     """What the tensor costs with these classes, in bits that can be compared with other classes."""
     filled = classes.fill_all(sampled.spans)
-    bits, tables = kernels.estimate(sampled.levels, filled, _TABLE_BITS, _ENTRY_BITS, _ENTRIES)
+    bits, tables = kernels.estimate(sampled.grades, sampled.top, filled, _TABLE_BITS, _ENTRY_BITS, _ENTRIES)
     chunks = math.ceil(classes.tiling.size / classes.tiling.chunk)
     own = classes.rows if classes.rows is not None else classes.blocks
     side = sum(sequence_bits(numbers) for numbers in (own, classes.columns) if numbers is not None)

@@ -217,7 +217,7 @@ def _plan(source: Source, bound: float, seed: int, states: int, known: Step | No
         Dithering(states, seed, step.times(exponent)),
         float(step),
         choose_classes(
-            energies, tiling, 2 * float(step), SampledLevels(sample.spans, levels, sample.whole / sample.part)
+            energies, tiling, 2 * float(step), SampledLevels.of(sample.spans, levels, sample.whole / sample.part)
         )[0],
         rate,
         math.inf if _may_be_cut(energies.blocks.max(), step, exponent, source.dtype) else expected,

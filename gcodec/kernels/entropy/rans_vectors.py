@@ -22,8 +22,8 @@ from numba.extending import intrinsic
 from ..compiler.jit import njit
 from .rans import BOOK_BITS, MAX_LANES, SYMBOLS, TABLE_BITS, TOTAL
 
-_WIDTH = 16
-SPARE = _WIDTH  # words in front of the output that may be overwritten
+WIDTH = 16  # lanes of a vector
+SPARE = WIDTH  # words in front of the output that may be overwritten
 _COMPILERS = range(20, 23)  # versions of LLVM
 _FEATURES = ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vbmi2")
 _BIT, _BYTE, _HALF, _WORD, _LONG = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
@@ -50,15 +50,15 @@ SUPPORTED = _supported()
 
 def takes(lanes: int) -> bool:
     """Whether these kernels should code rows of this many lanes."""
-    return SUPPORTED and lanes >= _WIDTH
+    return SUPPORTED and lanes >= WIDTH
 
 
 def _vector(element: ir.Type) -> ir.VectorType:
-    return ir.VectorType(element, _WIDTH)
+    return ir.VectorType(element, WIDTH)
 
 
 def _all(element: ir.Type, value: int) -> ir.Constant:
-    return ir.Constant(_vector(element), [value] * _WIDTH)
+    return ir.Constant(_vector(element), [value] * WIDTH)
 
 
 def _pointer(builder: ir.IRBuilder, address: ir.Value, element: ir.Type) -> ir.Value:
@@ -96,7 +96,7 @@ def _count(builder: ir.IRBuilder, mask: ir.Value) -> ir.Value:
 
 
 def _reversed(builder: ir.IRBuilder, vector: ir.Value) -> ir.Value:
-    order = ir.Constant(_vector(_WORD), list(range(_WIDTH - 1, -1, -1)))
+    order = ir.Constant(_vector(_WORD), list(range(WIDTH - 1, -1, -1)))
     return builder.shuffle_vector(vector, vector, order)
 
 
@@ -182,7 +182,7 @@ def _encode_step(
         full = b.icmp_unsigned(">=", b.lshr(state, _all(_WORD, 20)), f)
         halves = _reversed(b, b.trunc(state, _vector(_HALF))), _reversed(b, full), _all(_HALF, 0)
         halves = _call(b, "experimental.vector.compress.v16i16", _vector(_HALF), *halves)
-        _store(b, _reversed(b, halves), b.sub(end, _LONG(2 * _WIDTH)))
+        _store(b, _reversed(b, halves), b.sub(end, _LONG(2 * WIDTH)))
         state = b.select(full, b.lshr(state, _all(_WORD, 16)), state)
         floats = _vector(ir.FloatType())
         quotient = b.fptosi(b.fdiv(b.uitofp(state, floats), b.uitofp(f, floats)), _vector(_WORD))
@@ -220,7 +220,7 @@ def decode_rows(
     done, row = _0, np.uint64(states.size)
     end = np.uint64(codes.size)
     while done + row <= end and at <= available:
-        for k in range(0, states.size, _WIDTH):
+        for k in range(0, states.size, WIDTH):
             lane = np.uint64(k)
             at += _decode_step(
                 np.uint64(states.ctypes.data) + _4 * lane,
@@ -257,7 +257,7 @@ def encode_rows(
     shift = np.uint32(5 + book_bits)
     while row >= width:
         row -= width
-        for k in range(states.size - _WIDTH, -1, -_WIDTH):
+        for k in range(states.size - WIDTH, -1, -WIDTH):
             lane = np.uint64(k)
             at -= _encode_step(
                 np.uint64(states.ctypes.data) + _4 * lane,

@@ -98,6 +98,12 @@ def tokenise(numbers: np.ndarray, classes: np.ndarray, widths: np.ndarray, symbo
                 out[i] = (2 * n - 1 if n > 0 else -2 * n) & 0xFF
             if low > -DIRECT and high < DIRECT:
                 continue
+            for i in range(strip.size):
+                m = abs(np.int64(strip[i]))
+                if m >= DIRECT:
+                    raw += extra_bits(m)
+                    out[i] = big_symbol(m)
+            continue
         beside = classes[start : start + _STRIP]
         for i in range(strip.size):
             width = widths[beside[i]]
@@ -184,8 +190,11 @@ def finish_raw(words: np.ndarray, at: np.uint64, held: np.uint64, bits: np.uint6
 def put_raw(numbers: np.ndarray, classes: np.ndarray, widths: np.ndarray, words: np.ndarray) -> None:
     """Write the raw bits of all numbers. words: uint32, one more than the bits need."""
     held, bits, at = _0, _0, _0
+    plain = not widths.any()
     for i in range(numbers.size):
         width, n = widths[classes[i]], np.int64(numbers[i])
+        if plain and abs(n) < DIRECT:
+            continue
         centred = n + (np.int64(1) << width) if width > 0 else n
         cell = (centred >> (width + 1)) << 1 | (n & 1)
         at, held, bits = put_cell(words, at, held, bits, cell)

@@ -3,6 +3,8 @@
 import numpy as np
 
 from ..compiler.jit import njit
+from ..entropy.tokens import BIG
+from .values import level_of, value_of
 
 STRIP = 1024  # values that are measured together
 
@@ -29,18 +31,42 @@ def add_excess(
     """Add |value| − |level|, in steps, to the sum of each |level|, and 1 to its count.
 
     All levels beyond ±CENTROIDS share the last place. A value on the other side of zero than its
-    level counts with a negative |value|.
+    level counts with a negative |value|. Sums are taken in four parts, as equal neighbours would
+    wait for each other in one.
     """
-    levels = np.empty(STRIP, np.int64)
+    levels, excess = np.empty(STRIP, np.int64), np.empty(STRIP)
+    parts, counted = np.zeros((4, sums.size)), np.zeros((4, sums.size), np.int64)
     last = np.int64(sums.size - 1)
     for start in range(0, values.size, STRIP):
         strip = values[start : start + STRIP]
         _levels_of(numbers[start : start + STRIP], codes[start : start + STRIP], zero, levels)
         for i in range(strip.size):
             y, size = np.float64(strip[i] * scale), abs(levels[i])
-            place = min(size, last)
-            sums[place] += (y if levels[i] > 0 else -y) - size
-            counts[place] += 1
+            excess[i] = (y if levels[i] > 0 else -y) - size
+            levels[i] = min(size, last)
+        for i in range(strip.size):
+            parts[i & 3, levels[i]] += excess[i]
+            counted[i & 3, levels[i]] += 1
+    for part in range(4):
+        for place in range(sums.size):
+            sums[place] += parts[part, place]
+            counts[place] += counted[part, place]
+
+
+@njit
+def _fill_big(
+    numbers: np.ndarray,
+    codes: np.ndarray,
+    zero: bool,
+    offsets: np.ndarray,
+    scales: np.ndarray,
+    largest: float,
+    points: np.ndarray,
+) -> None:
+    """Fill in the decoded values of the numbers with big symbols."""
+    for i in range(numbers.size):
+        if codes[i] & 31 >= BIG:
+            points[i] = value_of(level_of(np.int64(numbers[i]), codes[i] >> 5 & 1, zero), offsets, scales, largest)
 
 
 @njit
@@ -49,6 +75,7 @@ def squared_error(
     codes: np.ndarray,
     by_code: np.ndarray,
     numbers: np.ndarray,
+    plain: bool,
     zero: bool,
     offsets: np.ndarray,
     scales: np.ndarray,
@@ -57,15 +84,23 @@ def squared_error(
     """Σ(x̂ − x)² of values x and what their levels decode to.
 
     numbers: empty if no code has raw bits. Then by_code[code] is the decoded value. If not, the
-    decoded values follow from the numbers, as in `value_of`.
+    decoded values follow from the numbers, as in `value_of`; where the codes are `plain`, as no
+    class has a raw width, only those of big symbols.
     """
     sums, points, levels = np.zeros(STRIP), np.empty(STRIP), np.empty(STRIP, np.int64)
     last = np.int64(offsets.size - 1)
     for start in range(0, values.size, STRIP):
         strip, beside = values[start : start + STRIP], codes[start : start + STRIP]
-        if numbers.size == 0:
+        if numbers.size == 0 or plain:
+            highest = 0
+            for code in beside:
+                highest = max(highest, code & 31)
             for i in range(strip.size):
-                gap = np.float64(by_code[beside[i]]) - np.float64(strip[i])
+                points[i] = np.float64(by_code[beside[i]])
+            if highest >= BIG:
+                _fill_big(numbers[start : start + STRIP], beside, zero, offsets, scales, largest, points)
+            for i in range(strip.size):
+                gap = points[i] - np.float64(strip[i])
                 sums[i] += gap * gap
         else:
             _levels_of(numbers[start : start + STRIP], beside, zero, levels)

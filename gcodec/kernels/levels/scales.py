@@ -9,12 +9,19 @@ import math
 import numpy as np
 
 from ..compiler.jit import njit
-from ..entropy.tokens import MAX_CLASSES
+from ..entropy.tokens import DIRECT, MAX_CLASSES
 
 BLOCK = 64  # values whose energies are added up together
 GRADES = 512  # groups of magnitudes, for estimates: eight in each octave
+LARGEST = 1 << 15  # |numbers| from it on are quantised by `quantise` alone
 
 _STRIP = 256  # values that are worked on together, in vectors
+
+
+@njit
+def total(terms: np.ndarray) -> float:
+    """The sum of an array in float64, in a fixed order."""
+    return _sum(terms)
 
 
 @njit
@@ -114,47 +121,108 @@ def quantise(values: np.ndarray, scale: float, classes: np.ndarray, rounding: np
 
 @njit
 def quantise_codes(
-    values: np.ndarray, scale: float, classes: np.ndarray, rounding: np.ndarray, by_code: np.ndarray, codes: np.ndarray
-) -> tuple[float, int]:
-    """Quantise, code and measure in one pass: (squared error, largest |number|).
+    values: np.ndarray,
+    scale: float,
+    classes: np.ndarray,
+    rounding: np.ndarray,
+    by_code: np.ndarray,
+    rounded: bool,
+    wide: int,
+    codes: np.ndarray,
+    places: np.ndarray,
+    large: np.ndarray,
+) -> tuple[float, int, int]:
+    """Quantise, code and measure in one pass: (squared error, count, largest |number|).
 
     codes: filled in, uint8, with the codes of the numbers that `quantise` gives. by_code: the
-    decoded value of each code. If the largest |number| is not below DIRECT, nothing of it is valid.
+    decoded value of each code. rounded: whether these are rounded to a narrow dtype; if not, those
+    of |numbers| above 2 are multiples of the step. wide: the first class whose numbers have raw
+    bits. places, large: filled in, int32, with the indexes and the numbers of what has raw bits,
+    which are these and |numbers| that are not below DIRECT. They are as many as the count says.
+    Their codes are 0, and the error is that of all others. If there is no room for them, or the
+    largest |number| is LARGEST, nothing is valid.
+
+    Where values are float32, so are sums of at most 16 squares.
     """
-    offsets, sums, peaks = np.empty(_STRIP, values.dtype), np.zeros(_STRIP), np.zeros(_STRIP, np.int32)
-    places = np.empty(_STRIP, np.uint8)
+    work = values.dtype.type
+    offsets, sizes = np.empty(_STRIP, values.dtype), np.empty(_STRIP, np.int32)
+    points, sums = np.empty(_STRIP, values.dtype), np.zeros(_STRIP, values.dtype)
+    one, two, cell = by_code[1], by_code[3], by_code[2 * DIRECT - 3] / work(DIRECT - 1)
+    most, total, count, peak = work(LARGEST), 0.0, 0, np.int32(0)
     for start in range(0, values.size, _STRIP):
-        strip, beside = values[start : start + _STRIP], classes[start : start + _STRIP]
-        for i in range(strip.size):
-            offsets[i] = rounding[beside[i]]
+        strip, beside, coded = (
+            values[start : start + _STRIP],
+            classes[start : start + _STRIP],
+            codes[start : start + _STRIP],
+        )
+        highest = _fill_offsets(beside, rounding, offsets)
+        top = np.int32(0)
         for i in range(strip.size):
             x = strip[i] * scale
-            n = np.int32(x + (offsets[i] if x >= 0 else -offsets[i]))
-            size = abs(n)
-            peaks[i] = max(peaks[i], size)
-            places[i] = (2 * size - np.int32(n > 0)) & 31
-        coded = codes[start : start + _STRIP]
-        for i in range(strip.size):
-            coded[i] = places[i]
-        for i in range(strip.size):
-            gap = np.float64(by_code[places[i]]) - np.float64(strip[i])
-            sums[i] += gap * gap
-    peak = peaks[0]
-    for i in range(1, _STRIP):
-        peak = max(peak, peaks[i])
-    return _sum(sums), peak
+            size = abs(x) + offsets[i]
+            n = np.int32(size if size < most else most)
+            top = max(top, n)
+            sizes[i] = n
+            coded[i] = (2 * n - np.int32((x > 0) & (n > 0))) & 31
+        peak = max(peak, top)
+        if top >= DIRECT or highest >= wide:
+            for i in range(strip.size):
+                points[i] = by_code[coded[i]]
+                if sizes[i] >= DIRECT or beside[i] >= wide:
+                    if count < places.size:
+                        places[count] = start + i
+                        large[count] = sizes[i] if strip[i] > 0 else -sizes[i]
+                    count += 1
+                    coded[i] = 0
+                    points[i] = strip[i]
+            if count > places.size:
+                break
+            for i in range(strip.size):
+                gap = points[i] - strip[i]
+                sums[i] += gap * gap
+        elif rounded:
+            for i in range(strip.size):
+                points[i] = by_code[coded[i]]
+            for i in range(strip.size):
+                gap = points[i] - strip[i]
+                sums[i] += gap * gap
+        else:
+            for i in range(strip.size):
+                point = cell * work(sizes[i])
+                point = one if sizes[i] == 1 else point
+                point = two if sizes[i] == 2 else point
+                gap = point - abs(strip[i])
+                sums[i] += gap * gap
+        if start // _STRIP % 16 == 15:
+            total += _sum(sums)
+            sums[:] = work(0)
+    return total + _sum(sums), count, peak
 
 
 @njit
-def estimate(levels: np.ndarray, classes: np.ndarray, table: float, entry: float, most: int) -> tuple[float, float]:
-    """(bits of levels of these classes, bits of their tables), as far as entropies tell.
+def _fill_offsets(classes: np.ndarray, rounding: np.ndarray, offsets: np.ndarray) -> int:
+    """offsets[i] = rounding[classes[i]], for at most _STRIP classes; returns the highest of these.
 
-    Levels are counted by class and by the grade of their magnitude. Magnitudes below 16 have grades
-    of their own. From there on each octave has 8 grades. A table with more than one grade takes
-    `table` bits, and `entry` bits for each of at most `most` grades.
+    They are often all equal.
     """
-    grades = np.zeros((MAX_CLASSES, GRADES), np.int64)
-    top = 0
+    lowest, highest = classes[0], classes[0]
+    for i in range(classes.size):
+        lowest, highest = min(lowest, classes[i]), max(highest, classes[i])
+    if lowest == highest:
+        offsets[:] = rounding[lowest]
+    else:
+        for i in range(classes.size):
+            offsets[i] = rounding[classes[i]]
+    return np.int64(highest)
+
+
+@njit
+def fill_grades(levels: np.ndarray, grades: np.ndarray) -> int:
+    """grades[i], uint16, is the grade of the magnitude of a level; returns the highest one.
+
+    Magnitudes below 16 have grades of their own. From there on each octave has 8 grades.
+    """
+    top = np.int64(0)
     for i in range(levels.size):
         m = abs(np.int64(levels[i]))
         octave = 0
@@ -163,12 +231,36 @@ def estimate(levels: np.ndarray, classes: np.ndarray, table: float, entry: float
             octave += 1
         grade = min(8 * octave + m, GRADES - 1)
         top = max(top, grade)
-        grades[classes[i], grade] += 1
+        grades[i] = grade
+    return top
+
+
+@njit
+def estimate(
+    grades: np.ndarray, top: int, classes: np.ndarray, table: float, entry: float, most: int
+) -> tuple[float, float]:
+    """(bits of levels of these classes, bits of their tables), as far as entropies tell.
+
+    Levels are counted by class and by the grade of their magnitude. A table with more than one
+    grade takes `table` bits, and `entry` bits for each of at most `most` grades. top: the highest
+    grade.
+    """
+    width = top + 1
+    parts = np.zeros((4, MAX_CLASSES * width), np.uint32)
+    a, b, c, d = parts[0], parts[1], parts[2], parts[3]
+    whole = grades.size & ~3
+    for i in range(0, whole, 4):
+        a[np.int64(classes[i]) * width + grades[i]] += np.uint32(1)
+        b[np.int64(classes[i + 1]) * width + grades[i + 1]] += np.uint32(1)
+        c[np.int64(classes[i + 2]) * width + grades[i + 2]] += np.uint32(1)
+        d[np.int64(classes[i + 3]) * width + grades[i + 3]] += np.uint32(1)
+    for i in range(whole, grades.size):
+        a[np.int64(classes[i]) * width + grades[i]] += np.uint32(1)
     bits, tables = 0.0, 0.0
-    for c in range(MAX_CLASSES):
+    for group in range(MAX_CLASSES):
         size, entries, own = 0, 0, 0.0
-        for grade in range(top + 1):
-            count = grades[c, grade]
+        for place in range(group * width, (group + 1) * width):
+            count = np.int64(a[place]) + np.int64(b[place]) + np.int64(c[place]) + np.int64(d[place])
             if count > 0:
                 size += count
                 entries += 1

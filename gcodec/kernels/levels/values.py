@@ -51,20 +51,19 @@ def values_with_raw(
     words, end: see `get_number`. Most symbols stand for one number and take a short way.
     """
     at = _0
-    plain = not widths.any()
+    wide = first_wide(widths)
     for start in range(0, codes.size, _STRIP):
         strip, beside, values = (
             codes[start : start + _STRIP],
             classes[start : start + _STRIP],
             out[start : start + _STRIP],
         )
-        highest = 0
-        for code in strip:
-            highest = max(highest, code & 31)
-        if plain:
-            values_of_codes(strip, by_code, values)
-            if highest < BIG:
-                continue
+        highest, top = np.uint8(0), np.uint8(0)
+        for i in range(strip.size):
+            highest, top = max(highest, strip[i] & np.uint8(31)), max(top, beside[i])
+        values_of_codes(strip, by_code, values)
+        if highest < BIG and top < wide:
+            continue
         for i in range(strip.size):
             symbol, width = np.int64(strip[i]) & 31, widths[beside[i]]
             if symbol >= BIG or width > 32:
@@ -76,15 +75,21 @@ def values_with_raw(
                 cell = token if symbol & 1 else -token
                 number = with_raw(cell, width, peek(words, min(at, end), _u64(width)))
                 at += _u64(width)
-            elif plain:
-                continue
             else:
-                values[i] = by_code[strip[i]]
                 continue
             values[i] = value_of(level_of(number, strip[i] >> 5, zero), offsets, scales, largest)
         if at > end:
             return False
     return all_used(words, at, end)
+
+
+@njit
+def first_wide(widths: np.ndarray) -> int:
+    """The first class that has a raw width; as many as there are classes if none has one."""
+    for group in range(widths.size):
+        if widths[group] > 0:
+            return group
+    return widths.size
 
 
 @njit
