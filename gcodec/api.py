@@ -215,7 +215,7 @@ def save(
     if isinstance(tensors, dict) or rules.policy.scope == "file":
         arrays = {name: array_of(name, value) for name, value in tensors.items()}
         meta: dict[str, Any] = {"bytes": sum(array.nbytes for array in arrays.values())}
-        meta, tensors = meta | names_in_meta(list(arrays), meta["bytes"]), arrays
+        meta, tensors = meta | (names_in_meta(list(arrays), meta["bytes"]) if base is None else {}), arrays
         rules.note(_sources(tensors))
     else:
         count, meta = 1, {"names": list(tensors)}  # one tensor at a time is in memory; its chunks are still shared out

@@ -4,6 +4,7 @@ import json
 import shutil
 import struct
 
+import ml_dtypes
 import numpy as np
 import pytest
 from checks import call_cli
@@ -13,6 +14,7 @@ from vectors import gcz
 import gcodec
 from gcodec.container.fields import crc32, pack_text
 from gcodec.errors import Corrupt, FormatError, InvalidInput, LimitExceeded, MissingBase
+from gcodec.pipeline.joined import runs
 
 STEPS = 4
 
@@ -187,6 +189,83 @@ def test_bases_are_paid_by_their_own_files(tmp_path):
     path.write_bytes(gcz.container(first, *links))
     with gcodec.open(path, base=path) as archive, pytest.raises(LimitExceeded, match="limit="):
         archive["399"]
+
+
+def few_changes(rng, tensors, share=0.01):
+    """The tensors, of which few values moved by one unit in the last place."""
+    return {
+        name: (x.view(np.int16) + (rng.random(x.shape) < share).astype(np.int16)).view(x.dtype)
+        for name, x in tensors.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def layers():
+    """Three steps of a model of many small bfloat16 tensors."""
+    rng = np.random.default_rng(3)
+    shapes = {f"layer.{i}.{name}": shape for i in range(4) for name, shape in (("w", (40, 30)), ("b", (30,)))}
+    first = {name: (rng.standard_normal(shape) * 0.05).astype(ml_dtypes.bfloat16) for name, shape in shapes.items()}
+    second = few_changes(rng, first)
+    return first, second, few_changes(rng, second)
+
+
+def bits_of(tensors):
+    return {name: x.tobytes() for name, x in tensors.items()}
+
+
+def test_neighbours_with_bases_are_joined(layers, tmp_path):
+    """A chain of joined tensors decodes, is shown, verifies, and can be made to stand alone."""
+    paths = [tmp_path / f"{i}.gcz" for i in range(3)]
+    gcodec.save(paths[0], layers[0], lossless=True)
+    for i in (1, 2):
+        gcodec.save(paths[i], layers[i], lossless=True, base=paths[:i][::-1])
+        assert bits_of(gcodec.load(paths[i], base=tmp_path)) == bits_of(layers[i])
+    assert paths[1].stat().st_size < paths[0].stat().st_size / 8
+    with gcodec.open(paths[2], base=paths[:2]) as archive:
+        assert archive.rows("layer.2.w", 5, 8).tobytes() == layers[2]["layer.2.w"][5:8].tobytes()
+        assert archive.header("layer.2.w").base.several and archive.header("layer.2.w").base.depth == 2
+    with pytest.raises(MissingBase, match="joined with 'layer.0.w'"):
+        gcodec.load(paths[2], base=paths[0])
+    code, text, _ = call_cli("info", paths[2], "--base-dir", tmp_path)
+    assert code == 0 and "bases of 8 tensors: " in text and text.index("1.gcz ←") < text.index("0.gcz", -20)
+    save_file(layers[2], tmp_path / "x.safetensors")
+    assert call_cli("verify", paths[2], "--base-dir", tmp_path, "--against", tmp_path / "x.safetensors", "-q")[0] == 0
+    alone = tmp_path / "alone"
+    assert call_cli("rebase", paths[2], "-o", alone, "--base-dir", tmp_path, "-q")[0] == 0
+    assert bits_of(gcodec.load(alone)) == bits_of(layers[2])
+
+
+def test_only_what_is_close_is_joined(layers, tmp_path):
+    """A tensor that has become another one is coded as without its neighbours."""
+    rng = np.random.default_rng(4)
+    other = {name: rng.permutation(x.reshape(-1)).reshape(x.shape) for name, x in layers[1].items()}
+    mixed = layers[1] | {name: other[name] for name in ("layer.1.w", "layer.3.b")}
+    for name, tensors in (("other", other), ("mixed", mixed)):
+        gcodec.save(tmp_path / name, tensors, lossless=True, base=layers[0])
+        with gcodec.open(tmp_path / name, base=layers[0]) as archive:
+            assert bits_of(archive) == bits_of(tensors)
+            joined = [one for one in archive if archive.header(one).base and archive.header(one).base.several]
+        assert not set(joined) & {"layer.1.w", "layer.3.b"} and bool(joined) == (name == "mixed")
+    gcodec.save(tmp_path / "whole", other, lossless=True)
+    whole = (tmp_path / "whole").stat().st_size
+    assert (tmp_path / "other").stat().st_size <= whole + 64 * len(other)
+
+
+def test_a_base_with_several_bases(layers, tmp_path, monkeypatch):
+    """Tensors of two blocks are joined in two as well; a file that joins them in one is refused."""
+    steps = []
+    for number, tensors in enumerate(layers):
+        halves = list(tensors.items())
+        steps.append(dict([*halves[:4], ("between", np.arange(number, 2000)), *halves[4:]]))
+    paths = [tmp_path / f"{i}.gcz" for i in range(3)]
+    for i in range(3):
+        gcodec.save(paths[i], steps[i], lossless=True, base=paths[:i][::-1] or None)
+        assert bits_of(gcodec.load(paths[i], base=tmp_path)) == bits_of(steps[i])
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "_kind", lambda task: (task.source.dtype, True))
+        gcodec.save(paths[2], layers[2], lossless=True, base=paths[:2][::-1])
+    with pytest.raises(LimitExceeded, match="have several bases themselves"):
+        gcodec.load(paths[2], base=tmp_path)
 
 
 def test_a_folder_of_other_files_is_searched(chain, tmp_path):

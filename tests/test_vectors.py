@@ -8,15 +8,19 @@ import re
 from io import BytesIO
 
 import pytest
+from reference_files import reference
 from vectors import FOLDER, stated, tensors, vectors
 
 from gcodec.compressors import registry
-from gcodec.container.reader import Stream
+from gcodec.container.reader import RandomAccess, Stream
 from gcodec.errors import GcodecError
 from gcodec.pipeline.archive import Archive
+from gcodec.pipeline.bases.bases import Bases
+from gcodec.pipeline.bases.places import Container
 
 REFUSED = vectors("bad") + vectors("unsupported")
-EVERY = vectors("good") + REFUSED
+BASED = vectors("based")
+EVERY = vectors("good") + REFUSED + BASED
 
 
 @pytest.mark.parametrize("vector", EVERY + vectors("messages"), ids=str)
@@ -55,6 +59,30 @@ def test_records_beside_an_unsupported_one_are_read(vector):
         for name, dtype, shape, values in stated(vector.about):
             array = archive[name]
             assert (array.dtype.name, array.shape, array.tobytes()) == (dtype, shape, values)
+
+
+@pytest.mark.parametrize("vector", BASED, ids=str)
+def test_files_that_need_bases(vector):
+    """Both decoders, with the bases and without; a chain is resolved from its files."""
+    files = [(FOLDER / f"{path}.gcz").read_bytes() for path in vector.about["bases"]]
+    error = vector.about.get("error")
+    bases = [Container(RandomAccess(BytesIO(data), len(data)), len(data), "bases") for data in files]
+    known = []
+    for data in files:
+        known.append({record.name: b"".join(chunks) for record, chunks in reference.decode_file(data, known)})
+    if error is not None:
+        with pytest.raises(GcodecError) as caught:
+            tensors(vector.data, bases=Bases(bases, 1))
+        with pytest.raises(reference.FormatError) as refused:
+            [b"".join(chunks) for _, chunks in reference.decode_file(vector.data, known)]
+        assert caught.value.code == refused.value.code == error
+        return
+    assert tensors(vector.data, bases=Bases(bases, 1)) == stated(vector.about)
+    found = [b"".join(chunks) for _, chunks in reference.decode_file(vector.data, known)]
+    assert found == [values for *_, values in stated(vector.about)]
+    with pytest.raises(GcodecError, match="was coded against a base") as caught:
+        tensors(vector.data)
+    assert caught.value.code == "missing-base"
 
 
 @pytest.mark.parametrize("method", [entry.name for entry in registry.ENTRIES])

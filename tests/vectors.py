@@ -11,6 +11,7 @@ from pathlib import Path
 from gcodec.container.budget import Budget
 from gcodec.container.reader import Stream
 from gcodec.pipeline.archive import read_tensor
+from gcodec.pipeline.bases.bases import Bases
 
 FOLDER = Path(__file__).parents[1] / "spec" / "vectors"
 sys.path.append(str(FOLDER))
@@ -19,7 +20,7 @@ gcz = importlib.import_module("gcz")  # containers in pieces
 
 @dataclass(frozen=True)
 class Vector:
-    """A file, what its JSON says of it, and its folder: good, bad, unsupported or messages."""
+    """A file, what its JSON says of it, and its folder: good, bad, unsupported, based or messages."""
 
     path: Path
     about: dict
@@ -38,13 +39,16 @@ def vectors(folder: str) -> tuple[Vector, ...]:
     return tuple(Vector(path, json.loads(path.with_suffix(".json").read_text())) for path in paths)
 
 
-def tensors(data: bytes, threads: int = 1, limit: int | None = None) -> list[tuple[str, str, tuple[int, ...], bytes]]:
+def tensors(
+    data: bytes, threads: int = 1, limit: int | None = None, bases: Bases | None = None
+) -> list[tuple[str, str, tuple[int, ...], bytes]]:
     """(name, dtype, shape, little-endian bytes) of each tensor of a container.
 
     It is read from the start to the end.
     """
     found, budget = [], Budget(limit, len(data))
-    for record in Stream(BytesIO(data)):
+    records = Stream(BytesIO(data))
+    for record in records if bases is None else bases.on(records):
         array = read_tensor(record, threads, budget)
         little = array.astype(array.dtype.newbyteorder("<"), copy=False)
         found.append((record.header.name, array.dtype.name, array.shape, little.tobytes()))

@@ -27,7 +27,7 @@ from ..pipeline.bases.bases import Bases
 from ..pipeline.bases.places import Sources
 from ..pipeline.convert import encode_tensors
 from ..request.choice import Choice, Effort, choose
-from ..request.on_base import OnBase, on_bases
+from ..request.on_base import OnBase, OnBases
 from ..source import ArraySource, Source
 from .channel import Channel
 from .decoding import crc_of
@@ -86,7 +86,7 @@ class UpdateSender:
             return self._advance(KEYFRAME, self._records(given, self._exactly), given)
         made = self._by_channel(given)
         if made is None:
-            body = self._records(given, on_bases(lambda *_: self._choice, self._base))
+            body = self._records(given, OnBases(lambda *_: self._choice, self._base))
             made = RECORDS, body, _read_records(body, self.manifest, self.decoded)
         return self._advance(*made)
 

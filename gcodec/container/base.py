@@ -21,12 +21,14 @@ class BaseName:
     crc: of its values as little-endian bytes. name: that of the tensor in its file. depth: how many
     records must be decoded first, one after the other: 1 for a base without a base. alpha: what the
     error is at most, relative to ‖x − base‖²; None where the record promises nothing of the change.
+    several: whether the base is that of joined tensors (§3.7), of which `name` is one.
     """
 
     crc: int
     name: str
     depth: int = 1
     alpha: float | None = None
+    several: bool = False
 
     def attributes(self, record: str) -> dict[str, Any]:
         """The attributes of a record of this name, without what a reader assumes."""
@@ -54,6 +56,10 @@ class BaseName:
 
     @property
     def words(self) -> str:
+        if self.several:
+            return (
+                f"the tensors that are joined with {self.name!r}, whose values together have the CRC-32 {self.crc:08x}"
+            )
         return f"the tensor {self.name!r} whose values have the CRC-32 {self.crc:08x}"
 
 
@@ -66,7 +72,7 @@ class Bases(Protocol):
     """What finds the base of a record."""
 
     def source(self, header: Any, budget: Any) -> Source:
-        """The values of the base of a record with this header; raises MissingBase.
+        """The values of the base that a header names, of a record or of JOIN; raises MissingBase.
 
         What decoding it takes is taken from the budget.
         """

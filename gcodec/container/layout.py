@@ -4,7 +4,7 @@ import json
 import math
 import struct
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -177,7 +177,8 @@ class TensorHeader:
     @property
     def base(self) -> BaseName | None:
         """The tensor that this one is coded against, if there is one."""
-        return BaseName.of(self.attributes, self.name)
+        found = BaseName.of(self.attributes, self.name)
+        return found if found is None or self.framing is None else replace(found, several=True)
 
     @property
     def coded_spec(self) -> TensorSpec:

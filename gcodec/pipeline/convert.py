@@ -20,7 +20,7 @@ from .bases.encode import compress
 from .coded import CodedRecord
 from .decompress import decompress
 from .effects.found import warn_of_losses
-from .joined.runs import LEAST, CodedJoin, Task, runs
+from .joined.runs import CodedJoin, Task, least, runs
 
 SIDE_BY_SIDE = 2 * CHUNK  # values of the largest tensors that are compressed by one thread each
 ByteProgress = Callable[[int], object]  # is called with the bytes of the original that were just done
@@ -85,9 +85,9 @@ def append_tensors(
     """As `encode_tensors`, into a container that is open and stays so."""
 
     def work(run: list[Task]) -> list[CodedRecord | CodedJoin]:
-        if len(run) < LEAST:
+        coded = CodedJoin.of(run) if len(run) >= least(run) else None
+        if coded is None:
             return [alone(*task) for task in run]
-        coded = CodedJoin.of(run)
         progress(original_bytes(coded.header.record))
         return [coded]
 

@@ -79,6 +79,7 @@ def values_of(record: Member, budget: Budget) -> np.ndarray:
     join, header = record.join, record.header
     vector = join.vector
     if vector is None:
+        join.record.bases = record.bases
         (part,) = decompress([join.record], 1, budget)
         join.vector = vector = part.values
     budget.arrive(record.arrived)

@@ -1,6 +1,6 @@
 """The base that a tensor may be coded against, and what its bound is then about."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -20,13 +20,15 @@ class OnBase:
 
     source: its decoded values. name: what it is called in its file. depth: how many records must be
     decoded one after the other to get it, counting itself: 0 if it is no record. alpha_of: whether
-    a bound alpha is relative to the "change", ‖x − base‖², or to the "tensor", ‖x‖².
+    a bound alpha is relative to the "change", ‖x − base‖², or to the "tensor", ‖x‖². block: which
+    block of joined tensors with a base it is in, if it is in one.
     """
 
     source: Source = field(repr=False)
     name: str
     depth: int = 0
     alpha_of: AlphaOf = "change"
+    block: Hashable = None
 
 
 def checked_alpha_of(alpha_of: str | None, has_base: bool) -> AlphaOf:
@@ -38,22 +40,23 @@ def checked_alpha_of(alpha_of: str | None, has_base: bool) -> AlphaOf:
     return "tensor" if alpha_of == "tensor" else "change"
 
 
-def on_bases(
-    chooser: Callable[[str, Source], "Choice"], find: FindBase, keyframes: int | None = None
-) -> Callable[[str, Source], "Choice"]:
+@dataclass(frozen=True)
+class OnBases:
     """What chooses as `chooser` does, with the base of each tensor that `find` has one for.
 
     A tensor whose bound keeps values, or holds along an axis, is coded whole: only so it can. With
     `keyframes` = k, so is one that k − 1 records would have to be decoded for.
     """
 
-    def choose(name: str, source: Source) -> "Choice":
-        choice = chooser(name, source)
+    chooser: Callable[[str, Source], "Choice"]
+    find: FindBase
+    keyframes: int | None = None
+
+    def __call__(self, name: str, source: Source) -> "Choice":
+        choice = self.chooser(name, source)
         if choice.fill or choice.axis is not None or choice.keep_zeros or not source.size:
             return choice
-        found = find(name, source)
-        if found is None or (keyframes is not None and found.depth + 1 >= keyframes):
+        found = self.find(name, source)
+        if found is None or (self.keyframes is not None and found.depth + 1 >= self.keyframes):
             return choice
         return replace(choice, base=found)
-
-    return choose

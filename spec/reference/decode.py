@@ -29,6 +29,7 @@ from typing import Any
 # ======== format.md ========
 # ---- §8 Errors ----
 EXIT_STATUS = {"unsupported-version": 4, "unsupported-feature": 4, "limit": 5, "missing-base": 2}  # all others have 3
+Bases = Sequence[dict[str, bytes]]  # the values of tensors by their names, for each file
 
 
 class FormatError(Exception):
@@ -264,7 +265,7 @@ class Record:
         lengths = [length for length, _crc, _decoded_crc in self.chunks]
         require(max(lengths, default=0) <= 1 << 25 and self.head_length + sum(lengths) == body_length, "lengths")
 
-    def decode(self, file: Reader, bases: dict[int, bytes]) -> Iterator[bytes]:
+    def decode(self, file: Reader, bases: Bases) -> Iterator[bytes]:
         require(self.compressor in COMPRESSORS, f"compressor, payload version {self.compressor}", "unsupported-feature")
         guarantees, compressor = COMPRESSORS[self.compressor]
         require(self.guarantee in guarantees and (self.size > 0 or "exact" in guarantees), "not of this compressor")
@@ -285,17 +286,17 @@ class Record:
             check_crc(decoded, decoded_crc, f"the values of chunk {i} of {self.name!r}")
             yield decoded
 
-    # ---- §3.5 Bases ----
-    def values_of_base(self, bases: dict[int, bytes]) -> bytes | None:
+    # ---- §3.6 Bases ----
+    def values_of_base(self, bases: Bases) -> bytes | None:
         if self.base is None:
             return None
-        require(
-            self.guarantee == "alpha" or (self.guarantee, self.compressor[0]) == ("exact", 11), "no base of this one"
-        )
+        possible = self.guarantee == "alpha" or (self.guarantee, self.compressor[0]) == ("exact", 11)
+        require(possible, "no base of this one")
         length = self.size * self.dtype.word * self.dtype.parts
-        found = bases.get(self.base)
-        require(found is not None and len(found) == length, f"the base with the crc {self.base:08x}", "missing-base")
-        return found
+        for values in (values for tensors in bases for values in tensors.values()):
+            if len(values) == length and zlib.crc32(values) == self.base:
+                return values
+        raise FormatError(f"the base with the crc {self.base:08x}", "missing-base")
 
     def sums(self, change: bytes | list[float], base: bytes | None, start: int) -> list[float]:
         """base + change, for the values of a chunk."""
@@ -339,7 +340,9 @@ class Joined:
         fields = block.header
         self.record = record = Record(Reader(fields.bytes(fields.varint())), block.body_length)
         alone = record.guarantee == "exact" and len(record.chunks) == len(record.shape) == 1 and record.size <= 1 << 20
-        require(alone and not record.name and not record.attributes, "joined tensors of another record")
+        base = record.attributes.get("base", {})
+        alone &= not record.name and set(record.attributes) <= {"base"} and not base.get("name")
+        require(alone and base.get("alpha") is None, "joined tensors of another record")
         count, names, shape = fields.varint(), [b""], None
         require(2 <= count <= 1 << 16, "a number of joined tensors out of its range")
         self.tensors = []
@@ -357,9 +360,10 @@ class Joined:
         self.sizes = [math.prod(tensor.shape) for tensor in self.tensors]
         require(sum(self.sizes) == record.size, "joined tensors with another number of values than their record")
 
-    def decode(self, file: Reader) -> Iterator[tuple[Record, Iterator[bytes]]]:
-        width, at = self.record.dtype.word * self.record.dtype.parts, 0
-        (values,) = self.record.decode(file, {})
+    def decode(self, file: Reader, bases: Bases) -> Iterator[tuple[Record, Iterator[bytes]]]:
+        width, at, names = self.record.dtype.word * self.record.dtype.parts, 0, [tensor.name for tensor in self.tensors]
+        whole = [b"".join(known[name] for name in names) for known in bases if known.keys() >= set(names)]
+        (values,) = self.record.decode(file, [{"": values} for values in whole])
         for tensor, size, crc in zip(self.tensors, self.sizes, self.crcs, strict=True):
             own = values[at * width : (at + size) * width]
             check_crc(own, crc, f"the values of {tensor.name!r}")
@@ -400,10 +404,11 @@ def read_footer(file: Reader, last: int) -> None:
 
 
 # ---- the whole file ----
-def decode_file(data: bytes, bases: dict[int, bytes] | None = None) -> Iterator[tuple[Record, Iterator[bytes]]]:
+def decode_file(data: bytes, bases: Bases = ()) -> Iterator[tuple[Record, Iterator[bytes]]]:
     """Every record with its chunks, in the file's order.
 
-    bases: values of tensors, as bytes, by their crc. Take a record's chunks before the next record.
+    bases: the tensors of each file, as bytes by their names. Take a record's chunks before the next
+    record.
     """
     file, records, left = Reader(data, "truncated"), {}, (1 << 26) + (len(data) << 15)  # §7: decoded bytes paid for
     read_file_header(file)
@@ -419,7 +424,7 @@ def decode_file(data: bytes, bases: dict[int, bytes] | None = None) -> Iterator[
             records[record.name] = block.offset
             left -= record.size * record.dtype.word * record.dtype.parts
             require(left >= 0, "more decoded bytes than the file pays for", "limit")
-            yield record, record.decode(file, bases or {})
+            yield record, record.decode(file, bases)
         elif block.type == b"JOIN":
             joined = Joined(block)
             for tensor in joined.tensors:
@@ -427,7 +432,7 @@ def decode_file(data: bytes, bases: dict[int, bytes] | None = None) -> Iterator[
                 records[tensor.name] = block.offset
             left -= joined.record.size * joined.record.dtype.word * joined.record.dtype.parts
             require(left >= 0, "more decoded bytes than the file pays for", "limit")
-            yield from joined.decode(file)
+            yield from joined.decode(file, bases)
         elif block.type in (b"INDX", b"JIDX"):
             joins = len(set(records.values())) < len(records)
             require(joins == (block.type == b"JIDX"), "an index of another type than that of the blocks")
@@ -1627,12 +1632,11 @@ def main() -> int:
         "--base", type=Path, metavar="FILE", action="append", default=[], help="the first one stands alone"
     )
     arguments = parser.parse_args()
-    bases: dict[int, bytes] = {}
+    bases: list[dict[str, bytes]] = []
     try:
         arguments.raw.mkdir(parents=True, exist_ok=True)
         for path in arguments.base:
-            tensors = [b"".join(chunks) for _, chunks in decode_file(path.read_bytes(), bases)]
-            bases |= {zlib.crc32(values): values for values in tensors}
+            bases.append({record.name: b"".join(found) for record, found in decode_file(path.read_bytes(), bases)})
         for i, (record, chunks) in enumerate(decode_file(arguments.file.read_bytes(), bases)):
             (arguments.raw / f"{i}.raw").write_bytes(b"".join(chunks))
             print(json.dumps({"index": i, "name": record.name, "dtype": record.dtype.name, "shape": record.shape}))

@@ -21,6 +21,7 @@ from bad_indices import INDICES
 from bad_payloads import BAD_PAYLOADS
 from bad_pointwise import POINTWISE as BAD_POINTWISE
 from bad_trellis import BAD_TRELLIS
+from based import BASED, BASES, Based, places
 from cases import Bad, Good
 from delta import BAD_DELTA, GOOD_DELTA
 from good import GOOD
@@ -59,6 +60,9 @@ be read through the index.
 
 A file in `messages/` is a message of a channel, see [message.md](../message.md). `manifest` is what
 its ends agreed on. A good one has `step`, `guarantee`, `bound` and `tensors`, a bad one `error`.
+
+A file in `based/` needs the tensors of other files. They are its `bases`, and each of these needs
+at most those before it. The file decodes to its `tensors`, or is refused with its `error`.
 
 The files were written once, by `make.py`, and do not change.
 """
@@ -105,6 +109,22 @@ def describe_refused(case: Bad, data: bytes) -> dict:
     return entry
 
 
+def describe_based(case: Based, data: bytes) -> dict:
+    """The JSON of a file that needs bases. It checks why a file is refused."""
+    bases = places(*((HERE / f"{path}.gcz").read_bytes() for path in reversed(case.bases)))
+    entry: dict = {"bases": list(case.bases)}
+    try:
+        records = bases.on(Stream(BytesIO(data)))
+        tensors = [expected(record.header, read_tensor(record, 1), {}) for record in records]
+    except GcodecError as error:
+        if error.code != case.error or case.message not in str(error):
+            raise AssertionError(f"{case.path}: {error.code}: {error}") from None
+        return entry | {"error": case.error}
+    if case.error:
+        raise AssertionError(f"{case.path}: is accepted")
+    return entry | {"tensors": tensors}
+
+
 def describe_message(case: Case, data: bytes) -> dict:
     """The JSON of a message. It checks that a bad one is refused for the reason that is meant."""
     manifest = case.manifest
@@ -128,17 +148,19 @@ def describe_message(case: Case, data: bytes) -> dict:
     return entry | {"tensors": [{"name": n, "values": v} for n, v in zip(manifest.names, values, strict=True)]}
 
 
-def describe(case: Good | Bad | Case, data: bytes) -> dict:
+def describe(case: Good | Bad | Based | Case, data: bytes) -> dict:
     if isinstance(case, Case):
         return describe_message(case, data)
+    if isinstance(case, Based):
+        return describe_based(case, data)
     return describe_good(case, data) if isinstance(case, Good) else describe_refused(case, data)
 
 
-def path_of(case: Good | Bad | Case) -> Path:
+def path_of(case: Good | Bad | Based | Case) -> Path:
     return HERE / f"{case.path}.{'gcm' if isinstance(case, Case) else 'gcz'}"
 
 
-def write(case: Good | Bad | Case) -> None:
+def write(case: Good | Bad | Based | Case) -> None:
     data, path = case.data(), path_of(case)
     if len(data) > MOST_BYTES:
         raise AssertionError(f"{case.path}: {len(data)} bytes")
@@ -151,7 +173,7 @@ def write(case: Good | Bad | Case) -> None:
 
 def readme() -> Iterator[str]:
     yield INTRODUCTION
-    for folder in ("good", "bad", "unsupported", "messages"):
+    for folder in ("good", "bad", "unsupported", "based", "messages"):
         yield f"\n## {folder}\n\n| file | bytes | |\n|---|---|---|\n"
         for path in sorted((HERE / folder).glob("*.gc[zm]")):
             entry = json.loads(path.with_suffix(".json").read_text())
@@ -164,7 +186,7 @@ def main() -> None:
     parser.add_argument("--replace", metavar="PATTERN", default="", help="also those that match, such as 'good/sd-*'")
     pattern = parser.parse_args().replace
     cases = [*GOOD, *TRELLIS, *BAD_CONTAINERS, *BAD_PAYLOADS, *BAD_TRELLIS, *POINTWISE, *BAD_POINTWISE, *UNSUPPORTED]
-    cases += [*GOOD_DELTA, *BAD_DELTA, *INDICES, *GOOD_JOINED, *BAD_JOINED, *MESSAGES]
+    cases += [*GOOD_DELTA, *BAD_DELTA, *INDICES, *GOOD_JOINED, *BAD_JOINED, BASES, *BASED, *MESSAGES]
     if len({case.path for case in cases}) != len(cases):
         raise AssertionError("two vectors have one name")
     for case in cases:

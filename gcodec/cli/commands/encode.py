@@ -59,7 +59,7 @@ def encode(
     from ...container.resume import AFTER, left_out
     from ...parallel import thread_count
     from ...pipeline.convert import encode_tensors
-    from ...request.on_base import checked_alpha_of, on_bases
+    from ...request.on_base import OnBases, checked_alpha_of
     from ...request.policy import SMALL, Policy
     from ...request.rules import Rules
 
@@ -121,10 +121,10 @@ def encode(
         rules.note(tensors)
         chooser, scoped = rules.planned(tensors)
         if bases is not None:
-            chooser = on_bases(chooser, partial(bases.to_encode, alpha_of=relative), keyframes)
+            chooser = OnBases(chooser, partial(bases.to_encode, alpha_of=relative), keyframes)
         chooser = sampling(chooser) if plan else chooser
         whole = sum(source.size * source.dtype.itemsize for _, source in tensors)
-        names = {} if single else names_in_meta([name for name, _ in tensors], whole)
+        names = {} if single or bases is not None else names_in_meta([name for name, _ in tensors], whole)
         meta = {**reader.meta, **scoped, "bytes": whole, **names}
         if single and not scoped and reader.meta == {"format": "npy"} and is_named_for(input, "npy"):
             meta = {}  # an array without a name is one of .npy, and its record says how large it is

@@ -14,8 +14,9 @@ from . import datasets
 from .bases import open_bases
 
 if TYPE_CHECKING:
-    from ...container.layout import FileHeader, TensorHeader
-    from ...pipeline.bases.places import Found
+    from ...container.layout import FileHeader
+    from ...container.reader import Record
+    from ...pipeline.bases.links import Link
 
 LONGEST_NAME = 72  # characters of a name that are shown
 
@@ -45,10 +46,11 @@ def info(
     with container_file(file) as source:
         if time and not source.seekable():
             raise InvalidInput(f"{file}: --time reads tensors several times, which a pipe does not allow")
-        version, headers, meta, length = _read(source)
+        version, records, meta, length = _read(source)
+        headers = [record.header for record in records]
         timed = _speeds(source, length, limit) if time else []
         with open_bases(base, base_dir, 1) as bases:
-            chains = {} if bases is None else {one.name: bases.chain(one) for one in headers if one.base is not None}
+            chains = {one.header.name: bases.chain(one.named) for one in records if bases and one.header.base}
     result: dict[str, Any] = {"format": {"major": version.major, "minor": version.minor}, "bytes": length, "meta": meta}
     result["tensors"] = [describe(header) | _chain(chains.get(header.name)) for header in headers]
     original = sum(map(original_bytes, headers))
@@ -81,15 +83,15 @@ def info(
     show(result, text, as_json=json)
 
 
-def _read(file: BinaryIO) -> "tuple[FileHeader, list[TensorHeader], dict[str, Any], int]":
-    """Version, headers, metadata and length of a container; where it can seek, it skips bodies."""
+def _read(file: BinaryIO) -> "tuple[FileHeader, list[Record], dict[str, Any], int]":
+    """Version, records, metadata and length of a container; where it can seek, it skips bodies."""
     from ...container.reader import RandomAccess, Stream
 
     if file.seekable():
         access = RandomAccess(file, length := file.seek(0, os.SEEK_END))
-        return access.version, [access.record(name).header for name in access.offsets], access.meta, length
+        return access.version, [access.record(name) for name in access.offsets], access.meta, length
     stream = Stream(file)
-    return stream.version, [record.header for record in stream], stream.meta, stream.position
+    return stream.version, list(stream), stream.meta, stream.position
 
 
 def _effects(tensor: dict[str, Any] | None) -> tuple[str, str, str]:
@@ -112,7 +114,7 @@ def _base(tensor: dict[str, Any] | None) -> str:
     return "" if base is None else f"{printable(base['name']) or '(array)'} {base['crc']:08x}, depth {base['depth']}"
 
 
-def _chain(links: "list[Found] | None") -> dict[str, Any]:
+def _chain(links: "list[Link] | None") -> dict[str, Any]:
     """What must be decoded before a record, where it was looked for."""
     return {} if links is None else {"chain": [{"file": link.place.label, "name": link.name} for link in links]}
 

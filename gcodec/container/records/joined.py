@@ -13,6 +13,7 @@ import numpy as np
 
 from ...compressors.contract import CHUNK, TensorSpec
 from ...errors import Corrupt
+from ..base import KEY
 from ..fields import Cursor, pack_varint
 from ..layout import (
     LEAST_RECORD,
@@ -36,8 +37,8 @@ _WHAT = "JOIN header"
 class JoinHeader:
     """The header of JOIN.
 
-    record: of all values as one vector, exact and in one chunk, without name and attributes. crcs:
-    of the values of each member, as little-endian bytes of the dtype.
+    record: of all values as one vector, exact and in one chunk, without name; of the attributes it
+    has at most the base. crcs: of the values of each member, as little-endian bytes of the dtype.
     """
 
     record: TensorHeader
@@ -51,14 +52,17 @@ class JoinHeader:
         return list(pairwise(accumulate(map(math.prod, self.shapes), initial=0)))
 
     def member(self, i: int) -> TensorHeader:
-        """The header of one of the tensors: its share of the bytes is that of the values."""
+        """The header of one of the tensors: its share of the bytes is that of the values.
+
+        A base is that of the block.
+        """
         record, (start, stop) = self.record, self.spans[i]
         size, body, crc = record.spec.size, record.body_length, self.crcs[i]
         chunk = Chunk(stop * body // size - start * body // size, 0, crc)
         framing = (Frame.SIZE + 4 + len(self.packed)) // len(self.names)
         return TensorHeader(
             self.names[i], TensorSpec(record.spec.dtype, self.shapes[i]), record.compressor, record.version,
-            record.guarantee, 0.0, None, stop - start, 0, 0, (chunk,), {ORIGINAL: crc}, framing,
+            record.guarantee, 0.0, None, stop - start, 0, 0, (chunk,), {ORIGINAL: crc} | record.attributes, framing,
         )  # fmt: skip
 
     @cached_property
@@ -81,8 +85,10 @@ class JoinHeader:
         cursor = Cursor(data, _WHAT)
         record = TensorHeader.unpack(cursor.take(cursor.varint(MAX_HEADER)))
         alone = len(record.chunks) == len(record.spec.shape) == 1 and record.spec.size <= CHUNK
-        if record.name or record.attributes or record.guarantee.kind != "exact" or not alone:
-            raise Corrupt(f"{_WHAT}: its record is not an exact vector of one chunk without name and attributes")
+        if record.name or set(record.attributes) - {KEY} or record.guarantee.kind != "exact" or not alone:
+            raise Corrupt(f"{_WHAT}: its record is not an exact vector of one chunk, without name and attributes")
+        if record.base is not None and (record.base.name or record.base.alpha is not None):
+            raise Corrupt(f"{_WHAT}: its base has a name or a bound")
         count = cursor.varint(MAX_MEMBERS)
         if count < 2:
             raise Corrupt(f"{_WHAT}: it joins {count} tensors, and it must be two or more")

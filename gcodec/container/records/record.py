@@ -63,7 +63,24 @@ class Record:
         assert named is not None  # else nobody asks
         if self.bases is None:
             raise missing_base(self.header.name, named, "no base was given")
-        return self.bases.source(self.header, budget)
+        return self.bases.source(self.named, budget)
+
+    @property
+    def named(self) -> TensorHeader | JoinHeader:
+        """The header that names the base."""
+        return self.header
+
+
+class Vector(Record):
+    """The record of all values of joined tensors."""
+
+    def __init__(self, header: JoinHeader, fetch: Fetch, arrived: int) -> None:
+        super().__init__(header.record, fetch, arrived)
+        self._join = header
+
+    @property
+    def named(self) -> JoinHeader:
+        return self._join
 
 
 class Join:
@@ -74,7 +91,7 @@ class Join:
 
     def __init__(self, header: JoinHeader, fetch: Fetch, arrived: int = 0) -> None:
         self.header = header
-        self.record = Record(header.record, fetch, arrived)
+        self.record = Vector(header, fetch, arrived)
         self.vector: np.ndarray | None = None
         self._numbers: dict[str, int] | None = None
         self._fault: FormatError | None = None
@@ -118,6 +135,10 @@ class Member(Record):
         self.span = join.header.spans[i]
         self.arrived = join.record.arrived + join.header.record.body_length
         self.bases = None
+
+    @property
+    def named(self) -> JoinHeader:
+        return self.join.header
 
     @property
     def is_last(self) -> bool:

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ...compressors.contract import TensorSpec
-from ...container.base import MAX_DEPTH, BaseName, missing_base
+from ...container.base import MAX_DEPTH, missing_base
 from ...container.budget import Budget
 from ...container.layout import TensorHeader
 from ...container.reader import Record
+from ...container.records.joined import JoinHeader
 from ...errors import Corrupt, LimitExceeded
 from ...request.on_base import AlphaOf, OnBase
 from ...source import ArraySource, Source
 from ..archive import read_tensor
+from .links import Link, Need, joined
 from .places import Found, Place
+
+MOST_TENSORS = 1 << 19  # tensors of a chain
 
 
 class Bases:
@@ -31,30 +34,32 @@ class Bases:
             record.bases = self
             yield record
 
-    def source(self, header: TensorHeader, budget: Budget) -> Source:
+    def source(self, header: TensorHeader | JoinHeader, budget: Budget) -> Source:
         """The values of the base of a record; raises MissingBase, Corrupt and LimitExceeded."""
         return self._decoded(self.chain(header), budget)
 
-    def chain(self, header: TensorHeader) -> list[Found]:
+    def chain(self, header: TensorHeader | JoinHeader) -> list[Link]:
         """What must be decoded before a record, its own base first.
 
         Raises MissingBase, Corrupt for a cycle, and LimitExceeded for a chain that is too long.
         """
-        links: list[Found] = []
-        seen: set[tuple[int, str]] = set()
-        at: TensorHeader | None = header
-        while at is not None and at.base is not None:
-            if len(links) == MAX_DEPTH or at.base.depth > MAX_DEPTH:
+        links: list[Link] = []
+        seen: set[tuple[object, ...]] = set()
+        left, at = MOST_TENSORS, Need.of(header)
+        name = at.tensors[0][0] if at else ""
+        while at is not None:
+            left -= len(at.tensors)
+            if len(links) == MAX_DEPTH or at.base.depth > MAX_DEPTH or left < 0:
                 raise LimitExceeded(
-                    f"record {header.name!r}: more than {MAX_DEPTH:,} records would have to be decoded before it, one after the "
-                    "other"
+                    f"record {name!r}: more than {MAX_DEPTH:,} records would have to be decoded before it, one after the "
+                    f"other, or more than {MOST_TENSORS:,} tensors"
                 )
-            found = self._find(header.name, at.base, at.spec)
-            if (id(found.place), found.name) in seen:
-                raise Corrupt(f"record {header.name!r}: its bases form a cycle at {at.base.words}")
-            seen.add((id(found.place), found.name))
-            links.append(found)
-            at = found.record.header if found.record is not None else None
+            link = self._find(name, at)
+            if link.key in seen:
+                raise Corrupt(f"record {name!r}: its bases form a cycle at {at.base.words}")
+            seen.add(link.key)
+            links.append(link)
+            at = link.need
         return links
 
     def to_encode(self, name: str, source: Source, alpha_of: AlphaOf) -> OnBase | None:
@@ -63,33 +68,39 @@ class Bases:
             found = place.tensor(name)
             if found is None or (found.spec.dtype, found.spec.size) != (source.dtype, source.size):
                 continue
+            link = Link([found])
             if found.record is None:
-                return OnBase(self._decoded([found], Budget()), found.name, 0, alpha_of)
-            header = found.record.header
-            values = self._decoded([found, *self.chain(header)], Budget(length=0))
-            return OnBase(values, found.name, header.base.depth if header.base else 0, alpha_of)
+                return OnBase(self._decoded([link], Budget()), found.name, 0, alpha_of)
+            header, need = found.record.header, link.need
+            values = self._decoded([link, *self.chain(found.record.named)], Budget(length=0))
+            block = (id(place), need.tensors[0][0]) if need is not None and need.base.several else None
+            return OnBase(values, found.name, header.base.depth if header.base else 0, alpha_of, block)
         return None
 
-    def _find(self, record: str, base: BaseName, spec: TensorSpec) -> Found:
+    def _find(self, record: str, need: Need) -> Link:
         for place in self._places:
-            found = place.find(base, spec)
+            found = place.find(need.base, need.tensors)
             if found is not None:
-                return found
-        raise missing_base(record, base, f"it is not in {', '.join(place.label for place in self._places)}")
+                return Link(found)
+        raise missing_base(record, need.base, f"it is not in {', '.join(place.label for place in self._places)}")
 
-    def _decoded(self, links: Sequence[Found], budget: Budget) -> Source:
+    def _decoded(self, links: Sequence[Link], budget: Budget) -> Source:
         """The values of the first link, decoded from the last one on."""
         for place in {id(link.place): link.place for link in links}.values():
             budget.pay(id(place), place.size)
         source: Source | None = None
         for link in reversed(links):
-            if link.source is not None:
-                source = link.source
-            elif link.record is not None:
-                link.record.bases = None if source is None else _Known(source)
-                source = ArraySource(read_tensor(link.record, self._threads, budget))
-        assert source is not None  # there is a link, and each is one of the two
+            source = joined([self._values(found, source, budget) for found in link.tensors])
+        assert source is not None  # there is a link
         return source
+
+    def _values(self, found: Found, base: Source | None, budget: Budget) -> Source:
+        """The values of a tensor. base: those of its base, if it has one."""
+        if found.source is not None:
+            return found.source
+        assert found.record is not None
+        found.record.bases = None if base is None else _Known(base)
+        return ArraySource(read_tensor(found.record, self._threads, budget))
 
 
 class _Known:
@@ -98,5 +109,5 @@ class _Known:
     def __init__(self, source: Source) -> None:
         self._source = source
 
-    def source(self, header: TensorHeader, budget: Budget) -> Source:
+    def source(self, header: TensorHeader | JoinHeader, budget: Budget) -> Source:
         return self._source

@@ -12,7 +12,7 @@ from ...container.reader import RandomAccess, Record
 from ...errors import InvalidInput
 from ...io import containers, remote
 from ...parallel import thread_count
-from ...request.on_base import AlphaOf, checked_alpha_of, on_bases
+from ...request.on_base import AlphaOf, OnBases, checked_alpha_of
 from ...request.rules import Chooser
 from ..archive import Archive
 from .bases import Bases
@@ -26,7 +26,7 @@ def chooser_on(chooser: Chooser, base: Base, alpha_of: AlphaOf | None, threads: 
     relative = checked_alpha_of(alpha_of, base is not None)
     if base is None:
         return chooser
-    return on_bases(chooser, partial(bases_of(base, threads, stack).to_encode, alpha_of=relative))
+    return OnBases(chooser, partial(bases_of(base, threads, stack).to_encode, alpha_of=relative))
 
 
 def on_bases_of(base: Base, records: Iterable[Record], threads: int | None, stack: ExitStack) -> Iterable[Record]:

@@ -1,6 +1,6 @@
 """Where bases are looked for: arrays in memory, tensors of other files, and containers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -43,17 +43,44 @@ class Place(Protocol):
     def tensor(self, name: str) -> Found | None:
         """The tensor of this name; a lone tensor has any name."""
 
-    def find(self, base: BaseName, spec: TensorSpec) -> Found | None:
-        """The tensor that a record of this dtype and size names as its base."""
+    def find(self, base: BaseName, tensors: Sequence[tuple[str, TensorSpec]]) -> Sequence[Found] | None:
+        """The tensors that are a base together, of these names, dtypes and sizes."""
 
 
-class Sources:
+class _ByName:
+    """A place whose tensors can be found by their names."""
+
+    def __init__(self) -> None:
+        self._crcs: dict[str, int] = {}
+
+    def tensor(self, name: str) -> Found | None:
+        raise NotImplementedError
+
+    def crc_of(self, found: Found) -> int:
+        """The CRC of a tensor's values."""
+        raise NotImplementedError
+
+    def find(self, base: BaseName, tensors: Sequence[tuple[str, TensorSpec]]) -> Sequence[Found] | None:
+        links = []
+        for name, spec in tensors:
+            found = self.tensor(name)
+            if found is None or not _alike(found.spec, spec):
+                return None
+            links.append(found)
+        for found in links:
+            if found.name not in self._crcs:
+                self._crcs[found.name] = self.crc_of(found)
+        parts = ((self._crcs[found.name], found.spec.size * found.spec.dtype.itemsize) for found in links)
+        return links if joined_crc(parts) == base.crc else None
+
+
+class Sources(_ByName):
     """Tensors that can be read: arrays, or those of a file that the caller keeps open."""
 
     def __init__(self, tensors: Mapping[str, Source], label: str = "the arrays") -> None:
+        super().__init__()
         self.label, self.size = label, 0
         self._tensors = dict(tensors)
-        self._crcs: dict[str, int] = {}
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, Any]) -> "Sources":
@@ -64,34 +91,24 @@ class Sources:
         name = _name_in(self._tensors, name)
         return Found(self, name, self._tensors[name]) if name in self._tensors else None
 
-    def find(self, base: BaseName, spec: TensorSpec) -> Found | None:
-        found = self.tensor(base.name)
-        if found is None or not _alike(found.spec, spec):
-            return None
-        assert found.source is not None
-        if found.name not in self._crcs:
-            self._crcs[found.name] = crc_of(found.source)
-        return found if self._crcs[found.name] == base.crc else None
+    def crc_of(self, found: Found) -> int:
+        return crc_of(self._tensors[found.name])
 
 
-class Container:
+class Container(_ByName):
     """The tensors of a container in a seekable file."""
 
     def __init__(self, access: RandomAccess, size: int, label: str) -> None:
+        super().__init__()
         self.label, self.size, self._access = label, size, access
-        self._crcs: dict[str, int] = {}
 
     def tensor(self, name: str) -> Found | None:
         name = _name_in(self._access.offsets, name)
         return Found(self, name, record=self._access.record(name)) if name in self._access.offsets else None
 
-    def find(self, base: BaseName, spec: TensorSpec) -> Found | None:
-        found = self.tensor(base.name)
-        if found is None or found.record is None or not _alike(found.spec, spec):
-            return None
-        if found.name not in self._crcs:
-            self._crcs[found.name] = decoded_crc(found.record.header)
-        return found if self._crcs[found.name] == base.crc else None
+    def crc_of(self, found: Found) -> int:
+        assert found.record is not None  # as `tensor` found it
+        return decoded_crc(found.record.header)
 
 
 class Folder:
@@ -106,8 +123,8 @@ class Folder:
         """No tensor: a folder has bases for records alone."""
         return None
 
-    def find(self, base: BaseName, spec: TensorSpec) -> Found | None:
-        return next((found for place in self.places() if (found := place.find(base, spec)) is not None), None)
+    def find(self, base: BaseName, tensors: Sequence[tuple[str, TensorSpec]]) -> Sequence[Found] | None:
+        return next((found for place in self.places() if (found := place.find(base, tensors)) is not None), None)
 
     def places(self) -> Iterator[Container]:
         """Raises InvalidInput for a folder of too many files; passes over what is no container."""

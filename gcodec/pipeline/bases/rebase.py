@@ -9,6 +9,7 @@ from ...container.base import DELTA, KEY
 from ...container.budget import Budget
 from ...container.layout import TensorHeader
 from ...container.reader import Record
+from ...container.records.joined import JoinHeader
 from ...container.records.record import Member
 from ...container.writer import ContainerWriter
 from ...request.choice import Choice
@@ -26,16 +27,32 @@ def rebase(records: Iterable[Record], writer: ContainerWriter, threads: int, bud
     """
     for record in records:
         if isinstance(record, Member):
-            header, joined = record.header, record.join
+            header = _without_base(record.header)
             if record.number == 0:  # the first one stands for all
-                inner = joined.record
-                writer.add_joined(joined.header, _body(inner), work_of(inner.header, inner.head()))
+                _join(record, writer, budget)
         elif record.header.base is None:
             header = record.header
             writer.add(header, _body(record), work_of(header, record.head()))
         else:
             header = _alone(record, writer, threads, budget)
         yield header
+
+
+def _join(record: Member, writer: ContainerWriter, budget: Budget) -> None:
+    """Write the block of joined tensors that a member is in, without its base."""
+    joined, inner = record.join.header, record.join.record
+    if inner.header.base is None:
+        writer.add_joined(joined, _body(inner), work_of(inner.header, inner.head()))
+        return
+    inner.bases = record.bases
+    source = ArraySource(read_tensor(inner, 1, budget))
+    with store("", source, Choice(EXACT.name, Guarantee("exact"))) as coded:
+        alone = JoinHeader(coded.header, joined.names, joined.shapes, joined.crcs)
+        writer.add_joined(alone, coded.pieces(), coded.work)
+
+
+def _without_base(header: TensorHeader) -> TensorHeader:
+    return replace(header, attributes={key: value for key, value in header.attributes.items() if key != KEY})
 
 
 def _body(record: Record) -> Iterator[bytes]:

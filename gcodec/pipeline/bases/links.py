@@ -1,0 +1,79 @@
+"""The links of a chain of bases: each is a tensor, or what joined tensors are coded against."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...compressors.contract import TensorSpec
+from ...container.base import BaseName
+from ...container.layout import TensorHeader
+from ...container.records.joined import JoinHeader
+from ...errors import LimitExceeded
+from ...source import ArraySource, Source
+from .places import Found, Place
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a record needs: a base, as the tensors of these names, dtypes and sizes together."""
+
+    base: BaseName
+    tensors: Sequence[tuple[str, TensorSpec]]
+
+    @classmethod
+    def of(cls, header: TensorHeader | JoinHeader) -> "Need | None":
+        """None for a record that stands alone."""
+        if isinstance(header, TensorHeader):
+            return None if header.base is None else cls(header.base, [(header.base.name, header.spec)])
+        base, dtype = header.record.base, header.record.spec.dtype
+        if base is None:
+            return None
+        specs = [TensorSpec(dtype, shape) for shape in header.shapes]
+        named = replace(base, name=header.names[0], several=True)
+        return cls(named, list(zip(header.names, specs, strict=True)))
+
+
+@dataclass(frozen=True)
+class Link:
+    """Tensors of one place that are a base together."""
+
+    tensors: Sequence[Found]
+
+    @property
+    def place(self) -> Place:
+        return self.tensors[0].place
+
+    @property
+    def name(self) -> str:
+        """The name of the first one."""
+        return self.tensors[0].name
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        return id(self.place), *(found.name for found in self.tensors)
+
+    @property
+    def need(self) -> Need | None:
+        """What must be decoded before them.
+
+        Raises LimitExceeded where that is more than one base.
+        """
+        needs: dict[str, Need] = {}
+        for found in self.tensors:
+            if found.record is not None and found.record.header.base is not None:
+                need = Need.of(found.record.named)
+                assert need is not None
+                needs[need.tensors[0][0] if need.base.several else f"{found.name}//alone"] = need
+        if len(needs) > 1:
+            raise LimitExceeded(
+                f"{self.place.label}: {self.name!r} and others are one base together, and have several bases themselves"
+            )
+        return next(iter(needs.values()), None)
+
+
+def joined(sources: Sequence[Source]) -> Source:
+    """The values of several tensors, one after the other."""
+    if len(sources) == 1:
+        return sources[0]
+    return ArraySource(np.concatenate([source.read(0, source.size) for source in sources]))
