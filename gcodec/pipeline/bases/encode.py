@@ -6,11 +6,12 @@ chain of changes, each against what was decoded before, does not drift.
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from threading import Lock
 
 from ... import ieee
 from ...compressors import registry
-from ...compressors.contract import Decode, Guarantee, Payload, TensorSpec
+from ...compressors.contract import Decode, Guarantee, Payload, Plan, TensorSpec
 from ...compressors.on_base import BesideBase
 from ...container.base import DELTA, MAX_DEPTH, BaseName
 from ...dtypes import work_dtype
@@ -143,24 +144,28 @@ class _Candidates:
         start, stop = pieces[len(pieces) // 2]
         foretold = 8.0 * len(payload.code(start, stop)) / (stop - start) * pair.source.size
         if math.isinf(bits):
-            bits = registry.EXACT.load()().plan(pair.source, Guarantee("exact")).most
+            bits = self._plan.most
         if foretold > _LIKELY * bits:
             return None
         decode = _delta().decoder_on(payload.head, pair.spec, self.base.source)
         return self._record(_DELTA, payload, decode, Guarantee("exact"))
 
+    @cached_property
+    def _plan(self) -> Plan:
+        """What an exact copy without the base takes."""
+        return registry.EXACT.load()().plan(self.pair.source, Guarantee("exact"))
+
     def _whole(self, bits: float) -> CodedRecord | None:
         """The tensor without its base, where that may win."""
-        exactly = registry.EXACT.load()().plan(self.pair.source, Guarantee("exact"))
         if self.bound and (self.pair.distance > _CLOSE or math.isinf(bits)):
             choice = replace(self.choice, guarantee=Guarantee("alpha", self.bound))
             return auto.compress(self.pair.name, self.pair.source, choice)
-        if exactly.least > bits:
+        if self._plan.least > bits:
             return None
         choice = replace(
             self.choice, method=registry.EXACT.name, guarantee=Guarantee("exact"), options={}, terms=Terms()
         )
-        return store(self.pair.name, self.pair.source, choice, exactly.payload())
+        return store(self.pair.name, self.pair.source, choice, self._plan.payload())
 
     def _record(self, method: str, payload: Payload, decode: Decode, guarantee: Guarantee) -> CodedRecord:
         of_change = guarantee.kind == "alpha" and self.base.alpha_of == "change"
