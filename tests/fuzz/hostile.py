@@ -40,7 +40,7 @@ def sized(record: gcz.Record, *dims: int, chunk: int = MOST) -> gcz.Record:
 def zeros(method: str, head: bytes, chunk: bytes, chunks: int) -> gcz.Record:
     """float32 zeros: chunks of 2²⁰ values from a few bytes each."""
     crc = crc32(bytes(4 * MOST))
-    record = replace(base(method, 0.0 if method == "lossless" else 0.1), decoded=(crc,) * chunks)
+    record = replace(base(method, 0.0 if method in ("lossless", "delta") else 0.1), decoded=(crc,) * chunks)
     return sized(record.holding(head, [chunk] * chunks), chunks * MOST)
 
 
@@ -112,11 +112,19 @@ def cases() -> list[Hostile]:
         Hostile("klt of a high rank", gcz.container(high_rank(4096, 1000)), "limit or corrupt"),
         Hostile("ecsq's classes of 2²⁸ columns", gcz.container(long_row("ecsq", 1 << 28)), "limit or corrupt"),
         Hostile("dither's classes of 2²⁷ columns", gcz.container(long_row("dither", 1 << 27)), "limit or corrupt"),
+        Hostile("zeros of delta", gcz.container(zeros("delta", b"", b"", 8)), "values", 8 * 4 * MOST),
+        Hostile("1 GiB of a base that nobody gave", gcz.container(on_base(zeros("delta", b"", b"", 256))), "limit"),
+        Hostile("a base that nobody gave", gcz.container(on_base(zeros("delta", b"", b"", 1))), "missing-base"),
         Hostile("many empty records", many_records(gcz.record("", np.empty(0, np.float32), "lossless"), 800), "values"),
         Hostile("many records", many_records(gcz.record("", scalar, "sd", 0.1), 550), "values"),
         *(Hostile(*case) for case in hostile_joined.cases(zero_planes(4))),
         Hostile("a name of 65535 bytes", gcz.container(base().but(name=pack_text("n" * 32000))), "values"),
     ]
+
+
+def on_base(record: gcz.Record) -> gcz.Record:
+    """The record with a base, at the end of the longest chain."""
+    return record.but(attributes=pack_text('{"base":{"crc":1,"depth":1000}}'))
 
 
 def head_declared() -> bytes:
