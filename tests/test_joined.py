@@ -100,7 +100,8 @@ def test_only_long_runs_of_small_exact_tensors_of_one_dtype_are_joined(tmp_path)
     assert joins(many(size=32), small=0) == 1  # as values these take less than a record does
     assert joins(many(size=32), small=0, method="tcq") == 0
     assert joins(many(), small=0, lossless=True, alpha=None) == 1
-    assert joins(many(), base=many()) == 0
+    assert joins(many(2), base=many(2)) == 1  # with bases two are enough
+    assert joins(many(2), base={name: -array for name, array in many(2).items()}) == 0
 
 
 def test_tiny_tensors_that_have_a_bound_are_still_refused_for_what_is_not_finite(tmp_path):

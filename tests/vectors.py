@@ -20,7 +20,7 @@ gcz = importlib.import_module("gcz")  # containers in pieces
 
 @dataclass(frozen=True)
 class Vector:
-    """A file, what its JSON says of it, and its folder: good, bad, unsupported, based or messages."""
+    """A file and what its JSON says, in good, bad, unsupported, based or messages."""
 
     path: Path
     about: dict
