@@ -1,9 +1,11 @@
 """NNCodec's coder in the rounds of examples/flower: python tests/bench/nncodec_rounds.py
 
 It needs an environment of its own, as NNCodec wants numpy below 2: nncodec, numpy<2, flwr and
-scikit-learn. What NNCodec imports for pictures and other networks may be missing. The rounds are those of its
-NNClient and NNCFedAvg: the first model goes out plainly, clients code their changes and what was
-left out before, and the server does so with the mean change. Bytes are those of its bitstreams.
+scikit-learn. What NNCodec imports for pictures and other networks may be missing.
+
+The rounds are those of its NNClient and NNCFedAvg: the first model goes out plainly, clients code
+their changes and what was left out before, and the server does so with the mean change. Bytes are
+those of its bitstreams.
 """
 
 import contextlib
