@@ -29,7 +29,7 @@ from .records import (
 MODEL, MEMORY, STEPS = "gcodec.model", "gcodec.memory", "gcodec.steps"  # the records in `Context.state`
 LOST = "gcodec lost the model"  # so begins the reason by which a client asks for all of it
 SECURE = "secaggplus_configs"  # the record by which secure aggregation is known
-DEFAULTS = {"method": "klt", "effort": "fast"}
+DEFAULTS = {"effort": "fast"}
 
 State = Any  # the RecordDict of a Context, whose records are of three types
 
@@ -49,7 +49,7 @@ class CompressionMod:
 
     def __init__(self, *, limit: int | None = None, **options: Any) -> None:
         """options: those of `gcodec.Channel`, such as alpha, omega, scope, feedback, method, effort
-        and threads. Without a bound, alpha is 0.1; method is "klt" and effort "fast".
+        and threads. Without a bound, alpha is 0.1; effort is "fast".
         limit: the decoded bytes that are accepted of a model; None is as for `gcodec.load`.
 
         Raises InvalidInput.
