@@ -1,4 +1,6 @@
-"""Training over a slow network: `python tests/bench/training.py [--out docs/experiments/links]`.
+"""Training over a slow network:
+
+    python tests/bench/training.py --out docs/experiments/links --page docs/training.md
 
 Each rank is a process in a network namespace of its own. The namespaces hang on a bridge, and each
 link is limited to so many Mbit/s by a token bucket (`tc tbf`). It needs root, and iproute2. With
@@ -10,7 +12,8 @@ seconds of a step (the median), those beyond the computation of the same ranks, 
 rank beyond that, the kilobytes that a rank sends in a step, how many times fewer they are than
 plain ones in a ring, the number of steps, and the loss at the end, in nats on text that nobody
 trains on. Replicas are compared bit for bit after every 10th step. With --out, `table.csv` has all
-rows, `steps.csv` the loss after each step, and `links.png` draws it against time.
+rows, `steps.csv` the loss after each step, and `links.png` draws it against time. With --page, the
+table of that page is replaced: the seconds beyond the computation, and the loss at the end.
 
 A link of 0 has no limit. So the loss after many steps is found by
 
@@ -27,12 +30,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
 
 METHODS = "plain,PowerSGD 4,int8,klt 0.1,ecsq 0.1"  # channels by their method and alpha
-SUBNET, BRIDGE = "10.213.77", "gcbench"
+SUBNET = "10.213.77"
 BURST = 32  # kilobytes that a link lets through at once, at least
+HEAD = "| ranks | Mbit/s"  # how the table of a page begins
 NAMES = {"plain": "plain", "PowerSGD": "PowerSGD, rank", "int8": "int8", "klt": "klt, α =", "ecsq": "ecsq, α ="}
 
 
@@ -52,17 +56,23 @@ class Row:
     loss: float
 
 
+def bridge(process: int) -> str:
+    """The name of the bridge that a process of this program has, so that several may run."""
+    return f"gcb{process}"
+
+
 @contextlib.contextmanager
 def network(ranks: int) -> Iterator[list[str]]:
     """Namespaces that are joined by a bridge; yields their names."""
-    names = [f"{BRIDGE}{rank}" for rank in range(ranks)]
+    own = bridge(os.getpid())
+    names = [f"{own}-{rank}" for rank in range(ranks)]
     try:
-        ip(f"link add {BRIDGE} type bridge")
-        ip(f"link set {BRIDGE} up")
+        ip(f"link add {own} type bridge")
+        ip(f"link set {own} up")
         for rank, name in enumerate(names):
             ip(f"netns add {name}")
             ip(f"link add {name}v type veth peer name eth0 netns {name}")
-            ip(f"link set {name}v master {BRIDGE} up")
+            ip(f"link set {name}v master {own} up")
             ip(f"-n {name} addr add {SUBNET}.{rank + 1}/24 dev eth0")
             ip(f"-n {name} link set eth0 up")
             ip(f"-n {name} link set lo up")
@@ -70,7 +80,7 @@ def network(ranks: int) -> Iterator[list[str]]:
     finally:
         for name in names:
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
-        subprocess.run(["ip", "link", "del", BRIDGE], check=False, capture_output=True)
+        subprocess.run(["ip", "link", "del", own], check=False, capture_output=True)
 
 
 def ip(arguments: str) -> None:
@@ -80,7 +90,7 @@ def ip(arguments: str) -> None:
 def limit(rank: int, mbit: int) -> None:
     """Let a rank send and receive at most so much. It is called within the rank's namespace."""
     outside = ["nsenter", f"--net=/proc/{os.getppid()}/ns/net"]
-    for prefix, device in (([], "eth0"), (outside, f"{BRIDGE}{rank}v")):
+    for prefix, device in (([], "eth0"), (outside, f"{bridge(os.getppid())}-{rank}v")):
         command = ["tc", "qdisc", "replace" if mbit else "del", "dev", device, "root"]
         rule = f"tbf rate {mbit}mbit burst {max(BURST, mbit // 8)}kb latency 200ms".split() if mbit else []
         subprocess.run([*prefix, *command, *rule], check=bool(mbit), capture_output=not mbit)
@@ -90,7 +100,7 @@ def found_by(ranks: int, asked: argparse.Namespace) -> dict:
     """What rank 0 of so many ranks has found."""
     life = Path(__file__).with_name("training_rank.py")
     with tempfile.TemporaryDirectory() as folder, network(ranks) as names:
-        settings = vars(asked) | {"ranks": ranks, "out": None}
+        settings = vars(asked) | {"ranks": ranks, "out": None, "page": None}
         Path(folder, "asked.json").write_text(json.dumps(settings))
         environment = os.environ | {
             "GLOO_SOCKET_IFNAME": "eth0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
@@ -149,6 +159,19 @@ def write(folder: Path, rows: list[Row], runs: list[dict]) -> None:
     draw(folder / "links.png", runs)
 
 
+def put(page: Path, rows: list[Row]) -> None:
+    """Put the table in the place of that of a page."""
+    methods = [*dict.fromkeys(row.method for row in rows)]
+    lines = [" | ".join((HEAD, *map(named, methods))) + " |", "|--:" * (2 + len(methods)) + "|"]
+    for key, own in groupby(rows, lambda row: (row.ranks, row.mbit)):
+        cells = [f"{max(row.beyond, 0):.2f} s · {row.loss:.2f}" for row in own]
+        lines.append(f"| {' | '.join([*map(str, key), *cells])} |")
+    text = page.read_text(encoding="utf-8")
+    before, _, rest = text.partition(HEAD)
+    after = rest[rest.index("\n\n") :]
+    page.write_text(before + "\n".join(lines) + after, encoding="utf-8")
+
+
 def draw(path: Path, runs: list[dict]) -> None:
     """The loss against time: a panel for each link, a line of panels for each number of ranks."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -185,8 +208,10 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--blocks", type=int, default=1)
     parser.add_argument("--vocabulary", type=int, default=256)
+    parser.add_argument("--batch", type=int, default=4, help="texts of 64 tokens for each rank and step")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--out", type=Path, help="a folder for tables and the picture")
+    parser.add_argument("--page", type=Path, help="a page whose table is to be replaced")
     asked = parser.parse_args()
     rows: list[Row] = []
     runs: list[dict] = []
@@ -204,6 +229,8 @@ def main() -> None:
         runs += [run | {"ranks": ranks} for run in found["runs"]]
     if asked.out:
         write(asked.out, rows, runs)
+    if asked.page:
+        put(asked.page, rows)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ class Trainee:
     """A model on this rank, which trains with the others by a method."""
 
     def __init__(self, asked: Namespace, rank: int, method: str) -> None:
-        self._language = transformer(asked.vocabulary, asked.width, asked.blocks, length=64)
+        self._language = replace(transformer(asked.vocabulary, asked.width, asked.blocks, 64), batch=asked.batch)
         self._net, self._rank, self._ranks, self._number = Net(self._language), rank, asked.ranks, 0
         cap = 1000 if method.startswith("PowerSGD") else CAP  # it aborts under gloo where there are several buckets
         self._ddp = DistributedDataParallel(self._net, bucket_cap_mb=cap)
