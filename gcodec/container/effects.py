@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 KEY = "effects"  # among the attributes
@@ -31,17 +31,15 @@ class Effects:
 
     def rounded(self, distortion: float) -> "Effects":
         """The effects as a record states them. distortion: that of the whole tensor."""
-        short = {name: float(f"{value:.{DIGITS}g}") for name, value in asdict(self).items()}
-        row = short["row"] if self.row > REMARKABLE * distortion else 0.0
-        return replace(Effects(**short), row=row)
+        short = {name: float(f"{value:.{DIGITS}g}") for name, value in vars(self).items()}
+        return Effects(**short | ({} if self.row > REMARKABLE * distortion else {"row": 0.0}))
 
     def attributes(self, body: int, always: bool) -> dict[str, Any]:
         """The record's attributes: those entries that say something, if they are worth their bytes.
 
         body: the bytes of the record's body. always: whether to write them at any price.
         """
-        plain = Effects()
-        said = {name: value for name, value in asdict(self).items() if value != getattr(plain, name)}
+        said = {name: value for name, value in vars(self).items() if value != getattr(_NONE, name)}
         worth = always or len(json.dumps({KEY: said})) <= body * _SHARE_OF_BODY
         return {KEY: said} if said and worth else {}
 
@@ -51,7 +49,7 @@ class Effects:
         said = attributes.get(KEY)
         if not isinstance(said, dict):
             return None
-        known = {name: said[name] for name in asdict(cls()) if name in said}
+        known = {name: said[name] for name in vars(_NONE) if name in said}
         numbers = all(type(value) in (int, float) and math.isfinite(value) for value in known.values())
         return cls(**{name: float(value) for name, value in known.items()}) if numbers else None
 
@@ -67,6 +65,9 @@ class Effects:
         parts += [f"the worst row has relative squared L2 error {self.row:.3g}"] if self.row else []
         parts += [f"cosine {self.cosine:.3g}"] if self.cosine != 1 else []
         return "; ".join(parts)
+
+
+_NONE = Effects()
 
 
 def percent(share: float) -> str:

@@ -20,7 +20,8 @@ from ...kernels.levels.trellis import CENTROIDS
 STATES = tuple(TRELLISES)  # numbers of states of trellises, by their code in a head
 OFFSETS_PER_STEP = 128  # centroid offsets are multiples of 1/128 of a step
 _MANTISSA_BITS, _EXPONENT_BITS, _BIAS = 12, 12, 2048  # fields of a step
-_LARGEST_EXPONENT = 1100
+_LARGEST_EXPONENT, _NORMAL = 1100, 1000
+_FINITE = {np.dtype(work): float(np.finfo(work).max) for work in (np.float32, np.float64)}
 _TRELLIS_BITS = 2
 _CODES = 64
 
@@ -47,7 +48,9 @@ class Step:
 
     def factors(self) -> np.ndarray:
         """Two normal float64 numbers whose product is the step."""
-        near = min(max(self.exponent, -1000), 1000)
+        if abs(self.exponent) <= _NORMAL:
+            return np.array([float(self), 1.0])
+        near = min(max(self.exponent, -_NORMAL), _NORMAL)
         return np.array([float(Step(self.mantissa, near)), math.ldexp(1.0, self.exponent - near)])
 
     def pack(self, writer: BitWriter) -> None:
@@ -151,7 +154,7 @@ class Points:
 
     def constants(self, work: np.dtype) -> tuple[np.ndarray, np.ndarray, float]:
         """(offsets in steps, factors of the step, largest value): what values follow from."""
-        return self.in_steps, self.step.factors(), float(np.finfo(work).max)
+        return self.in_steps, self.step.factors(), _FINITE[work]
 
 
 def _count(labels: Labels) -> int:
