@@ -1,4 +1,4 @@
-"""Prints what mutated payloads decode to, a line for each.
+"""Prints what kept and mutated payloads decode to, a line for each.
 
     NUMBA_DISABLE_JIT=1 python tests/fuzz/outcomes.py FIRST LAST [METHOD]
 
@@ -17,14 +17,20 @@ from fuzz.engine import mutant  # noqa: E402
 from fuzz.oracle import decoded  # noqa: E402
 
 
+KEPT = sorted((Path(__file__).parent / "corpus").glob("*.gcz"))  # what once went wrong
+
+
 def lines(first: int, last: int, method: str = "") -> list[str]:
-    found = []
-    for number in range(first, last):
-        try:
-            found.append(decoded(mutant(random.Random(number), method).data))
-        except Exception as error:
-            found.append(f"crash {type(error).__name__}: {error}")
-    return found
+    """Of all kept files, and of the mutants with these numbers."""
+    mutants = (mutant(random.Random(number), method).data for number in range(first, last))
+    return [line(data) for data in (*(path.read_bytes() for path in KEPT), *mutants)]
+
+
+def line(data: bytes) -> str:
+    try:
+        return decoded(data)
+    except Exception as error:
+        return f"crash {type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":

@@ -67,6 +67,8 @@ def values_with_raw(
         for i in range(strip.size):
             symbol, width = np.int64(strip[i]) & 31, widths[beside[i]]
             if symbol >= BIG or width > 32:
+                if at > end:  # `get_number` may not begin there
+                    return False
                 number, at = get_number(symbol, width, words, at, end)
                 if at > end:
                     return False
