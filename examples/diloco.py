@@ -8,8 +8,9 @@ through a channel with feedback, and for comparison
 * as int8 with feedback: a scale for each tensor,
 * as the largest 3 % of each 4096 values, in 2 bits each, with feedback, as SparseLoCo has it.
 
-The channel's bound is steered so that it sends at most the bytes that the largest 3 % take. All workers
-run in this process, one after the other. It needs torch, and reads Python's own sources as text.
+The channel's bound is steered so that it sends at most the bytes that the largest 3 % take. All
+workers run in this process, one after the other. It needs torch, and reads Python's own sources as
+text.
 """
 
 import argparse
@@ -30,7 +31,8 @@ WORKERS, WIDTH, SEEN, BATCH = 2, 96, 16, 32
 OUTER_RATE, OUTER_MOMENTUM = 0.7, 0.9
 KEPT, BLOCK = 0.03, 4096  # Top-k keeps this share of each block
 BITS = math.log2(BLOCK) + 2  # a kept value has a place, a sign, and one of two sizes
-FIRST_BOUND, LARGEST_BOUND, STRIDE = 0.5, 0.9, 1.6  # of the channel; its bound's largest change from message to message
+# The channel begins with the first bound; a message changes it by the stride at most.
+FIRST_BOUND, LARGEST_BOUND, STRIDE = 0.5, 0.9, 1.6
 SPENT = 0.95  # the share of Top-k's bytes that is aimed at
 Arrays = list[np.ndarray]
 Send = Callable[[Arrays], tuple[Arrays, float]]  # changes → what arrives, and the bytes that it took
