@@ -16,7 +16,6 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 from fuzz.engine import mutant  # noqa: E402
 from fuzz.oracle import decoded  # noqa: E402
 
-
 KEPT = sorted((Path(__file__).parent / "corpus").glob("*.gcz"))  # what once went wrong
 
 
