@@ -158,13 +158,19 @@ def _candidates(shape: tuple[int, ...], size: int) -> Iterator[Groups]:
         before, after = math.prod(axes[:i]), math.prod(axes[i + 1 :])
         found.update([(n * after, 1), (before * n, after), (n, after)])
         if i in (0, len(axes) - 1):
-            found.update((length, after) for length in range(_SHORTEST, n // 2 + 1) if n % length == 0)
+            found.update((length, after) for length in _divisors(n) if _SHORTEST <= length <= n // 2)
     found.update((length, 1) for length in _LENGTHS)
     for length, inner in sorted(found, key=lambda one: (-one[0], one[1])):
         groups = Groups(size, length, inner)
         whole = size % (length * inner) == 0 and _SHORTEST <= length < size
         if whole and groups.count <= _MANY and (inner == 1 or size <= _ALL) and (inner > 1 or length <= CHUNK):
             yield groups
+
+
+def _divisors(n: int) -> set[int]:
+    """All divisors of a number, found in about √n steps."""
+    small = [d for d in range(1, math.isqrt(n) + 1) if n % d == 0]
+    return {*small, *(n // d for d in small)}
 
 
 def _begun(source: Source, inners: list[int]) -> set[int]:
