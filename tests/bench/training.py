@@ -7,13 +7,14 @@ link is limited to so many Mbit/s by a token bucket (`tc tbf`). It needs root, a
 the defaults it takes about five minutes.
 
 For each number of ranks, link and method, a language model is trained anew for some seconds (or
-some steps, by --steps), after a few plain steps at full speed that do not count. A row has the
-seconds of a step (the median), those beyond the computation of the same ranks, the CPU time of a
-rank beyond that, the kilobytes that a rank sends in a step, how many times fewer they are than
-plain ones in a ring, the number of steps, and the loss at the end, in nats on text that nobody
-trains on. Replicas are compared bit for bit after every 10th step. With --out, `table.csv` has all
-rows, `steps.csv` the loss after each step, and `links.png` draws it against time. With --page, the
-table of that page is replaced: the seconds beyond the computation, and the loss at the end.
+some steps, by --steps). Before that, some plain steps and one by the method, in which it finds its
+settings, go at full speed and do not count. A row has the seconds of a step (the median), those
+beyond the computation of the same ranks, the CPU time of a rank beyond that, the kilobytes that a
+rank sends in a step, how many times fewer they are than plain ones in a ring, the number of steps,
+and the loss at the end, in nats on text that nobody trains on. Replicas are compared bit for bit
+after every 10th step. With --out, `table.csv` has all rows, `steps.csv` the loss after each step,
+and `links.png` draws it against time. With --page, that page shows the picture, the seconds beyond
+the computation, and the loss at the end.
 
 A link of 0 has no limit. So the loss after many steps is found by
 
@@ -36,7 +37,7 @@ from pathlib import Path
 METHODS = "plain,PowerSGD 4,int8,klt 0.1,ecsq 0.1"  # channels by their method and alpha
 SUBNET = "10.213.77"
 BURST = 32  # kilobytes that a link lets through at once, at least
-HEAD = "| ranks | Mbit/s"  # how the table of a page begins
+MARK = "<!-- links -->"  # where a page shows them
 NAMES = {"plain": "plain", "PowerSGD": "PowerSGD, rank", "int8": "int8", "klt": "klt, α =", "ecsq": "ecsq, α ="}
 
 
@@ -159,17 +160,20 @@ def write(folder: Path, rows: list[Row], runs: list[dict]) -> None:
     draw(folder / "links.png", runs)
 
 
-def put(page: Path, rows: list[Row]) -> None:
-    """Put the table in the place of that of a page."""
+def put(page: Path, folder: Path, rows: list[Row]) -> None:
+    """Put the picture and a table into a page, between the mark and the next heading."""
     methods = [*dict.fromkeys(row.method for row in rows)]
-    lines = [" | ".join((HEAD, *map(named, methods))) + " |", "|--:" * (2 + len(methods)) + "|"]
+    lines = [f"| ranks | Mbit/s | {' | '.join(map(named, methods))} |", "|--:" * (2 + len(methods)) + "|"]
     for key, own in groupby(rows, lambda row: (row.ranks, row.mbit)):
         cells = [f"{max(row.beyond, 0):.2f} s · {row.loss:.2f}" for row in own]
         lines.append(f"| {' | '.join([*map(str, key), *cells])} |")
-    text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(HEAD)
-    after = rest[rest.index("\n\n") :]
-    page.write_text(before + "\n".join(lines) + after, encoding="utf-8")
+    before, mark, rest = page.read_text(encoding="utf-8").partition(MARK)
+    picture = (
+        f"![loss against time for several links]({Path(os.path.relpath(folder, page.parent)).as_posix()}/links.png)"
+    )
+    caption = "Seconds of a step beyond its computation, and the loss at the end:"
+    parts = [before + mark, picture, caption, "\n".join(lines), rest[rest.index("\n## ") + 1 :]]
+    page.write_text("\n\n".join(parts), encoding="utf-8")
 
 
 def draw(path: Path, runs: list[dict]) -> None:
@@ -180,7 +184,7 @@ def draw(path: Path, runs: list[dict]) -> None:
     counts, links = ([*dict.fromkeys(run[key] for run in runs)] for key in ("ranks", "mbit"))
     methods = [*dict.fromkeys(run["method"] for run in runs)]
     figure = Figure((3.2 * len(links), 2.9 * len(counts)), layout="constrained")
-    panels = figure.subplots(len(counts), len(links), sharex=True, sharey=True, squeeze=False)
+    panels = figure.subplots(len(counts), len(links), sharex="col", sharey=True, squeeze=False)
     for (line, ranks), (column, mbit) in product(enumerate(counts), enumerate(links)):
         axes = panels[line][column]
         axes.set_title(f"{ranks} ranks, {mbit} Mbit/s", fontsize=9)
@@ -211,7 +215,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4, help="texts of 64 tokens for each rank and step")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--out", type=Path, help="a folder for tables and the picture")
-    parser.add_argument("--page", type=Path, help="a page whose table is to be replaced")
+    parser.add_argument("--page", type=Path, help="a page that is to show them, with --out")
     asked = parser.parse_args()
     rows: list[Row] = []
     runs: list[dict] = []
@@ -229,8 +233,8 @@ def main() -> None:
         runs += [run | {"ranks": ranks} for run in found["runs"]]
     if asked.out:
         write(asked.out, rows, runs)
-    if asked.page:
-        put(asked.page, rows)
+        if asked.page:
+            put(asked.page, asked.out, rows)
 
 
 if __name__ == "__main__":

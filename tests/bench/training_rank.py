@@ -23,7 +23,7 @@ from training import limit
 from gcodec.experiments.training import Model, transformer
 from gcodec.integrations import torch_ddp
 
-START = 3  # steps that are plain, whatever the method, and not limited
+START = 3  # steps that are plain, whatever the method
 CAP = 4  # megabytes of a bucket: several are on their way at a time
 FEWEST, COMPARED, IDLE = 2, 10, 8  # steps of a run; steps between comparisons; steps that send nothing
 HELD_OUT, BATCHES = 10**6, 16  # the number of the first batch that nobody trains on, and how many there are
@@ -106,7 +106,7 @@ def register(ddp: DistributedDataParallel, method: str) -> Callable[[], float]:
             power.PowerSGDState(None, matrix_approximation_rank=rank, start_powerSGD_iter=START), power.powerSGD_hook
         )
         numbers = sum(rank * sum(p.shape) if p.dim() == 2 else p.numel() for p in ddp.parameters())
-    steps = [-1]
+    steps = [0]
 
     def count() -> float:
         """It is asked once after each step. A ring sends each number 2(n − 1)/n times."""
@@ -146,10 +146,11 @@ def int8_hook(state, bucket):  # type: ignore[no-untyped-def]  # torch looks at 
 def train(asked: Namespace, rank: int, mbit: int, method: str) -> Run:
     """Train by a method over a link, and say what it took."""
     trainee = Trainee(asked, rank, method)
-    for _ in range(START):
+    for _ in range(START + 1):
         trainee.step()
+        before = trainee.sent()
     limit(rank, mbit)
-    before, first = trainee.sent(), trainee.loss()
+    first = trainee.loss()
     taken: list[float] = []
     cpu: list[float] = []
     sent: list[float] = []
