@@ -78,6 +78,32 @@ def test_one_that_is_exact_is_used(plugins, tmp_path):
     assert checks.header_of(gcodec.encode(np.empty(0), "copy")).compressor == registry.EXACT.id
 
 
+MISSES = """
+import numpy as np
+from gcodec.compressors.contract import Payload
+@dataclass(frozen=True)
+class Copy(Compressor):
+    kinds = ("alpha",)
+    work_per_value = 1
+    def encode(self, source, guarantee):
+        return Payload(b"", source.size, lambda start, stop: b"")
+    @classmethod
+    def decoder(cls, head, spec):
+        return lambda data, start, count: np.zeros(count, np.float32)
+"""
+
+
+def test_one_that_misses_the_bound(plugins, tmp_path):
+    """Its tensor is stored exactly, and a warning says whose fault that is."""
+    plugins(copy_package(tmp_path, "gcodec_off", "off", body=MISSES))
+    x = np.arange(1, 100, dtype=np.float32)
+    with pytest.warns(
+        UserWarning, match="^the array is stored exactly: .* off of package gcodec-off missed alpha ≤ 0.1"
+    ):
+        data = gcodec.encode(x, "off", alpha=0.1)
+    assert checks.header_of(data).guarantee.kind == "exact" and gcodec.decode(data).tobytes() == x.tobytes()
+
+
 def test_auto_takes_none(plugins, tmp_path):
     """What auto writes can be read without a package that only its writer has."""
     plugins(copy_package(tmp_path, "gcodec_copy", "copy"))

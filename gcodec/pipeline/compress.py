@@ -4,6 +4,7 @@ This is the only place that decides whether a bound holds; compressors are not t
 """
 
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ import numpy as np
 from .. import dtypes, ieee
 from ..compressors import registry
 from ..compressors.contract import LOOSEST, Compressor, Entry, Guarantee, Payload, Plan, TensorSpec, TooFine
+from ..compressors.guard import ForeignEntry
 from ..container.fields import crc32
 from ..container.layout import Chunk, TensorHeader
 from ..container.spool import Spool
@@ -120,7 +122,18 @@ class Attempt:
                 break
             guarantee = Guarantee(guarantee.kind, tighter)
             make = partial(self.compressor.encode, self.source, guarantee)
+        self._report_miss()
         return store(self.name, self.source, choice)
+
+    def _report_miss(self) -> None:
+        """Warn that a compressor of another package missed the bound: its authors want to know."""
+        entry = registry.by_name(self.choice.method)
+        if isinstance(entry, ForeignEntry):
+            warnings.warn(
+                f"{self.name or 'the array'} is stored exactly: the compressor {entry.name} of package {entry.package} "
+                f"missed {self.guarantee.kind} ≤ {self.choice.guarantee.bound:g}",
+                stacklevel=2,
+            )
 
 
 def in_passes(choice: Choice, passes: int) -> Choice:
