@@ -3,6 +3,7 @@
 import json
 import math
 
+import h5py
 import numpy as np
 import pytest
 from checks import call_cli
@@ -33,6 +34,15 @@ def test_both_sides_have_the_same_tensors(tmp_path):
     assert code == 1 and "only in the file: 'b'; only in the original: 'c'" in out
     code, out, _ = call_cli("verify", tmp_path / "x.gcz", "--against", tmp_path / "x.npz", "--json")
     assert code == 1 and json.loads(out)["measured"] is False
+
+
+def test_what_is_around_tensors_does_not_count_as_one(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["a"], file["b"] = X, X
+        file.attrs["step"] = 7
+    assert call_cli("encode", tmp_path / "x.h5", "--lossless")[0] == 0
+    code, out, _ = call_cli("verify", tmp_path / "x.h5.gcz", "--against", tmp_path / "x.h5")
+    assert code == 0 and "those of the original, 2 in all" in out, out
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..compressors.contract import Check
 from ..io.formats import user_metadata
+from ..io.skeleton import is_skeleton
 from .report import TensorReport
 from .tensors import CERTIFICATE_TOLERANCE, compared
 
@@ -19,7 +20,8 @@ def names_check(found: Iterable[str], originals: Iterable[str]) -> Check:
     parts = [
         f"only in the {where}: {_listed(names)}" for where, names in (("file", added), ("original", lost)) if names
     ]
-    return Check("tensors", not parts, "; ".join(parts) or f"those of the original, {len(own):,} in all")
+    tensors = [name for name in own if not is_skeleton(name)]
+    return Check("tensors", not parts, "; ".join(parts) or f"those of the original, {len(tensors):,} in all")
 
 
 def metadata_checks(own: Mapping[str, object], other: Mapping[str, object], limit: int | None) -> Iterator[Check]:
