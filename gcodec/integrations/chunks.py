@@ -6,6 +6,7 @@ box at the chunk's origin: whatever lies outside of the box has the store's fill
 
 import io
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, BinaryIO, Literal, Self
@@ -21,10 +22,7 @@ Shape = tuple[int, ...]
 SAMPLE = 1000  # values
 SLACK = 0.02  # which part of a chunk's energy a part write may take away
 BOUNDS = ("alpha", "omega", "pointwise")
-
-
-class PartRefused(InvalidInput):
-    """A part of a chunk would be changed, and the rest of it would not have its bound any more."""
+KEPT = "kept"  # ends the tensor's name in a chunk that is exact because its values may have lost something before
 
 
 def missing(host: str, extra: str) -> ImportError:
@@ -105,8 +103,8 @@ class Settings:
         chunk of fewer than 64 values is always exact: a part of it is too little to be known again,
         and its container is mostly header. name: of the tensor in the container.
 
-        Raises PartRefused when the chunk's energy ‖x‖² has become smaller by more than 2 %: what
-        the values left in it had lost may then be more than the bound allows for what is there now.
+        Warns when the chunk's energy ‖x‖² has become smaller by more than 2 %: if a part of it was
+        written, what the others had lost may be more than the bound allows for what is there now.
         """
         if before := self._as_before(values, name):
             return before
@@ -115,13 +113,13 @@ class Settings:
             return self._anew(values, name)
         self.check(values)
         if lost and lost > (1 + SLACK) * (self.alpha or self.omega or math.inf) * _energy(values):
-            raise PartRefused(
-                "a chunk was changed in part, and holds smaller values now, for which the error that the rest of it "
-                "has from an earlier coding may be beyond the bound; write whole chunks, or create the array with "
-                "lossless=True (if all of the chunk is written just now, from values that were decoded, call "
-                "gcodec.integrations.decoded.forget() first)"
+            warnings.warn(
+                "gcodec: a chunk holds values that were decoded before, and smaller ones now. It is stored exactly; "
+                "but if only a part of it was written, the rest may have more error than the bound allows for what it "
+                "holds now: write whole chunks",
+                stacklevel=2,
             )
-        return exact(values, name)
+        return exact(values, kept(name))
 
     def decoded(self, values: np.ndarray, container: bytes, header: Any) -> None:
         """Remember a decoded chunk for `coded` and `coded_once`. header: of its tensor."""
@@ -130,12 +128,12 @@ class Settings:
         keep(values, container)
         if not can_lose(values.dtype):
             return
-        is_exact, bound = header.guarantee.kind == "exact", self.alpha or self.omega or 0.0
-        if not is_exact and header.distortion == 0:
+        bound, is_kept = self.alpha or self.omega or 0.0, header.name.endswith(KEPT)
+        if header.distortion == 0 and not is_kept:
             return  # nothing was lost
-        if is_exact and (values.size < LINE or (bound and _is_drowned(values, bound))):
-            bound = 0.0  # as it was exact from the beginning
-        lost = (bound if is_exact else header.distortion) * _energy(values) if bound else 0.0
+        if is_kept and bound and _is_drowned(values, bound):
+            bound = 0.0  # what was lost is that of the other values
+        lost = (bound if is_kept else header.distortion) * _energy(values) if bound else 0.0
         remember(values, lost / max(values.size, 1) if math.isfinite(lost) else 0.0)
 
     def _anew(self, values: np.ndarray, name: str = "") -> bytes:
@@ -157,7 +155,7 @@ class Settings:
         if not fits or not _equal(chunk.values(0 if fill is None else fill), values):
             return None
         self.check(values)
-        return data if chunk.name == name else exact(values, name)
+        return data if chunk.name in (name, kept(name)) else exact(values, kept(name))
 
     def check(self, values: np.ndarray) -> None:
         """Raise NonFinite for values that would be refused, whatever they are stored with."""
@@ -186,6 +184,11 @@ def _equal(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether two arrays of one dtype and shape have the same bits."""
     first, second = (np.ascontiguousarray(array).reshape(-1).view(np.uint8) for array in (one, other))
     return bool(np.array_equal(first, second))
+
+
+def kept(name: str) -> str:
+    """The name of a tensor whose values may have lost something before."""
+    return f"{name} {KEPT}".strip()
 
 
 def exact(values: np.ndarray, name: str = "") -> bytes:

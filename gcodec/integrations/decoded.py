@@ -4,18 +4,19 @@ A chunk that comes back as it was decoded, as in a copy, gets the container that
 from. What comes back in part is known by a few blocks:
 
 HDF5 and zarr v2 decode a chunk, change a part of it and code all of it, and show a codec no more
-than the whole chunk. A chunk that holds again what was decoded before is such a one. What a write
-to a box leaves behind has whole rows, or whole columns, of a chunk's last axis; so a few blocks of
-each row and of each column are enough to know it again. Where the last axis is shorter than a
-block, all of the chunk is cut into blocks, in the order of memory and along the axis before each
-short one, and some short rows are blocks as well. Single values, which count in the same place of
-a chunk alone, show what is left between the values that a mask replaced.
+than the whole chunk. A chunk that holds, at the same place, what was decoded before is such a one.
+What a write to a box leaves behind has whole rows, or whole columns, of a chunk's last axis; so a
+few blocks of each row and of each column are enough to know it again. Where the last axis is
+shorter than a block, all of the chunk is cut into blocks, in the order of memory and along the axis
+before each short one, and some short rows are blocks as well. Single values show what is left
+between the values that a mask replaced.
 """
 
 import math
 from collections import OrderedDict
 from functools import lru_cache
 from threading import Lock
+from typing import Any
 
 import numpy as np
 
@@ -94,8 +95,8 @@ def remember(values: np.ndarray, noise: float) -> None:
 def lost_before(values: np.ndarray) -> float | None:
     """The squared error of the decoded chunk of which values are left; None where none are seen.
 
-    They are seen by a block that stands there again bit for bit, or by some single values. About
-    one of 2³¹ blocks is taken for another one.
+    They are seen by a block that stands again at its place, bit for bit, or by some single values.
+    About one of 2³¹ blocks is taken for another one.
     """
     blocks = _Blocks(values)
     is_known = blocks.known()
@@ -115,10 +116,12 @@ class _Blocks:
 
     def __init__(self, values: np.ndarray) -> None:
         words = np.ascontiguousarray(values).reshape(-1).view(f"u{min(values.dtype.itemsize, 8)}")
+        self._minus = np.array([-0.0]).astype(values.dtype).view(words.dtype)[0]  # which counts as 0
         self._parts = [part for lines in _lines(words, values) for part in _cut(lines)] if values.size else []
         sums = [part.astype(np.uint64) @ _FACTORS[: part.shape[1]] for part in self._parts]
         self.count = sum(map(len, sums))
-        digests = np.concatenate([*sums, _singles(words)]) * _MIXER
+        where = np.arange(self.count, dtype=np.uint64) * _FACTORS[1]
+        digests = np.concatenate([np.concatenate([*sums, words[:0]]) + where, _singles(words, self._minus)]) * _MIXER
         self.places: np.ndarray = (digests >> np.uint64(64 - PLACES)).astype(np.intp)
         self.tags: np.ndarray = (digests >> np.uint64(8)).astype(np.uint32) | np.uint32(1)  # 0 stands for no block
 
@@ -131,19 +134,21 @@ class _Blocks:
         is_known, start = np.asarray(_TAGS[self.places] == self.tags), 0
         for part in self._parts:
             found = np.flatnonzero(is_known[start : start + len(part)])
-            is_known[start + found] = _varies(part[found])
+            is_known[start + found] = _varies(part[found] * (part[found] != self._minus))
             start += len(part)
         return is_known
 
 
-def _singles(words: np.ndarray) -> np.ndarray:
+def _singles(words: np.ndarray, minus: Any) -> np.ndarray:
     """Sums for single values and their places, without zeros and values that equal a neighbour."""
     if len(words) < 3:
         return np.zeros(0, np.uint64)
     places = _places(len(words))
     found = words[places]
     sums = found * _FACTORS[0] + (places + len(words)).astype(np.uint64) * _FACTORS[1]
-    return np.asarray(sums[(found != 0) & (found != words[places - 1]) & (found != words[places + 1])])
+    return np.asarray(
+        sums[(found != 0) & (found != minus) & (found != words[places - 1]) & (found != words[places + 1])]
+    )
 
 
 @lru_cache(64)

@@ -15,8 +15,6 @@ import ctypes
 import io
 import math
 import struct
-import warnings
-from contextlib import suppress
 from functools import cache, lru_cache
 from typing import Any
 
@@ -28,7 +26,7 @@ import gcodec
 from gcodec.errors import Corrupt, InvalidInput, UnsupportedFeature
 
 from . import hdf5_library as library
-from .chunks import Chunk, PartRefused, Settings, can_lose, exact
+from .chunks import Chunk, Settings, can_lose, exact, kept
 from .hdf5_interrupt import interrupt
 
 FILTER = 34485  # The HDF Group leaves the numbers from 32768 on to everybody
@@ -144,15 +142,7 @@ def _encoded(words: tuple[int, ...], data: bytes) -> bytes:
         return _settings(words[:WORDS]).coded_once(values)
     except Exception as error:
         _keep(error)
-        if isinstance(error, PartRefused):
-            _warn(f"{error}; the chunk is stored as it is now, because HDF5 cannot refuse it any more")
-        return exact(values)
-
-
-def _warn(words: str) -> None:
-    """Warn, even where warnings are errors: such an error would be lost in HDF5."""
-    with suppress(UserWarning):
-        warnings.warn(f"gcodec: {words}", stacklevel=2)
+        return exact(values, kept(""))
 
 
 def _decoded(words: tuple[int, ...], data: bytes) -> bytes:

@@ -26,7 +26,7 @@ try:
 except ImportError as error:
     raise missing("numcodecs", "zarr") from error
 
-BIG = "big-endian"  # the name of the tensor in the chunk of an array whose values lie so in memory
+BIG = "big-endian"  # begins the tensor's name in the chunk of an array whose values lie so in memory
 RAW = "MmSUV"  # kinds of dtypes that are no numbers: their bytes are stored exactly
 
 
@@ -37,7 +37,7 @@ class Gcodec(Settings, Codec):
     It codes an array with its dtype and shape (an array in Fortran order as its transpose, which
     lies in memory the same way). What is no floating array, such as bytes, is stored exactly. The
     values come back in the byte order that the array had, because zarr v2 looks at nothing but
-    their bytes: in a big-endian array's chunk, the tensor has the name "big-endian", else none.
+    their bytes: in a big-endian array's chunk, the tensor's name begins with "big-endian".
     """
 
     codec_id: ClassVar[str] = "gcodec"
@@ -46,8 +46,7 @@ class Gcodec(Settings, Codec):
         """The container of an array, or of another object with a buffer.
 
         Values that this process decoded lately are stored exactly, with the rest of their chunk.
-        Raises InvalidInput for a dtype that cannot be stored, and for a changed chunk whose rest
-        may have lost more than the bound allows now, and NonFinite.
+        Raises InvalidInput for a dtype that cannot be stored, and NonFinite.
         """
         array = ensure_contiguous_ndarray(buf, flatten=False)
         if array.dtype.kind in RAW and array.dtype.isbuiltin != 2:
@@ -69,7 +68,7 @@ class Gcodec(Settings, Codec):
         header = archive.header(name)
         self.accept(header.guarantee)
         values = archive[name]
-        if (name == BIG) != (sys.byteorder == "big"):
+        if name.startswith(BIG) != (sys.byteorder == "big"):
             values = values.astype(values.dtype.newbyteorder("S"))
         self.decoded(values, data, header)
         values = values.reshape(-1)

@@ -25,7 +25,7 @@ import gcodec
 from gcodec.errors import FormatError, InvalidInput
 
 from . import zarr_bfloat16  # noqa: F401 (registers the data type)
-from .chunks import Chunk, PartRefused, Settings, exact, missing
+from .chunks import Chunk, Settings, exact, missing
 from .decoded import keep
 from .ranges import BLOCK, Ranges
 from .selections import about, corner, rows_of
@@ -43,6 +43,10 @@ except ImportError as error:
 
 SMALL = 8 * BLOCK  # bytes: a chunk up to this size is read whole
 _LOCKS: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()  # by event loop and chunk
+
+
+class PartRefused(InvalidInput):
+    """A part of a chunk would be changed, and the rest of it would not have its bound any more."""
 
 
 def encoding(**settings: Any) -> dict[str, Any]:
