@@ -87,7 +87,7 @@ def test_errors():
             codec.decode(bad)
     with pytest.raises(FormatError, match="promises alpha 0.1, which is less than the array promises: lossless"):
         Gcodec(lossless=True).decode(data)
-    with pytest.raises(NonFinite):
+    with pytest.raises(NonFinite, match="chunk at the edge with its fill value"):
         codec.encode(np.full(2000, np.nan))
     with pytest.raises(ValueError, match="contiguous"):
         codec.encode(X[::2, ::2])

@@ -161,6 +161,13 @@ def test_arrays_that_grow_and_shrink(step):
     assert np.array_equal(array[: step - 1], before[: step - 1]) and error(before, X[:step]) <= ALPHA * FRACTION
 
 
+def test_a_series_that_grows_step_by_step():
+    array = create((0, 64), chunks=(1, 64), shards=(8, 64))
+    for i in range(20):
+        array.append(X[i : i + 1])
+    assert error(array[:], X[:20]) <= ALPHA * FRACTION
+
+
 @pytest.mark.parametrize("codec", [{}, {"chunk_key_encoding": {"name": "v2", "separator": "."}}, {"name": "g/h"}])
 def test_an_array_that_shrank_is_written_as_far_as_it_goes(codec):
     """Its last chunk still holds rows that the array lost; those do not count."""

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 import gcodec
-from gcodec.errors import Corrupt
+from gcodec.errors import Corrupt, NonFinite
 
 from .chunks import Settings, missing
 
@@ -52,7 +52,11 @@ class Gcodec(Settings, Codec):
         if array.dtype.kind in RAW and array.dtype.isbuiltin != 2:
             array = array.reshape(-1, order="A").view(np.uint8)
         is_big = array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and sys.byteorder == "big")
-        return self.coded_once(array if array.flags.c_contiguous else array.T, BIG if is_big else "")
+        try:
+            return self.coded_once(array if array.flags.c_contiguous else array.T, BIG if is_big else "")
+        except NonFinite as error:
+            error.args = (f"{error} (zarr v2 pads a chunk at the edge with its fill value: use 0)",)
+            raise
 
     def decode(self, buf: Any, out: Any = None) -> Any:
         """The values of a container, one after the other as they lay in memory.
