@@ -8,15 +8,14 @@ than the whole chunk. A chunk that holds, at the same place, what was decoded be
 What a write to a box leaves behind has whole rows, or whole columns, of a chunk's last axis; so a
 few blocks of each row and of each column are enough to know it again. Where the last axis is
 shorter than a block, all of the chunk is cut into blocks, in the order of memory and along the axis
-before each short one, and some short rows are blocks as well. Single values show what is left
-between the values that a mask replaced.
+before each short one, and some short rows are blocks as well. Single values other than 0 show what
+is left between the values that a mask replaced.
 """
 
 import math
 from collections import OrderedDict
 from functools import lru_cache
 from threading import Lock
-from typing import Any
 
 import numpy as np
 
@@ -88,7 +87,7 @@ def remember(values: np.ndarray, noise: float) -> None:
     """
     blocks = _Blocks(values)
     is_known = blocks.known()
-    _NOISE[blocks.places] = _NOISE[blocks.places[is_known]].max() if is_known.any() else noise
+    _NOISE[blocks.places] = _NOISE[blocks.places[is_known]].max() if blocks.suffice(is_known) else noise
     _TAGS[blocks.places] = blocks.tags
 
 
@@ -100,7 +99,7 @@ def lost_before(values: np.ndarray) -> float | None:
     """
     blocks = _Blocks(values)
     is_known = blocks.known()
-    if not is_known[: blocks.count].any() and np.count_nonzero(is_known[blocks.count :]) < SOME:
+    if not blocks.suffice(is_known):
         return None
     return float(_NOISE[blocks.places[is_known]].max()) * values.size
 
@@ -120,8 +119,11 @@ class _Blocks:
         self._parts = [part for lines in _lines(words, values) for part in _cut(lines)] if values.size else []
         sums = [part.astype(np.uint64) @ _FACTORS[: part.shape[1]] for part in self._parts]
         self.count = sum(map(len, sums))
-        where = np.arange(self.count, dtype=np.uint64) * _FACTORS[1]
-        digests = np.concatenate([np.concatenate([*sums, words[:0]]) + where, _singles(words, self._minus)]) * _MIXER
+        where = _places(len(words)) if len(words) > 2 else np.zeros(0, np.int64)
+        where = where[(words[where] != 0) & (words[where] != self._minus)]
+        sums.append(words[where] * _FACTORS[0])
+        at = np.concatenate([np.arange(self.count), where + len(words)]).astype(np.uint64)
+        digests = (np.concatenate(sums) + at * _FACTORS[1]) * _MIXER
         self.places: np.ndarray = (digests >> np.uint64(64 - PLACES)).astype(np.intp)
         self.tags: np.ndarray = (digests >> np.uint64(8)).astype(np.uint32) | np.uint32(1)  # 0 stands for no block
 
@@ -138,17 +140,9 @@ class _Blocks:
             start += len(part)
         return is_known
 
-
-def _singles(words: np.ndarray, minus: Any) -> np.ndarray:
-    """Sums for single values and their places, without zeros and values that equal a neighbour."""
-    if len(words) < 3:
-        return np.zeros(0, np.uint64)
-    places = _places(len(words))
-    found = words[places]
-    sums = found * _FACTORS[0] + (places + len(words)).astype(np.uint64) * _FACTORS[1]
-    return np.asarray(
-        sums[(found != 0) & (found != minus) & (found != words[places - 1]) & (found != words[places + 1])]
-    )
+    def suffice(self, is_known: np.ndarray) -> bool:
+        """Whether a block is known, or some single values are."""
+        return bool(is_known[: self.count].any() or np.count_nonzero(is_known[self.count :]) >= SOME)
 
 
 @lru_cache(64)
