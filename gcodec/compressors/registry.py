@@ -103,6 +103,10 @@ STRUCTURED, QUICKEST, FINEST = "structured", "ecsq", "tcq"
 WRAPPED_WITH_KEPT = {"alpha": (QUICKEST, FINEST), "pointwise": ("geometric",)}
 WRAPPED = WRAPPED_WITH_KEPT | {"alpha": (QUICKEST, FINEST, "klt")}
 KEEP_ZEROS = ("sd", "ecsq")  # each zero comes back as a zero
+# Each value comes back as 0, or with its sign and at most about twice its size. Adam divides a
+# first moment by the root of the second one, so a value that comes back many times as large as it
+# was makes a step that is as many times too large.
+FOR_MOMENTS = "ecsq"
 LEAVE_RANGE = ("ecsq", "tcq", "klt")  # a value may come back beyond all others, or with the other sign
 EXACT = ENTRIES[0]  # stores every tensor that no other compressor can store as promised
 _IDS = {entry.id: entry for entry in ENTRIES}

@@ -85,6 +85,8 @@ def candidates(source: Source, choice: Choice) -> Sequence[str]:
         return (registry.EXACT.name,)
     fitting = [entry for entry in registry.ENTRIES if _fits(entry, source, effort)]
     lossy = [entry.name for entry in fitting if kind in entry.load().kinds]
+    if choice.moment and kind == "alpha":
+        lossy = [registry.FOR_MOMENTS]
     return (*lossy, registry.EXACT.name)
 
 

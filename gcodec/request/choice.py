@@ -32,7 +32,8 @@ class Choice:
     more chunks, only so many are coded, here and there; the record says what all would have, but
     nobody can decode it. progress: is called with the number of values that were just coded
     (`auto`, and a bound that had to be made tighter, code a tensor more than once). moment:
-    whether it is a first moment of an optimizer, of which a value may be lost to 0.
+    whether it is a first moment of an optimizer, of which a value may be lost to 0, but must not
+    come back many times as large as it was.
     """
 
     method: str

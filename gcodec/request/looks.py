@@ -50,14 +50,17 @@ def are_like_squares(source: Source, wide: float = _WIDE) -> bool:
 
     wide: a tenth of them is so many times as large as another tenth.
     """
-    values = sample(source, _PIECES, _PIECE).astype(np.float64)
+    return _look_like_squares(sample(source, _PIECES, _PIECE), wide) and none_is_negative(source)
+
+
+def _look_like_squares(values: np.ndarray, wide: float) -> bool:
     if not (values >= 0).all():
         return False
-    values = values[values > 0]
+    values = values[values > 0].astype(np.float64)
     if values.size < _FEW:
         return False
     low, high = np.quantile(values, [_TAIL, 1 - _TAIL])
-    return bool(high >= wide * low) and none_is_negative(source)
+    return bool(high >= wide * low)
 
 
 class Glimpse:
@@ -73,6 +76,11 @@ class Glimpse:
         assert self._source is not None
         values, self._source = sample(self._source, _PIECES, _GLIMPSE).copy(), None
         return values
+
+    @cached_property
+    def may_be_squares(self) -> bool:
+        """Whether they look like means of squares beside a first moment."""
+        return _look_like_squares(self.values, WIDE_BESIDE)
 
 
 class Alike:

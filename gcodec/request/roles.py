@@ -7,7 +7,7 @@ from what the format says. Where these do not decide, the values do.
 """
 
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -198,12 +198,23 @@ def role_of(name: str, source: Source, names: Container[str], alike: Iterable[lo
         return SECOND if plainly or looks.are_like_squares(source) else None
     if _axes(source) <= 1 and looks.is_sorted(source):
         return COORDINATE
-    return SQUARES if _has_first(source, alike) else None
-
-
-def _has_first(source: Source, alike: Iterable[looks.Glimpse]) -> bool:
-    """Whether these are means of squares, and another tensor means of the same gradients."""
     others = list(alike)
+    if _has_first(source, others):
+        return SQUARES
+    return FIRST if _has_second(source, others) else None
+
+
+def _has_second(source: Source, others: Sequence[looks.Glimpse]) -> bool:
+    """Whether these are means of gradients, and another tensor means of their squares."""
+    squares = [other.values for other in others if other.may_be_squares]
+    if not squares:
+        return False
+    values = looks.Glimpse(source, at_once=True).values
+    return any(looks.are_moments(values, other) for other in squares)
+
+
+def _has_first(source: Source, others: Sequence[looks.Glimpse]) -> bool:
+    """Whether these are means of squares, and another tensor means of the same gradients."""
     if not others or not looks.are_like_squares(source, looks.WIDE_BESIDE):
         return False
     values = looks.Glimpse(source, at_once=True).values

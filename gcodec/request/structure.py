@@ -239,6 +239,8 @@ def variants(
     if asked or (zeros and found.mapped):
         kept = replace(choice, terms=Terms((0,)))
         yield inside(kept, small, kept=(0,), clamp=found.bounded), worth
+    if choice.moment:
+        return  # with a mean, small values come back as that, and not as 0
     if found.means is not None:
         yield inside(choice, small, means=found.means, clamp=found.bounded), 1.0
     if found.mean:
