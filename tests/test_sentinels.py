@@ -50,6 +50,39 @@ def test_several_sentinels_are_found_however_rare(marks, share):
     assert hidden.any() and np.array_equal(y[hidden], x[hidden]) and error(x[~hidden], y[~hidden]) <= 1e-3
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "marks"),
+    [
+        (0, 8848, (-9999,)),  # heights
+        (-8, 38, (-99,)),  # degrees Celsius
+        (970, 1050, (-999,)),  # hPa: no larger than the others
+        (250, 310, (0,)),  # Kelvin
+        (0, 1, (-1,)),
+        (250, 310, (1e20, 0)),
+        (0, 8848, (-9999, -9998, 20000)),
+    ],
+)
+@pytest.mark.parametrize("alpha", [1e-2, 1e-4])
+def test_sentinels_behind_a_gap_are_found_whatever_their_size(low, high, marks, alpha):
+    x = (low + (high - low) * PLACE).astype(np.float32)
+    x[RNG.random(x.shape) < 0.1] = marks[0]
+    for mark in marks[1:]:
+        x[RNG.random(x.shape) < 0.05] = mark
+    hidden = np.isin(x, np.array(marks, np.float32))
+    y = checked(x, alpha=alpha)
+    assert np.array_equal(y[hidden], x[hidden]) and error(x[~hidden], y[~hidden]) <= alpha
+
+
+def test_ends_of_a_range_are_no_sentinels_without_a_gap():
+    clipped = np.clip(FIELD, 5, 15)
+    near = np.where(PLACE < 0.1, np.float32(-3), 10 * PLACE.astype(np.float32))
+    for x in (clipped, near, np.maximum(FIELD, 0), np.where(PLACE < 0.1, np.float32(-9), np.round(4 * PLACE))):
+        assert "kept" not in header_of(gcodec.encode(x.astype(np.float32), alpha=1e-2)).attributes
+    kelvin = np.where(PLACE < 0.1, np.float32(0), 280 + FIELD).astype(np.float32)
+    assert header_of(gcodec.encode(kelvin, alpha=1e-2)).attributes["kept"] == ["00000000"]
+    assert "kept" not in header_of(gcodec.encode(kelvin, alpha=1e-2, keep_zeros=False)).attributes
+
+
 def test_sentinels_that_lie_together_are_found():
     """A sample of the tensor may meet none of them."""
     x = (15 + 5 * RNG.standard_normal((700, 800))).astype(np.float32)

@@ -1,10 +1,13 @@
 """Sentinels: values that stand for what is missing, and repeat, far from all others.
 
 A sentinel such as -9999 or 1e20 has most of a tensor's norm, so a bound on the norm would let all
-other values vanish. Those that are far from the others are kept without being asked for. What is
-nearer to them, or was not met in a sample, is named in a warning.
+other values vanish. Those that are far from the others are kept without being asked for. So are
+those of a usual size at an end of the range, such as -9999 among heights or 0 among degrees Kelvin,
+behind a gap. What is nearer to them, or was not met in a sample, is named in a warning.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +21,8 @@ _PIECES, _PIECE = 64, 256  # pieces of a tensor that are looked at first, and va
 _RARE = 8  # values of the largest magnitudes in the pieces, which may all be sentinels
 _REPEATS = 4  # how often a sentinel is met, at least; other values as large are met once or twice
 _APART, _NEAR = 2.0, 1.25  # how many times every other magnitude it is; from the latter it is doubtful
+_OFTEN = 16  # how often an end of the range is met in the pieces that is a sentinel behind a gap
+_GAP = 0.5  # how wide that gap is, at least, beside the range of the others
 _MOST = 8  # sentinels of a tensor
 _KINDS = 64  # different other values, so that one that repeats is something else
 _ENERGY = 0.5  # the share of the norm² of a value from which a bound says little about the others
@@ -36,12 +41,19 @@ class Repeated:
 
 
 def sentinels(source: Source) -> tuple[float, ...]:
-    """The values that are sentinels, the largest first.
+    """The values that are sentinels: first those that are large beside the others, by their size."""
+    values = _sample(source)
+    large = _larger(source, values)
+    return large + _behind_gaps(source, values[~np.isin(values, large)], large)
 
-    The whole tensor is looked at only where a sample has values that are far from the others, or
+
+def _larger(source: Source, values: np.ndarray) -> tuple[float, ...]:
+    """The sentinels that are at least twice as large as all others. values: a sample.
+
+    The whole tensor is looked at only where the sample has values that are far from the others, or
     where the largest magnitude of all repeats and is far from those of the sample.
     """
-    sizes = np.abs(_sample(source))
+    sizes = np.abs(values)
     largest = float(sizes.max(initial=0.0))
     if (sizes == largest).all():
         return ()
@@ -57,6 +69,42 @@ def sentinels(source: Source) -> tuple[float, ...]:
     ends = [abs(one.value) for one in (*found, extreme)]
     most = max((i + 1 for i in range(len(found)) if ends[i] >= _APART * ends[i + 1] > 0), default=0)
     return tuple(one.value for one in found[:most])
+
+
+def _behind_gaps(source: Source, values: np.ndarray, besides: tuple[float, ...]) -> tuple[float, ...]:
+    """The ends of the range that repeat, and are apart from all other values; but not `besides`.
+
+    values: a sample without these. The whole tensor is looked at only where the sample has some.
+    """
+    ends: list[float] = []
+    rest, behind = values, 0
+    while rest.size and len(ends) < _MOST - len(besides):
+        often = [end for end in (float(rest.min()), float(rest.max())) if np.count_nonzero(rest == end) >= _OFTEN]
+        if not often:
+            break
+        middle = float(np.median(rest))
+        ends.append(max(often, key=lambda end: abs(end - middle)))
+        rest = rest[rest != ends[-1]]
+        behind = len(ends) if rest.size and _are_apart(ends, float(rest.min()), float(rest.max())) else behind
+    found = tuple(ends[:behind])
+    if not found or np.unique(values[~np.isin(values, found)]).size < _KINDS:
+        return ()
+    return found if _are_apart(found, *_range(source, (*besides, *found))) else ()
+
+
+def _are_apart(ends: Sequence[float], low: float, high: float) -> bool:
+    """Whether they are beyond gaps at both sides of a range."""
+    return all(max(low - end, end - high) >= _GAP * (high - low) for end in ends) and high > low
+
+
+def _range(source: Source, besides: tuple[float, ...]) -> tuple[float, float]:
+    """The least and the largest of all finite values of a tensor but these."""
+    low, high = math.inf, -math.inf
+    for start, stop in spans(source.size, _CHUNK):
+        values = source.read(start, stop).astype(np.float64)
+        values = values[np.isfinite(values) & ~np.isin(values, besides)]
+        low, high = float(values.min(initial=low)), float(values.max(initial=high))
+    return low, high
 
 
 def heaviest(source: Source, *, thorough: bool) -> Repeated | None:

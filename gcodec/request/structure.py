@@ -68,6 +68,8 @@ class Structure:
             return cls(zeros, mapped, worth)
         own = Others(source, terms) if terms.kept else source
         found = np.array(sentinels(own), source.dtype)
+        if terms.kept or choice.keep_zeros is False:
+            found = found[found != 0]  # zeros stand in the places of kept values, or nobody cares
         others = others[~np.isin(others, found.astype(np.float64))]
         peak = float(np.abs(others).max(initial=0.0)) or 1.0
         scaled = others / peak
