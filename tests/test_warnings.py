@@ -18,6 +18,13 @@ def in_blocks(*scales: float, rows: int = 32) -> np.ndarray:
     return (np.repeat(scales, rows)[:, None] * RNG.normal(size=(len(scales) * rows, 128))).astype("f4")
 
 
+def in_part(rows: int) -> np.ndarray:
+    """Two of eight heads are much smaller than the others, and so is half of the rows of a third."""
+    x = in_blocks(1, 1e-2, 1, 1, 1, 1e-2, 1, 1, rows=rows)
+    x[: 2 * rows : 2][: rows // 2] *= np.float32(1e-2)
+    return x
+
+
 @pytest.mark.parametrize("alpha", [1e-2, 1e-3])
 @pytest.mark.parametrize(
     ("x", "lost"),
@@ -26,6 +33,7 @@ def in_blocks(*scales: float, rows: int = 32) -> np.ndarray:
         (in_blocks(1, 1, 1e-2, 1e-2), "1 of the 2 blocks of 64 rows"),  # two that lie together
         (in_blocks(1, 1e-2, rows=112), "1 of the 2 blocks of 112 rows"),
         (in_blocks(*[1] * 30, 1e-2, 1e-2), "1 of the 16 blocks of 64 rows"),
+        (in_part(64), "2 of the 8 blocks of 64 rows"),  # beside one of which half of the rows are lost
     ],
 )
 def test_heads_in_the_rows_of_a_matrix_are_warned_of(x, lost, alpha, tmp_path):
@@ -43,7 +51,15 @@ def test_heads_in_the_rows_of_a_matrix_are_warned_of(x, lost, alpha, tmp_path):
 def test_rows_that_are_lost_here_and_there_are_no_heads():
     rare = in_blocks(*np.arange(1, 65) ** -1.0, rows=16)[RNG.permutation(1024)]
     dying = in_blocks(*[1] * 31, 1e-2)  # one head of 32 of a layer
-    for x in (rare, dying, in_blocks(1, 1e-2, rows=8), in_blocks(*np.arange(1, 1025) ** -0.6, rows=1)):
+    falling = in_blocks(*np.arange(1, 33) ** -1.5, rows=32) * np.exp(RNG.normal(size=(1024, 1))).astype("f4")
+    for x in (
+        rare,
+        dying,
+        falling,
+        in_part(16)[RNG.permutation(128)],
+        in_blocks(1, 1e-2, rows=8),
+        in_blocks(*np.arange(1, 1025) ** -0.6, rows=1),
+    ):
         assert warned(lambda: gcodec.encode(x, alpha=1e-2)) == []  # noqa: B023 (used at once)
 
 

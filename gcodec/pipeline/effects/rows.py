@@ -15,6 +15,7 @@ _ERASED = 0.9  # the relative error of a head, or row, of which nothing is left
 _LITTLE = 0.5  # the relative error from which little is left
 _BLOCK, _MOST_BLOCKS = 16, 256  # rows of the smallest head of a matrix, and the most heads
 _FEW = 0.1  # the share of the rows of a head that may differ from the others
+_IN_PART, _MOST_IN_PART = 2, 1 / 4  # beside 0 and 1: neither kept nor lost; the share of such heads
 
 
 @dataclass(frozen=True)
@@ -85,16 +86,31 @@ def blocks_of_rows(little: np.ndarray, columns: int) -> tuple[int, int, int]:
 
     The heads of a matrix are blocks of its rows. Where all of 16 rows are lost, or next to none,
     and so in all other places, blocks are what was lost: rows that are seldom met lie otherwise.
+    Some heads may be lost in part, if whole ones take turns with ones that are kept.
     """
     if little.size % _BLOCK or not little.any() or columns < _SIDE:
         return 0, 0, 0
     shares = little.reshape(-1, _BLOCK).mean(1)
-    lost = shares > 1 / 2
-    if (np.minimum(shares, 1 - shares) > _FEW).any() or lost.all() or not lost.any():
+    kinds = np.where(np.minimum(shares, 1 - shares) > _FEW, _IN_PART, shares > 1 / 2)
+    if (kinds == _IN_PART).any():
+        return _beside_heads_in_part(kinds)
+    if (kinds == kinds[0]).all():
         return 0, 0, 0
-    length = math.gcd(lost.size, *(np.flatnonzero(lost[1:] != lost[:-1]) + 1).tolist())
-    count = lost.size // length
-    return (int(lost[::length].sum()), count, length * _BLOCK) if count <= _MOST_BLOCKS else (0, 0, 0)
+    length = math.gcd(kinds.size, *(np.flatnonzero(kinds[1:] != kinds[:-1]) + 1).tolist())
+    count = kinds.size // length
+    return (int(kinds[::length].sum()), count, length * _BLOCK) if count <= _MOST_BLOCKS else (0, 0, 0)
+
+
+def _beside_heads_in_part(kinds: np.ndarray) -> tuple[int, int, int]:
+    """`blocks_of_rows` with the largest heads of which at most a quarter is lost in part."""
+    for count in range(2, min(kinds.size // 2, _MOST_BLOCKS) + 1):
+        if kinds.size % count == 0:
+            heads = kinds.reshape(count, -1)
+            whole = heads[(heads == heads[:, :1]).all(1) & (heads[:, 0] != _IN_PART), 0]
+            turns = np.count_nonzero(whole[1:] != whole[:-1])
+            if whole.size >= (1 - _MOST_IN_PART) * count and turns > 1:
+                return int(whole.sum()), count, kinds.size // count * _BLOCK
+    return 0, 0, 0
 
 
 @dataclass(frozen=True)
