@@ -234,14 +234,15 @@ def test_the_words():
 
 
 def test_the_command_line_says_them(tmp_path):
-    np.savez(tmp_path / "x.npz", m=GRADIENT, power=MOMENT[:200], i=np.arange(3))
+    np.savez(tmp_path / "x.npz", m=GRADIENT, power=MOMENT[:200], i=np.arange(3), short=GRADIENT[:9])
     path = str(tmp_path / "x.npz")
     code, out, err = run_cli("encode", path, "--alpha", "1e-3")
     assert code == 0 and err.count("warning: ") == 1 and "of the values of power changed" in err
     loss = err.removeprefix("gcodec: warning: ").partition(", though")[0]
     assert run_cli("encode", path, "--alpha", "1e-3", "--plan")[2] == err
     code, out, _ = call_cli("info", path + ".gcz")
-    head, m, v, i = out.splitlines()[2:]
+    head, m, v, i, short = out.splitlines()[2:]
+    assert short.endswith("  not said") and "not said" not in m + v + i
     assert (
         head.split("  ")[-3:] == ["became 0", "off by half", "worst row"] and " %" in m and " %" in v and "%" not in i
     )

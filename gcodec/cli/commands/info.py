@@ -102,7 +102,8 @@ def _effects(tensor: dict[str, Any] | None) -> tuple[str, str, str]:
         return ("became 0", "off by half", "worst row")
     effects = tensor.get("effects")
     if effects is None:
-        return ("", "", "")
+        bounded = tensor["guarantee"]["class"] in ("alpha", "omega")
+        return ("not said" if bounded else "", "", "")
     return (percent(effects["zeroed"]), percent(effects["lost"]), f"{effects['row']:.3g}" if effects["row"] else "")
 
 
