@@ -73,9 +73,16 @@ def test_sentinels_behind_a_gap_are_found_whatever_their_size(low, high, marks, 
     assert np.array_equal(y[hidden], x[hidden]) and error(x[~hidden], y[~hidden]) <= alpha
 
 
+def test_a_sentinel_beside_zeros_and_a_long_tail_is_found():
+    rain = np.where(PLACE < 0.4, 0, RNG.gamma(0.5, 2, PLACE.shape)).astype(np.float32)
+    rain[RNG.random(rain.shape) < 0.1] = -1
+    y = checked(rain, alpha=1e-3)
+    assert np.array_equal(y == -1, rain == -1)
+
+
 def test_ends_of_a_range_are_no_sentinels_without_a_gap():
     clipped = np.clip(FIELD, 5, 15)
-    near = np.where(PLACE < 0.1, np.float32(-3), 10 * PLACE.astype(np.float32))
+    near = np.where(PLACE < 0.1, np.float32(-1), 10 * RNG.random(PLACE.shape))
     for x in (clipped, near, np.maximum(FIELD, 0), np.where(PLACE < 0.1, np.float32(-9), np.round(4 * PLACE))):
         assert "kept" not in header_of(gcodec.encode(x.astype(np.float32), alpha=1e-2)).attributes
     kelvin = np.where(PLACE < 0.1, np.float32(0), 280 + FIELD).astype(np.float32)
@@ -123,8 +130,8 @@ def test_sentinels_that_are_not_kept_are_named():
     assert "of the values of the array are -999, and these have 9" in text and "--fill -999 " in text
     near = (FIELD - 10) * 4
     near[PLACE < 0.05] = -120
-    (text,) = warned(near, alpha=1e-3)
-    assert "--fill -120 " in text and warned(near, alpha=1e-3, fill=-120) == []
+    (text,) = warned(near, method="tcq", alpha=1e-3)
+    assert "--fill -120 " in text and warned(near, alpha=1e-3) == warned(near, alpha=1e-3, fill=-120) == []
 
 
 def test_values_that_are_only_large_are_no_sentinels():

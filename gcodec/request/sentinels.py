@@ -22,7 +22,7 @@ _RARE = 8  # values of the largest magnitudes in the pieces, which may all be se
 _REPEATS = 4  # how often a sentinel is met, at least; other values as large are met once or twice
 _APART, _NEAR = 2.0, 1.25  # how many times every other magnitude it is; from the latter it is doubtful
 _OFTEN = 16  # how often an end of the range is met in the pieces that is a sentinel behind a gap
-_GAP = 0.5  # how wide that gap is, at least, beside the range of the others
+_GAP, _TAIL = 0.25, 0.1  # how wide that gap is beside the range of the others without their tails
 _MOST = 8  # sentinels of a tensor
 _KINDS = 64  # different other values, so that one that repeats is something else
 _ENERGY = 0.5  # the share of the norm² of a value from which a bound says little about the others
@@ -85,16 +85,18 @@ def _behind_gaps(source: Source, values: np.ndarray, besides: tuple[float, ...])
         middle = float(np.median(rest))
         ends.append(max(often, key=lambda end: abs(end - middle)))
         rest = rest[rest != ends[-1]]
-        behind = len(ends) if rest.size and _are_apart(ends, float(rest.min()), float(rest.max())) else behind
+        behind = len(ends) if rest.size and _are_apart(ends, rest, float(rest.min()), float(rest.max())) else behind
     found = tuple(ends[:behind])
-    if not found or np.unique(values[~np.isin(values, found)]).size < _KINDS:
+    rest = values[~np.isin(values, found)]
+    if not found or np.unique(rest).size < _KINDS:
         return ()
-    return found if _are_apart(found, *_range(source, (*besides, *found))) else ()
+    return found if _are_apart(found, rest, *_range(source, (*besides, *found))) else ()
 
 
-def _are_apart(ends: Sequence[float], low: float, high: float) -> bool:
-    """Whether they are beyond gaps at both sides of a range."""
-    return all(max(low - end, end - high) >= _GAP * (high - low) for end in ends) and high > low
+def _are_apart(ends: Sequence[float], others: np.ndarray, low: float, high: float) -> bool:
+    """Whether they are beyond gaps at the sides of a range. others: a sample of what lies in it."""
+    least, most = np.quantile(others, [_TAIL, 1 - _TAIL])
+    return bool(all(max(low - end, end - high) >= _GAP * (most - least) > 0 for end in ends))
 
 
 def _range(source: Source, besides: tuple[float, ...]) -> tuple[float, float]:
