@@ -71,6 +71,10 @@ def test_a_first_moment_may_forget_and_not_go_astray(tmp_path):
     assert "became 0, though" in text
     assert not gcodec.verify(tmp_path / "x.gcz", {"o.exp_avg": decayed}).tensors[0].loss
     assert gcodec.verify(tmp_path / "y.gcz", {"weight": decayed}).tensors[0].loss
+    for names in (("m", "v"), ("a", "b")):  # which tell it beside each other, and by their values
+        tensors = dict(zip(names, (decayed, decayed**2), strict=True))
+        assert warned(lambda: gcodec.save(tmp_path / "z.gcz", tensors, alpha=1e-5)) == []  # noqa: B023
+        assert not any(one.loss for one in gcodec.verify(tmp_path / "z.gcz", tensors).tensors)
     astray = Found(Effects(lost=0.9, zeroed=0.1), False, 1000, moment=True)
     assert astray.ruins(Guarantee("alpha", 1e-4)) and not astray.ruins(Guarantee("alpha", 0.05))
 

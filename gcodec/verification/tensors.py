@@ -17,7 +17,6 @@ from ..distortion import SLACK, exceeds, part_error, scan_source, whole_error
 from ..pipeline.decompress import compressor_of, decompress
 from ..pipeline.effects.found import Found
 from ..pipeline.effects.measuring import combine, measure
-from ..request.roles import FIRST, role_of
 from ..request.terms import Others, Slices, Terms
 from ..source import Source
 from .bases import base_checks
@@ -58,18 +57,26 @@ class Measured(NamedTuple):
 
 
 def check_tensor(
-    record: Record, original: Source | None, trials: int, threads: int, budget: Budget, sections: bool = False
+    record: Record,
+    original: Source | None,
+    trials: int,
+    threads: int,
+    budget: Budget,
+    sections: bool = False,
+    moment: bool = False,
 ) -> TensorReport:
     """All checks of one record, and its sections if asked for.
 
+    moment: whether it is a first moment of an optimizer, which may lose values to 0.
     Its chunks must be readable twice. Raises what decoding raises.
     """
     header = record.header
     measured = _measure(record, original, threads, budget)
+    found = replace(measured.found, moment=moment) if measured and measured.found else None
     coded, compressor = record.coded(), compressor_of(header)
     alone = header.base is None  # theory speaks of whole tensors
     lower, upper = (lower_bound(header), compressor.upper_bound(coded)) if alone else (None, None)
-    effects = measured.found.effects.rounded(header.distortion) if measured and measured.found else None
+    effects = found.effects.rounded(header.distortion) if found else None
     tries = trials if original is not None and compressor.may_try(coded) else 0
     checks = [
         Check("checksums", True, "the coded bytes are intact"),
@@ -95,7 +102,7 @@ def check_tensor(
         tries > 0,
         inspect_record(record) if sections else None,
         effects,
-        measured.found.loss(header.name or "the array", header.guarantee) if measured and measured.found else "",
+        found.loss(header.name or "the array", header.guarantee) if found else "",
     )
 
 
@@ -127,8 +134,6 @@ def _measure(record: Record, original: Source | None, threads: int, budget: Budg
         return Measured(0.0, True, True, norm2, comparable)
     distortion, bound = whole_error(kind, errors, scan) if scan else math.inf, header.guarantee.bound
     found = combine(done, header.spec) if done and kept and math.isfinite(distortion) else None
-    if found is not None:
-        found = replace(found, moment=role_of(header.name, original, frozenset()) is FIRST)
     worst = slices.largest() if slices else 0.0
     if kind == "alpha" and bound < distortion <= bound * (1 + 4 * SLACK):
         parts = decompress([record], threads, Budget(_UNLIMITED))

@@ -1,6 +1,6 @@
 """`verify`: does a container keep its promises, and where does it stand against the theory?"""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from io import BytesIO
 from typing import BinaryIO, cast
@@ -15,6 +15,8 @@ from ..io import containers
 from ..parallel import thread_count
 from ..pipeline.bases.given import Base, on_bases_of
 from ..request.arrays import AnyArray, array_of
+from ..request.looks import Alike
+from ..request.roles import FIRST, role_of
 from ..source import ArraySource, Source
 from .report import Report
 from .tensors import check_tensor
@@ -62,12 +64,15 @@ def verify(
     if trials > MOST_TRIALS:
         raise InvalidInput(f"{trials} trials are too many; {MOST_TRIALS:,} are possible, 200 are good")
     originals = None if against is None else _sources(against)
+    is_moment = _moments(originals or {})
     count = thread_count(threads)
     with _opened(container) as file, ExitStack() as stack:
         budget = Budget.of(file, limit)
         stream = Stream(file)
         tensors = tuple(
-            check_tensor(record, _original(record.header, originals), trials, count, budget, sections)
+            check_tensor(
+                record, _original(record.header, originals), trials, count, budget, sections, is_moment(record.header)
+            )
             for record in whole(on_bases_of(base, stream, count, stack))
         )
     checks = []
@@ -98,6 +103,21 @@ def _sources(against: Originals | AnyArray) -> dict[str, Source]:
 def _source(name: str, value: Source | AnyArray) -> Source:
     is_source = hasattr(value, "read") and hasattr(value, "size")
     return cast(Source, value) if is_source else ArraySource(array_of(name, cast(AnyArray, value)))
+
+
+def _moments(originals: Mapping[str, Source]) -> Callable[[TensorHeader], bool]:
+    """What says whether a tensor is a first moment, as `encode` knows it beside all others."""
+    names, alike = frozenset(map(str.lower, originals)), Alike(1)
+    for name, source in originals.items():
+        alike.note(name, source, at_once=False)
+
+    def is_moment(header: TensorHeader) -> bool:
+        source = originals.get(header.name)
+        if source is None or header.guarantee.kind != "alpha":
+            return False
+        return role_of(header.name, source, names, alike.of(header.name, source)) is FIRST
+
+    return is_moment
 
 
 def _original(header: TensorHeader, originals: dict[str, Source] | None) -> Source | None:
