@@ -103,10 +103,12 @@ STRUCTURED, QUICKEST, FINEST = "structured", "ecsq", "tcq"
 WRAPPED_WITH_KEPT = {"alpha": (QUICKEST, FINEST), "pointwise": ("geometric",)}
 WRAPPED = WRAPPED_WITH_KEPT | {"alpha": (QUICKEST, FINEST, "klt")}
 KEEP_ZEROS = ("sd", "ecsq")  # each zero comes back as a zero
-# Each value comes back as 0, or with its sign and at most about twice its size. Adam divides a
-# first moment by the root of the second one, so a value that comes back many times as large as it
-# was makes a step that is as many times too large.
-FOR_MOMENTS = "ecsq"
+# What codes first moments. By the first method each value comes back as 0, or with its sign and at
+# most about twice its size. Adam divides a first moment by the root of the second one, so a value
+# that comes back many times as large as it was makes a step that is as many times too large. Up to
+# the bound FINE_FOR_MOMENTS, the other one is tried too: where a matrix is nearly of low rank, it
+# takes far fewer bits, and its errors are then small where gradients are.
+FOR_MOMENTS, FOR_FINE_MOMENTS, FINE_FOR_MOMENTS = "ecsq", "klt", 1e-4
 LEAVE_RANGE = ("ecsq", "tcq", "klt")  # a value may come back beyond all others, or with the other sign
 EXACT = ENTRIES[0]  # stores every tensor that no other compressor can store as promised
 _IDS = {entry.id: entry for entry in ENTRIES}

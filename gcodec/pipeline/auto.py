@@ -86,7 +86,8 @@ def candidates(source: Source, choice: Choice) -> Sequence[str]:
     fitting = [entry for entry in registry.ENTRIES if _fits(entry, source, effort)]
     lossy = [entry.name for entry in fitting if kind in entry.load().kinds]
     if choice.moment and kind == "alpha":
-        lossy = [registry.FOR_MOMENTS]
+        fine = choice.guarantee.bound <= registry.FINE_FOR_MOMENTS
+        lossy = [name for name in lossy if name == registry.FOR_MOMENTS or (fine and name == registry.FOR_FINE_MOMENTS)]
     return (*lossy, registry.EXACT.name)
 
 
