@@ -19,7 +19,7 @@ def in_blocks(*scales: float, rows: int = 32) -> np.ndarray:
 
 
 def in_part(rows: int) -> np.ndarray:
-    """Two of eight heads are much smaller than the others, and so is half of the rows of a third."""
+    """Two of eight heads are much smaller than the others, and so are half the rows of a third."""
     x = in_blocks(1, 1e-2, 1, 1, 1, 1e-2, 1, 1, rows=rows)
     x[: 2 * rows : 2][: rows // 2] *= np.float32(1e-2)
     return x

@@ -41,7 +41,7 @@ class Repeated:
 
 
 def sentinels(source: Source) -> tuple[float, ...]:
-    """The values that are sentinels: first those that are large beside the others, by their size."""
+    """The sentinels: those that are large beside the others first, by their size."""
     values = _sample(source)
     large = _larger(source, values)
     return large + _behind_gaps(source, values[~np.isin(values, large)], large)
