@@ -78,10 +78,18 @@ class Bases:
         return None
 
     def _find(self, record: str, need: Need) -> Link:
-        for place in self._places:
-            found = place.find(need.base, need.tensors)
-            if found is not None:
-                return Link(found)
+        """The base, from where as few records lie below it as the record says, if that is anywhere.
+
+        Tensors that have not changed have the values of their base, but are of no use to find it.
+        """
+        deeper: Link | None = None
+        for link in (Link(found) for place in self._places for found in place.find(need.base, need.tensors)):
+            if link.depth < need.base.depth:
+                return link
+            if deeper is None and not link.repeats(need):
+                deeper = link
+        if deeper is not None:
+            return deeper
         raise missing_base(record, need.base, f"it is not in {', '.join(place.label for place in self._places)}")
 
     def _decoded(self, links: Sequence[Link], budget: Budget) -> Source:

@@ -21,6 +21,10 @@ class Need:
     base: BaseName
     tensors: Sequence[tuple[str, TensorSpec]]
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        return self.base.crc, *(name for name, _ in self.tensors)
+
     @classmethod
     def of(cls, header: TensorHeader | JoinHeader) -> "Need | None":
         """None for a record that stands alone."""
@@ -54,22 +58,31 @@ class Link:
         return id(self.place), *(found.name for found in self.tensors)
 
     @property
+    def depth(self) -> int:
+        """How many records must be decoded before them, as their records say."""
+        return max((need.base.depth for need in self._needs.values()), default=0)
+
+    @property
     def need(self) -> Need | None:
         """What must be decoded before them.
 
         Raises LimitExceeded where that is more than one base.
         """
-        needs: dict[str, Need] = {}
-        for found in self.tensors:
-            if found.record is not None and found.record.header.base is not None:
-                need = Need.of(found.record.named)
-                assert need is not None
-                needs[need.tensors[0][0] if need.base.several else f"{found.name}//alone"] = need
+        needs = self._needs
         if len(needs) > 1:
             raise LimitExceeded(
                 f"{self.place.label}: {self.name!r} and others are one base together, and have several bases themselves"
             )
         return next(iter(needs.values()), None)
+
+    def repeats(self, need: Need) -> bool:
+        """Whether they need what they were found for, as tensors that have not changed do."""
+        return need.key in self._needs
+
+    @property
+    def _needs(self) -> dict[tuple[object, ...], Need]:
+        records = [found.record.named for found in self.tensors if found.record is not None]
+        return {need.key: need for need in map(Need.of, records) if need is not None}
 
 
 def joined(sources: Sequence[Source]) -> Source:

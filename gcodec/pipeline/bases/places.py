@@ -43,8 +43,8 @@ class Place(Protocol):
     def tensor(self, name: str) -> Found | None:
         """The tensor of this name; a lone tensor has any name."""
 
-    def find(self, base: BaseName, tensors: Sequence[tuple[str, TensorSpec]]) -> Sequence[Found] | None:
-        """The tensors that are a base together, of these names, dtypes and sizes."""
+    def find(self, base: BaseName, tensors: Sequence[tuple[str, TensorSpec]]) -> Iterator[Sequence[Found]]:
+        """All that is this base: tensors of these names, dtypes and sizes, with its values."""
 
 
 class _ByName:
@@ -60,18 +60,19 @@ class _ByName:
         """The CRC of a tensor's values."""
         raise NotImplementedError
 
-    def find(self, base: BaseName, tensors: Sequence[tuple[str, TensorSpec]]) -> Sequence[Found] | None:
+    def find(self, base: BaseName, tensors: Sequence[tuple[str, TensorSpec]]) -> Iterator[Sequence[Found]]:
         links = []
         for name, spec in tensors:
             found = self.tensor(name)
             if found is None or not _alike(found.spec, spec):
-                return None
+                return
             links.append(found)
         for found in links:
             if found.name not in self._crcs:
                 self._crcs[found.name] = self.crc_of(found)
         parts = ((self._crcs[found.name], found.spec.size * found.spec.dtype.itemsize) for found in links)
-        return links if joined_crc(parts) == base.crc else None
+        if joined_crc(parts) == base.crc:
+            yield links
 
 
 class Sources(_ByName):
@@ -123,8 +124,9 @@ class Folder:
         """No tensor: a folder has bases for records alone."""
         return None
 
-    def find(self, base: BaseName, tensors: Sequence[tuple[str, TensorSpec]]) -> Sequence[Found] | None:
-        return next((found for place in self.places() if (found := place.find(base, tensors)) is not None), None)
+    def find(self, base: BaseName, tensors: Sequence[tuple[str, TensorSpec]]) -> Iterator[Sequence[Found]]:
+        for place in self.places():
+            yield from place.find(base, tensors)
 
     def places(self) -> Iterator[Container]:
         """Raises InvalidInput for a folder of too many files; passes over what is no container."""
