@@ -102,9 +102,11 @@ def test_keyframes_end_a_chain(chain, tmp_path):
         args = ["--base", chain / "s3.safetensors.gcz", "--base-dir", chain, "--alpha", "0.1"]
         code, _, err = call_cli("encode", chain / "s2.safetensors", *args, "--keyframes", keyframes, "-o", out, "-q")
         assert code == 0, err
-        with gcodec.open(out) as archive:
+        with gcodec.open(out, base=chain) as archive:
             base = archive.header("a").base
             assert (base.depth if base else None) == depth
+            x, before = (load_file(chain / "s2.safetensors"), gcodec.load(chain / "s3.safetensors.gcz", base=chain))
+            assert 0 < error(archive["a"], x["a"]) <= 0.1 * error(before["a"], x["a"])
 
 
 def test_wrong_options(chain):

@@ -172,6 +172,28 @@ def test_a_base_of_another_dtype_or_size_is_left_out():
     assert header(reshaped).base is not None
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f2", "bfloat16"])
+def test_what_is_coded_whole_keeps_the_bound_of_the_change(dtype):
+    rng = np.random.default_rng(0)
+    base = np.where(rng.random((64, 80)) < 0.3, 0, rng.standard_normal((64, 80))).astype(dtype)
+    x = (base.astype("f8") * (1 + 0.02 * rng.standard_normal(base.shape))).astype(dtype)
+    holes, holes_below = x.copy(), base.copy()
+    holes[:, 5], holes_below[7] = np.nan, np.nan
+    for tensor, below, asked in (
+        (x, base, {"keep_zeros": True}),
+        (x, base, {"axis": "rows"}),
+        (holes, base, {"fill": float("nan")}),
+        (holes, holes_below, {"fill": float("nan")}),
+        (base, base, {"keep_zeros": True}),
+    ):
+        back = gcodec.decode(gcodec.encode(tensor, alpha=0.1, base=below, **asked), base=below)
+        wide, apart = tensor.astype("f8"), np.nan_to_num(below.astype("f8"))
+        there = np.isfinite(wide)
+        error2 = ((back.astype("f8") - wide)[there] ** 2).sum()
+        assert error2 <= 0.1 * ((wide - apart)[there] ** 2).sum()
+        assert (error2 > 0) == (tensor is not base)
+
+
 def test_what_is_not_finite():
     base, x = step(np.random.default_rng(9))
     x[3, 4] = np.nan

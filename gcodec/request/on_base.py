@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from ..dtypes import is_float
 from ..errors import InvalidInput
 from ..source import Source
 
@@ -21,7 +22,8 @@ class OnBase:
     source: its decoded values. name: what it is called in its file. depth: how many records must be
     decoded one after the other to get it, counting itself: 0 if it is no record. alpha_of: whether
     a bound alpha is relative to the "change", ‖x − base‖², or to the "tensor", ‖x‖². block: which
-    block of joined tensors with a base it is in, if it is in one.
+    block of joined tensors with a base it is in, if it is in one. whole: whether the tensor is
+    coded without the base, which then says alone what its bound is relative to.
     """
 
     source: Source = field(repr=False)
@@ -29,6 +31,7 @@ class OnBase:
     depth: int = 0
     alpha_of: AlphaOf = "change"
     block: Hashable = None
+    whole: bool = False
 
 
 def checked_alpha_of(alpha_of: str | None, has_base: bool) -> AlphaOf:
@@ -45,7 +48,8 @@ class OnBases:
     """What chooses as `chooser` does, with the base of each tensor that `find` has one for.
 
     A tensor whose bound keeps values, or holds along an axis, is coded whole: only so it can. With
-    `keyframes` = k, so is one that k − 1 records would have to be decoded for.
+    `keyframes` = k, so is one that k − 1 records would have to be decoded for. Its bound is that of
+    the change all the same, if it has one.
     """
 
     chooser: Callable[[str, Source], "Choice"]
@@ -54,9 +58,10 @@ class OnBases:
 
     def __call__(self, name: str, source: Source) -> "Choice":
         choice = self.chooser(name, source)
-        if choice.fill or choice.axis is not None or choice.keep_zeros or not source.size:
+        bounded = choice.guarantee.kind == "alpha" and is_float(source.dtype)
+        alone = bool(choice.fill or choice.keep_zeros) or choice.axis is not None
+        found = self.find(name, source) if source.size and (bounded or not alone) else None
+        if found is None:
             return choice
-        found = self.find(name, source)
-        if found is None or (self.keyframes is not None and found.depth + 1 >= self.keyframes):
-            return choice
-        return replace(choice, base=found)
+        whole = alone or (self.keyframes is not None and found.depth + 1 >= self.keyframes)
+        return replace(choice, base=replace(found, whole=whole)) if bounded or not whole else choice

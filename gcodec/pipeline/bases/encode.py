@@ -17,13 +17,14 @@ from ...container.base import DELTA, MAX_DEPTH, BaseName
 from ...dtypes import work_dtype
 from ...request.choice import Choice
 from ...request.on_base import OnBase
-from ...request.terms import Terms
+from ...request.structure import resolved
+from ...request.terms import Others, Terms
 from ...source import Source, spans
 from .. import auto
 from ..coded import CodedRecord
 from ..compress import TRIES, scan_for_bound, store
 from ..decompress import compressor_of, sum_decoder
-from .pair import Changes, Pair
+from .pair import BesideKept, Changes, Pair
 
 _CLOSE = 1 / 16  # with ‖x − base‖² below this share of ‖x‖², a change beats a whole tensor of its bound
 _BELOW = 1 - 2.0**-38  # a share of a measured ratio of norms that is certainly below the true one
@@ -42,12 +43,37 @@ def _delta() -> type[BesideBase]:
 def compress(name: str, source: Source, choice: Choice) -> CodedRecord:
     """Compress a tensor by its choice, against the base of the choice if it has one."""
     base = choice.base
-    whole = replace(choice, base=None)
-    if base is None or choice.guarantee.kind not in ("alpha", "exact") or base.depth >= MAX_DEPTH:
-        coded = auto.compress(name, source, whole)
+    if base is None or choice.guarantee.kind not in ("alpha", "exact") or base.whole or base.depth >= MAX_DEPTH:
+        coded = auto.compress(name, source, _alone(name, source, choice))
         return replace(coded, found=replace(coded.found, moment=choice.moment)) if coded.found else coded
     with ieee.arithmetic():
-        return _Candidates.of(name, source, replace(whole, sample=None), base).smallest()
+        return _Candidates.of(name, source, replace(choice, base=None, sample=None), base).smallest()
+
+
+@ieee.arithmetic()
+def _alone(name: str, source: Source, choice: Choice) -> Choice:
+    """The choice for a tensor that is coded without its base, under the bound of the change.
+
+    A bound along an axis becomes the same share of each slice.
+    """
+    base, asked = choice.base, choice.guarantee
+    choice = replace(choice, base=None)
+    if base is None or base.alpha_of == "tensor" or asked.kind != "alpha":
+        return choice
+    terms = resolved(name, source, choice).terms
+    scan = scan_for_bound(name, source, replace(choice, terms=terms))
+    if scan is None:
+        return choice
+    others = Others(source, terms), BesideKept(source, base.source, terms)
+    distance = Pair(name, *others, scan, choice.threads).distance
+    if distance == 0:
+        return Choice(registry.EXACT.name, Guarantee("exact"), nonfinite="lossless", threads=choice.threads)
+    return replace(choice, guarantee=Guarantee("alpha", asked.bound * _share(distance)))
+
+
+def _share(distance: float) -> float:
+    """What share of alpha is that of the tensor, where it is relative to the change."""
+    return min(distance * _BELOW, 1.0)
 
 
 @dataclass(frozen=True)
@@ -70,8 +96,7 @@ class _Candidates:
         pair = Pair(name, source, base.source, scan, choice.threads)
         bound = 0.0
         if bounded and math.isfinite(pair.distance) and not pair.is_same:
-            share = 1.0 if base.alpha_of == "tensor" else min(pair.distance * _BELOW, 1.0)
-            bound = asked.bound * share
+            bound = asked.bound * (1.0 if base.alpha_of == "tensor" else _share(pair.distance))
         return cls(pair, choice, base, bound)
 
     def smallest(self) -> CodedRecord:

@@ -18,6 +18,7 @@ from ...distortion import Scan, part_error, relative_error, squared_error, whole
 from ...dtypes import as_bytes
 from ...errors import InvalidInput
 from ...parallel import ordered
+from ...request.terms import Terms
 from ...source import Source, Span, spans
 from ..coded import CodedRecord
 from ..compress import SPOOL
@@ -37,6 +38,19 @@ class Changes:
             above, below = self._source.read(start, stop), self._base.read(start, stop)
             found: np.ndarray = dtypes.widen(above) - dtypes.widen(below)
         return found
+
+
+class BesideKept:
+    """A base with zeros where the tensor's values are kept, and where it is not finite."""
+
+    def __init__(self, source: Source, base: Source, terms: Terms) -> None:
+        self._source, self._base, self._terms = source, base, terms
+        self.dtype, self.shape, self.size = source.dtype, source.shape, source.size
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        values, below = self._source.read(start, stop), np.array(self._base.read(start, stop))
+        below[self._terms.mask(values) | ~np.isfinite(below)] = 0
+        return below
 
 
 @dataclass(frozen=True)
