@@ -71,6 +71,10 @@ def test_a_lost_update_needs_a_keyframe():
     assert receiver.decoded is before and receiver.step == 1
     receiver.apply(sender.keyframe())
     assert receiver.step == 3 and receiver.decoded[0].tobytes() == sender.decoded[0].tobytes()
+    arrays = receiver.apply(sender.update(now := moved(now, rng)))
+    with pytest.raises(ValueError, match="read-only"):  # else the next update would not fit
+        arrays[0][0] = 1
+    arrays.clear()
     receiver.apply(sender.update(moved(now, rng)))
 
 

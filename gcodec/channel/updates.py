@@ -173,7 +173,7 @@ class UpdateReceiver:
         self.step = 0
 
     def apply(self, data: bytes) -> list[np.ndarray]:
-        """The weights after an update.
+        """The weights after an update, which are read-only: later updates are changes from them.
 
         Raises MissingBase for one that is a change from other weights than this end has: it needs
         a keyframe. Raises an error of the FormatError family for damaged bytes. Then it has what
@@ -192,8 +192,10 @@ class UpdateReceiver:
                 decoded = _read_records(update.body, self.manifest, self.decoded if update.kind == RECORDS else [])
         if crc_of(decoded) != update.after:
             raise ChecksumMismatch("update: it decodes to other values than it was encoded from")
+        for array in decoded:
+            array.flags.writeable = False
         self.decoded, self.step = decoded, update.step
-        return decoded
+        return list(decoded)
 
 
 @dataclass(frozen=True)
