@@ -67,6 +67,8 @@ def test_python_finds_the_same(chain):
         assert archive.rows("a", 5, 9).tobytes() == found["a"][5:9].tobytes()
         with gcodec.open(names[0]) as first, pytest.raises(MissingBase):
             gcodec.load(names[3], base=first)
+    with gcodec.open(names[2], base=names[:2]) as before:
+        assert gcodec.load(names[3], base=before)["a"].tobytes() == found["a"].tobytes()
     lone = gcodec.load(names[1], base=load_file(chain / "s0.safetensors"))
     assert lone["b"].shape == (1500,)
     with pytest.raises(InvalidInput, match="is no gcodec file"):

@@ -44,7 +44,7 @@ class Archive(Mapping[str, np.ndarray]):
         self, file: BinaryIO, threads: int | None = None, limit: int | None = None, *, owned: bool = False
     ) -> None:
         self._file, self._limit, self._owned, self._closed = file, limit, owned, False
-        self._bases: Bases | None = None
+        self.bases: Bases | None = None
         self._closing: Callable[[], object] = lambda: None
         try:
             self._threads = thread_count(threads)
@@ -86,7 +86,7 @@ class Archive(Mapping[str, np.ndarray]):
 
     def find_bases_in(self, bases: Bases, closing: Callable[[], object]) -> None:
         """Decode records with the bases that are found there; `close` then calls `closing`."""
-        self._bases, self._closing = bases, closing
+        self.bases, self._closing = bases, closing
 
     def header(self, name: str) -> TensorHeader:
         """Dtype, shape, guarantee and certificate of a tensor, without reading its payload."""
@@ -99,7 +99,7 @@ class Archive(Mapping[str, np.ndarray]):
         if name not in self:
             raise MissingTensor(f"there is no tensor named {name!r:.200}; {self._names()}")
         record = self.access.record(self._records[name])
-        record.bases = self._bases
+        record.bases = self.bases
         return record
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:

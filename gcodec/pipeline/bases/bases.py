@@ -26,7 +26,7 @@ class Bases:
     """
 
     def __init__(self, places: Sequence[Place], threads: int) -> None:
-        self._places, self._threads = places, threads
+        self.places, self._threads = places, threads
 
     def on(self, records: Iterable[Record]) -> Iterator[Record]:
         """The records, which will ask here for their bases."""
@@ -64,7 +64,7 @@ class Bases:
 
     def to_encode(self, name: str, source: Source, alpha_of: AlphaOf) -> OnBase | None:
         """The base of a tensor that is to be encoded: that of its name, if dtype and size fit."""
-        for place in self._places:
+        for place in self.places:
             found = place.tensor(name)
             if found is None or (found.spec.dtype, found.spec.size) != (source.dtype, source.size):
                 continue
@@ -83,14 +83,14 @@ class Bases:
         Tensors that have not changed have the values of their base, but are of no use to find it.
         """
         deeper: Link | None = None
-        for link in (Link(found) for place in self._places for found in place.find(need.base, need.tensors)):
+        for link in (Link(found) for place in self.places for found in place.find(need.base, need.tensors)):
             if link.depth < need.base.depth:
                 return link
             if deeper is None and not link.repeats(need):
                 deeper = link
         if deeper is not None:
             return deeper
-        raise missing_base(record, need.base, f"it is not in {', '.join(place.label for place in self._places)}")
+        raise missing_base(record, need.base, f"it is not in {', '.join(place.label for place in self.places)}")
 
     def _decoded(self, links: Sequence[Link], budget: Budget) -> Source:
         """The values of the first link, decoded from the last one on."""

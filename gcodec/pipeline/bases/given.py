@@ -1,7 +1,7 @@
 """The bases that a caller gives: files, folders, archives, arrays by name, or one array."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -42,17 +42,17 @@ def bases_of(base: Base, threads: int, stack: ExitStack) -> Bases:
     if isinstance(base, Bases):
         return base
     several = isinstance(base, list | tuple)
-    return Bases([_place(one, stack) for one in (base if several else [base])], threads)
+    return Bases([place for one in (base if several else [base]) for place in _places(one, stack)], threads)
 
 
-def _place(base: Base, stack: ExitStack) -> Place:
+def _places(base: Base, stack: ExitStack) -> Sequence[Place]:
+    """An archive's own bases come behind it."""
     if isinstance(base, Archive):
-        return Container(base.access, base.size, "the archive")
+        behind = base.bases.places if isinstance(base.bases, Bases) else ()
+        return [Container(base.access, base.size, "the archive"), *behind]
     if isinstance(base, str | os.PathLike):
-        return path_place(base, stack)
-    if isinstance(base, Mapping):
-        return Sources.of_arrays(base)
-    return Sources.of_arrays({"": base})
+        return [path_place(base, stack)]
+    return [Sources.of_arrays(base if isinstance(base, Mapping) else {"": base})]
 
 
 def path_place(path: str | os.PathLike[str], stack: ExitStack) -> Container | Folder:
