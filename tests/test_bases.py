@@ -178,25 +178,6 @@ def test_long_chains_and_cycles_end(tmp_path):
             archive["0"]
 
 
-@pytest.mark.parametrize("promise", [{"lossless": True}, {"alpha": 0.1}])
-def test_tensors_that_never_change_go_through_a_chain(promise, tmp_path):
-    """Each file then has a tensor of the base's values, and may be found before the base is."""
-    rng = np.random.default_rng(5)
-    tensors = {"frozen": rng.standard_normal((64, 48)), "moves": rng.standard_normal(2000)}
-    paths = [tmp_path / f"{9 - step}.gcz" for step in range(4)]
-    gcodec.save(paths[0], tensors, lossless=True)
-    for step in range(1, 4):
-        base, path = paths[step - 1], paths[step]
-        tensors["moves"] = tensors["moves"] + 1e-3 * rng.standard_normal(2000)
-        gcodec.save(path, tensors, base=[base, tmp_path], **promise)
-        for given in (tmp_path, paths[: step + 1], paths[step::-1]):
-            with gcodec.open(path, base=given) as archive:
-                assert archive["frozen"].tobytes() == tensors["frozen"].tobytes()
-                assert archive.header("frozen").base and archive["moves"].shape == (2000,)
-    with gcodec.open(paths[1], base=paths[1]) as archive, pytest.raises(MissingBase, match="CRC-32"):
-        archive["frozen"]
-
-
 def test_bases_are_paid_by_their_own_files(tmp_path):
     """A chain of few bytes that stands for much is beyond the budget, and says so."""
     size = 1 << 20

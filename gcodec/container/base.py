@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Protocol, TypeGuard
 
 from ..errors import Corrupt, MissingBase
-from ..source import Source
+from ..source import Source, Span
 
 KEY = "base"  # the key of a record's attributes
 DELTA = 11  # the id of the compressor whose payload is read beside the base; others code the change
@@ -71,10 +71,10 @@ def _is_whole(value: object, least: int) -> TypeGuard[int]:
 class Bases(Protocol):
     """What finds the base of a record."""
 
-    def source(self, header: Any, budget: Any) -> Source:
+    def source(self, header: Any, budget: Any, span: Span | None) -> Source:
         """The values of the base that a header names, of a record or of JOIN; raises MissingBase.
 
-        What decoding it takes is taken from the budget.
+        span: those that will be read; None is all. What decoding takes is taken from the budget.
         """
 
 

@@ -103,7 +103,10 @@ class Archive(Mapping[str, np.ndarray]):
         return record
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
-        """`self[name][start:stop]`, reading and decoding only the chunks that hold these rows."""
+        """`self[name][start:stop]`, reading and decoding only the chunks that hold these rows.
+
+        So it is with its bases.
+        """
         record = self.record(name)
         shape = record.header.spec.shape
         if not shape:
@@ -113,8 +116,8 @@ class Archive(Mapping[str, np.ndarray]):
         stop = max(start, stop)
         width = math.prod(shape[1:])
         first, last = start * width, stop * width
-        parts = decompress_range(record, first, last, self._threads, self._budget())
-        rows = _joined(parts, first, last, record.header.spec.dtype).reshape(stop - start, *shape[1:])
+        values = read_values(record, first, last, self._threads, self._budget())
+        rows = values.reshape(stop - start, *shape[1:])
         return rows.copy()  # else a few rows would keep their chunk in memory
 
     def _budget(self) -> Budget:
@@ -134,6 +137,11 @@ def read_tensor(record: Record, threads: int | None = None, budget: Budget | Non
     spec, count = record.header.spec, thread_count(threads)
     parts = decompress([record], count if len(record.header.chunks) > 1 else 1, budget or Budget())
     return _joined(parts, 0, spec.size, spec.dtype).reshape(spec.shape)
+
+
+def read_values(record: Record, start: int, stop: int, threads: int, budget: Budget) -> np.ndarray:
+    """The values with flat indices from `start` to `stop`, from the chunks that hold them."""
+    return _joined(decompress_range(record, start, stop, threads, budget), start, stop, record.header.spec.dtype)
 
 
 def _joined(parts: Iterator[Piece], start: int, stop: int, dtype: np.dtype) -> np.ndarray:

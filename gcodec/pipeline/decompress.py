@@ -64,7 +64,7 @@ def _jobs(record: Record, start: int, stop: int, budget: Budget) -> Iterator[Cal
     cls = compressor_of(header)
     for paid in _paid(record, work_of(header, record.head()), budget):
         with ieee.arithmetic():
-            decode = decoder_of(cls, paid, budget)
+            decode = decoder_of(cls, paid, budget, whole_chunks(header, start, stop))
         if not header.chunks:
             yield lambda: Piece(header, 0, np.empty(0, header.spec.dtype))
         for i in range(start // header.chunk, min(-(-stop // header.chunk), len(header.chunks))):
@@ -114,12 +114,20 @@ def work_of(header: TensorHeader, head: bytes) -> int:
     return work if header.base is None else work + BASE_WORK * header.spec.size
 
 
-def decoder_of(cls: type[Compressor], record: Record, budget: Budget) -> Decode:
-    """The decoder of a record's chunks, which adds what they code to the base, if there is one."""
+def whole_chunks(header: TensorHeader, start: int, stop: int) -> Span:
+    """The span of the chunks in which the values from `start` to `stop` lie."""
+    return start // header.chunk * header.chunk, min(-(-stop // header.chunk) * header.chunk, header.spec.size)
+
+
+def decoder_of(cls: type[Compressor], record: Record, budget: Budget, span: Span) -> Decode:
+    """The decoder of a record's chunks, which adds what they code to the base, if there is one.
+
+    span: that of the chunks that will be decoded.
+    """
     header = record.header
     if header.base is None:
         return cls.decoder(record.head(), header.spec)
-    base = record.base(budget)
+    base = record.base(budget, span)
     if issubclass(cls, BesideBase):
         return cls.decoder_on(record.head(), header.spec, base)
     return sum_decoder(header.compressor, cls.decoder(record.head(), header.coded_spec), header.coded_spec.dtype, base)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...compressors.contract import CodedTensor, Payload
 from ...errors import Corrupt, FormatError, InternalError
-from ...source import Source
+from ...source import Source, Span
 from ..base import Bases, missing_base
 from ..budget import Budget
 from ..layout import TensorHeader, checked
@@ -57,13 +57,16 @@ class Record:
         payload = Payload(self.head(), header.chunk, code, header.expected)
         return CodedTensor(header.coded_spec, header.guarantee, payload)
 
-    def base(self, budget: Budget) -> Source:
-        """The values of the base, which the header names. Raises MissingBase."""
+    def base(self, budget: Budget, span: Span | None = None) -> Source:
+        """The values of the base, which the header names. Raises MissingBase.
+
+        span: those that will be read; None is all.
+        """
         named = self.header.base
         assert named is not None  # else nobody asks
         if self.bases is None:
             raise missing_base(self.header.name, named, "no base was given")
-        return self.bases.source(self.named, budget)
+        return self.bases.source(self.named, budget, span)
 
     @property
     def named(self) -> TensorHeader | JoinHeader:

@@ -9,9 +9,9 @@ from ...container.reader import Record
 from ...container.records.joined import JoinHeader
 from ...errors import Corrupt, LimitExceeded
 from ...request.on_base import AlphaOf, OnBase
-from ...source import ArraySource, Source
-from ..archive import read_tensor
-from .links import Link, Need, joined
+from ...source import ArraySource, Source, Span
+from ..archive import read_tensor, read_values
+from .links import Link, Need, Part, joined
 from .places import Found, Place
 
 MOST_TENSORS = 1 << 19  # tensors of a chain
@@ -34,9 +34,13 @@ class Bases:
             record.bases = self
             yield record
 
-    def source(self, header: TensorHeader | JoinHeader, budget: Budget) -> Source:
-        """The values of the base of a record; raises MissingBase, Corrupt and LimitExceeded."""
-        return self._decoded(self.chain(header), budget)
+    def source(self, header: TensorHeader | JoinHeader, budget: Budget, span: Span | None = None) -> Source:
+        """The values of the base of a record; raises MissingBase, Corrupt and LimitExceeded.
+
+        span: those that will be read; None is all. Of each record of the chain, the chunks are
+        decoded that hold them.
+        """
+        return self._decoded(self.chain(header), budget, span)
 
     def chain(self, header: TensorHeader | JoinHeader) -> list[Link]:
         """What must be decoded before a record, its own base first.
@@ -78,7 +82,7 @@ class Bases:
         return None
 
     def _find(self, record: str, need: Need) -> Link:
-        """The base, from where as few records lie below it as the record says, if that is anywhere.
+        """The base, from where no more records lie below it than the record says, if it can be.
 
         Tensors that have not changed have the values of their base, but are of no use to find it.
         """
@@ -92,23 +96,28 @@ class Bases:
             return deeper
         raise missing_base(record, need.base, f"it is not in {', '.join(place.label for place in self.places)}")
 
-    def _decoded(self, links: Sequence[Link], budget: Budget) -> Source:
-        """The values of the first link, decoded from the last one on."""
+    def _decoded(self, links: Sequence[Link], budget: Budget, span: Span | None = None) -> Source:
+        """The values of the first link, or those at the span, decoded from the last one on."""
         for place in {id(link.place): link.place for link in links}.values():
             budget.pay(id(place), place.size)
+        needed = []
+        for link in links:
+            needed.append(span := link.covering(span))
         source: Source | None = None
-        for link in reversed(links):
-            source = joined([self._values(found, source, budget) for found in link.tensors])
+        for link, part in zip(reversed(links), reversed(needed), strict=True):
+            source = joined([self._values(found, source, budget, part) for found in link.tensors])
         assert source is not None  # there is a link
         return source
 
-    def _values(self, found: Found, base: Source | None, budget: Budget) -> Source:
-        """The values of a tensor. base: those of its base, if it has one."""
+    def _values(self, found: Found, base: Source | None, budget: Budget, span: Span | None) -> Source:
+        """The values of a tensor, all or those at the span. base: those of its base, if any."""
         if found.source is not None:
             return found.source
         assert found.record is not None
         found.record.bases = None if base is None else _Known(base)
-        return ArraySource(read_tensor(found.record, self._threads, budget))
+        if span is None:
+            return ArraySource(read_tensor(found.record, self._threads, budget))
+        return Part(found.spec, span[0], read_values(found.record, *span, self._threads, budget))
 
 
 class _Known:
@@ -117,5 +126,5 @@ class _Known:
     def __init__(self, source: Source) -> None:
         self._source = source
 
-    def source(self, header: TensorHeader | JoinHeader, budget: Budget) -> Source:
+    def source(self, header: TensorHeader | JoinHeader, budget: Budget, span: Span | None) -> Source:
         return self._source

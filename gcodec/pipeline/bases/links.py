@@ -9,8 +9,10 @@ from ...compressors.contract import TensorSpec
 from ...container.base import BaseName
 from ...container.layout import TensorHeader
 from ...container.records.joined import JoinHeader
+from ...container.records.record import Member
 from ...errors import LimitExceeded
-from ...source import ArraySource, Source
+from ...source import ArraySource, Source, Span
+from ..decompress import whole_chunks
 from .places import Found, Place
 
 
@@ -75,6 +77,13 @@ class Link:
             )
         return next(iter(needs.values()), None)
 
+    def covering(self, span: Span | None) -> Span | None:
+        """What must be decoded to get the values at a span; None is all, as of what is joined."""
+        record = self.tensors[0].record
+        if span is None or record is None or isinstance(record, Member) or len(self.tensors) > 1:
+            return None
+        return whole_chunks(record.header, *span)
+
     def repeats(self, need: Need) -> bool:
         """Whether they need what they were found for, as tensors that have not changed do."""
         return need.key in self._needs
@@ -83,6 +92,17 @@ class Link:
     def _needs(self) -> dict[tuple[object, ...], Need]:
         records = [found.record.named for found in self.tensors if found.record is not None]
         return {need.key: need for need in map(Need.of, records) if need is not None}
+
+
+class Part:
+    """A tensor of which the values from flat index `start` on are known, and only they are read."""
+
+    def __init__(self, spec: TensorSpec, start: int, values: np.ndarray) -> None:
+        self.dtype, self.shape, self.size = spec.dtype, spec.shape, spec.size
+        self._start, self._values = start, values
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        return self._values[start - self._start : stop - self._start]
 
 
 def joined(sources: Sequence[Source]) -> Source:
