@@ -192,6 +192,14 @@ def test_what_is_coded_whole_keeps_the_bound_of_the_change(dtype):
         error2 = ((back.astype("f8") - wide)[there] ** 2).sum()
         assert error2 <= 0.1 * ((wide - apart)[there] ** 2).sum()
         assert (error2 > 0) == (tensor is not base)
+    for asked in (
+        {"alpha": 0.1, "axis": "rows"},
+        {"alpha": 0.1, "keep_zeros": True},
+        {"pointwise": 0.1},
+        {"omega": 0.1},
+    ):
+        data = gcodec.encode(base, base=base, **asked)
+        assert len(data) < 200 and gcodec.decode(data, base=base).tobytes() == base.tobytes()
 
 
 def test_what_is_not_finite():

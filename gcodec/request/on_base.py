@@ -47,9 +47,8 @@ def checked_alpha_of(alpha_of: str | None, has_base: bool) -> AlphaOf:
 class OnBases:
     """What chooses as `chooser` does, with the base of each tensor that `find` has one for.
 
-    A tensor whose bound keeps values, or holds along an axis, is coded whole: only so it can. With
-    `keyframes` = k, so is one that k − 1 records would have to be decoded for. Its bound is that of
-    the change all the same, if it has one.
+    With `keyframes` = k, one that k − 1 records would have to be decoded for is coded whole. Its
+    bound is that of the change all the same, if it has one.
     """
 
     chooser: Callable[[str, Source], "Choice"]
@@ -59,9 +58,8 @@ class OnBases:
     def __call__(self, name: str, source: Source) -> "Choice":
         choice = self.chooser(name, source)
         bounded = choice.guarantee.kind == "alpha" and is_float(source.dtype)
-        alone = bool(choice.fill or choice.keep_zeros) or choice.axis is not None
-        found = self.find(name, source) if source.size and (bounded or not alone) else None
+        found = self.find(name, source) if source.size else None
         if found is None:
             return choice
-        whole = alone or (self.keyframes is not None and found.depth + 1 >= self.keyframes)
+        whole = self.keyframes is not None and found.depth + 1 >= self.keyframes
         return replace(choice, base=replace(found, whole=whole)) if bounded or not whole else choice

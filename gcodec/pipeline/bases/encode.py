@@ -43,11 +43,24 @@ def _delta() -> type[BesideBase]:
 def compress(name: str, source: Source, choice: Choice) -> CodedRecord:
     """Compress a tensor by its choice, against the base of the choice if it has one."""
     base = choice.base
-    if base is None or choice.guarantee.kind not in ("alpha", "exact") or base.whole or base.depth >= MAX_DEPTH:
-        coded = auto.compress(name, source, _alone(name, source, choice))
-        return replace(coded, found=replace(coded.found, moment=choice.moment)) if coded.found else coded
-    with ieee.arithmetic():
-        return _Candidates.of(name, source, replace(choice, base=None, sample=None), base).smallest()
+    if base is not None and not base.whole and base.depth < MAX_DEPTH:
+        with ieee.arithmetic():
+            if not _stands_alone(choice):
+                return _Candidates.of(name, source, replace(choice, base=None, sample=None), base).smallest()
+            if Pair(name, source, base.source, None, choice.threads).is_same:
+                return _Candidates.of(name, source, _exact(choice), base).smallest()
+    coded = auto.compress(name, source, _alone(name, source, choice))
+    return replace(coded, found=replace(coded.found, moment=choice.moment)) if coded.found else coded
+
+
+def _stands_alone(choice: Choice) -> bool:
+    """Whether no change can keep the promise: that of kept values, of slices or of each value."""
+    kept = choice.fill or choice.keep_zeros or choice.axis is not None
+    return bool(kept) or choice.guarantee.kind not in ("alpha", "exact")
+
+
+def _exact(choice: Choice) -> Choice:
+    return Choice(registry.EXACT.name, Guarantee("exact"), nonfinite="lossless", threads=choice.threads)
 
 
 @ieee.arithmetic()
@@ -67,7 +80,7 @@ def _alone(name: str, source: Source, choice: Choice) -> Choice:
     others = Others(source, terms), BesideKept(source, base.source, terms)
     distance = Pair(name, *others, scan, choice.threads).distance
     if distance == 0:
-        return Choice(registry.EXACT.name, Guarantee("exact"), nonfinite="lossless", threads=choice.threads)
+        return _exact(choice)
     return replace(choice, guarantee=Guarantee("alpha", asked.bound * _share(distance)))
 
 
