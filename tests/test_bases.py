@@ -3,6 +3,7 @@
 import json
 import shutil
 import struct
+from pathlib import Path
 
 import ml_dtypes
 import numpy as np
@@ -18,6 +19,7 @@ from gcodec.errors import Corrupt, FormatError, InvalidInput, LimitExceeded, Mis
 from gcodec.pipeline.joined import runs
 
 STEPS = 4
+OTHER = Path(__file__).parents[1] / "corpora" / "lm_up.npy"
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +121,7 @@ def test_wrong_options(chain):
         (["--base", "-", "--alpha", "0.1"], "read several times"),
         (["--alpha-of", "tensor", "--alpha", "0.1"], "give one"),
         (["--base", source, "--alpha", "0.1", "--scope", "file"], "do not go together"),
+        (["--base", OTHER, "--alpha", "0.1"], "no tensor of the same name, dtype and size as any"),
     ):
         code, _, err = call_cli("encode", source, *args, "-o", "nothing.gcz")
         assert code == 2 and words in err

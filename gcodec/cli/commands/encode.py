@@ -121,6 +121,10 @@ def encode(
         rules.note(tensors)
         chooser, scoped = rules.planned(tensors)
         if bases is not None:
+            if not any(bases.fitting(name, source) for name, source in tensors):
+                raise InvalidInput(
+                    f"--base {' '.join(base or ())}: has no tensor of the same name, dtype and size as any of {input}; name another base"
+                )
             chooser = OnBases(chooser, partial(bases.to_encode, alpha_of=relative), keyframes)
         chooser = sampling(chooser) if plan else chooser
         whole = sum(source.size * source.dtype.itemsize for _, source in tensors)

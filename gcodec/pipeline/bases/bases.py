@@ -68,17 +68,23 @@ class Bases:
 
     def to_encode(self, name: str, source: Source, alpha_of: AlphaOf) -> OnBase | None:
         """The base of a tensor that is to be encoded: that of its name, if dtype and size fit."""
+        found = self.fitting(name, source)
+        if found is None:
+            return None
+        link = Link([found])
+        if found.record is None:
+            return OnBase(self._decoded([link], Budget()), found.name, 0, alpha_of)
+        header, need = found.record.header, link.need
+        values = self._decoded([link, *self.chain(found.record.named)], Budget(length=0))
+        block = (id(link.place), need.tensors[0][0]) if need is not None and need.base.several else None
+        return OnBase(values, found.name, header.base.depth if header.base else 0, alpha_of, block)
+
+    def fitting(self, name: str, source: Source) -> Found | None:
+        """The tensor of this name, if it has the same dtype and size."""
         for place in self.places:
             found = place.tensor(name)
-            if found is None or (found.spec.dtype, found.spec.size) != (source.dtype, source.size):
-                continue
-            link = Link([found])
-            if found.record is None:
-                return OnBase(self._decoded([link], Budget()), found.name, 0, alpha_of)
-            header, need = found.record.header, link.need
-            values = self._decoded([link, *self.chain(found.record.named)], Budget(length=0))
-            block = (id(place), need.tensors[0][0]) if need is not None and need.base.several else None
-            return OnBase(values, found.name, header.base.depth if header.base else 0, alpha_of, block)
+            if found is not None and (found.spec.dtype, found.spec.size) == (source.dtype, source.size):
+                return found
         return None
 
     def _find(self, record: str, need: Need) -> Link:
