@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from checks import call_cli
+from safetensors.numpy import save_file
 
 import gcodec
 from gcodec.request.policy import Policy
@@ -88,3 +90,12 @@ def test_names_of_libraries(tensors, roles):
     known = {name: role for name, role in found.items() if tensors[name] is not None}
     assert known == {name: roles for name, x in tensors.items() if x is not None}
     assert roles or not found
+
+
+def test_the_command_gathers_the_roles_once_for_all_tensors(tmp_path, monkeypatch):
+    asked, protected = [], Rules.protected.fget
+    monkeypatch.setattr(Rules, "protected", property(lambda rules: asked.append(rules) or protected(rules)))
+    save_file({f"layer{i}.weight": X for i in range(3)} | {"norm.weight": LINE}, tmp_path / "model.safetensors")
+    code, text, error = call_cli("encode", tmp_path / "model.safetensors", "--alpha", "1e-3", "--method", "sd")
+    assert code == 0 and len(asked) == 1, error
+    assert "role" in text

@@ -14,7 +14,7 @@ from ..targets import Counted, Nowhere, binary_target
 from .bases import open_bases
 
 if TYPE_CHECKING:
-    from ...request.rules import Rules
+    from ...request.roles import Role
 
 
 def encode(
@@ -149,7 +149,8 @@ def encode(
         show_plan(input, headers, rules, reader.meta, counted.size, as_json=json, quiet=quiet)
         return
     bounded = bool(alpha or pointwise) or omega is not None
-    described = [describe(header) | _role(rules, header.name) for header in headers]
+    protected = rules.protected
+    described = [describe(header) | _role(protected, header.name) for header in headers]
     original = sum(map(original_bytes, headers))
     lines = [f"{input} → {output}: {original:,} → {counted.size:,} bytes ({times(original, counted.size)})"]
     lines += [_line(tensor) for tensor in described] if single else [_summary(described, scoped)]
@@ -158,8 +159,8 @@ def encode(
         lines[-1] += f"; {on_base:,} of {len(described):,} against a base"
     if skip is not None:
         lines.append(f"left out, as {'they' if arrived > 1 else 'it'} had arrived: {plural(arrived, 'record')}")
-    if rules.protected:
-        lines.append(protection(list(rules.protected.values())))
+    if protected:
+        lines.append(protection(list(protected.values())))
     if reader.meta.get("uncoded"):
         lines.append(kept_words(reader.meta))
     if not bounded and any(tensor["guarantee"]["class"] != "exact" for tensor in described):
@@ -168,8 +169,8 @@ def encode(
     show(result, "\n".join(lines), as_json=json, quiet=quiet, to_stderr=output == "-")
 
 
-def _role(rules: "Rules", name: str) -> dict[str, str]:
-    return {"role": rules.protected[name].name} if name in rules.protected else {}
+def _role(protected: "dict[str, Role]", name: str) -> dict[str, str]:
+    return {"role": protected[name].name} if name in protected else {}
 
 
 def _fills(values: list[str] | None) -> dict[str, list[float]]:
