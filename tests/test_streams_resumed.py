@@ -58,6 +58,25 @@ def test_commands_from_cut_to_cut(tmp_path, model):
     assert out.read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_cuts_at_random_bytes(tmp_path, model, seed):
+    out, part, random = tmp_path / "back.safetensors", tmp_path / "part", np.random.default_rng([18, seed])
+    first = data = stream_of(model)
+    arrived = []
+    for _ in range(3):
+        cut = int(random.integers(len(data)))
+        code, _, error = call_cli("decode", "-", "--resume-from", part, "-o", out, stdin=data[:cut])
+        assert code == 3 and len(error.strip().splitlines()) == 1 and not out.exists(), (cut, error)
+        arrived += names_in(data[:cut]) if cut else []
+        assert part.exists() == bool(arrived)
+        data = stream_of(model, "--skip", said_mark(error)) if arrived else data
+        assert not set(arrived) & set(names_in(data))
+    code, _, error = call_cli("decode", "-", "--resume-from", part, "-o", out, stdin=data)
+    assert code == 0 and not part.exists(), error
+    assert call_cli("decode", "-", "-o", tmp_path / "whole.safetensors", stdin=first)[0] == 0
+    assert out.read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+
+
 def test_when_all_arrived_but_the_end(tmp_path, model):
     part, out = tmp_path / "part", tmp_path / "back.safetensors"
     _, _, error = call_cli("decode", "-", "--resume-from", part, "-o", out, stdin=stream_of(model)[:-5])
