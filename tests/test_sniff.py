@@ -184,3 +184,35 @@ def test_a_header_whose_length_begins_like_a_pickle(protocol):
     length = 0x80 + 256 * protocol
     start = length.to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(length)
     assert sniff.kind_of(start) == sniff.kind_of(start, ".pt") == "safetensors"
+
+
+def cut_files(folder):
+    """By name, the start of a file that lacks its end, or whose header is wrong."""
+    x = np.arange(400, dtype=np.float32)
+    np.save(folder / "x.npy", x)
+    np.savez(folder / "x.npz", x=x)
+    with h5py.File(folder / "x.h5", "w") as file:
+        file["x"] = x
+    entry = '"%s":{"dtype":"F32","shape":[1],"data_offsets":[%d,%d]}'
+    for name, begin in {"hole": 5, "overlap": 3}.items():
+        header = f"{{{entry % ('a', 0, 4)},{entry % ('b', begin, begin + 4)}}}".encode()
+        (folder / f"{name}.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(begin + 4))
+    (folder / "word.safetensors").write_bytes(b"Entry not found")
+    for name, size in {"x.npy": 60, "x.npz": 700, "x.h5": 3000}.items():
+        (folder / name).write_bytes((folder / name).read_bytes()[:size])
+    return sorted(folder.iterdir())
+
+
+def test_each_refusal_of_a_damaged_file_says_what_to_do(tmp_path):
+    for path in cut_files(tmp_path):
+        code, _, error = call_cli("encode", path, "--alpha", "1e-2")
+        assert code == 2 and len(error.strip().splitlines()) == 1, error
+        assert path.name in error and ("write it again" in error or "write the file again" in error), error
+
+
+@pytest.mark.parametrize(("dtype", "example"), [("V2", "bf16"), ("V1", "f8_e4m3")])
+def test_raw_values_are_asked_for_by_a_dtype_of_their_width(tmp_path, dtype, example):
+    np.save(tmp_path / "raw.npy", np.zeros(64, dtype))
+    code, _, error = call_cli("encode", tmp_path / "raw.npy", "--alpha", "1e-2")
+    assert code == 2 and error.strip().endswith(f"as --dtype {example}")
+    assert call_cli("encode", tmp_path / "raw.npy", "--lossless", "--dtype", example)[0] == 0

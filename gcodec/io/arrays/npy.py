@@ -103,9 +103,9 @@ class Reader:
             )
         header = read_header(self._file, str(path))
         if raw_width(header.dtype) and dtype is None:
-            raise InvalidInput(
-                f"{path}: holds raw {header.dtype.itemsize}-byte values; say what they are, as --dtype bf16"
-            )
+            width = header.dtype.itemsize
+            example = "bf16" if width == 2 else "f8_e4m3"
+            raise InvalidInput(f"{path}: holds raw {width}-byte values; say what they are, as --dtype {example}")
         if not raw_width(header.dtype) and (why := why_uncoded(header.dtype)):
             raise InvalidInput(f"{path}: holds {why}; save its numbers as arrays of their own")
         stored, shape = header.stored, header.shape
@@ -151,7 +151,7 @@ def read_header(file: IO[bytes], what: str) -> Header:
         shape, fortran, dtype = _parsed(start[:length])
     except Exception as error:  # numpy raises ValueError, but also what the header's Python literal makes it raise
         words = str(error).partition("\n")[0] or type(error).__name__
-        raise InvalidInput(f"{what}: not a readable .npy file ({words})") from None
+        raise InvalidInput(f"{what}: not a readable .npy file ({words}); fetch or write it again") from None
     if len(shape) > 64 or any(n < 0 for n in shape) or math.prod(n or 1 for n in shape) >= 1 << 48:
         raise InvalidInput(f"{what}: the shape {shape} is not one that an array can have")
     return Header(shape, fortran, dtype, length)

@@ -84,7 +84,8 @@ def _read_header(file: IO[bytes], path: Path) -> bytes:
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or length > min(size - 8, MAX_HEADER):
         raise InvalidInput(
-            f"{path}: not a safetensors file, or cut: the header's length {length} does not fit in {size} bytes"
+            f"{path}: not a safetensors file, or cut: the header's length {length} does not fit in {size} bytes; "
+            "fetch or write it again"
         )
     return file.read(length)
 

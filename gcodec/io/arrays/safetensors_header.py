@@ -70,18 +70,20 @@ def parse_header(header: bytes, room: int | None, what: str) -> list[Entry]:
         _check_metadata(fields.pop(METADATA, None) or {})
         entries = [_entry(name, value) for name, value in fields.items()]
     except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{what}: in the safetensors header: {error}") from None
+        raise InvalidInput(f"{what}: in the safetensors header: {error}; fetch or write the file again") from None
     entries.sort(key=lambda entry: (entry.begin, entry.end))
     end = 0
     for entry in entries:
         if entry.begin != end:
             raise InvalidInput(
-                f"{what}: tensor {entry.name!r} begins at {entry.begin}, not where the one before ends, {end}"
+                f"{what}: tensor {entry.name!r} begins at {entry.begin}, not where the one before ends, {end}; "
+                "write the file again with the safetensors library"
             )
         end = entry.end
     if room is not None and end != room:
         raise InvalidInput(
-            f"{what}: the tensors end at byte {end} of {room}; the file was cut or has other data behind them"
+            f"{what}: the tensors end at byte {end} of {room}; the file was cut or has other data behind them: "
+            "fetch or write it again"
         )
     return entries
 

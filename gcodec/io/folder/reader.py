@@ -79,7 +79,9 @@ class FilesReader:
     def _describe(self, fmt: str) -> dict[str, object]:
         coded = [file for file in self._files if file.fmt]
         if not coded:
-            raise InvalidInput("no file of tensors is in this directory: neither .safetensors nor one of torch.save")
+            raise InvalidInput(
+                "no file of tensors is in this directory, such as .safetensors, .pt or .keras; name one that has some"
+            )
         described = [
             {
                 "path": file.path,

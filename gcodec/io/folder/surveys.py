@@ -18,7 +18,9 @@ def _safetensors(file: BinaryIO, size: int, what: str, pay: Pay) -> Survey:
     """Tensors of dtypes that gcodec does not know are kept."""
     length = int.from_bytes(read_whole(file, 0, 8), "little") if size >= 8 else size
     if length > min(size - 8, MAX_SAFETENSORS_HEADER):
-        raise InvalidInput(f"{what}: the header's length {length} does not fit in {size} bytes; the file was cut")
+        raise InvalidInput(
+            f"{what}: the header's length {length} does not fit in {size} bytes; the file was cut: fetch it again"
+        )
     pay(HEADER_WORK * length, HEADER_BYTES * length)
     entries = parse_header(read_whole(file, 8, length), size - 8 - length, what)
     found = Survey()

@@ -84,7 +84,7 @@ class Access(Protocol):
 
 
 @contextmanager
-def reporting(what: object, error: type[GcodecError] = InvalidInput) -> Iterator[None]:
+def reporting(what: object, error: type[GcodecError] = InvalidInput, remedy: str = "") -> Iterator[None]:
     """Errors of HDF5 as ours; those of the operating system (with an errno) pass."""
     try:
         yield
@@ -93,7 +93,8 @@ def reporting(what: object, error: type[GcodecError] = InvalidInput) -> Iterator
     except (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError) as cause:
         if isinstance(cause, OSError) and cause.errno:
             raise
-        raise error(f"{what}: HDF5 cannot read or write it: {' '.join(str(cause).split())}") from None
+        why = " ".join(str(cause).split())
+        raise error(f"{what}: HDF5 cannot read or write it: {why}{remedy and f'; {remedy}'}") from None
 
 
 def access(file: IO[bytes], trust: bool) -> Access:

@@ -40,10 +40,10 @@ class Reader:
             self._file.close()
             raise
         try:
-            with reporting(path):
+            with reporting(path, remedy="it was cut or damaged: fetch or write it again"):
                 survey = self._access.survey()
             if not survey.fits(self._size):
-                raise InvalidInput(f"{path}: the data of its datasets overlap, or lie beyond its end")
+                raise InvalidInput(f"{path}: the data of its datasets overlap, or lie beyond its end; write it again")
         except BaseException:
             self._close()
             raise

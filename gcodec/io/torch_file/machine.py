@@ -55,7 +55,8 @@ def load(file: BytesIO, what: str, pay: Pay, storages: list[Storage] | None = No
     except InvalidInput as error:
         raise InvalidInput(f"{what}: {error}") from None
     except (ValueError, IndexError, KeyError, TypeError, OverflowError, UnicodeError) as error:
-        raise InvalidInput(f"{what}: is no sound pickle ({' '.join(str(error).split())[:200]})") from None
+        words = " ".join(str(error).split())[:200]
+        raise InvalidInput(f"{what}: is no sound pickle ({words}); fetch or write the file again") from None
 
 
 def _run(file: BytesIO, machine: "_Machine", pay: Pay) -> Any:

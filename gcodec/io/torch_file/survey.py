@@ -96,7 +96,7 @@ def _legacy(file: BinaryIO, size: int, what: str, pay: Pay) -> tuple[Any, int, E
         extents[key] = at + 8, count * widths[key]
         at += 8 + count * widths[key]
     if at > size:
-        raise InvalidInput(f"{what}: its storages lie beyond its end; the file was cut")
+        raise InvalidInput(f"{what}: its storages lie beyond its end; the file was cut: fetch it again")
     return value, start.tell(), extents, order
 
 

@@ -35,7 +35,7 @@ def members(file: BinaryIO, size: int, pay: Pay) -> dict[str, Member]:
     """
     count, length, directory = _directory(file, size)
     if directory + length > size or count > length // _ENTRY.size:
-        raise InvalidInput("its directory lies beyond its end; the file was cut")
+        raise InvalidInput("its directory lies beyond its end; the file was cut: fetch it again")
     pay(ENTRY_WORK * count, ENTRY_BYTES * count)
     data = read_whole(file, directory, length)
     found = list(_entries(file, data, directory, count))
@@ -58,7 +58,9 @@ def _directory(file: BinaryIO, size: int) -> tuple[int, int, int]:
         raise InvalidInput("it has no directory; the file was cut")
     sign, _, _, _, count, length, offset, comment = _END.unpack(read_whole(file, size - _END.size, _END.size))
     if sign != b"PK\x05\x06" or comment:
-        raise InvalidInput("it does not end in a directory; the file was cut, or other data stand behind it")
+        raise InvalidInput(
+            "it does not end in a directory; the file was cut, or other data stand behind it: fetch or write it again"
+        )
     if _FULL not in (length, offset) and count != 0xFFFF:
         return count, length, offset
     at = size - _END.size - _LOCATOR.size

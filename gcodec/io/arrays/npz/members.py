@@ -33,11 +33,13 @@ def reporting(what: object) -> Iterator[None]:
     except InvalidInput:
         raise
     except _OF_DAMAGE as error:
-        raise InvalidInput(f"{what}: not a readable .npz file ({error})") from None
+        raise InvalidInput(f"{what}: not a readable .npz file ({error}); fetch or write it again") from None
     except OSError as error:
         if error.errno != errno.EINVAL:  # a damaged directory names a place before the file's start
             raise
-        raise InvalidInput(f"{what}: not a readable .npz file (a member's place is not in the file)") from None
+        raise InvalidInput(
+            f"{what}: not a readable .npz file (a member's place is not in the file); fetch or write it again"
+        ) from None
 
 
 @dataclass(frozen=True)
