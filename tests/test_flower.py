@@ -109,7 +109,7 @@ def test_who_was_away_comes_back(caplog):
     assert [len([1 for now, node, _ in app.seen if node == n]) for n in (1, 2, 3)] == [6, 5, 4]
     assert all("gcodec lost the model: this client lacks" in reason for reason in reasons(caplog))
     update = down[3] / 4  # two clients get one update each, and the third one two
-    assert 3 * update < down[4] < 6.5 * update and max(down[5], down[6]) > 8 * update
+    assert 3 * update < down[4] < 6.5 * update and max(down[5], down[6]) > down[1] / NODES
     assert [x.tobytes() for x in in_state(grids[0], 2).values()] == [
         x.tobytes() for x in in_state(grids[0], 3).values()
     ]
