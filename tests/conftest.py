@@ -53,3 +53,13 @@ def nothing_decoded():
     yield
     if (decoded := sys.modules.get("gcodec.integrations.decoded")) is not None:
         decoded.forget()
+
+
+@pytest.fixture(autouse=True)
+def same_numbers(request):
+    """Each test draws the same numbers from its module's RNG, whichever tests ran before it."""
+    generator = getattr(request.module, "RNG", None)
+    state = generator and generator.bit_generator.state
+    yield
+    if generator is not None:
+        generator.bit_generator.state = state

@@ -12,7 +12,7 @@ zstandard = pytest.importorskip("zstandard")
 
 SIZE = 300_000  # three blocks
 MOST = 1 << 17  # bytes of a block
-TRUTH = np.random.default_rng(3)
+RNG = np.random.default_rng(3)
 PERIOD_36 = np.repeat([0, 1, 1, 0, 1, 0, 1, 0, 0, 1, 0, 1], 3)  # thousands of sequences that take no bits
 CONTENTS = {
     "zeros": np.zeros(SIZE),
@@ -20,11 +20,11 @@ CONTENTS = {
     "runs of five": np.arange(SIZE) // 5 % 2,
     "runs": np.arange(SIZE) // 700,
     "alternating": np.arange(SIZE) % 2,
-    "rare breaks": TRUTH.random(SIZE) < 1e-3,
-    "frequent breaks": TRUTH.random(SIZE) < 0.1,
-    "words of three": TRUTH.integers(0, 256, (2000, 3))[TRUTH.integers(0, 2000, SIZE // 3)].ravel(),
-    "skewed": TRUTH.geometric(0.2, SIZE),
-    "noise": TRUTH.integers(0, 256, SIZE),
+    "rare breaks": RNG.random(SIZE) < 1e-3,
+    "frequent breaks": RNG.random(SIZE) < 0.1,
+    "words of three": RNG.integers(0, 256, (2000, 3))[RNG.integers(0, 2000, SIZE // 3)].ravel(),
+    "skewed": RNG.geometric(0.2, SIZE),
+    "noise": RNG.integers(0, 256, SIZE),
     "one value": np.zeros(1),
 }
 

@@ -11,10 +11,10 @@ import gcodec
 from gcodec.compressors.lossless import tuples
 from gcodec.compressors.lossless.planes import RAW, SYMBOLS, TUPLES, ZSTANDARD, decode_plane, encode_plane
 
-RANDOM = np.random.default_rng(7)
+RNG = np.random.default_rng(7)
 LONG = 1 << 18
-NOISE = RANDOM.integers(0, 256, LONG).astype(np.uint8)
-SKEWED = RANDOM.binomial(12, 0.5, LONG).astype(np.uint8)
+NOISE = RNG.integers(0, 256, LONG).astype(np.uint8)
+SKEWED = RNG.binomial(12, 0.5, LONG).astype(np.uint8)
 
 
 def there_and_back(plane: np.ndarray, few: bool = False) -> tuple[int, int]:
@@ -48,20 +48,20 @@ def test_a_repetition_beyond_the_sample_is_seen():
 
 
 def test_bytes_that_are_not_listed():
-    plane = np.where(RANDOM.random(LONG) < 0.02, NOISE, SKEWED)
+    plane = np.where(RNG.random(LONG) < 0.02, NOISE, SKEWED)
     coding, size = there_and_back(plane)
     assert coding == SYMBOLS and size < 1.05 * entropy(plane)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.1, 1e-2, 1e-3])
 def test_a_mask_takes_its_entropy(share):
-    plane = (RANDOM.random(LONG) < share).astype(np.uint8)
+    plane = (RNG.random(LONG) < share).astype(np.uint8)
     assert there_and_back(plane)[1] < 1.03 * entropy(plane) + 64
 
 
 @pytest.mark.parametrize("scale", [8, 20, 30])
 def test_many_values_take_their_entropy(scale):
-    plane = np.clip(np.rint(RANDOM.normal(size=LONG) * scale), -127, 127).astype(np.int8).view(np.uint8)
+    plane = np.clip(np.rint(RNG.normal(size=LONG) * scale), -127, 127).astype(np.int8).view(np.uint8)
     coding, size = there_and_back(plane, few=True)
     assert coding == TUPLES and size < 1.01 * entropy(plane) + 600
 
@@ -82,11 +82,11 @@ def test_any_plane(plane):
 @pytest.mark.parametrize("dtype", ["float16", ml_dtypes.bfloat16, "float32", "float64", "complex64", "int64", "bool"])
 @pytest.mark.parametrize("size", [0, 1, 3, 4097, 300_000])
 def test_dtypes(dtype, size):
-    x = (RANDOM.normal(size=size) * 9).astype(dtype)
+    x = (RNG.normal(size=size) * 9).astype(dtype)
     y = gcodec.decode(gcodec.encode(x, lossless=True))
     assert y.dtype == x.dtype and y.tobytes() == x.tobytes()
 
 
 def test_bfloat16_weights_need_less_than_two_thirds_and_a_bit():
-    x = RANDOM.normal(size=1 << 20).astype(ml_dtypes.bfloat16)
+    x = RNG.normal(size=1 << 20).astype(ml_dtypes.bfloat16)
     assert x.nbytes / len(gcodec.encode(x, lossless=True)) >= 1.485
