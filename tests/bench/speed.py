@@ -1,22 +1,33 @@
-"""Speed on one thread, relative to zstd: `python tests/bench/speed.py [METHOD…]`.
+"""Speed on one thread, relative to zstd and to a copy: `python tests/bench/speed.py [PATH…]`.
 
-Each number is a multiple of zstd level 1 on the same bytes in the same run. Encoding is all of
+The tensors are 16 MB of Gaussian values, a matrix like a gradient, and those of at least --least MB
+in the .npy files of the paths, where uint16 stands for bfloat16. Encoding is all of
 `gcodec.encode`: every pass over the values, the code, its decoding and the measurement of the
-error. Times are CPU times, the best of three runs. zstd takes the raw float32 bytes. Peak memory is
-that of Python's and numpy's allocations.
+error. Times are CPU times of the thread, the best of several runs.
+
+Each speed is given in MB/s of the tensor, as a multiple of zstd level 1 *encoding* the same bytes
+in the same run, and as a multiple of `np.copyto` of them. The last lines are the means of
+the multiples of zstd over the tensors of the paths, by method.
 """
 
-import sys
+import argparse
+import math
+import os
 import time
-import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from warnings import simplefilter
 
+import ml_dtypes
 import numpy as np
 import zstandard
+from rates import files
 
 import gcodec
+from gcodec.errors import InvalidInput
 
-METHODS = ("sd", "ecsq", "tcq", "klt")
-ALPHA = 0.1
+METHODS = ("ecsq", "tcq", "klt", "auto", "lossless")
+LONG = 1.0  # seconds after which a call is not run again
 
 
 def gradient_like(rows: int, columns: int) -> np.ndarray:
@@ -31,48 +42,73 @@ def gradient_like(rows: int, columns: int) -> np.ndarray:
     return ((left / np.arange(1, rank + 1)) @ right + 0.1 * rng.standard_normal((rows, columns))).astype(np.float32)
 
 
-def best_time(function, runs: int = 3) -> float:
-    """CPU seconds of the fastest of several calls, after one that compiles."""
+def tensors(paths: list[Path], least: float) -> Iterator[tuple[str, np.ndarray]]:
+    """The names of tensors, and their values. least: MB."""
+    yield "Gaussian", np.random.default_rng(0).standard_normal(1 << 22, dtype=np.float32)
+    yield "like a gradient", gradient_like(4096, 1024)
+    for name, x in files(paths):
+        x = x.view(ml_dtypes.bfloat16) if x.dtype == np.uint16 else x
+        if x.nbytes >= least * 1e6:
+            yield name, x
+
+
+def best_time(function: Callable[[], object], runs: int) -> float:
+    """CPU seconds of the fastest of several calls, after one that compiles and fills caches."""
     function()
-    times = []
+    best = math.inf
     for _ in range(runs):
-        start = time.process_time()
+        start = time.thread_time()
         function()
-        times.append(time.process_time() - start)
-    return min(times)
+        best = min(best, time.thread_time() - start)
+        if best > LONG:
+            break
+    return best
 
 
-def peak(function) -> int:
-    """Bytes that are allocated at the same time at most."""
-    tracemalloc.start()
-    function()
-    size = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return size
+def times_of(x: np.ndarray, method: str, alpha: float, runs: int) -> tuple[float, float, float]:
+    """(seconds to encode, seconds to decode, bits per value)."""
+    bound = {"lossless": True} if method == "lossless" else {"alpha": alpha}
+    data = gcodec.encode(x, method, threads=1, **bound)
+    there = best_time(lambda: gcodec.encode(x, method, threads=1, **bound), runs)
+    back = best_time(lambda: gcodec.decode(data, threads=1), runs)
+    return there, back, 8 * len(data) / x.size
 
 
 def main() -> None:
-    sources = {
-        "gradient-like 4096×1024": gradient_like(4096, 1024),
-        "Gaussian 2^24": np.random.default_rng(0).standard_normal(1 << 24, dtype=np.float32),
-    }
-    for name, x in sources.items():
-        raw = x.tobytes()
-        packed = zstandard.ZstdCompressor(level=1).compress(raw)
-        pack = best_time(lambda raw=raw: zstandard.ZstdCompressor(level=1).compress(raw))
-        unpack = best_time(lambda packed=packed: zstandard.ZstdDecompressor().decompress(packed))
-        speed = x.nbytes / 1e6
-        print(f"{name}: zstd -1 encodes {speed / pack:.0f} MB/s, decodes {speed / unpack:.0f} MB/s")
-        for method in sys.argv[1:] or METHODS:
-            data = gcodec.encode(x, method, alpha=ALPHA, threads=1)
-            there = best_time(lambda x=x, m=method: gcodec.encode(x, m, alpha=ALPHA, threads=1))
-            back = best_time(lambda data=data: gcodec.decode(data, threads=1))
-            memory = peak(lambda x=x, m=method: gcodec.encode(x, m, alpha=ALPHA, threads=1)) / x.nbytes
-            print(
-                f"  {method:5} encode {pack / there:6.3f} × ({speed / there:4.0f} MB/s)   decode {unpack / back:6.3f} × "
-                f"({speed / back:4.0f} MB/s)   {8 * len(data) / x.size:.3f} bits   memory {memory:.1f} × the tensor"
-            )
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("paths", nargs="*", type=Path)
+    parser.add_argument("--methods", nargs="+", default=METHODS)
+    parser.add_argument("--alpha", type=float, default=0.1)
+    parser.add_argument("--least", type=float, default=2.0, help="MB of the smallest tensor that is taken")
+    parser.add_argument("--runs", type=int, default=5)
+    options = parser.parse_args()
+    simplefilter("ignore")
+    means: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    print(
+        "| tensor | coder | encode MB/s | × zstd | × copy | decode MB/s | × zstd | × copy | bits |\n"
+        "|---|---|---|---|---|---|---|---|---|"
+    )
+    for place, (name, x) in enumerate(tensors(options.paths, options.least)):
+        label, speed, room = f"{name} {x.dtype} {x.shape}", x.nbytes / 1e6, np.empty_like(x)
+        compress, raw = zstandard.ZstdCompressor(level=1).compress, x.tobytes()
+        pack = best_time(lambda: compress(raw), options.runs)  # noqa: B023  (it is called at once)
+        copy = best_time(lambda: np.copyto(room, x), options.runs)  # noqa: B023
+        bits = 8 * len(compress(raw)) / x.size
+        print(f"| {label} | zstd -1 | {speed / pack:.0f} | 1 | {copy / pack:.3f} | | | | {bits:.3f} |", flush=True)
+        for method in options.methods:
+            try:
+                there, back, bits = times_of(x, method, options.alpha, options.runs)
+            except InvalidInput:  # klt takes matrices alone
+                continue
+            figures = " | ".join(f"{speed / t:.0f} | {pack / t:.3f} | {copy / t:.3f}" for t in (there, back))
+            print(f"| {label} | {method} | {figures} | {bits:.3f} |", flush=True)
+            if place > 1:
+                means.setdefault((method, str(x.dtype)), []).append((pack / there, pack / back))
+    for (method, dtype), pairs in sorted(means.items()):
+        there, back = np.exp(np.mean(np.log(pairs), axis=0))
+        print(f"{method} {dtype}: geometric means over {len(pairs)} tensors: encode {there:.3f} ×, decode {back:.3f} ×")
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     main()
