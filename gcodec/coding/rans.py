@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..kernels.entropy import rans, rans_tables, rans_vectors
+from ..kernels.entropy import rans, rans_tables, rans_vectors, sequences
 from .bitstring import BitReader, BitWriter
 
 _LANE_BYTES = 1024  # coded bytes for each lane
@@ -130,8 +130,13 @@ def encode_classes(classes: np.ndarray) -> bytes:
     The numbers are coded as they are, or as differences modulo 32 from the number before, whichever
     is shorter.
     """
-    plain, relative = _sequences(classes)
-    return relative.encode(True) if relative.bits < plain.bits else plain.encode(False)
+    numbers = classes.astype(np.uint8)
+    plain, relative = _bits_both_ways(numbers)
+    if plain <= relative:
+        return _Sequence.counted(numbers).encode(False)
+    changes = np.empty(numbers.size, np.uint8)
+    sequences.fill_changes(numbers, changes)
+    return _Sequence.counted(changes).encode(True)
 
 
 def decode_classes(reader: BitReader, count: int) -> np.ndarray:
@@ -156,16 +161,13 @@ def decode_numbers(reader: BitReader, count: int) -> np.ndarray:
 
 def sequence_bits(classes: np.ndarray) -> float:
     """About how many bits `encode_classes` takes."""
-    return min(sequence.bits for sequence in _sequences(classes))
+    return min(_bits_both_ways(classes.astype(np.uint8)))
 
 
-def _sequences(classes: np.ndarray) -> tuple["_Sequence", "_Sequence"]:
-    """The numbers as they are, and as differences modulo 32."""
-    numbers = classes.astype(np.uint8)
-    changes = numbers.copy()
-    changes[1:] -= numbers[:-1]
-    changes %= rans.SYMBOLS
-    return _Sequence.counted(numbers), _Sequence.counted(changes)
+def _bits_both_ways(numbers: np.ndarray) -> tuple[float, float]:
+    """About what numbers take as they are, and as differences modulo 32."""
+    plain, relative = sequences.bits_both_ways(numbers)
+    return plain + _LANE_BITS * lanes_for(plain), relative + _LANE_BITS * lanes_for(relative)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ All methods with a step send their values as levels. See spec/levels.md.
 
 import math
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -46,6 +47,7 @@ class Step:
     def __float__(self) -> float:
         return math.ldexp((1 << _MANTISSA_BITS) + self.mantissa, self.exponent - _MANTISSA_BITS)
 
+    @cached_property
     def factors(self) -> np.ndarray:
         """Two normal float64 numbers whose product is the step."""
         if abs(self.exponent) <= _NORMAL:
@@ -137,7 +139,7 @@ class Points:
     @property
     def in_steps(self) -> np.ndarray:
         """The centroid offsets, float64 and in steps, of levels 0 … 4 and of all larger levels."""
-        return np.array((0, *self.offsets, 0), np.float64) / OFFSETS_PER_STEP
+        return _in_steps(self.offsets)
 
     def table(self, work: np.dtype) -> np.ndarray:
         """The values by code, in the work dtype, of the codes that have no raw bits."""
@@ -156,7 +158,12 @@ class Points:
 
     def constants(self, work: np.dtype) -> tuple[np.ndarray, np.ndarray, float]:
         """(offsets in steps, factors of the step, largest value): what values follow from."""
-        return self.in_steps, self.step.factors(), _FINITE[work]
+        return self.in_steps, self.step.factors, _FINITE[work]
+
+
+@lru_cache
+def _in_steps(offsets: tuple[int, ...]) -> np.ndarray:
+    return np.array((0, *offsets, 0), np.float64) / OFFSETS_PER_STEP
 
 
 def _count(labels: Labels) -> int:
@@ -232,18 +239,12 @@ class Coded:
         return Coded(self.codes, self.widths, self.raw_bits, raw=raw)
 
 
-def tables_of(
-    histograms: np.ndarray, groups: np.ndarray, widths: np.ndarray, labels: Labels
-) -> tuple[np.ndarray, float]:
-    """(frequencies by table, bits of the tables and of all levels) for these histograms.
+def bits_of(histograms: np.ndarray, widths: np.ndarray, labels: Labels) -> float:
+    """About how many bits levels with these histograms and their tables take.
 
-    histograms: counts by table and symbol, which are overwritten. groups: the classes that occur.
+    histograms: counts by table and symbol, which are overwritten.
     """
-    writer = BitWriter(level_tables.ROOM)
-    frequencies = np.zeros_like(histograms)
-    bits = level_tables.put_tables(groups, widths, labels.books, labels.zero, histograms, writer.data, 0, frequencies)
-    raw = float(np.sum(histograms[::2].sum(1) * widths))
-    return frequencies, bits + level_tables.expected_bits(histograms, frequencies) + raw
+    return float(level_tables.bits_of(histograms, widths, labels.books, labels.zero))
 
 
 def overhead(size: int) -> float:

@@ -2,11 +2,11 @@
 
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ... import dtypes
-from ...coding.rans import used
 from ...kernels.entropy import tokens
 from ...kernels.entropy.tokens import MAX_CLASSES, MAX_WIDTH
 from ...kernels.levels import measure, paths, scales, trellis
@@ -14,7 +14,7 @@ from ...kernels.levels import prices as kernels
 from ...kernels.levels.paths import SUBSETS, TRELLISES
 from ...kernels.levels.trellis import BINS, CENTROIDS, RATED
 from ...kernels.levels.values import first_wide
-from .levels import OFFSETS_PER_STEP, Coded, Labels, Points, Step, tables_of
+from .levels import OFFSETS_PER_STEP, Coded, Labels, Points, Step, bits_of
 
 # What a bit is worth, in step²: 2·ln 2·(mean squared error, about 0.26), and less at low rates.
 WORTH = 0.25
@@ -71,6 +71,23 @@ class Part:
     classes: np.ndarray
     lanes: int
 
+    @cached_property
+    def peak(self) -> float:
+        """The largest magnitude."""
+        return float(max(self.values.max(), -self.values.min()))
+
+    @cached_property
+    def count(self) -> int:
+        """The number after that of the highest class."""
+        return int(self.classes.max()) + 1
+
+    def fitting(self, scale: float) -> np.ndarray:
+        """The values in a dtype that tells them apart when they are scaled."""
+        peak = self.peak * scale
+        if self.values.dtype == np.float32 and (peak >= _EXACT or not 1 / _SMALL_SCALES < scale < _SMALL_SCALES):
+            return self.values.astype(np.float64)
+        return self.values
+
 
 @dataclass(frozen=True)
 class Found:
@@ -86,7 +103,7 @@ class Found:
     error: float
     large: tuple[np.ndarray, np.ndarray] | None = None
 
-    @property
+    @cached_property
     def numbers(self) -> np.ndarray:
         if self.coded.numbers is not None:
             return self.coded.numbers
@@ -125,7 +142,7 @@ class Quantiser:
     def labels(self) -> Labels:
         return self.points.labels
 
-    @property
+    @cached_property
     def _is_narrow(self) -> bool:
         """Whether decoded values are rounded from the work dtype."""
         return dtypes.work_dtype(self.dtype) != self.dtype
@@ -176,7 +193,7 @@ class Quantiser:
 
     def _by_thresholds(self, part: Part) -> tuple[np.ndarray, None]:
         scale = 0.5 / self.step
-        values, peak = _fitting(part.values, scale)
+        values, peak = part.fitting(scale), part.peak * scale
         numbers = np.empty(values.size, np.int8 if peak < 120 else (np.int32 if peak < 2.0**30 else np.int64))
         scales.quantise(values, values.dtype.type(scale), part.classes, self.prices.astype(values.dtype), numbers)
         return numbers, None
@@ -184,11 +201,10 @@ class Quantiser:
     def _by_search(self, part: Part) -> tuple[np.ndarray, np.ndarray]:
         labels = self.labels
         bits, odd_jump, jump = TRELLISES[labels.states]
-        values, _ = _fitting(part.values, 1 / self.step)
+        values = part.fitting(1 / self.step)
         scale = values.dtype.type(1 / self.step)
         costs, places, picks = _room.tables
-        count = int(part.classes.max()) + 1
-        trellis.fill_lookup(self.prices, WORTH, count, labels.zero, self.points.in_steps, costs, places, picks)
+        trellis.fill_lookup(self.prices, WORTH, part.count, labels.zero, self.points.in_steps, costs, places, picks)
         ways, ends = _room.ways(values.size), np.empty(part.lanes, np.uint32)
         trellis.SEARCHES[labels.states](values, scale, part.classes, (costs, places), labels.zero, ways, ends)
         books, numbers = np.empty(values.size, np.uint8), np.empty(values.size, np.int32)
@@ -236,7 +252,7 @@ class Quantiser:
     def guessed(self, part: Part) -> "Quantiser":
         """The quantiser with the prices that follow from the nearest levels of each book."""
         scale, size = 0.5 / self.step, part.values.size
-        values, _ = _fitting(part.values, scale)
+        values = part.fitting(scale)
         even, odd = np.empty(size, np.int64), np.empty(size, np.int64)
         kernels.nearest_numbers(values, values.dtype.type(scale), self.labels.zero, even, odd)
         widths = choose_widths(even, part.classes)
@@ -246,27 +262,15 @@ class Quantiser:
 
     def bits(self, part: Part, found: Found) -> float:
         """About how many bits the levels of the part and their tables take."""
-        histograms = found.coded.histograms(part.classes)
-        bits = tables_of(histograms, used(part.classes), self.widths, self.labels)[1]
-        return bits + 24 * part.lanes
+        return bits_of(found.coded.histograms(part.classes), self.widths, self.labels) + 24 * part.lanes
 
     def _centroids(self, part: Part, found: Found) -> tuple[int, ...]:
         if part.values.size < _FEW[self.labels.states > 1]:
             return (0,) * CENTROIDS
-        sums, counts = np.zeros(CENTROIDS + 2), np.zeros(CENTROIDS + 2, np.int64)
-        values, _ = _fitting(part.values, 1 / self.step)
-        scale = values.dtype.type(1 / self.step)
-        measure.add_excess(values, scale, found.numbers, found.coded.codes, self.labels.zero, sums, counts)
-        means = np.where(counts >= _RARE, sums / np.maximum(counts, 1), 0.0)
-        return tuple(np.clip(np.rint(OFFSETS_PER_STEP * means), -127, 127).astype(int).tolist())[1:-1]
-
-
-def _fitting(values: np.ndarray, scale: float) -> tuple[np.ndarray, float]:
-    """(values in a dtype that tells them apart when they are scaled, the largest |value|·scale)."""
-    peak = float(max(values.max(), -values.min())) * scale
-    if values.dtype == np.float32 and (peak >= _EXACT or not 1 / _SMALL_SCALES < scale < _SMALL_SCALES):
-        values = values.astype(np.float64)
-    return values, peak
+        values, offsets = part.fitting(1 / self.step), np.empty(CENTROIDS + 2, np.int64)
+        coded = found.numbers, found.coded.codes, self.labels.zero
+        measure.fill_offsets(values, values.dtype.type(1 / self.step), *coded, _RARE, OFFSETS_PER_STEP, offsets)
+        return tuple(offsets[1:-1].tolist())
 
 
 def choose_widths(numbers: np.ndarray, classes: np.ndarray) -> np.ndarray:

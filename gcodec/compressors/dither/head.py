@@ -53,7 +53,7 @@ class Dithering:
 
     def finish(self, values: np.ndarray, start: int, dtype: np.dtype) -> np.ndarray:
         """Values of the dtype from values in steps, which are overwritten."""
-        kernels.scale_values(values, *self.step.factors(), float(np.finfo(dtype).max))
+        kernels.scale_values(values, *self.step.factors, float(np.finfo(dtype).max))
         if dtype == np.float64:
             return values
         kernels.round_randomly(values, values.view(np.uint64), self._key(kernels.ROUNDING_STREAM), start)

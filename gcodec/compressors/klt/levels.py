@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...coding.rans import lanes_for, sequence_bits, used
+from ...coding.rans import lanes_for, sequence_bits
 from ...parallel import spread
-from ..common.levels import Points, Step, tables_of
+from ..common.levels import Points, Step, bits_of
 from ..common.quantiser import Found, Part, Quantiser
 from .factors import TOP, Columns
 
@@ -112,7 +112,7 @@ class Factor:
             rows = row_numbers(matrix, self.quantiser.step, coarse) if coarse else None
             classes = self.columns.fill(len(matrix), rows)
             histograms = found.coded.histograms(classes)
-            levels = tables_of(histograms, used(classes), self.quantiser.widths, self.quantiser.labels)[1]
+            levels = bits_of(histograms, self.quantiser.widths, self.quantiser.labels)
             return levels + (0 if rows is None else sequence_bits(rows))
 
         return min(_COARSE, key=bits)

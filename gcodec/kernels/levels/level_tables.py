@@ -140,3 +140,23 @@ def expected_bits(histograms: np.ndarray, frequencies: np.ndarray) -> float:
             if histograms[table, symbol] > 0:
                 bits += histograms[table, symbol] * (_RAW_BITS[symbol] + 12 - math.log2(frequencies[table, symbol]))
     return bits
+
+
+@njit
+def bits_of(histograms: np.ndarray, widths: np.ndarray, books: int, zero: bool) -> float:
+    """The bits of levels with these histograms and of their tables, as `put_tables` would write them.
+
+    histograms: int64 (TABLES, SYMBOLS), which are overwritten.
+    """
+    used = np.empty(MAX_CLASSES, np.int64)
+    count = 0
+    for group in range(MAX_CLASSES):
+        if histograms[BOOKS * group : BOOKS * (group + 1)].any():
+            used[count] = group
+            count += 1
+    used = used[:count]
+    frequencies, out = np.zeros((TABLES, SYMBOLS), np.int64), np.zeros(ROOM // 8 + 16, np.uint8)
+    bits = np.float64(put_tables(used, widths, books, zero, histograms, out, np.int64(0), frequencies))
+    for group in used:
+        bits += histograms[BOOKS * group].sum() * widths[group]
+    return bits + expected_bits(histograms, frequencies)

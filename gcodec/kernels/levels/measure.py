@@ -54,6 +54,29 @@ def add_excess(
 
 
 @njit
+def fill_offsets(
+    values: np.ndarray,
+    scale: float,
+    numbers: np.ndarray,
+    codes: np.ndarray,
+    zero: bool,
+    rare: int,
+    per_step: int,
+    offsets: np.ndarray,
+) -> None:
+    """Fill in the centroid offsets, int64, of the magnitudes of levels: `per_step` are a step.
+
+    A level that occurs fewer than `rare` times has the offset 0. The other arguments are those of
+    `add_excess`.
+    """
+    sums, counts = np.zeros(offsets.size), np.zeros(offsets.size, np.int64)
+    add_excess(values, scale, numbers, codes, zero, sums, counts)
+    for level in range(offsets.size):
+        mean = sums[level] / counts[level] if counts[level] >= rare else 0.0
+        offsets[level] = np.int64(min(max(np.rint(per_step * mean), -127.0), 127.0))
+
+
+@njit
 def _fill_big(
     numbers: np.ndarray,
     codes: np.ndarray,
