@@ -2,6 +2,9 @@
 
 import io
 import os
+import pickle
+import struct
+import tarfile
 import threading
 import zipfile
 
@@ -12,6 +15,7 @@ from checks import call_cli, run_cli
 
 from gcodec.errors import InvalidInput
 from gcodec.io import sniff
+from gcodec.io.sniff import content
 
 
 def zipped(*names, data=b"x"):
@@ -60,11 +64,41 @@ NOT_READ = {
     "hdf4": b"\x0e\x03\x13\x01",
     "parquet": b"PAR1",
     "arrow": b"ARROW1\0\0",
+    "reply": b"Entry not found",
+    "table": b"a,b\n1,2\n3,4\n",
+    "text": b"# Model card\n\nWeights of a model.\n",
+    "msgpack": b"\x81\xa6params\x80",
+    "zlib": b"\x78\x9c\x03\0",
+    "lzma": b"\x5d\0\0\x80\0",
+    "snappy": b"\xff\x06\0\0sNaPpY",
+    "compress": b"\x1f\x9d\x90",
+    "grib": b"GRIB\0\0\0\2",
+    "fits": b"SIMPLE  =                    T",
+    "nifti": bytes([92, 1]) + bytes(342) + b"n+1\0",
+    "dicom": bytes(128) + b"DICM",
+    "idx": b"\0\0\x08\3\0\0\0\x0a",
+    "orc": b"ORC\0",
+    "avro": b"Obj\1\4",
+    "sqlite": b"SQLite format 3\0",
+    "r": b"RDX3\n",
+    "png": b"\x89PNG\r\n\x1a\n",
+    "jpeg": b"\xff\xd8\xff\xe0",
+    "gif": b"GIF89a",
+    "tiff": b"II*\0",
+    "webp": b"RIFF\0\0\0\0WEBPVP8 ",
+    "bmp": b"BM\x36\0\0\0\0\0\0\0",
+    "exr": b"\x76\x2f\x31\1",
+    "sound": b"RIFF\0\0\0\0WAVEfmt ",
+    "film": b"\0\0\0\x18ftypmp42",
+    "pdf": b"%PDF-1.7\n",
+    "postscript": b"%!PS-Adobe-3.0\n",
+    "program": b"\x7fELF\2\1\1",
+    "events": b"\x18" + bytes(7) + b'\xa3\x7fK"\x09' + bytes(8) + b"\x1a\rbrain.Event:2",
 }
 
 
 def test_every_kind_has_an_example():
-    assert set(sniff.FOREIGN) == set(NOT_READ)
+    assert set(sniff.FOREIGN) == {*NOT_READ, "tensorflow"}  # which only a name tells
 
 
 @pytest.mark.parametrize("kind", READ)
@@ -83,6 +117,43 @@ def test_a_remedy_for_each_kind_that_is_not_read(kind, suffix, tmp_path):
         sniff.format_of(path)
     what, remedy = sniff.FOREIGN[kind]
     assert str(caught.value) == f"{path}: is {what}; {remedy}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix", "starts"),
+    [
+        ("pickle", ".pkl", [pickle.dumps({"w": np.ones(3)}, protocol) for protocol in range(6)]),
+        ("pickle", ".pkl", [pickle.dumps(value, protocol) for value in ([], {}, np.ones(2)) for protocol in (0, 1)]),
+        ("table", ".txt", [b"1.5 2\n3 4e-2\n", b"x;y\n1,5;2,5\n", b"a\tb\nc\td\n", b"# head\n1\n2\n", b"3.5"]),
+        ("text", ".md", ["Größe und Länge\n".encode(), "Größe und Länge\n".encode("latin1"), "w".encode("utf-16")]),
+        ("text", ".txt", ["重み".encode() * 9, b"404 tensors, all of them\n" + b"text " * 60, b'"x"', b"cat\ndog\n"]),
+        ("reply", ".h5", [b"Repository Not Found", b"Access denied", b"404: Not Found", b"403 Forbidden\n"]),
+        ("msgpack", ".bin", [b"\xde\0\2\xa1w\1", b"\xdf\0\0\0\2\xd9\x28weight"]),
+        ("tensorflow", ".index", [bytes(50)]),
+        ("tensorflow", ".data-00000-of-00001", [bytes(50)]),
+        ("mat5", ".mat", [struct.pack("<5i", 0, 2, 2, 0, 2) + b"a\0", struct.pack(">5i", 1000, 2, 2, 0, 2) + b"a\0"]),
+        ("arrow", ".arrow", [b"\xff\xff\xff\xff\x78\0\0\0", b"FEA1"]),
+        ("zip", ".zip", [b"PK\3\4"]),
+        ("unknown", ".dat", [np.arange(9.0).tobytes(), bytes(300), "\0ä".encode() * 9]),
+    ],
+)
+def test_kinds_that_start_in_several_ways(kind, suffix, starts):
+    assert [sniff.kind_of(start, suffix) for start in starts] == [kind] * len(starts)
+
+
+def test_an_archive_of_hdf5_is_no_hdf5_behind_a_user_block():
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        member = tarfile.TarInfo("w.h5")
+        member.size = len(READ["h5"])
+        archive.addfile(member, io.BytesIO(READ["h5"]))
+    assert sniff.kind_of(file.getvalue(), ".tar") == "tar"
+
+
+def test_raw_numbers_have_a_remedy(tmp_path):
+    np.arange(9.0).tofile(tmp_path / "x.dat")
+    with pytest.raises(InvalidInput, match="numpy.fromfile and save them as .npy"):
+        sniff.format_of(tmp_path / "x.dat")
 
 
 def test_torch_members_in_any_order():
@@ -119,9 +190,9 @@ def test_members_whose_length_comes_later_end_the_search():
     start = bytearray(file.getvalue())
     start[6] |= 8
     start[18:26] = bytes(8)
-    assert sniff._members(bytes(start)) == ["a.txt"]
-    assert sniff._members(zipped("a", "b", "c")) == ["a", "b", "c"]
-    assert sniff._members(zipped("a", data=bytes(40))[:20]) == []
+    assert content._members(bytes(start)) == ["a.txt"]
+    assert content._members(zipped("a", "b", "c")) == ["a", "b", "c"]
+    assert content._members(zipped("a", data=bytes(40))[:20]) == []
 
 
 def test_no_more_than_a_prefix_is_read(tmp_path, monkeypatch):
@@ -176,6 +247,12 @@ def test_a_pipe_with_a_user_block(tmp_path):
     feeder.join()
     run_cli("decode", tmp_path / "x.gcz", "-o", tmp_path / "y.h5")
     assert (tmp_path / "y.h5").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("magic", [b"\x1f\x8b\x08", b"BZh", b"\x78\x9c", b"MZ", b"ID3", b"CDF\x01"])
+def test_a_header_whose_length_begins_like_another_magic(magic):
+    length = int.from_bytes(magic, "little")
+    assert sniff.kind_of(length.to_bytes(8, "little") + HEADER) == "safetensors"
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])

@@ -1,0 +1,18 @@
+"""What a file is, by its content: one that gcodec reads, or one that has a remedy.
+
+The suffix of a name is a hint for content that could be several things. It never wins over what the
+content says.
+"""
+
+from .content import MAX_SAFETENSORS_HEADER, PREFIX, TORCH_MAGIC, check_folder, format_of, kind_of
+from .foreign import FOREIGN
+
+__all__ = [
+    "FOREIGN",
+    "MAX_SAFETENSORS_HEADER",
+    "PREFIX",
+    "TORCH_MAGIC",
+    "check_folder",
+    "format_of",
+    "kind_of",
+]
