@@ -3,6 +3,7 @@
 Of a remote container only what is needed is fetched.
 """
 
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,6 +12,7 @@ import pytest
 from checks import call_cli, run_cli
 
 import gcodec
+from gcodec.io import network, remote
 
 fsspec = pytest.importorskip("fsspec", reason="the extra gcodec[remote] is not installed")
 pytest.importorskip("aiohttp", reason="the extra gcodec[remote] is not installed")
@@ -43,7 +45,8 @@ class RangeHandler(BaseHTTPRequestHandler):
     def reply(self, body):
         data = self.files.get(self.path)
         if data is None:
-            self.send_error(404)
+            status = self.path[1:4]
+            self.send_error(int(status) if status.isdigit() else 404)
             return
         start, stop = 0, len(data)
         if asked := self.headers.get("Range"):
@@ -178,3 +181,49 @@ def test_remote_errors_say_why(server, tmp_path):
     assert code == 5 and "onnect" in err and "127.0.0.1:1/x.gcz" in err
     code, _, err = call_cli("encode", tmp_path / "x.npy", "--lossless", "-o", f"{server}/x.gcz")
     assert code in (2, 5) and "x.gcz" in err and ("501" in err or "not written" in err), err
+
+
+@pytest.mark.parametrize(
+    ("status", "remedy"),
+    [
+        (401, "sign in to the server, or ask its owner for the right"),
+        (403, "sign in to the server, or ask its owner for the right"),
+        (404, "check the name"),
+        (418, "check the URL"),
+        (429, "try again later"),
+        (503, "the server has a fault; try again later"),
+    ],
+)
+def test_a_remedy_for_each_answer_of_a_server(server, status, remedy):
+    RangeHandler.files = {}
+    code, _, error = call_cli("info", f"{server}/{status}.gcz")
+    assert code == 5 and error.endswith(f"; {remedy}\n") and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("http://127.0.0.1:1/x.npy", "check the address and the port, and that the server runs"),
+        ("http://[::1/x.npy", "check the URL"),
+        ("https://", "check the URL"),
+        ("nonsense://x", "check the URL"),
+    ],
+)
+def test_a_remedy_where_there_is_no_server(tmp_path, url, remedy):
+    code, _, error = call_cli("encode", url, "--lossless", "-o", tmp_path / "x.gcz")
+    assert code in (2, 5) and error.endswith(f"; {remedy}\n")
+
+
+def test_a_remedy_for_a_name_that_nobody_has():
+    """As the system and two other libraries say it."""
+    unknown = socket.gaierror(-2, "Name or service not known")
+    for error in (unknown, OSError("[Errno -2] Name or service not known"), OSError("Failed to resolve 'x.invalid'")):
+        with pytest.raises(OSError, match="check the name of the server"), network.reporting("https://x.invalid/w"):
+            raise OSError("could not connect") from error
+
+
+def test_a_server_that_says_nothing(monkeypatch):
+    monkeypatch.setattr(remote, "SILENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        code, _, error = call_cli("info", f"http://127.0.0.1:{silent.getsockname()[1]}/x.gcz")
+    assert code == 5 and error.endswith("; try again, or fetch the file first and name the copy\n")

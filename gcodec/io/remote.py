@@ -1,18 +1,18 @@
 """Files behind URLs (`s3://…`, `https://…`), by fsspec: the extra `gcodec[remote]`."""
 
-import errno
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from io import RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from ..container.spool import PIECE, in_temporary_folder
-from ..errors import GcodecError, InvalidInput
+from ..errors import InvalidInput
 from .folder.paths import problem
+from .network import reporting
 
+SILENCE = 60  # seconds that a web server may say nothing, before a command gives up
 BLOCK = 1 << 16  # read ahead: small, so that one tensor of a remote file costs little more than its bytes
 
 
@@ -43,13 +43,13 @@ def base_name(url: str) -> str:
 def open_url(url: str) -> BinaryIO:
     """A seekable binary file for reading; only what is read is fetched, if the server can do so."""
     filesystem, path = _filesystem(url)
-    with _reporting(url):
+    with reporting(url):
         return cast(BinaryIO, _RemoteFile(url, filesystem.open(path, "rb", block_size=BLOCK)))
 
 
 def exists(url: str) -> bool:
     filesystem, path = _filesystem(url)
-    with _reporting(url):
+    with reporting(url):
         return bool(filesystem.exists(path))
 
 
@@ -58,7 +58,7 @@ def is_folder(url: str) -> bool:
     filesystem, path = _filesystem(url)
     if url.startswith(("http://", "https://")):
         return False
-    with _reporting(url):
+    with reporting(url):
         return bool(filesystem.isdir(path))
 
 
@@ -68,7 +68,7 @@ def download_folder(url: str, folder: Path) -> None:
     Raises InvalidInput for a path that would lead out of it.
     """
     filesystem, root = _filesystem(url)
-    with _reporting(url):
+    with reporting(url):
         found = [str(path) for path in filesystem.find(root)]
     for path in found:
         inner = path.removeprefix(root.rstrip("/")).lstrip("/")
@@ -96,7 +96,7 @@ def upload(path: Path, url: str) -> None:
     folder, _, name = remote.rpartition("/")
     sent = f"{folder}/.{name[:100]}.{os.getpid()}.part" if _renames(filesystem) else remote
     try:
-        with _reporting(url):
+        with reporting(url, "files of this kind can be read but not written; name a local file with -o"):
             filesystem.put_file(str(path), sent)
             if sent != remote:
                 filesystem.mv(sent, remote)
@@ -127,14 +127,14 @@ class _RemoteFile(RawIOBase):
         return bool(self._file.seekable())
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        with _reporting(self._url):
+        with reporting(self._url):
             return int(self._file.seek(offset, whence))
 
     def tell(self) -> int:
         return int(self._file.tell())
 
     def readinto(self, buffer: Any) -> int:
-        with _reporting(self._url):
+        with reporting(self._url):
             data = self._file.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
@@ -144,36 +144,29 @@ class _RemoteFile(RawIOBase):
         super().close()
 
 
-@contextmanager
-def _reporting(url: str) -> Iterator[None]:
-    """Whatever fsspec and what it builds on raise, as an error that names the URL and says why."""
-    try:
-        yield
-    except GcodecError:
-        raise
-    except NotImplementedError:
-        raise InvalidInput(f"{url}: files of this kind can be read but not written") from None
-    except Exception as error:
-        first: BaseException = error
-        while first.__cause__ is not None:
-            first = first.__cause__
-        if isinstance(first, FileNotFoundError):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), url) from error
-        words = " ".join(str(getattr(first, "strerror", None) or first).split())
-        raise OSError(f"{url}: {type(first).__name__}{words and f': {words}'}") from error
-
-
 def _filesystem(url: str) -> tuple[Any, str]:
     try:
         from fsspec.core import url_to_fs
     except ImportError:
         raise InvalidInput(f"{url}: URLs need fsspec; install it with: pip install 'gcodec[remote]'") from None
-    with _reporting(url):
+    with reporting(url):
         try:
-            filesystem, path = url_to_fs(url)
+            filesystem, path = url_to_fs(url, **_patience(url))
             return filesystem, path
         except ImportError as error:
             hint = "; install it with: pip install 'gcodec[remote]'" if url.startswith(("hf://", "http")) else ""
             raise InvalidInput(f"{url}: {error}{hint}") from None
         except ValueError as error:
-            raise InvalidInput(f"{url}: {error}") from None
+            raise InvalidInput(f"{url}: {error}; check the URL") from None
+
+
+def _patience(url: str) -> dict[str, Any]:
+    """Options for a web server: it may take its time, and be silent for SILENCE at most.
+
+    Without them, fsspec ends each request after five minutes, whether bytes come or not.
+    """
+    if not url.startswith(("http://", "https://")):
+        return {}
+    from aiohttp import ClientTimeout
+
+    return {"timeout": ClientTimeout(total=None, sock_connect=SILENCE, sock_read=SILENCE)}
