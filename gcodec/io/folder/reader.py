@@ -45,6 +45,11 @@ class _File:
             for name in (*(place.name for place in self.survey.places), *self.survey.tied, *self.survey.views)
         ]
 
+    def sizes(self) -> dict[str, int]:
+        """The bytes of the tensors that have a place of their own, or are kept."""
+        coded = {place.name: place.range[1] for place in self.survey.places}
+        return coded | {part.name: part.nbytes for part in self.survey.uncoded}
+
     def skeleton(self) -> SkeletonSource:
         return SkeletonSource(self.file, self.size, holes([place.range for place in self.survey.places], self.size))
 
@@ -144,12 +149,10 @@ class FilesReader:
 
     def _check_indexes(self) -> None:
         """Note indexes of shards that say what is not so."""
-        shards = {file.path: set(file.names("")) for file in self._files if file.fmt == "safetensors"}
-        kept = {file.path: {part.name for part in file.survey.uncoded} for file in self._files}
+        shards = {file.path: file.sizes() for file in self._files if file.fmt == "safetensors"}
         for file in self._files if self._is_folder else ():
             if file.path.endswith(index.SUFFIX):
-                found = {path: names | kept[path] for path, names in shards.items()}
-                fault = index.fault(file.file, file.size, file.path, found)
+                fault = index.fault(file.file, file.size, file.path, shards)
                 self.carried += [fault] if fault else []
 
     def _name(self) -> None:
