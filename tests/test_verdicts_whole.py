@@ -6,7 +6,7 @@ import math
 import h5py
 import numpy as np
 import pytest
-from checks import call_cli
+from checks import call_cli, run_cli
 from safetensors.numpy import save_file
 from vectors import gcz
 from verdicts import MEASURED, X, only_failing, scoped, sd
@@ -150,3 +150,23 @@ def test_a_scope_has_norms_that_float64_has_room_for(tmp_path, size):
     with pytest.raises(InvalidInput, match="^b: a squared norm beyond 1e±300"):
         gcodec.save(tmp_path / "x.gcz", {"a": X, "b": np.full(4, size)}, alpha=0.1, scope="file", small=0)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_what_stands_around_the_tensors_is_named_where_it_differs(tmp_path, lossless):
+    path, back = tmp_path / "x.h5", tmp_path / "back.h5"
+    with h5py.File(path, "w") as file:
+        values = np.random.default_rng(0).normal(size=(200, 150))
+        file.create_dataset("w", data=values, chunks=(64, 64), compression="gzip")
+        file["of"] = [1.0, 2.0]
+    run_cli("encode", path, *(["--lossless"] if lossless else ["--alpha", "1e-2"]))
+    run_cli("decode", f"{path}.gcz", "-o", back)
+    code, said, _ = call_cli("verify", f"{path}.gcz", "--against", back)
+    assert code == 1 and "'//hdf5': around the tensors, the original has other bytes" in said
+    assert "so compare with the file that was encoded" in said and "not equal to the original" not in said
+    assert ("was decoded from it, not encoded" in said) != lossless
+    assert said.count("FAILS ") == 2 - lossless
+    with h5py.File(path, "a") as file:
+        file.attrs["much"] = "x" * 9000
+    code, said, error = call_cli("verify", f"{path}.gcz", "--against", path)
+    assert code == 1 and error == "" and "FAILS  frame" in said and said.count("FAILS ") == 1

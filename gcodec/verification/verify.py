@@ -12,6 +12,7 @@ from ..container.layout import TensorHeader
 from ..container.reader import Stream, whole
 from ..errors import InvalidInput
 from ..io import containers
+from ..io.skeleton import is_skeleton
 from ..parallel import thread_count
 from ..pipeline.bases.given import Base, on_bases_of
 from ..request.arrays import AnyArray, array_of
@@ -20,7 +21,7 @@ from ..request.roles import FIRST, role_of
 from ..source import ArraySource, Source
 from .report import Report
 from .tensors import check_tensor
-from .whole import metadata_checks, names_check, scope_check
+from .whole import frame_checks, metadata_checks, names_check, scope_check
 
 MIN_TRIALS, MOST_TRIALS = 10, 2000  # more would take more memory and time, and tell hardly more
 Container = containers.File | bytes
@@ -78,6 +79,7 @@ def verify(
     checks = []
     if originals is not None:
         checks.append(names_check([tensor.name for tensor in tensors], originals))
+        checks += frame_checks(tensors, originals)
     if metadata is not None:
         checks += metadata_checks(stream.meta, metadata, limit)
     if "scope" in stream.meta:
@@ -121,8 +123,13 @@ def _moments(originals: Mapping[str, Source]) -> Callable[[TensorHeader], bool]:
 
 
 def _original(header: TensorHeader, originals: dict[str, Source] | None) -> Source | None:
-    """The original of a record, if there is one; raises InvalidInput for another dtype or shape."""
+    """The original of a record, if there is one; raises InvalidInput for another dtype or shape.
+
+    A frame of another length is none, which `frame_checks` says.
+    """
     source = (originals or {}).get(header.name)
+    if source is not None and is_skeleton(header.name) and source.shape != header.spec.shape:
+        return None
     if source is not None and (source.shape != header.spec.shape or source.dtype != header.spec.dtype):
         raise InvalidInput(
             f"tensor {header.name!r} is {header.spec.dtype} of shape {header.spec.shape}, "

@@ -24,6 +24,18 @@ def names_check(found: Iterable[str], originals: Iterable[str]) -> Check:
     return Check("tensors", not parts, "; ".join(parts) or f"those of the original, {len(tensors):,} in all")
 
 
+def frame_checks(tensors: Iterable[TensorReport], originals: Collection[str]) -> Iterator[Check]:
+    """Whether what stands around the tensors of a file is as in the original; one check for all."""
+    frames = [tensor for tensor in tensors if is_skeleton(tensor.name) and tensor.name in originals]
+    other = [tensor.name for tensor in frames if tensor.measured_distortion != 0]
+    if other:
+        words = (
+            "around the tensors, the original has other bytes: attributes, links, values that are not coded, or where "
+            "chunks lie; a decoded HDF5 file has its chunks elsewhere, so compare with the file that was encoded"
+        )
+        yield Check("frame", False, f"{_listed(other)}: {words}")
+
+
 def metadata_checks(own: Mapping[str, object], other: Mapping[str, object], limit: int | None) -> Iterator[Check]:
     """Whether the file has the metadata that the original has, and no others, if there are any.
 
