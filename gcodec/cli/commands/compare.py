@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ...comparison.links import Transfer
     from ...comparison.summary import Comparison, Row
 
+COLUMNS = """gap: bits/coord above ½·log2(1/error), the least for a vector of which nothing is known; below 0,
+the data is compressible. above cap: the same above the least of what keeps alpha for every input.
+pays below: on slower links, coding and sending takes less time than sending the original."""
+
 
 def compare(
     input: opt.InputArg,
@@ -131,7 +135,7 @@ def _sections(result: "Comparison", input: str, tensors: bool) -> list[str]:
         for alpha in result.alphas:
             title = f"{name or 'the array'} ({'×'.join(map(str, shape))}), alpha = {alpha:g}"
             sections.append(f"{title}\n{_table([row for row in rows if row.alpha == alpha])}")
-    return sections
+    return [*sections, COLUMNS]
 
 
 def _transfers(sent: "list[Transfer]", speed: float) -> str:
