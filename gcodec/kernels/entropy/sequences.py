@@ -10,10 +10,10 @@ from .rans_tables import EVEN, MAX_BITS, choose_table, code_length
 @njit
 def fill_changes(numbers: np.ndarray, changes: np.ndarray) -> None:
     """Fill in the differences modulo SYMBOLS from the number before. Both are uint8."""
-    before = np.uint8(0)
+    before = 0
     for i in range(numbers.size):
-        changes[i] = (numbers[i] - before) & (SYMBOLS - 1)
-        before = numbers[i]
+        changes[i] = (int(numbers[i]) - before) & (SYMBOLS - 1)
+        before = int(numbers[i])
 
 
 @njit

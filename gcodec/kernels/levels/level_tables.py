@@ -144,7 +144,7 @@ def expected_bits(histograms: np.ndarray, frequencies: np.ndarray) -> float:
 
 @njit
 def bits_of(histograms: np.ndarray, widths: np.ndarray, books: int, zero: bool) -> float:
-    """The bits of levels with these histograms and of their tables, as `put_tables` would write them.
+    """The bits of levels with these histograms, and of tables as `put_tables` would write them.
 
     histograms: int64 (TABLES, SYMBOLS), which are overwritten.
     """
