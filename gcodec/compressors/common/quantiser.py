@@ -13,6 +13,7 @@ from ...kernels.levels import measure, paths, scales, trellis
 from ...kernels.levels import prices as kernels
 from ...kernels.levels.paths import SUBSETS, TRELLISES
 from ...kernels.levels.trellis import BINS, CENTROIDS, RATED
+from ...kernels.levels.trellis_vectors import SPARE
 from ...kernels.levels.values import first_wide
 from .levels import OFFSETS_PER_STEP, Coded, Labels, Points, Step, bits_of
 
@@ -44,7 +45,7 @@ class _Room(threading.local):
 
     def __init__(self) -> None:
         size = SUBSETS * MAX_CLASSES * BINS
-        self.tables = np.empty(size, np.float32), np.empty(size, np.float32), np.empty(size, np.uint8)
+        self.tables = np.empty(2 * size, np.float32), np.empty(size, np.uint8)
         self._ways = np.empty(0, np.uint32)
 
     def ways(self, size: int) -> np.ndarray:
@@ -203,12 +204,12 @@ class Quantiser:
         bits, odd_jump, jump = TRELLISES[labels.states]
         values = part.fitting(1 / self.step)
         scale = values.dtype.type(1 / self.step)
-        costs, places, picks = _room.tables
-        trellis.fill_lookup(self.prices, WORTH, part.count, labels.zero, self.points.in_steps, costs, places, picks)
-        ways, ends = _room.ways(values.size), np.empty(part.lanes, np.uint32)
-        trellis.SEARCHES[labels.states](values, scale, part.classes, (costs, places), labels.zero, ways, ends)
+        table, picks = _room.tables
+        trellis.fill_lookup(self.prices, WORTH, part.count, labels.zero, self.points.in_steps, table, picks)
+        ways, ends = _room.ways(values.size + SPARE), np.empty(part.lanes, np.uint32)
+        trellis.SEARCHES[labels.states](values, scale, part.classes, table, labels.zero, ways, ends)
         books, numbers = np.empty(values.size, np.uint8), np.empty(values.size, np.int32)
-        paths.trace(ways, ends, np.uint32(bits - 1), np.uint32(odd_jump), np.uint32(jump), books)
+        paths.trace(ways[: values.size], ends, np.uint32(bits - 1), np.uint32(odd_jump), np.uint32(jump), books)
         trellis.settle(values, scale, part.classes, books, picks, labels.zero, numbers)
         return numbers, books
 

@@ -19,6 +19,7 @@ import numpy as np
 from ..compiler.jit import njit
 from ..entropy.rans import MAX_LANES
 from ..entropy.tokens import MAX_CLASSES
+from . import trellis_vectors as vectors
 from .paths import ADVANCE, ROWS, STRIP, SUBSETS, best_ends, settle_costs
 
 # The first point of each subset, in the direction of the value's sign. Every fourth one follows.
@@ -34,6 +35,7 @@ _0, _HALF, _QUARTER, _PERIOD = map(np.float32, (0, 0.5, 0.25, 4))
 _CLASS = np.int32(BINS)
 _ROOM = np.int64(MAX_CLASSES * BINS)  # places that a subset has in the tables
 _PLACES = np.int32(_ROOM)
+_PAIRS = np.int32(2 * SUBSETS)  # numbers in a row of the table
 _u32 = np.uint32
 
 
@@ -44,16 +46,15 @@ def fill_lookup(
     count: int,
     zero: bool,
     offsets: np.ndarray,
-    costs: np.ndarray,
-    places: np.ndarray,
+    table: np.ndarray,
     picks: np.ndarray,
 ) -> None:
     """Fill tables with the best point of each subset, class below `count`, and quarter of a step.
 
-    At subset·_ROOM + class·BINS + quarter stand its price (costs, float32), its place (places,
-    float32) and its number (picks, uint8). prices[class, subset, u]: float64, in bits. worth: of a
-    bit, in step². zero: whether the odd book has a zero. offsets: the centroid offsets of the
-    levels 0, 1, 2 …, in steps.
+    At class·BINS + quarter, a row of the table, float32, has the prices of the best points of all
+    subsets and then their places. At subset·_ROOM + class·BINS + quarter, picks, uint8, have their
+    numbers. prices[class, subset, u]: float64, in bits. worth: of a bit, in step². zero: whether
+    the odd book has a zero. offsets: the centroid offsets of the levels 0, 1, 2 …, in steps.
     """
     points = _points(zero, offsets)
     for c in range(count):
@@ -66,8 +67,9 @@ def fill_lookup(
                     cost = gap * gap + worth * prices[c, q, u]
                     if cost < least:
                         best, least = u, cost
-                at = q * _ROOM + c * BINS + k
-                costs[at], places[at], picks[at] = worth * prices[c, q, best], points[q, best], best
+                row = 2 * SUBSETS * (c * BINS + k) + q
+                table[row], table[row + SUBSETS] = worth * prices[c, q, best], points[q, best]
+                picks[q * _ROOM + c * BINS + k] = best
 
 
 @njit
@@ -99,12 +101,13 @@ def _locate(values: np.ndarray, scale: float, classes: np.ndarray, steps: np.nda
 
 
 @njit
-def _look(steps: np.ndarray, places: np.ndarray, costs: np.ndarray, points: np.ndarray, metrics: np.ndarray) -> None:
-    """Fill in the metrics of the values in one subset, by its tables."""
+def rate_plainly(steps: np.ndarray, places: np.ndarray, table: np.ndarray, rated: np.ndarray) -> None:
+    """Fill in the metrics of the values in all subsets, value by value, by a table."""
     for i in range(steps.size):
-        at = _u32(places[i])
-        gap = np.float32(abs(steps[i])) - points[at]
-        metrics[i] = gap * gap + costs[at]
+        for q in range(SUBSETS):
+            at = _PAIRS * places[i] + q
+            gap = np.float32(abs(steps[i])) - table[at + SUBSETS]
+            rated[SUBSETS * i + q] = gap * gap + table[at]
 
 
 @njit
@@ -118,37 +121,44 @@ def _nearest(steps: np.ndarray, first: np.float32, metrics: np.ndarray) -> None:
 
 
 @njit
-def _turn(steps: np.ndarray, zero: bool, one: np.ndarray, other: np.ndarray) -> None:
-    """Exchange the metrics of the two odd subsets where the value is negative, or if `zero`."""
-    for i in range(steps.size):
+def deal_plainly(rated: np.ndarray, steps: np.ndarray, zero: bool, size: int, planes: np.ndarray) -> None:
+    """Deal the metrics of so many values out to planes, one for each subset.
+
+    The odd subsets change places where the value is negative, or if `zero`.
+    """
+    for i in range(size):
         turned = steps[i] < _0 or zero
-        a, b = one[i], other[i]
-        one[i], other[i] = b if turned else a, a if turned else b
+        for q in range(SUBSETS):
+            planes[(q ^ 1 if turned and q > 1 else q) * STRIP + i] = rated[SUBSETS * i + q]
+
+
+rate, deal = (vectors.rate, vectors.deal) if vectors.USED else (rate_plainly, deal_plainly)
 
 
 def _make_search(states: int) -> Callable[..., None]:
-    advance = ADVANCE[states]
+    advance = (vectors.ADVANCE if vectors.USED else ADVANCE)[states]
 
     @njit
     def search(
         values: np.ndarray,
         scale: float,
         classes: np.ndarray,
-        tables: tuple[np.ndarray, np.ndarray],
+        table: np.ndarray,
         zero: bool,
         ways: np.ndarray,
         ends: np.ndarray,
     ) -> None:
         """Fill in the decisions and the best last states of the paths that begin in state 0.
 
-        values·scale: the values in steps, float32 if all are below 2¹⁵, else float64. tables: costs
-        and places of `fill_lookup`. ways: uint32, for each value. ends: uint32, for each lane.
+        values·scale: the values in steps, float32 if all are below 2¹⁵, else float64. table: of
+        `fill_lookup`. ways: uint32, for each value, and SPARE more. ends: uint32, for each lane.
         """
-        costs, points = tables
         lanes = ends.size
         rows = min(max(STRIP // lanes, 1), ROWS)
         steps, places = np.empty(STRIP, values.dtype), np.empty(STRIP, np.int32)
-        metrics = np.empty(SUBSETS * STRIP, np.float32)
+        near = np.zeros(STRIP, np.float32)
+        rated = np.zeros(SUBSETS * STRIP, np.float32)
+        planes = np.zeros(SUBSETS * STRIP + vectors.SPARE, np.float32)
         cost, grown = np.empty(states * MAX_LANES, np.float32), np.empty(states * MAX_LANES, np.float32)
         for i in range(cost.size):
             cost[i] = _NEVER if i >= MAX_LANES else _0
@@ -156,15 +166,16 @@ def _make_search(states: int) -> Callable[..., None]:
             strip = values[start : start + rows * lanes]
             size = strip.size
             beyond = _locate(strip, scale, classes[start : start + size], steps, places)
-            for q in range(SUBSETS):
-                plane = metrics[q * STRIP : q * STRIP + size]
-                _look(steps[:size], places[:size], costs[q * _ROOM :], points[q * _ROOM :], plane)
-                if beyond:
-                    _nearest(steps[:size], np.float32(FIRST[q]), plane)
-            _turn(steps[:size], zero, metrics[2 * STRIP : 2 * STRIP + size], metrics[3 * STRIP : 3 * STRIP + size])
+            for i in range(size):
+                near[i] = steps[i]
+            rate(near[:size], places, table, rated)
+            if beyond:
+                for q in range(SUBSETS):
+                    _nearest(steps[:size], np.float32(FIRST[q]), rated[q : SUBSETS * size : SUBSETS])
+            deal(rated, near, zero, size, planes)
             for first in range(0, size, lanes):
                 count = min(lanes, size - first)
-                advance(cost, grown, metrics, first, ways, start + first, count)
+                advance(cost, grown, planes, first, ways, start + first, count)
                 if count < lanes:
                     for s in range(states):
                         for lane in range(count, lanes):
