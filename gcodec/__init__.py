@@ -73,9 +73,10 @@ if not TYPE_CHECKING:  # a type checker would take every name for one of ours
             return import_module(".errors", __name__)
         for home, names in _HOMES.items():
             if name in names:
-                return getattr(import_module(f".{home}", __name__), name)
+                found = globals()[name] = getattr(import_module(f".{home}", __name__), name)
+                return found
         raise AttributeError(f"module 'gcodec' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__})

@@ -8,37 +8,53 @@ decode.
 
 import ctypes
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from .errors import InvalidInput
 
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 _ONE, _HALF, _LEAST_NORMAL, _ULP = 1.0, 0.5, sys.float_info.min, 2.0**-52
 _ROOM = 1024  # bytes, more than any system's state of the floating-point unit takes
 _DEFAULT_SYMBOLS = ("_FE_DFL_ENV", "__fe_dfl_env")  # macOS and BSD; elsewhere it is the address −1
 
 
-@contextmanager
-def arithmetic() -> Iterator[None]:
+class arithmetic:
     """Within it, this thread and the threads that it starts compute by the rules.
 
     What was set before is set again at the end. Raises InvalidInput where the rules are not kept
-    and cannot be set.
+    and cannot be set. As a decorator, it is around every call of a function.
     """
-    if _is_right():
-        yield
-        return
-    saved = _set_default()
-    try:
+
+    def __init__(self) -> None:
+        self._saved: ctypes.Array[ctypes.c_char] | None = None
+
+    def __enter__(self) -> None:
+        if _is_right():
+            return
+        self._saved = _set_default()
         if not _is_right():
+            self.__exit__()
             raise InvalidInput(
                 "another library has made this thread flush subnormal numbers to zero, or round otherwise than to "
                 "nearest, so no bound could be checked; use gcodec in another process, or load it first"
             )
-        yield
-    finally:
-        if saved is not None:
-            _library().fesetenv(saved)
+
+    def __exit__(self, *_: object) -> None:
+        if self._saved is not None:
+            _library().fesetenv(self._saved)
+
+    def __call__(self, function: Callable[Given, Result]) -> Callable[Given, Result]:
+        @wraps(function)
+        def within(*given: Given.args, **named: Given.kwargs) -> Result:
+            if _is_right():
+                return function(*given, **named)
+            with arithmetic():
+                return function(*given, **named)
+
+        return within
 
 
 def _is_right() -> bool:

@@ -89,19 +89,23 @@ def _submitted(pool: ThreadPoolExecutor, function: Callable[[Item], Result], ite
         ) from error
 
 
-@contextmanager
-def on_threads(count: int) -> Iterator[None]:
+class on_threads:
     """Within it, `spread` uses so many threads. Its own threads have one each."""
-    token = _allowed.set(count)
-    try:
-        yield
-    finally:
-        _allowed.reset(token)
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __enter__(self) -> None:
+        self._token = _allowed.set(self._count)
+
+    def __exit__(self, *_: object) -> None:
+        _allowed.reset(self._token)
 
 
 def spread(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
     """The results of `function`, in the order of the items, on as many threads as are allowed."""
-    return ordered(function, items, _allowed.get() if len(items) > 1 else 1)
+    threads = _allowed.get() if len(items) > 1 else 1
+    return map(function, items) if threads == 1 else ordered(function, items, threads)
 
 
 @contextmanager

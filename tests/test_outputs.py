@@ -184,7 +184,7 @@ def test_a_full_folder_of_temporary_files(large, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     code, _, err = call_cli("encode", large, "--lossless", "-o", tmp_path / "x.gcz")
     assert code == 0, err  # all of it stays in memory
-    monkeypatch.setattr("gcodec.pipeline.compress.SPOOL", 1 << 16)
+    monkeypatch.setattr("gcodec.container.spool._MOST", 1 << 16)
     code, _, err = call_cli("encode", large, "--lossless", "-f", "-o", tmp_path / "x.gcz")
     assert code == 5 and "No space left" in err and "TMPDIR" in err and "x.gcz" not in err
 

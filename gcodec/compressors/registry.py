@@ -6,6 +6,8 @@ else.
 
 import math
 from dataclasses import fields
+from functools import lru_cache
+from typing import Any
 
 from ..errors import InvalidInput, UnsupportedFeature
 from .contract import Entry
@@ -146,4 +148,9 @@ def by_name(name: str) -> Entry:
 
 def option_names(method: str) -> tuple[str, ...]:
     """The names of a method's options: the fields of its class."""
-    return tuple(f.name for f in fields(by_name(method).load()))  # type: ignore[arg-type]  # a dataclass
+    return _fields_of(by_name(method).load())
+
+
+@lru_cache
+def _fields_of(cls: Any) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(cls))

@@ -9,6 +9,7 @@ KEY = "effects"  # among the attributes
 DIGITS = 3  # significant digits that are written
 REMARKABLE = 2.0  # times the tensor's distortion; the worst row is written only when it is above that
 _SHARE_OF_BODY = 1 / 256  # the most that the effects add to a record, unless the bound ruined the tensor
+_LEAST_BODY = len(KEY) / _SHARE_OF_BODY  # a shorter body is not worth any effects
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Effects:
 
         body: the bytes of the record's body. always: whether to write them at any price.
         """
+        if not always and body < _LEAST_BODY:
+            return {}
         said = {name: value for name, value in vars(self).items() if value != getattr(_NONE, name)}
         worth = always or len(json.dumps({KEY: said})) <= body * _SHARE_OF_BODY
         return {KEY: said} if said and worth else {}

@@ -62,6 +62,9 @@ class Cursor:
 
     def varint(self, most: int = 2**64 - 1) -> int:
         """A varint of at most `most`."""
+        if self._at < len(self._data) and self._data[self._at] < min(0x80, most + 1):  # most are a single byte
+            self._at += 1
+            return self._data[self._at - 1]
         value = 0
         for shift in range(0, 70, 7):
             byte = self.u8()

@@ -1,15 +1,15 @@
 """Temporary files for what is too long for memory; their errors say so."""
 
 import errno
+import io
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import IO, Any
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 PIECE = 1 << 20  # bytes that are copied at a time
+_MOST = 1 << 24  # coded bytes of one tensor kept in memory before they go to a temporary file
 
 
 class Spool(tempfile.SpooledTemporaryFile[bytes]):
@@ -31,6 +31,11 @@ class Spool(tempfile.SpooledTemporaryFile[bytes]):
             super().close()
 
 
+def room_for(nbytes: int) -> IO[bytes]:
+    """A file for the coded bytes of a tensor of so many bytes, which closes without a trace."""
+    return io.BytesIO() if nbytes <= PIECE else Spool(_MOST)
+
+
 def temporary_file() -> IO[bytes]:
     """A file that leaves nothing behind: it has no name, where the system has such files."""
     with in_temporary_folder():
@@ -41,13 +46,14 @@ def temporary_file() -> IO[bytes]:
         return tempfile.NamedTemporaryFile(prefix="gcodec-")
 
 
-@contextmanager
-def in_temporary_folder() -> Iterator[None]:
+class in_temporary_folder:
     """Errors that name no file are those of the folder for temporary files."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is not None or error.errno is None:
-            raise
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        if not isinstance(error, OSError) or error.filename is not None or error.errno is None:
+            return
         hint = "; TMPDIR chooses another folder for temporary files" if error.errno in _FULL else ""
         raise OSError(error.errno, f"{os.strerror(error.errno)}{hint}", tempfile.gettempdir()) from None

@@ -2,8 +2,7 @@
 
 import errno
 import os
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterable, Mapping
 from functools import partial
 from io import RawIOBase
 from typing import Any, BinaryIO
@@ -15,6 +14,8 @@ from .records.joined import JoinHeader, pack_index, unpack_index
 from .spool import PIECE
 
 _CLOSED = "the container was closed; nothing can be added to it"
+# What stands until a write is whole: where it fails, nothing can follow it.
+_CUT = "an earlier write to the container's file failed, so the container is cut"
 
 
 class ContainerWriter:
@@ -38,19 +39,21 @@ class ContainerWriter:
         self._ended = ""
         packed = pack_json(meta or {})
         _check(unpack_meta, packed, "the file's metadata")
-        with self._writing():
-            self._write(FileHeader().pack())
-            if packed:
-                self._write(pack_block(b"META", packed))
+        self._ended = _CUT
+        self._write(FileHeader().pack())
+        if packed:
+            self._write(pack_block(b"META", packed))
+        self._ended = ""
 
     def add(self, header: TensorHeader, body: Iterable[bytes], work: int) -> None:
         """Append a record. body: gives the bytes of head and chunks. work: that decoding takes."""
         self.check_new(header.name)
         packed = header.pack()
         _check(TensorHeader.unpack, packed, f"the header of {header.name!r}")
-        with self._writing():
-            self._pay(header, work)
-            self._append(b"TENS", packed, header, body, [header.name])
+        self._ended = _CUT
+        self._pay(header, work)
+        self._append(b"TENS", packed, header, body, [header.name])
+        self._ended = ""
 
     def add_joined(self, header: JoinHeader, body: Iterable[bytes], work: int) -> None:
         """Append joined tensors. body, work: those of the record of all values."""
@@ -58,9 +61,10 @@ class ContainerWriter:
             self.check_new(name)
         packed = header.packed
         _check(JoinHeader.unpack, packed, f"the header of {len(header.names)} joined tensors")
-        with self._writing():
-            self._pay(header.record, work + WORK_PER_MEMBER * len(header.names))
-            self._append(b"JOIN", packed, header.record, body, header.names)
+        self._ended = _CUT
+        self._pay(header.record, work + WORK_PER_MEMBER * len(header.names))
+        self._append(b"JOIN", packed, header.record, body, header.names)
+        self._ended = ""
 
     def _append(
         self, kind: bytes, packed: bytes, record: TensorHeader, body: Iterable[bytes], names: Iterable[str]
@@ -103,8 +107,8 @@ class ContainerWriter:
             return
         self.check_open()
         end = pack_end(self._entries, self._offset)
-        with self._writing():
-            self._write(end)
+        self._ended = _CUT
+        self._write(end)
         self._ended = _CLOSED
 
     @property
@@ -120,13 +124,6 @@ class ContainerWriter:
         """Raise Closed when nothing can be added any more."""
         if self._ended:
             raise Closed(self._ended)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """What is written within is there as a whole, or else nothing can follow it."""
-        self._ended = "an earlier write to the container's file failed, so the container is cut"
-        yield
-        self._ended = ""
 
     def _write(self, data: bytes) -> None:
         """All of the data, also to a file that takes only a part of it at a time."""

@@ -32,9 +32,9 @@ def largest_magnitude(values: np.ndarray) -> float:
 
     Without their signs, floats have the order of the integers with the same bits.
     """
-    bits = values.view(f"i{values.itemsize}")
-    largest = _largest(bits, np.iinfo(bits.dtype).max)
-    return float(np.array(largest, bits.dtype).view(values.dtype))
+    if values.itemsize == 4:
+        return float(np.int32(_largest(values.view(np.int32), 0x7FFF_FFFF)).view(np.float32))
+    return float(np.int64(_largest(values.view(np.int64), 0x7FFF_FFFF_FFFF_FFFF)).view(np.float64))
 
 
 @njit

@@ -41,7 +41,7 @@ def compress(name: str, source: Source, choice: Choice) -> CodedRecord:
         return coded
     terms, ruined = Terms.of(coded.header.attributes, coded.header.spec)[0], coded.found.ruins(coded.header.guarantee)
     repeated = heaviest(Others(source, terms) if terms.kept else source, thorough=ruined)
-    return replace(coded, found=replace(coded.found, repeated=repeated))
+    return replace(coded, found=replace(coded.found, repeated=repeated)) if repeated else coded
 
 
 def _compressed(name: str, source: Source, choice: Choice) -> CodedRecord:

@@ -1,7 +1,7 @@
 """A tensor that was compressed, before it is written to a container."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import IO
 
@@ -26,12 +26,6 @@ class CodedRecord:
     payload: Payload
     found: Found | None = None  # what the bound did, where there is one
     sampled: bool = False
-
-    def with_effects(self, found: Found) -> "CodedRecord":
-        """The record that says what its bound did."""
-        body, ruined = self.header.body_length, found.ruins(self.header.guarantee)
-        attributes = self.header.attributes | found.effects.rounded(self.header.distortion).attributes(body, ruined)
-        return replace(self, header=replace(self.header, attributes=attributes), found=found)
 
     def pieces(self) -> Iterator[bytes]:
         """The body in pieces of at most 1 MiB."""

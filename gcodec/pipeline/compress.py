@@ -5,8 +5,6 @@ This is the only place that decides whether a bound holds; compressors are not t
 
 import math
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO, Any
@@ -15,14 +13,14 @@ import numpy as np
 
 from .. import dtypes, ieee
 from ..compressors import registry
-from ..compressors.contract import LOOSEST, Compressor, Entry, Guarantee, Payload, Plan, TensorSpec, TooFine
+from ..compressors.contract import LOOSEST, Compressor, Guarantee, Payload, Plan, TensorSpec, TooFine
 from ..compressors.guard import ForeignEntry
 from ..container.fields import crc32
 from ..container.layout import Chunk, TensorHeader
-from ..container.spool import Spool
+from ..container.spool import room_for
 from ..distortion import Scan, part_error, scan_source, whole_error
 from ..dtypes import as_bytes
-from ..errors import FormatError, InvalidInput, UnsupportedFeature
+from ..errors import InvalidInput
 from ..parallel import ordered
 from ..request.choice import Choice
 from ..request.terms import Others, Slices, Terms
@@ -30,6 +28,7 @@ from ..source import Source, spans
 from .coded import CodedRecord
 from .decompress import compressor_of, decoded
 from .effects.measuring import Part, combine, measure
+from .faults import naming, reading_back
 from .seeds import record_seed
 
 FINEST = {np.dtype(np.float64): 2.0**-100}  # bounds below are met by the tensor itself, in fewer bits than by levels
@@ -37,7 +36,6 @@ FINEST_OF_OTHERS = 2.0**-50
 TRIES = 4  # with a tightened bound, before a tensor is stored exactly
 _SPREAD = 0.02  # by what share the worst of many slices differs from one try to the next
 _CLOSER = 2.0**-20  # by what share a bound is made tighter at first; too little changes no step
-SPOOL = 1 << 24  # coded bytes of one tensor kept in memory before they go to a temporary file
 
 
 @ieee.arithmetic()
@@ -91,7 +89,7 @@ class Attempt:
         """Raises what `Compressor.plan` raises; an error of it gets the tensor's name."""
         compressor = registry.by_name(choice.method).load()(**_options(name, choice))
         guarantee = Guarantee(choice.guarantee.kind, min(choice.guarantee.bound, LOOSEST))
-        with _naming(name):
+        with naming(name):
             return cls(name, source, choice, scan, compressor, guarantee, compressor.plan(source, guarantee))
 
     def run(self, passes: int = 1) -> CodedRecord:
@@ -104,7 +102,7 @@ class Attempt:
         make = self.plan.payload
         slices = choice.terms.axis is not None
         for before in range(2 * TRIES if slices else TRIES):
-            with _naming(self.name):
+            with naming(self.name):
                 payload = make()
             if payload.expected == math.inf:  # it cannot be unbiased, whatever the bound
                 break
@@ -138,16 +136,7 @@ class Attempt:
 
 def in_passes(choice: Choice, passes: int) -> Choice:
     """The choice for one of so many passes: what is done in it counts for its share."""
-    return replace(choice, progress=lambda values: choice.progress(values // passes))
-
-
-@contextmanager
-def _naming(name: str) -> Iterator[None]:
-    """An error of a compressor gets the tensor's name."""
-    try:
-        yield
-    except InvalidInput as error:
-        raise InvalidInput(f"{name}: {error}" if name else str(error)) from None
+    return choice if passes == 1 else replace(choice, progress=lambda values: choice.progress(values // passes))
 
 
 def _options(name: str, choice: Choice) -> dict[str, Any]:
@@ -166,7 +155,7 @@ def store(name: str, source: Source, choice: Choice, payload: Payload | None = N
     if choice.guarantee.kind != "exact" or source.size == 0:
         choice = replace(choice, method=registry.EXACT.name, guarantee=Guarantee("exact"), options={}, terms=Terms())
     if payload is None:
-        with _naming(name):
+        with naming(name):
             payload = registry.by_name(choice.method).load()(**choice.options).encode(source, choice.guarantee)
     return _code(name, source, choice, payload, Scan(1.0, 1.0))
 
@@ -176,31 +165,37 @@ def _code(name: str, source: Source, choice: Choice, payload: Payload, scan: Sca
     entry = registry.by_name(choice.method)
     cls = entry.load()
     spec = TensorSpec(source.dtype, source.shape)
-    body: IO[bytes] = Spool(SPOOL)
+    body = room_for(source.size * spec.dtype.itemsize)
     try:
         body.write(payload.head)
         chunks, errors, parts, worst = _code_chunks(name, source, choice, payload, scan, body)
+        distortion, attributes = (
+            whole_error(choice.guarantee.kind, errors, scan),
+            choice.terms.attributes(spec.dtype, worst),
+        )
+        found = combine(parts, spec) if parts and math.isfinite(distortion) else None
+        if found:
+            length = len(payload.head) + sum(chunk.length for chunk in chunks)
+            attributes |= found.attributes(choice.guarantee, distortion, length)
         header = TensorHeader(
             name=name,
             spec=spec,
             compressor=entry.id,
             version=cls.version,
             guarantee=choice.guarantee,
-            distortion=whole_error(choice.guarantee.kind, errors, scan),
+            distortion=distortion,
             expected=payload.expected,
             chunk=payload.chunk,
             head_length=len(payload.head),
             head_crc=crc32(payload.head),
             chunks=chunks,
-            attributes=choice.terms.attributes(spec.dtype, worst),
+            attributes=attributes,
         )
-        with _reading_back(entry):
+        with reading_back(entry):
             if compressor_of(header) is not cls:
                 raise entry.fault(f"no reader would take what it made of {name or 'the array'}")
             sampled = len(_sampled(len(chunks), choice.sample)) < len(chunks)
-            coded = CodedRecord(header, body, cls.work(payload.head, spec), payload, sampled=sampled)
-        measured = parts and math.isfinite(header.distortion)
-        return coded.with_effects(combine(parts, spec)) if measured else coded
+            return CodedRecord(header, body, cls.work(payload.head, spec), payload, found, sampled)
     except BaseException:
         body.close()
         raise
@@ -215,7 +210,7 @@ def _code_chunks(
     """
     spec = TensorSpec(source.dtype, source.shape)
     entry = registry.by_name(choice.method)
-    with _reading_back(entry):
+    with reading_back(entry):
         decode = entry.load().decoder(payload.head, spec)
     exact, terms = choice.guarantee.kind == "exact", choice.terms
     slices = None if terms.axis is None else Slices(spec.shape, terms.axis)
@@ -224,7 +219,7 @@ def _code_chunks(
         start, stop = span
         check_bools(name, source.read(start, stop))
         data = payload.code(start, stop)
-        with _reading_back(entry):
+        with reading_back(entry):
             back = decoded(entry, spec.dtype, decode, data, span)
         values = source.read(start, stop)
         if exact and not np.array_equal(back.view(np.uint8), values.view(np.uint8)):
@@ -267,15 +262,6 @@ def _with_lacking(chunks: dict[int, Chunk], pieces: list[tuple[int, int]]) -> tu
     rates = np.interp(range(len(pieces)), list(chunks), [one.length / values[i] for i, one in chunks.items()])
     likely = (Chunk(round(rate * count), 0, 0) for rate, count in zip(rates.tolist(), values, strict=True))
     return tuple(chunks.get(i, one) for i, one in enumerate(likely))
-
-
-@contextmanager
-def _reading_back(entry: Entry) -> Iterator[None]:
-    """What a compressor just made is not damaged: whatever its decoder refuses is its own fault."""
-    try:
-        yield
-    except (FormatError, UnsupportedFeature) as error:
-        raise entry.fault(f"it cannot decode what it made ({error})") from error
 
 
 def check_bools(name: str, values: np.ndarray) -> None:

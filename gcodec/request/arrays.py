@@ -39,7 +39,9 @@ def array_of(name: str, value: AnyArray) -> np.ndarray:
     Raises InvalidInput for anything else, for masked values, and for a dtype that cannot be stored.
     """
     what = name or ONE
-    if _is_torch(value):
+    if type(value) is np.ndarray:
+        array = value
+    elif _is_torch(value):
         array = _array_of_torch(what, value)
     elif isinstance(value, np.ma.MaskedArray):
         if np.ma.is_masked(value):

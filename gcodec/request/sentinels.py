@@ -117,9 +117,10 @@ def heaviest(source: Source, *, thorough: bool) -> Repeated | None:
     values = _sample(source)
     extreme = _Extreme.of(source) if thorough else _Extreme.within(values, _Extreme())
     value, size = extreme.value, source.size if thorough else values.size
+    if extreme.count < _REPEATS * (1 if thorough else 2):
+        return None
     rest = values[values != value]
-    repeats = extreme.count >= _REPEATS * (1 if thorough else 2)
-    if not repeats or np.unique(rest).size < _KINDS or abs(float(value)) < _NEAR * float(np.abs(rest).max()):
+    if np.unique(rest).size < _KINDS or abs(float(value)) < _NEAR * float(np.abs(rest).max()):
         return None
     share = extreme.count / size
     energy = share / (share + float(((rest / value) ** 2).sum()) / values.size)

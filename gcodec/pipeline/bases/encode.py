@@ -50,7 +50,7 @@ def compress(name: str, source: Source, choice: Choice) -> CodedRecord:
             if Pair(name, source, base.source, None, choice.threads).is_same:
                 return _Candidates.of(name, source, _exact(choice), base).smallest()
     coded = auto.compress(name, source, _alone(name, source, choice))
-    return replace(coded, found=replace(coded.found, moment=choice.moment)) if coded.found else coded
+    return replace(coded, found=replace(coded.found, moment=True)) if coded.found and choice.moment else coded
 
 
 def _stands_alone(choice: Choice) -> bool:
@@ -70,8 +70,10 @@ def _alone(name: str, source: Source, choice: Choice) -> Choice:
     A bound along an axis becomes the same share of each slice.
     """
     base, asked = choice.base, choice.guarantee
+    if base is None:
+        return choice
     choice = replace(choice, base=None)
-    if base is None or base.alpha_of == "tensor" or asked.kind != "alpha":
+    if base.alpha_of == "tensor" or asked.kind != "alpha":
         return choice
     terms = resolved(name, source, choice).terms
     scan = scan_for_bound(name, source, replace(choice, terms=terms))

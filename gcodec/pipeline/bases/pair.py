@@ -13,7 +13,7 @@ from ...compressors.contract import CHUNK, Decode, Guarantee, Payload, TensorSpe
 from ...container.base import BaseName, joined_crc
 from ...container.fields import crc32
 from ...container.layout import Chunk, TensorHeader
-from ...container.spool import Spool
+from ...container.spool import room_for
 from ...distortion import Scan, part_error, relative_error, squared_error, whole_error
 from ...dtypes import as_bytes
 from ...errors import InvalidInput
@@ -21,7 +21,6 @@ from ...parallel import ordered
 from ...request.terms import Terms
 from ...source import Source, Span, spans
 from ..coded import CodedRecord
-from ..compress import SPOOL
 from ..decompress import BASE_WORK, decoded
 from ..effects.measuring import Part, combine, measure
 
@@ -99,7 +98,7 @@ class Pair:
 
         work: what decoding the payload takes. Raises InvalidInput when the base changes meanwhile.
         """
-        body, entry = Spool(SPOOL), registry.by_name(method)
+        body, entry = room_for(self.source.size * self.spec.dtype.itemsize), registry.by_name(method)
         try:
             body.write(payload.head)
             lines = []
@@ -114,29 +113,34 @@ class Pair:
                 lines.append(line)
             if joined_crc((line.base, line.bytes) for line in lines) != named.crc:
                 raise InvalidInput(f"{self.name or 'the array'}: its base changed while it was read; try again")
+            distortion, attributes = self._distortion(lines, guarantee), named.attributes(self.name)
+            parts = [line.part for line in lines if line.part is not None]
+            found = combine(parts, self.spec) if parts and math.isfinite(distortion) else None
+            if found:
+                length = len(payload.head) + sum(line.chunk.length for line in lines)
+                attributes |= found.attributes(guarantee, distortion, length)
             header = TensorHeader(
                 name=self.name,
                 spec=self.spec,
                 compressor=entry.id,
                 version=entry.load().version,
                 guarantee=guarantee,
-                distortion=0.0 if guarantee.kind == "exact" else self._distortion(lines),
+                distortion=distortion,
                 expected=None,
                 chunk=payload.chunk,
                 head_length=len(payload.head),
                 head_crc=crc32(payload.head),
                 chunks=tuple(line.chunk for line in lines),
-                attributes=named.attributes(self.name),
+                attributes=attributes,
             )
-            coded = CodedRecord(header, body, work + BASE_WORK * self.source.size, payload)
-            parts = [line.part for line in lines if line.part is not None]
-            measured = parts and math.isfinite(header.distortion)
-            return coded.with_effects(combine(parts, self.spec)) if measured else coded
+            return CodedRecord(header, body, work + BASE_WORK * self.source.size, payload, found)
         except BaseException:
             body.close()
             raise
 
-    def _distortion(self, lines: "list[_Line]") -> float:
+    def _distortion(self, lines: "list[_Line]", guarantee: Guarantee) -> float:
+        if guarantee.kind == "exact":
+            return 0.0
         assert self.scan is not None  # else there is no bound
         return whole_error("alpha", [line.error for line in lines], self.scan)
 

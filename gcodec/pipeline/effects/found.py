@@ -3,6 +3,7 @@
 import math
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -75,6 +76,10 @@ class Found:
             return False
         return self._loses_values(guarantee.bound) or bool(self._lost_heads(guarantee.bound))
 
+    def attributes(self, guarantee: Guarantee, distortion: float, body: int) -> dict[str, Any]:
+        """What a record says of it. distortion: the record's. body: the bytes of its body."""
+        return self.effects.rounded(distortion).attributes(body, self.ruins(guarantee))
+
     def _lost_heads(self, alpha: float) -> list[Erased]:
         return [one for one in self.erased if one.is_too_much(alpha) and not self.moment]
 
@@ -130,13 +135,12 @@ def warn_of_losses(name: str, found: Found | None, guarantee: Guarantee, sampled
     if found is None or guarantee.kind != "alpha":
         return
     shown, bound = f"a sample of {name or ONE}" if sampled else name or ONE, f"alpha {guarantee.bound:g}"
-    remedy = found.remedy(name, guarantee)
     if loss := found.loss(shown, guarantee):
-        warnings.warn(f"{loss}, though {bound} holds; {remedy}", stacklevel=3)
+        warnings.warn(f"{loss}, though {bound} holds; {found.remedy(name, guarantee)}", stacklevel=3)
     elif (repeated := found.repeated) is not None:
         warnings.warn(
             f"{percent(repeated.share)} of the values of {shown} are {repeated.values[0]:g}, and these have "
             f"{percent(repeated.energy)} of its squared norm, so {bound} says little about the others; "
-            f"{remedy}, or use {rule_of('--pointwise', name, '0.05')}",
+            f"{found.remedy(name, guarantee)}, or use {rule_of('--pointwise', name, '0.05')}",
             stacklevel=3,
         )
