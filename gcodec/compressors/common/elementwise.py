@@ -55,7 +55,9 @@ def _fit_again(before: LevelCoder, source: Source, bound: float) -> LevelCoder |
     growth = math.sqrt(energies.total / before.energy)
     reference, step = growth * before.reference, growth * before.quantiser.step
     classes = renewed(before.classes, energies, reference)
-    coder = replace(before, source=source, classes=classes, kept={}, energy=energies.total, reference=reference)
+    coder = replace(
+        before, source=source, classes=classes, kept={}, energy=energies.total, reference=reference, whole=None
+    )
     trial = coder.tried_with(finest_step(energies, before.quantiser.labels.states))
     return Spending(trial, bound * energies.total).search(step, _LEFT_AGAIN, _TRIES_AGAIN)
 

@@ -17,11 +17,11 @@ from ...parallel import spread
 from ...source import Source, remembered
 from .levels import Coded, Labels, Points
 from .quantiser import LARGEST_LEVEL, Part, Quantiser
-from .sample import take
+from .sample import NO_ERROR, ROUGH, settle, solved, take
 from .scale_choice import Energies, SampledLevels, choose_classes, exponent_of, read, scan
 from .scale_classes import ScaleClasses, Tiling
 from .scaled import energy
-from .step_search import FLATTEST, STEEPEST, TRIES, Spending, solve_step
+from .step_search import FLATTEST, STEEPEST, TRIES, Spending
 
 # The search for a step ends when no more than this share of the bound is left. It is _LEFT for a
 # tensor of up to _LARGE values. For a larger one it depends on whether there is a trellis, with
@@ -29,19 +29,10 @@ from .step_search import FLATTEST, STEEPEST, TRIES, Spending, solve_step
 # _BITS_LEFT bits may be left.
 _LEFT, _MOST_LEFT, _BITS_LEFT = 0.005, 0.03, 3.0
 _LARGE, _LEFT_OF_LARGE, _FEW = 1 << 17, {False: 0.003, True: 0.01}, 8
-_ROUGH = 0.03  # while classes are chosen, a sample's error may miss its target by this share
 _MOST = 0.9  # the error of a sample may be at most this share of the sample's energy
-# There are at most _ROUNDS rounds of learning. A round that changes error and bits by less than the
-# share _SETTLED is the last one.
-_ROUNDS, _SETTLED = 3, 0.01
-_NO_ERROR = 1e-30  # stands for an error of 0, which has no logarithm
 _STRIDE = 1.05  # two steps with this quotient tell how the error grows with the step
 _CLASSES_MORE = 1.3  # times as many bits as the estimate says are taken by levels of classes
 _THIN = 1 << 14  # about so many values are enough to choose a step without classes
-# The trellis has so few states until only prices and the step are left to be chosen.
-_FEW_STATES = 8
-# Below so many bits for each value, an odd book with a zero is tried as well.
-_ZERO_RATE = 1.5
 # The levels of the last measurement are kept for at most so many values until they are coded.
 _KEPT = 1 << 26
 # Without a trellis, a step is at least this share of the largest magnitude.
@@ -56,7 +47,8 @@ class LevelCoder:
 
     quantiser: it is for the tensor's values times 2^-exponent. rate: about how many bits a value
     takes. kept: the levels of chunks that are quantised already, by their first flat index. energy:
-    ‖x‖² of these values. reference: the step by which the classes were chosen.
+    ‖x‖² of these values. reference: the step by which the classes were chosen. whole: the part that
+    is the tensor, if it is a single chunk and the sample.
     """
 
     source: Source
@@ -67,9 +59,13 @@ class LevelCoder:
     kept: dict[int, Coded] = field(default_factory=dict)
     energy: float = 0.0
     reference: float = 0.0
+    whole: Part | None = None
 
     def with_step(self, step: float) -> "LevelCoder":
-        return replace(self, quantiser=self.quantiser.with_step(step), kept={})
+        return LevelCoder(
+            self.source, self.exponent, self.classes, self.quantiser.with_step(step), self.rate, {}, self.energy,
+            self.reference, self.whole,
+        )  # fmt: skip
 
     def tried_with(self, finest: float) -> Callable[[float], tuple["LevelCoder", float]]:
         """What tries a step, or the finest one if it is finer: a coder, and its error."""
@@ -92,6 +88,8 @@ class LevelCoder:
         return writer.to_bytes() + tail
 
     def part(self, start: int, stop: int) -> Part:
+        if self.whole is not None:
+            return self.whole
         values = read(self.source, start, stop, math.ldexp(1.0, -self.exponent))
         return Part(values, self.classes.fill(start, stop), lanes_for(self.rate * (stop - start)))
 
@@ -99,15 +97,19 @@ class LevelCoder:
         """The bytes of the chunk with the flat indices start…stop-1."""
         coded = self.kept.get(start)
         lanes = lanes_for(self.rate * (stop - start))
-        if coded is None:
+        if coded is None or self.whole is not None:
             part = self.part(start, stop)
-            coded, classes = self.quantiser.find(part).coded, part.classes
+            coded, classes = coded or self.quantiser.find(part).coded, part.classes
         else:
             classes = self.classes.fill(start, stop)
         return self.classes.pack_chunk(start, stop) + coded.encode(classes, self.quantiser.labels, lanes)
 
     def measure(self) -> float:
         """The squared error of the decoded tensor. The levels of the first chunks are kept."""
+        if self.whole is not None:
+            found = self.quantiser.find(self.whole)
+            self.kept[0] = found.coded
+            return found.error
         errors, pieces = [], self.classes.tiling.spans()
         trials = spread(lambda span: self.quantiser.find(self.part(*span)), pieces)
         for (start, stop), found in zip(pieces, trials, strict=True):
@@ -115,17 +117,6 @@ class LevelCoder:
             if stop <= _KEPT:
                 self.kept[start] = found.coded
         return math.fsum(errors)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A quantiser whose error on a sample is about the target.
-
-    bits: about how many bits the sample takes when its error is the target.
-    """
-
-    quantiser: Quantiser
-    bits: float
 
 
 @dataclass(frozen=True)
@@ -180,15 +171,19 @@ class Survey:
         part, tiling, dtype = self.part, self.classes.tiling, self.source.dtype
         step = max(self.step, finest)
         aim = _within(part.values, self.target * self.share)
-        best = _settle(part, dtype, step, aim, states)
+        best = settle(part, dtype, step, aim, states)
         rate = best.bits / self.share / tiling.size
         lanes = lanes_for(rate * min(tiling.chunk, tiling.size))
         if lanes != part.lanes:  # where values are zero for long, a path through the trellis depends on it
             part = replace(part, lanes=lanes)
-            best = _settle(part, dtype, best.quantiser.step, aim, states)
+            best = settle(part, dtype, best.quantiser.step, aim, states)
             rate = best.bits / self.share / tiling.size
         total, reference = self.energies.total, 2 * self.step
-        coder = LevelCoder(self.source, self.exponent, self.classes, best.quantiser, rate, {}, total, reference)
+        whole = None
+        if part.values.size == min(tiling.chunk, tiling.size) == tiling.size:
+            lanes = lanes_for(rate * tiling.size)
+            whole = part if lanes == part.lanes else replace(part, lanes=lanes)
+        coder = LevelCoder(self.source, self.exponent, self.classes, best.quantiser, rate, {}, total, reference, whole)
         left, tries, slope = _LEFT, TRIES, STEEPEST
         if states > 1:
             left = min(max(left, _BITS_LEFT / tiling.size), _MOST_LEFT)
@@ -215,75 +210,9 @@ def _plain(values: np.ndarray, target: float, finest: float) -> tuple[float, np.
     some = np.ascontiguousarray(values[:: values.size // _THIN | 1])  # an odd stride meets every column
     part = Part(some, np.zeros(some.size, np.uint8), 1)
     quantiser = Quantiser.fresh(Labels(1), values.dtype, step)
-    quantiser = _solved(quantiser, part, target * some.size / values.size, _ROUGH, finest)
+    quantiser = solved(quantiser, part, target * some.size / values.size, ROUGH, finest)
     whole = Part(values, np.zeros(values.size, np.uint8), 1)
     return quantiser.step, quantiser.find(whole).numbers
-
-
-def _settle(part: Part, dtype: np.dtype, step: float, target: float, states: int) -> Trained:
-    """Labels, prices, centroids and a step whose error on the sample is about the target."""
-    if states == 1:
-        return _train_thresholds(part, Quantiser.fresh(Labels(1), dtype, step), target)
-    best = _train(part, Quantiser.fresh(Labels(_FEW_STATES), dtype, step), target)
-    if best.bits / part.values.size < _ZERO_RATE:
-        fresh = Quantiser.fresh(Labels(_FEW_STATES, True), dtype, best.quantiser.step)
-        best = min(best, _train(part, fresh, target), key=lambda trained: trained.bits)
-    return _train(part, best.quantiser.with_states(states), target)
-
-
-def _train(part: Part, quantiser: Quantiser, target: float, rounds: int = _ROUNDS) -> Trained:
-    """A quantiser with a trellis that has learned from its own levels until little changes."""
-    quantiser = quantiser if quantiser.has_prices else quantiser.guessed(part)
-    before = math.inf
-    for _ in range(rounds):
-        found = quantiser.find(part)
-        share = max(found.error / target, _NO_ERROR)
-        bits = quantiser.bits(part, found)
-        bits += _expected_excess(share, bits, part.values.size)
-        quantiser = quantiser.learned(part, found).with_step(quantiser.step * min(max(share**-0.5, 0.5), 2.0))
-        if abs(share - 1) < _SETTLED and abs(bits - before) < _SETTLED * bits:
-            break
-        before = bits
-    return Trained(quantiser, bits)
-
-
-def _expected_excess(share: float, bits: float, count: int) -> float:
-    """About how many more bits an error of share·target takes to come down to the target.
-
-    bits: what the values take now. count: how many values there are.
-    """
-    return 0.5 * math.log2(share) * min(bits, count)
-
-
-def _train_thresholds(part: Part, quantiser: Quantiser, target: float) -> Trained:
-    """A quantiser without a trellis that has learned from its own levels twice.
-
-    Dead zones that learn from their own levels again and again would grow without end.
-    """
-    for _ in range(2):
-        quantiser = _solved(quantiser, part, target, _ROUGH)
-        found = quantiser.find(part)
-        bits = quantiser.bits(part, found)
-        quantiser = quantiser.learned(part, found)
-    return Trained(quantiser, bits)
-
-
-def _solved(quantiser: Quantiser, part: Part, target: float, tolerance: float, finest: float = 0.0) -> Quantiser:
-    """The quantiser with the step at which the error on a part is the target, if there is one.
-
-    Without a trellis it also gets the centroids of the levels that this step leads to.
-    """
-    tried: dict[float, Quantiser] = {}
-
-    def error(step: float) -> float:
-        tried[step] = trial = quantiser.with_step(max(step, finest))
-        found = trial.find(part)
-        if quantiser.labels.states > 1:
-            return found.error
-        tried[step], measured = trial.centred(part, found)
-        return measured
-
-    return tried[solve_step(error, target, quantiser.step, tolerance) or min(tried)]
 
 
 def _aimed(coder: LevelCoder, part: Part, target: float, finest: float) -> tuple[LevelCoder, float]:
@@ -292,9 +221,9 @@ def _aimed(coder: LevelCoder, part: Part, target: float, finest: float) -> tuple
     The other result is the power of the step by which the error grows there.
     """
     quantiser = coder.quantiser.with_step(max(coder.quantiser.step, finest))
-    error = max(quantiser.find(part).error, _NO_ERROR)
+    error = max(quantiser.find(part).error, NO_ERROR)
     wider = quantiser.with_step(_STRIDE * quantiser.step)
-    growth = max(wider.find(part).error, _NO_ERROR) / error
+    growth = max(wider.find(part).error, NO_ERROR) / error
     slope = min(max(math.log(growth) / math.log(wider.step / quantiser.step), FLATTEST), STEEPEST)
     share = min(max(target / error, 1 / 16), 16.0)
     return coder.with_step(max(quantiser.step * share ** (1 / slope), finest)), slope

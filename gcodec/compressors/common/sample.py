@@ -1,5 +1,6 @@
-"""The values of a tensor on which an encoder makes its choices."""
+"""The values of a tensor on which an encoder makes its choices, and what it learns from them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,10 +8,22 @@ import numpy as np
 
 from ...kernels.levels.scales import BLOCK
 from ...source import Source, Span
+from .levels import Labels
+from .quantiser import Part, Quantiser
 from .scale_choice import Energies, read
 from .scale_classes import Tiling
+from .step_search import solve_step
 
 _COUNT, _PIECE = 1 << 5, 1 << 11  # pieces of a sample of a larger tensor, and values of each of them
+ROUGH = 0.03  # while classes are chosen, a sample's error may miss its target by this share
+# There are at most _ROUNDS rounds of learning. A round that changes error and bits by less than the
+# share _SETTLED is the last one.
+_ROUNDS, _SETTLED = 3, 0.01
+NO_ERROR = 1e-30  # stands for an error of 0, which has no logarithm
+# The trellis has so few states until only prices and the step are left to be chosen.
+_FEW_STATES = 8
+# Below so many bits for each value, an odd book with a zero is tried as well.
+_ZERO_RATE = 1.5
 
 
 @dataclass(frozen=True)
@@ -66,3 +79,80 @@ def _span(tiling: Tiling, number: int) -> Span:
     chunk, place = divmod(number, -(-tiling.chunk // _PIECE))
     start = chunk * tiling.chunk + place * _PIECE
     return start, min(start + _PIECE, (chunk + 1) * tiling.chunk, tiling.size)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A quantiser whose error on a sample is about the target.
+
+    bits: about how many bits the sample takes when its error is the target.
+    """
+
+    quantiser: Quantiser
+    bits: float
+
+
+def settle(part: Part, dtype: np.dtype, step: float, target: float, states: int) -> Trained:
+    """Labels, prices, centroids and a step whose error on the sample is about the target."""
+    if states == 1:
+        return _train_thresholds(part, Quantiser.fresh(Labels(1), dtype, step), target)
+    best = train(part, Quantiser.fresh(Labels(_FEW_STATES), dtype, step), target)
+    if best.bits / part.values.size < _ZERO_RATE:
+        fresh = Quantiser.fresh(Labels(_FEW_STATES, True), dtype, best.quantiser.step)
+        best = min(best, train(part, fresh, target), key=lambda trained: trained.bits)
+    return train(part, best.quantiser.with_states(states), target)
+
+
+def train(part: Part, quantiser: Quantiser, target: float, rounds: int = _ROUNDS) -> Trained:
+    """A quantiser with a trellis that has learned from its own levels until little changes."""
+    quantiser = quantiser if quantiser.has_prices else quantiser.guessed(part)
+    before = math.inf
+    for _ in range(rounds):
+        found = quantiser.find(part)
+        share = max(found.error / target, NO_ERROR)
+        bits = quantiser.bits(part, found)
+        bits += _expected_excess(share, bits, part.values.size)
+        quantiser = quantiser.learned(part, found).with_step(quantiser.step * min(max(share**-0.5, 0.5), 2.0))
+        if abs(share - 1) < _SETTLED and abs(bits - before) < _SETTLED * bits:
+            break
+        before = bits
+    return Trained(quantiser, bits)
+
+
+def _expected_excess(share: float, bits: float, count: int) -> float:
+    """About how many more bits an error of share·target takes to come down to the target.
+
+    bits: what the values take now. count: how many values there are.
+    """
+    return 0.5 * math.log2(share) * min(bits, count)
+
+
+def _train_thresholds(part: Part, quantiser: Quantiser, target: float) -> Trained:
+    """A quantiser without a trellis that has learned from its own levels twice.
+
+    Dead zones that learn from their own levels again and again would grow without end.
+    """
+    for _ in range(2):
+        quantiser = solved(quantiser, part, target, ROUGH)
+        found = quantiser.find(part)
+        bits = quantiser.bits(part, found)
+        quantiser = quantiser.learned(part, found)
+    return Trained(quantiser, bits)
+
+
+def solved(quantiser: Quantiser, part: Part, target: float, tolerance: float, finest: float = 0.0) -> Quantiser:
+    """The quantiser with the step at which the error on a part is the target, if there is one.
+
+    Without a trellis it also gets the centroids of the levels that this step leads to.
+    """
+    tried: dict[float, Quantiser] = {}
+
+    def error(step: float) -> float:
+        tried[step] = trial = quantiser.with_step(max(step, finest))
+        found = trial.find(part)
+        if quantiser.labels.states > 1:
+            return found.error
+        tried[step], measured = trial.centred(part, found)
+        return measured
+
+    return tried[solve_step(error, target, quantiser.step, tolerance) or min(tried)]

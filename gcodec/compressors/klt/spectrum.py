@@ -1,6 +1,7 @@
 """The leading singular values and right vectors of a matrix, and the rank that a bound needs."""
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -62,13 +63,13 @@ class Spectrum:
         The squared error is then about the target.
         """
         squares = self.values**2
-        tails = np.maximum(self.total - np.concatenate([[0.0], np.cumsum(squares)]), 0.0)
-        rising, sides = squares[::-1], self.height + self.width
+        tails = np.maximum(self.total - np.concatenate([[0.0], np.cumsum(squares)]), 0.0).tolist()
+        rising, sides = squares[::-1].tolist(), self.height + self.width
         least = _least(self.height, self.width) / 3
 
         def rank_at(step: float) -> int:
             """The number of components that are worth their bits."""
-            return int(squares.size - np.searchsorted(rising, least * step * step, "right"))
+            return len(rising) - bisect_right(rising, least * step * step)
 
         low, high = math.sqrt(self.total) * 2.0**-40, math.sqrt(self.total)
         for _ in range(40):
