@@ -168,3 +168,12 @@ def test_a_full_standard_output(large):
         for setting in ("", "PYTHONUNBUFFERED=1 "):
             code, _, err = shell(f"{setting}{' '.join(GCODEC)} {command} > /dev/full")
             assert code == 5 and err.count("\n") == 1 and "tandard output: No space left" in err, (command, err)
+
+
+def test_results_name_the_standard_streams(gradient):
+    """A dash would be hard to tell from the arrow beside it."""
+    command, data = [*GCODEC, "encode", "-", "--lossless", "-o"], gradient.read_bytes()
+    done = subprocess.run([*command, "-"], input=data, capture_output=True, check=True)
+    assert done.stderr.decode().startswith("standard input → standard output: ")
+    done = subprocess.run([*GCODEC, "decode", "-"], input=done.stdout, capture_output=True, check=True)
+    assert done.stdout == data and done.stderr.decode().startswith("standard input → standard output (npy): 1 tensor")

@@ -22,7 +22,7 @@ from ..errors import (
 from ..io.remote import is_url
 from ..io.streams import about, naming, open_input
 from .files import WITH_SKELETON, container_file
-from .output import note
+from .output import label, note
 
 if TYPE_CHECKING:
     from ..container.layout import TensorHeader
@@ -182,7 +182,7 @@ def missing_tensor(file: str, tensor: str, meta: dict[str, Any]) -> MissingTenso
 
     of = tied_names(meta).get(tensor)
     hint = "gcodec info lists the names" if of is None else f"it equals {of!r}: ask for that"
-    return MissingTensor(f"{file}: holds no tensor named {tensor!r}; {hint}")
+    return MissingTensor(f"{label(file)}: holds no tensor named {tensor!r}; {hint}")
 
 
 def _salvaged(file: BinaryIO, tensor: str | None) -> Contents:

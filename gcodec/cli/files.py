@@ -23,7 +23,7 @@ from ..errors import (
 )
 from ..io import formats, remote, sniff, streams
 from ..io.atomic import scratch
-from .output import note
+from .output import label, note
 
 if TYPE_CHECKING:
     import numpy as np
@@ -227,11 +227,6 @@ def _resolved(name: str) -> str:
     if not name:
         raise InvalidInput("the name of the input is empty; name a file, or - for standard input")
     return remote.resolved(name)
-
-
-def label(name: str) -> str:
-    """What messages call an input."""
-    return "standard input" if name == "-" else name
 
 
 def _copy(source: BinaryIO, path: Path) -> None:

@@ -15,6 +15,16 @@ LONGEST_NAME = 100  # characters of a tensor's name that are shown
 _FEW = 4  # kept values that are shown
 
 
+def label(name: str) -> str:
+    """What messages call an input."""
+    return "standard input" if name == "-" else name
+
+
+def way(name: str, output: str) -> str:
+    """An input and what was made of it."""
+    return f"{label(name)} → {'standard output' if output == '-' else output}"
+
+
 class Partial(Exception):
     """A part of the work was done: its result and text, and the error that speaks of the rest."""
 

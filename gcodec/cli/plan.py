@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .output import kept_words, plural, printable, promise_words, show, table, times
+from .output import kept_words, label, plural, printable, promise_words, show, table, times
 
 if TYPE_CHECKING:
     from ..container.layout import TensorHeader
@@ -45,9 +45,7 @@ def show_plan(
         ("name", "dtype", "shape", "role", "by", "method", "guarantee", "bytes", "estimated")
     ]
     rows += [_row(one) for one in said if not is_skeleton(one["name"])]
-    head = (
-        f"{file}: {plural(len(rows) - 1, 'tensor')}, {original:,} → about {length:,} bytes ({times(original, length)})"
-    )
+    head = f"{label(file)}: {plural(len(rows) - 1, 'tensor')}, {original:,} → about {length:,} bytes ({times(original, length)})"
     result: dict[str, Any] = {"input": file, "plan": said, "original_bytes": original, "estimated_bytes": length}
     text = f"{head}; nothing is written\n\n{table(rows, right=(7, 8))}"
     if rules.protected:

@@ -10,7 +10,7 @@ import typer
 from ...errors import InvalidInput
 from .. import options as opt
 from ..files import tensor_file
-from ..output import progress_bar, show, table
+from ..output import label, progress_bar, show, table
 from ..targets import target
 
 if TYPE_CHECKING:
@@ -121,7 +121,9 @@ def _write_page(result: "Comparison", path: Path, source: str) -> None:
 
 
 def _sections(result: "Comparison", input: str, tensors: bool) -> list[str]:
-    sections = [f"{input}: {len(result.tensors)} tensor{'s' * (len(result.tensors) != 1)}, {result.size:,} values"]
+    sections = [
+        f"{label(input)}: {len(result.tensors)} tensor{'s' * (len(result.tensors) != 1)}, {result.size:,} values"
+    ]
     if result.left_out:
         sections.append("left out:\n" + "\n".join(f"  {name}: {why}" for name, why in result.left_out))
     for alpha in result.alphas:

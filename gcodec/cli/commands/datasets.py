@@ -10,7 +10,7 @@ import typer
 from ...errors import FormatError, InvalidInput, MissingTensor
 from ...io import formats, sniff, streams
 from ..files import SUFFIX, decoded_name, tensor_file
-from ..output import plural, printable, progress_bar, show, table
+from ..output import plural, printable, progress_bar, show, table, way
 from ..targets import folder_target, whole_target
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def expand(
                     progress(values)
     names = [name for name in sources if not is_skeleton(name)]
     result: dict[str, Any] = {"input": file, "output": output, "format": fmt, "tensors": names, "coded": list(coded)}
-    text = f"{file} → {output}: {plural(len(names), 'tensor')}, {len(coded):,} of which gcodec coded"
+    text = f"{way(file, output)}: {plural(len(names), 'tensor')}, {len(coded):,} of which gcodec coded"
     if (parts := uncoded(reader.meta)) and tensor is None:
         count = int(str(reader.meta["kept"]))
         result |= {} if fmt == "h5" else {"left_out": {"datasets": count}}

@@ -10,8 +10,8 @@ from ...io.streams import name_file
 from ...io.uncoded import uncoded, words
 from .. import options as opt
 from ..contents import Contents, coded_file, contents, missing_tensor, resumed
-from ..files import SUFFIX, decoded_name, label
-from ..output import Partial, plural, progress_bar, show
+from ..files import SUFFIX, decoded_name
+from ..output import Partial, label, plural, progress_bar, show, way
 from ..targets import folder_target, whole_target
 from . import datasets
 from .bases import open_bases
@@ -79,9 +79,9 @@ def decode(
             if not found.tensors and tensor is not None:
                 raise missing_tensor(file, tensor, found.meta)
             if not found.tensors and fmt == "npy":
-                raise InvalidInput(f"{file}: holds no tensor")
+                raise InvalidInput(f"{label(file)}: holds no tensor")
     what = "" if formats.SUFFIXES.get(Path(output).suffix.lower(), "folder") == fmt else f" ({fmt})"
-    text = f"{file} → {output}{what}: {plural(len(found.tensors), 'tensor')}"
+    text = f"{way(file, output)}{what}: {plural(len(found.tensors), 'tensor')}"
     result: dict[str, Any] = {"input": file, "output": output, "format": fmt, "tensors": found.tensors}
     left_out, words = _left_out(found, fmt, formats.files_left_out(writer))
     if left_out:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from ...errors import InvalidInput
 from .. import options as opt
 from ..files import encoded_name, is_named_for, several_files, tensor_file
-from ..output import kept_words, plural, progress_bar, show, times
+from ..output import kept_words, plural, progress_bar, show, times, way
 from ..plan import protection, sampling, show_plan
 from ..targets import Counted, Nowhere, binary_target
 from .bases import open_bases
@@ -152,7 +152,7 @@ def encode(
     protected = rules.protected
     described = [describe(header) | _role(protected, header.name) for header in headers]
     original = sum(map(original_bytes, headers))
-    lines = [f"{input} → {output}: {original:,} → {counted.size:,} bytes ({times(original, counted.size)})"]
+    lines = [f"{way(input, output)}: {original:,} → {counted.size:,} bytes ({times(original, counted.size)})"]
     lines += [_line(tensor) for tensor in described] if single else [_summary(described, scoped)]
     if bases is not None:
         on_base = sum("base" in tensor for tensor in described)

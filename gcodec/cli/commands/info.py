@@ -9,7 +9,7 @@ import typer
 from ...errors import InvalidInput
 from .. import options as opt
 from ..files import container_file
-from ..output import plural, printable, promise_words, show, table, times
+from ..output import label, plural, printable, promise_words, show, table, times
 from . import datasets
 from .bases import open_bases
 
@@ -45,7 +45,7 @@ def info(
 
     with container_file(file) as source:
         if time and not source.seekable():
-            raise InvalidInput(f"{file}: --time reads tensors several times, which a pipe does not allow")
+            raise InvalidInput(f"{label(file)}: --time reads tensors several times, which a pipe does not allow")
         version, records, meta, length = _read(source)
         headers = [record.header for record in records]
         timed = _speeds(source, length, limit) if time else []
@@ -65,7 +65,7 @@ def info(
     beside = f", {times(original, length)} than the {original:,} decoded ones" if original else ""
     own = [header for header in headers if not is_skeleton(header.name)]
     count = plural(len(own), "tensor")
-    head = f"{file}: gcodec format {version.major}.{version.minor}, {count}, {result['bytes']:,} bytes{beside}"
+    head = f"{label(file)}: gcodec format {version.major}.{version.minor}, {count}, {result['bytes']:,} bytes{beside}"
     if "scope" in meta:
         head += f"\nalpha ≤ {meta['scope']['alpha']:g} over all floating tensors as one vector (--scope file)"
     if len(own) < len(headers):

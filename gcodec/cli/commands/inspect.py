@@ -12,7 +12,7 @@ from ...errors import MissingTensor
 from ...io.atomic import replacing
 from .. import options as opt
 from ..files import container_file
-from ..output import printable, show, table
+from ..output import label, printable, show, table
 from ..targets import results_folder
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ def inspect(
                 else:
                     bare.append(printable(record.header.name) or file)
     if tensor is not None and not found:
-        raise MissingTensor(f"{file} holds no tensor named {tensor!r}; gcodec info lists names")
-    text = "\n\n".join(_text(file, one) for one in found) or f"{file}: holds no tensor"
+        raise MissingTensor(f"{label(file)} holds no tensor named {tensor!r}; gcodec info lists names")
+    text = "\n\n".join(_text(file, one) for one in found) or f"{label(file)}: holds no tensor"
     if folder is not None:
         text += f"\n\narrays are in {folder}" if len(bare) < len(found) else ""
         text += f"\n\nno arrays to look at: {', '.join(bare)}" if bare else ""
@@ -74,7 +74,7 @@ def inspect(
 def _text(file: str, found: "Inspection") -> str:
     header, bits = found.header, max(found.bits, 1)
     shape = "×".join(map(str, header.spec.shape)) or "scalar"
-    title = f"{printable(header.name) or file}: {header.spec.dtype} {shape}, {found.bits:,} bits of payload"
+    title = f"{printable(header.name) or label(file)}: {header.spec.dtype} {shape}, {found.bits:,} bits of payload"
     counted = any(part.formula is not None for part in found.sections)
     head = ("section", "bits", "share", *(("paper", "above it") if counted else ()), "")
     cells = [head]

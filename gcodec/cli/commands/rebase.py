@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, cast
 from ...errors import InvalidInput
 from .. import options as opt
 from ..files import container_file
-from ..output import plural, show
+from ..output import label, plural, show, way
 from ..targets import Counted, binary_target
 from .bases import open_bases
 
@@ -46,8 +46,8 @@ def rebase(
                 headers += list(write_alone(headers_of, writer, count, budget))
             writer.close()
     if first is None and not headers:
-        raise InvalidInput(f"{file}: holds no tensor")
-    text = f"{file} → {output}: {plural(len(headers), 'tensor')}, {counted.size:,} bytes"
+        raise InvalidInput(f"{label(file)}: holds no tensor")
+    text = f"{way(file, output)}: {plural(len(headers), 'tensor')}, {counted.size:,} bytes"
     show(
         {"input": file, "output": output, "bytes": counted.size},
         text,

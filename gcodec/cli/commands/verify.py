@@ -10,7 +10,7 @@ from ...errors import InvalidInput
 from .. import options as opt
 from ..contents import coded_file
 from ..files import tensor_file
-from ..output import plural, printable, show, table
+from ..output import label, plural, printable, show, table
 from . import datasets
 from .bases import open_bases
 
@@ -65,11 +65,11 @@ def verify(
 def _text(file: str, report: "Report") -> str:
     """The report as text: a table for each tensor, one for the file as a whole, and the verdict."""
     if not report.tensors:
-        return f"{file}: intact, and holds no tensor"
+        return f"{label(file)}: intact, and holds no tensor"
     blocks = [f"{_title(file, tensor)}\n{table(_rows(tensor.checks))}" for tensor in report.tensors]
     if report.checks:
         blocks.append(table(_rows(report.checks)))
-    return "\n\n".join([*blocks, f"{file}: {_verdict(report)}"])
+    return "\n\n".join([*blocks, f"{label(file)}: {_verdict(report)}"])
 
 
 def _verdict(report: "Report") -> str:
@@ -91,7 +91,7 @@ def _title(file: str, tensor: "TensorReport") -> str:
 
     said = describe(tensor.header)
     shape = "×".join(map(str, said["shape"])) or "scalar"
-    name = printable(tensor.name) or file
+    name = printable(tensor.name) or label(file)
     return f"{name}: {said['method']}, {said['dtype']} {shape}, {said['rate']:.4f} bits per coordinate"
 
 
