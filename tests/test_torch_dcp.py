@@ -71,11 +71,15 @@ def test_metadata_name_no_class_of_gcodec(ranks):
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "['int', 'str', 'tuple']\n"
 
 
+EXACT_FLOATS = [name for name in ("float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu") if hasattr(torch, name)]
+
+
 def odd_state() -> dict:
     generator = torch.Generator().manual_seed(3)
     normal = torch.randn(60, 40, generator=generator)
     return {
         "bf16": normal.to(torch.bfloat16), "f16": normal.half(), "f8": normal.to(torch.float8_e4m3fn),
+        **{f"exact_{name}": normal.to(getattr(torch, name)) for name in EXACT_FLOATS},
         "f64": normal.double(), "turned": normal.T, "part": normal[::2, 3:], "scalar": torch.tensor(2.5),
         "empty": torch.empty(0, 3), "ids": torch.arange(7), "flags": torch.tensor([True, False]),
         "complex": torch.complex(normal[0], normal[1]), "parameter": torch.nn.Parameter(normal),

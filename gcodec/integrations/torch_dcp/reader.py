@@ -22,11 +22,6 @@ from .places import Place, file_system, mark, place, within
 from .writer import shared_out
 
 Items = list[tuple[ReadItem, Place]]
-_BITS = {  # dtypes that numpy has from ml_dtypes: the integers of the same width, and the dtype for torch
-    "bfloat16": (np.int16, torch.bfloat16),
-    "float8_e4m3fn": (np.uint8, torch.float8_e4m3fn),
-    "float8_e5m2": (np.uint8, torch.float8_e5m2),
-}
 
 
 class Reader(FileSystemReader):
@@ -167,12 +162,12 @@ def _box(archive: gcodec.Archive, record: str, item: ReadItem) -> np.ndarray:
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:
-    """The same values for torch, which knows no dtypes of ml_dtypes."""
+    """The same values for torch, which knows none of the dtypes of ml_dtypes as numpy has them."""
     plain = np.ascontiguousarray(array)
-    if array.dtype.name not in _BITS:
+    if array.dtype.isbuiltin == 1:  # one of numpy's own
         return torch.from_numpy(plain)
-    bits, dtype = _BITS[array.dtype.name]
-    return torch.from_numpy(plain.view(bits)).view(dtype)
+    bits = torch.from_numpy(plain.view(f"i{array.dtype.itemsize}"))
+    return bits.view(getattr(torch, array.dtype.name))
 
 
 def _check_object(name: str, data: bytes) -> None:
