@@ -7,6 +7,7 @@ import h5py
 import ml_dtypes
 import numpy as np
 import pytest
+from checks import call_cli
 from hdf5_contents import check_same, structure
 from hdf5_files import PLAIN, copy, meta_of, numbers, write_everything, write_keras, write_plain
 
@@ -181,3 +182,27 @@ def test_to_safetensors_and_back(tmp_path):
             writer.add(name, tensor.dtype, tensor.shape).write(0, tensor.read(0, tensor.size))
     with h5py.File(tmp_path / "c.h5") as file:
         assert (file["model_weights/dense/dense/kernel:0"][()] == arrays["model_weights/dense/dense/kernel:0"]).all()
+
+
+def test_filters_that_are_not_here_or_may_lose_digits_are_named(tmp_path):
+    """Their chunks are kept as they are; a name cannot act on the terminal."""
+    path = tmp_path / "x.h5"
+    kinds = {
+        "a\x1b[2J": (32013, "ZFP (HDF5 filter 32013), which may lose digits"),
+        "b": (32099, "the HDF5 filter 32099"),
+    }
+    if not h5py.h5z.filter_avail(32015):
+        kinds["c"] = (32015, "Zstandard (HDF5 filter 32015), which is not here; install hdf5plugin to code it")
+    with h5py.File(path, "w") as file:
+        for name, (number, _) in kinds.items():
+            dataset = file.create_dataset(
+                name, (64,), "f4", chunks=(64,), compression=number, allow_unknown_filter=True
+            )
+            dataset.id.write_direct_chunk((0,), bytes(100))
+    code, said, _ = call_cli("encode", path, "--lossless")
+    assert code == 0 and "\x1b" not in said and "…" not in said
+    assert all(f"100 bytes: packed by {words}" in said for _, words in kinds.values()), said
+    code, said, _ = call_cli("decode", f"{path}.gcz", "--to", "npz", "-o", tmp_path / "x.npz")
+    assert code == 0 and "\x1b" not in said and r"a\x1b[2J (100 bytes" in said
+    assert call_cli("decode", f"{path}.gcz", "-o", tmp_path / "back.h5")[0] == 0
+    assert (tmp_path / "back.h5").read_bytes() == path.read_bytes()

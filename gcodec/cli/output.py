@@ -145,7 +145,7 @@ def kept_words(meta: Mapping[str, object]) -> str:
     parts, kept = uncoded(meta), meta.get("kept")
     if not parts:
         return ""
-    return f"not coded, but kept bit for bit: {printable(words(parts, kept if isinstance(kept, int) else 0))}"
+    return f"not coded, but kept bit for bit: {words(parts, kept if isinstance(kept, int) else 0)}"
 
 
 def promise_words(tensor: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 MOST = 200  # parts that META lists, the largest first
 SHOWN = 3  # parts that a message names
+LONGEST = 100  # characters of a name or a reason that a message has
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,14 @@ def uncoded(meta: Mapping[str, object]) -> list[Uncoded]:
 
 
 def words(parts: Sequence[Uncoded], total: int) -> str:
-    """The first few parts, each with its bytes and the reason. total: of parts, listed or not."""
-    shown = [f"{part.name[:80]} ({part.nbytes:,} bytes: {part.why})" for part in parts[:SHOWN]]
+    """The first few parts, each with its bytes and the reason, without what a terminal acts on.
+
+    total: of parts, listed or not.
+    """
+    shown = [f"{_plain(part.name)} ({part.nbytes:,} bytes: {_plain(part.why)})" for part in parts[:SHOWN]]
     more = max(total, len(parts)) - len(shown)
     return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _plain(text: str) -> str:
+    return text[:LONGEST].encode("unicode_escape").decode("ascii")

@@ -127,7 +127,7 @@ def expand(
         count = int(str(reader.meta["kept"]))
         result |= {} if fmt == "h5" else {"left_out": {"datasets": count}}
         fate = "as they were, those that name the filter only for those who have gcodec" if fmt == "h5" else "left out"
-        text += f"\n{plural(count, 'dataset')} {fate}: {printable(words(parts, count))}"
+        text += f"\n{plural(count, 'dataset')} {fate}: {words(parts, count)}"
     show(result, text, as_json=as_json, quiet=quiet, to_stderr=output == "-")
 
 

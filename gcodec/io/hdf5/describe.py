@@ -17,6 +17,11 @@ from .types import dtypes_of
 LOSSLESS_FILTERS = (1, 2, 3, 4, 307, 32000, 32001, 32004, 32008, 32015)  # deflate, shuffle, fletcher32, szip, bzip2,
 # LZF; and Blosc, LZ4, bitshuffle, Zstandard. Some are there only where hdf5plugin or another
 # package brings them. Data behind any other filter stay in the skeleton.
+FILTERS = {
+    4: "szip", 5: "n-bit", 6: "scale-offset", 307: "bzip2", 32000: "LZF", 32001: "Blosc", 32004: "LZ4",
+    32008: "bitshuffle", 32013: "ZFP", 32015: "Zstandard", 32017: "SZ", 32018: "FCIDECOMP", 32024: "SZ3",
+    32026: "Blosc2", 32028: "SPERR",
+}  # fmt: skip
 FREE_BYTES, RATIO = 1 << 28, 1 << 11  # what a dataset may declare, and that for each stored byte (deflate: 1032)
 _KINDS = {
     h5t.STRING: "text",
@@ -74,9 +79,10 @@ def describe(name: str, dataset: h5d.DatasetID, file_size: int) -> Dataset | Unc
 
 
 def _packed_by(code: int) -> str:
+    what = f"{FILTERS[code]} (HDF5 filter {code})" if code in FILTERS else f"the HDF5 filter {code}"
     if code in LOSSLESS_FILTERS:
-        return f"packed by the HDF5 filter {code}, which is not installed here; pip install hdf5plugin has it"
-    return f"packed by the HDF5 filter {code}, which is not known to lose nothing"
+        return f"packed by {what}, which is not here; install hdf5plugin to code it"
+    return f"packed by {what}, which may lose digits"
 
 
 @cache
