@@ -7,10 +7,14 @@ ImportError; `python bench/run.py --help` says what to install.
 
 import math
 import os
+import pickle
+import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 import ml_dtypes
 import numpy as np
@@ -30,6 +34,7 @@ class Coder:
     name, version: of the coder. promise: what holds for what it decodes, such as `alpha 0.1`.
     encode: an array to bytes. decode: the bytes to an array or to bytes. size: of what is stored,
     in bytes, of a coder that encodes and decodes in one go; its `encode` gives what is decoded.
+    clock: the processor time so far, in seconds, of the process that codes.
     """
 
     name: str
@@ -38,6 +43,7 @@ class Coder:
     encode: Callable[[np.ndarray], bytes]
     decode: Callable[[bytes], object]
     size: int | None = None
+    clock: Callable[[], float] = time.process_time
 
 
 def error_of(x: np.ndarray, decoded: object) -> float:
@@ -138,6 +144,53 @@ def of_zfp(x: np.ndarray, alpha: float) -> Iterator[Coder]:
             "zfp", version("zfpy"), f"alpha {alpha:g}",
             lambda x: zfpy.compress_numpy(np.ascontiguousarray(x.astype(wide)), tolerance=bound),
             lambda data: zfpy.decompress_numpy(data).astype(x.dtype),
+        )  # fmt: skip
+
+    yield loosest(x, alpha, coder)
+
+
+class NNCodec:
+    """NNCodec in a process of its own (bench/nncodec_peer.py), as it wants an older numpy.
+
+    python: the interpreter of an environment that has it. seconds: what it has taken so far.
+    """
+
+    def __init__(self, python: str) -> None:
+        program = Path(__file__).with_name("nncodec_peer.py")
+        self._peer = subprocess.Popen([python, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.seconds = 0.0
+        asked = "from importlib.metadata import version; print(version('nncodec'))"
+        self.version = subprocess.run([python, "-c", asked], check=True, capture_output=True, text=True).stdout.strip()
+
+    def ask(self, *request: object) -> bytes:
+        try:
+            pickle.dump(request, self._peer.stdin)
+            self._peer.stdin.flush()
+            result, taken = pickle.load(self._peer.stdout)
+        except (BrokenPipeError, EOFError):
+            raise SystemExit("NNCodec's process ended; its own words are above") from None
+        self.seconds += taken
+        return result
+
+    def __enter__(self) -> "NNCodec":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._peer:  # waits for the process, whose requests are at their end
+            self._peer.stdin.close()
+
+
+def of_nncodec(x: np.ndarray, alpha: float, peer: NNCodec | None) -> Iterator[Coder]:
+    """NNCodec with dependent quantisation; the step is what `loosest` chooses."""
+    if peer is None:
+        raise ImportError("no interpreter is named that has it", name="nncodec")
+
+    def coder(step: float) -> Coder:
+        return Coder(
+            "NNCodec", peer.version, f"alpha {alpha:g}",
+            lambda x: peer.ask("encode", x.astype(np.float32).tobytes(), x.shape, step),
+            lambda data: np.frombuffer(peer.ask("decode", data), np.float32).astype(x.dtype),
+            clock=lambda: peer.seconds,
         )  # fmt: skip
 
     yield loosest(x, alpha, coder)
