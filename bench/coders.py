@@ -225,6 +225,7 @@ def of_powersgd(x: np.ndarray, alpha: float) -> Iterator[Coder]:
     matrix = x.reshape(x.shape[0], -1)
     if x.ndim < 2 or x.dtype not in (np.float32, np.float64):
         return
+    torch.set_num_threads(1)  # as all others; and threads that wait for each other take time
     with tempfile.TemporaryDirectory() as folder:
         dist.init_process_group("gloo", init_method=f"file://{os.path.join(folder, 'group')}", rank=0, world_size=1)
         try:
