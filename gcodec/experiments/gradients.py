@@ -84,7 +84,7 @@ class PowerSGD:
             sums = [own[name] + memory[name] for own, memory in zip(gradients, self._memory, strict=True)]
             whole = sum(sums) / np.float32(len(sums))
             left, _ = np.linalg.qr(whole @ right)
-            self._right[name] = whole.T @ left
+            self._right[name] = np.asarray(whole.T @ left, np.float32)
             found[name] = left @ self._right[name].T
             for memory, own in zip(self._memory, sums, strict=True):
                 memory[name] = own - found[name]

@@ -194,7 +194,8 @@ def _orthonormal(columns: np.ndarray) -> np.ndarray:
 
 
 def _full(matrix: Matrix, total: float) -> Spectrum:
-    return _sorted(*np.linalg.eigh(matrix.square()), total, matrix.view.height)
+    squares, vectors = np.linalg.eigh(matrix.square())
+    return _sorted(squares, vectors, total, matrix.view.height)
 
 
 def _sorted(squares: np.ndarray, vectors: np.ndarray, total: float, height: int) -> Spectrum:

@@ -59,11 +59,11 @@ class Unreadable(metadata.Metadata):
     """Stands for metadata that cannot be read: whoever uses it gets the error."""
 
     def __init__(self, error: Corrupt) -> None:
-        vars(self)["error"] = error
+        self.error = error
 
     def __getattribute__(self, name: str) -> Any:
         if name in ("state_dict_metadata", "storage_data"):
-            raise vars(self)["error"]
+            raise self.error
         return super().__getattribute__(name)
 
 
