@@ -113,17 +113,23 @@ def test_dead_links_are_found():
     assert anchors(text) == {"a-b-c"}
 
 
-def test_the_numbers_of_the_readme_are_rows_of_the_benchmark():
-    """Each line of the table, with the promise of its columns, to the digits that it shows."""
+def measured() -> dict[tuple[str, str, str], dict[str, str]]:
+    """The rows of the benchmark that README names, by tensor, coder and promise."""
     (table,) = re.findall(r"bench/results/[^)]*\.csv", ALL["README.md"])[:1]
     with (ROOT / table).open(encoding="utf-8") as file:
-        rows = {(row["tensor"], row["coder"].split(",")[0], row["promise"]): row for row in csv.DictReader(file)}
+        return {(row["tensor"], row["coder"].split(",")[0], row["promise"]): row for row in csv.DictReader(file)}
+
+
+def test_the_numbers_of_the_readme_are_rows_of_the_benchmark():
+    """Each line of the table, with the promise of its columns, to the digits that it shows."""
+    rows = measured()
     lines = re.findall(r"^\| (language|ResNet)[^|]*(gradient|update|weights) \|(.*)\|$", ALL["README.md"], re.M)
     tensors = ("lm_up", "lm_qkv", "cnn_delta", "lm_up_weights")
     bound, exact = "alpha 0.1", "exact"
     columns = (
-        ("gcodec auto", bound), ("SZ3", bound), ("zfp", bound), ("PowerSGD", "none; error at most 0.1"),
-        ("gcodec lossless", exact), ("ZipNN", exact), ("pcodec", exact), ("zstd -9", exact),
+        ("gcodec auto", bound), ("NNCodec", bound), ("SZ3", bound), ("zfp", bound),
+        ("PowerSGD", "none; error at most 0.1"), ("gcodec lossless", exact), ("ZipNN", exact), ("pcodec", exact),
+        ("zstd -9", exact),
     )  # fmt: skip
     assert len(lines) == len(tensors)
     for tensor, (*_, cells) in zip(tensors, lines, strict=True):
@@ -131,3 +137,18 @@ def test_the_numbers_of_the_readme_are_rows_of_the_benchmark():
             digits = len(cell.strip().partition(".")[2])
             row = rows.get((tensor, coder, promise))
             assert cell.strip() == (f"{float(row['bits']):.{digits}f}" if row else "–"), (tensor, coder)
+    speeds = [
+        f"{float(rows['lm_up', coder, bound]['encode']):.0f}"
+        for coder in ("gcodec klt", "gcodec ecsq", "NNCodec", "SZ3")
+    ]
+    words = r"`klt` encodes (\d+) MB/s, `ecsq` (\d+) \([\d.]+ bits\), NNCodec (\d+), SZ3 (\d+)"
+    assert re.findall(words, " ".join(ALL["README.md"].split())) == [tuple(speeds)]
+
+
+def test_the_bits_of_the_page_of_methods_are_rows_of_the_benchmark():
+    rows = measured()
+    lines = re.findall(r"^\| (?:language|ResNet|small)[^|]*\|(.*)\|$", ALL["docs/methods/index.md"], re.M)
+    for tensor, cells in zip(("lm_up", "lm_qkv", "cnn_delta", "mlp", "lm_up_weights"), lines, strict=True):
+        for method, cell in zip(("sd", "ecsq", "tcq", "klt"), cells.split("|"), strict=True):
+            bits = float(rows[tensor, f"gcodec {method}", "alpha 0.1"]["bits"])
+            assert cell.strip() == f"{bits:.2f}", (tensor, method)
