@@ -34,14 +34,16 @@ class BitReader:
 
     def __init__(self, data: bytes, what: str) -> None:
         self.data = np.frombuffer(data, np.uint8)
+        self._bytes = self.data.data
         self.at = 0
         self.what = what
 
     def get(self, width: int) -> int:
         """A field of `width` bits."""
-        value = kernels.get_bits(self.data, self.at, width)
-        self.advance(self.at + width)
-        return int(value)
+        first, end = self.at, self.at + width
+        self.advance(end)
+        # A kernel would take longer to call, and give up Python's lock for a moment.
+        return int.from_bytes(self._bytes[first // 8 : -(-end // 8)], "big") >> -end % 8 & ((1 << width) - 1)
 
     def rice(self, low: int, most: int) -> int:
         """The value, at most `most`, of a Rice code with the parameter `low`."""

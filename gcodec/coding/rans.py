@@ -92,8 +92,10 @@ def read_lanes(reader: BitReader) -> tuple[np.ndarray, np.ndarray]:
     reader.align()
     states = np.zeros(4 * lanes, np.uint8)
     states[: width * lanes] = reader.take(width * lanes)
-    states = states.view("<u4").astype(np.uint32)
-    words = np.append(reader.take(2 * count).view("<u2").astype(np.uint16), np.zeros(rans.MAX_LANES, np.uint16))
+    states = states.view("<u4").astype(np.uint32, copy=False)
+    coded = reader.take(2 * count)
+    words = np.empty(count + rans.MAX_LANES, np.uint16)
+    words[:count], words[count:] = coded.view("<u2"), 0
     if states.min() < rans.start_of(lanes):
         raise reader.corrupt("a state is too small")
     return states, words

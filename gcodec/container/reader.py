@@ -126,6 +126,7 @@ class RandomAccess:
             offset = Footer.unpack(data).offset
         except Corrupt:
             raise Truncated("there is no footer at the end: the file was cut, or something follows it") from None
+        self._alone: tuple[TensorHeader, int] | None = None  # the only record, where there is no index, and its body
         entries, end = self._last_block(offset, size - Footer.SIZE)
         self.offsets = dict(entries)
         starts = list(dict.fromkeys(offset for _, offset in entries))
@@ -138,7 +139,8 @@ class RandomAccess:
         if frame.type not in (b"INDX", b"JIDX", b"TENS") or _body_at(offset, header) + frame.body_length != footer:
             raise Corrupt("the footer does not point to the index, or to the only record")
         if frame.type == b"TENS":
-            return ((_tensor_header(frame, header).name, offset),), footer
+            self._alone = _tensor_header(frame, header), _body_at(offset, header)
+            return ((self._alone[0].name, offset),), footer
         return _index(frame, header, offset).entries, offset
 
     def record(self, name: str) -> Record:
@@ -147,6 +149,9 @@ class RandomAccess:
         Raises KeyError if there is none, and Corrupt when the index or the record is wrong.
         """
         offset = self.offsets[name]
+        if self._alone is not None:
+            parsed, body = self._alone
+            return Record(parsed, self._body(body))
         known = self._joins.get(offset)
         if known is not None:
             return known.named(name)
@@ -155,18 +160,18 @@ class RandomAccess:
         if frame.type not in (b"TENS", b"JOIN") or body + frame.body_length > self._ends[offset]:
             raise Corrupt(f"the index does not point to the record {name!r}")
 
-        def fetch(at: int, length: int) -> bytes:
-            return self.read_at(body + at, length)
-
         if frame.type == b"JOIN":
-            join = Join(_join_header(frame, header), fetch)
+            join = Join(_join_header(frame, header), self._body(body))
             self._joins = {} if len(self._joins) >= _KEPT else self._joins
             self._joins[offset] = join
             return join.named(name)
         parsed = _tensor_header(frame, header)
         if parsed.name != name:
             raise Corrupt(f"the index points to {parsed.name!r} where {name!r} should be")
-        return Record(parsed, fetch)
+        return Record(parsed, self._body(body))
+
+    def _body(self, start: int) -> Fetch:
+        return lambda at, length: self.read_at(start + at, length)
 
     def read_at(self, offset: int, length: int) -> bytes:
         """`length` bytes from `offset` on. Raises Truncated when they are not there."""

@@ -39,12 +39,8 @@ def decompress(records: Iterable[Record], threads: int, budget: Budget) -> Itera
     What a record asks for is first taken from the budget. Raises an error of the FormatError
     family, UnsupportedFeature or LimitExceeded, after all parts before it.
     """
-
-    def jobs() -> Iterator[Callable[[], Piece]]:
-        for record in records:
-            yield from _jobs(record, 0, record.header.spec.size, budget)
-
-    return ordered(lambda job: job(), jobs(), threads)
+    jobs = (job for record in records for job in _jobs(record, 0, record.header.spec.size, budget))
+    return ordered(lambda job: job(), jobs, threads)
 
 
 def decompress_range(record: Record, start: int, stop: int, threads: int, budget: Budget) -> Iterator[Piece]:
