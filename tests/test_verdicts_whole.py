@@ -45,6 +45,18 @@ def test_what_is_around_tensors_does_not_count_as_one(tmp_path):
     assert code == 0 and "those of the original, 2 in all" in out, out
 
 
+def test_an_original_of_another_format_has_no_frame(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["a"] = X
+    np.savez(tmp_path / "x.npz", a=X)
+    np.savez(tmp_path / "y.npz", a=X, b=X)
+    assert call_cli("encode", tmp_path / "x.h5", "--lossless")[0] == 0
+    code, out, _ = call_cli("verify", tmp_path / "x.h5.gcz", "--against", tmp_path / "x.npz")
+    assert code == 0 and "not compared: the original is of another format" in out and "every promise holds" in out
+    code, out, _ = call_cli("verify", tmp_path / "x.h5.gcz", "--against", tmp_path / "y.npz")
+    assert code == 1 and "only in the original: 'b'" in out and "//hdf5'" not in out
+
+
 @pytest.mark.parametrize(
     ("metadata", "words"),
     [

@@ -16,6 +16,8 @@ _MOST_NAMES = 3  # that a detail lists
 def names_check(found: Iterable[str], originals: Iterable[str]) -> Check:
     """Whether the file has the tensors that the original has, and no others."""
     own, other = list(found), list(originals)
+    if not any(map(is_skeleton, other)):  # then `frame_checks` speaks of frames
+        own = [name for name in own if not is_skeleton(name)]
     added, lost = _without(own, other), _without(other, own)
     parts = [
         f"only in the {where}: {_listed(names)}" for where, names in (("file", added), ("original", lost)) if names
@@ -25,9 +27,15 @@ def names_check(found: Iterable[str], originals: Iterable[str]) -> Check:
 
 
 def frame_checks(tensors: Iterable[TensorReport], originals: Collection[str]) -> Iterator[Check]:
-    """Whether what stands around the tensors of a file is as in the original; one check for all."""
-    frames = [tensor for tensor in tensors if is_skeleton(tensor.name) and tensor.name in originals]
-    other = [tensor.name for tensor in frames if tensor.measured_distortion != 0]
+    """Whether what stands around the tensors of a file is as in the original; one check for all.
+
+    Nothing is compared with an original that has tensors alone, as one of another format.
+    """
+    frames = [tensor for tensor in tensors if is_skeleton(tensor.name)]
+    if frames and not any(map(is_skeleton, originals)):
+        yield Check("frame", True, "not compared: the original is of another format, which has tensors alone")
+        return
+    other = [tensor.name for tensor in frames if tensor.name in originals and tensor.measured_distortion != 0]
     if other:
         words = (
             "around the tensors, the original has other bytes: attributes, links, values that are not coded, or where "
