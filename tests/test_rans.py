@@ -9,7 +9,9 @@ from hypothesis.extra import numpy as hnp
 from gcodec.coding.bitstring import BitReader, BitWriter
 from gcodec.coding.rans import count_codes, decode_classes, decode_lanes, encode_classes, encode_lanes, slots_of
 from gcodec.kernels.entropy import rans, rans_tables, rans_vectors
+from gcodec.kernels.entropy.vectors import look_up
 
+RNG = np.random.default_rng(0)
 JUMPS = 5, 2  # the jumps of the trellis of 8 states
 NO_LAW = np.zeros(32, np.int64)
 HISTOGRAMS = st.lists(st.integers(0, 2**20), min_size=32, max_size=32).filter(any)
@@ -57,10 +59,13 @@ def test_normalise(weights):
     assert np.array_equal(frequencies, expected)
 
 
-def coded_lanes(rng: np.random.Generator, size: int, decay: float, lanes: int) -> tuple:
-    """(bytes, codes, classes, frequencies) of codes on paths through a trellis of 8 states."""
+def coded_lanes(rng: np.random.Generator, size: int, decay: float, lanes: int, run: int = 1) -> tuple:
+    """(bytes, codes, classes, frequencies) of codes on paths through a trellis of 8 states.
+
+    run: how many neighbours have one class.
+    """
     symbols = np.minimum(rng.geometric(decay, size), 31).astype(np.uint8) - np.uint8(1)
-    classes, paths, codes = rng.integers(0, 32, size).astype(np.uint8), [0] * lanes, []
+    classes, paths, codes = np.repeat(rng.integers(0, 32, size), run)[:size].astype(np.uint8), [0] * lanes, []
     for i, symbol in enumerate(symbols.tolist()):
         path = paths[i % lanes]
         codes.append(symbol | (path & 1) << 5)
@@ -86,13 +91,13 @@ def test_lanes(seed, lanes, size):
 @pytest.mark.skipif(not rans_vectors.SUPPORTED, reason="this processor has no vectors for rANS")
 @pytest.mark.parametrize("size", [64, 65, 127, 128, 5000, 70_001])
 @pytest.mark.parametrize("lanes", [16, 32, 64])
-@pytest.mark.parametrize("decay", [0.9, 0.5, 0.05])
-def test_vectors_do_what_the_plain_loops_do(monkeypatch, size, lanes, decay):
+@pytest.mark.parametrize(("decay", "run"), [(0.9, 1), (0.5, 1), (0.05, 1), (0.5, 200), (0.05, 200)])
+def test_vectors_do_what_the_plain_loops_do(monkeypatch, size, lanes, decay, run):
     """The same bytes, and the same end for words that are missing or damaged."""
     ends = []
     for supported in (True, False):
         monkeypatch.setattr(rans_vectors, "SUPPORTED", supported)
-        ends.append(coded_lanes(np.random.default_rng(size), size, decay, lanes))
+        ends.append(coded_lanes(np.random.default_rng(size), size, decay, lanes, run))
     assert ends[0][:2] == ends[1][:2]
     _, tail, codes, classes, frequencies = ends[0]
     states, words = np.frombuffer(tail[: 4 * lanes], np.uint32), np.frombuffer(tail[4 * lanes :], np.uint16)
@@ -107,6 +112,29 @@ def test_vectors_do_what_the_plain_loops_do(monkeypatch, size, lanes, decay):
         assert found[0][0] == found[1][0]
         if damaged is words:
             assert found[0][0] == rans.OK and all(np.array_equal(out, codes) for _, out in found)
+
+
+@pytest.mark.skipif(not rans_vectors.SUPPORTED, reason="this processor has no vectors for rANS")
+@pytest.mark.parametrize("most", [4, 16, 40])
+@pytest.mark.parametrize("run", [1, 100])
+def test_vectors_count_what_the_plain_loops_count(most, run):
+    codes, classes = RNG.integers(0, most, 5003).astype(np.uint8), np.repeat(RNG.integers(0, 32, 5003), run)[:5003]
+    found = np.ones((2, 64 * 32), np.int64)
+    for count, histograms in zip((rans.count_codes, rans_vectors.count_codes), found, strict=True):
+        count(codes, classes.astype(np.uint8), rans.BOOK_BITS, histograms)
+    assert found[0].sum() == 5003 + found[0].size and np.array_equal(*found)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [0, 15, 16, 1000])
+def test_look_up(dtype, size):
+    places, table, found = (
+        RNG.integers(0, 64, size).astype(np.uint8),
+        RNG.standard_normal(64).astype(dtype),
+        np.empty(size, dtype),
+    )
+    look_up(places, table, found)
+    assert np.array_equal(found, table[places])
 
 
 @pytest.mark.parametrize("size", [1, 5, 40, 3000])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..kernels.entropy import rans, rans_tables, rans_vectors, sequences
+from ..kernels.entropy import rans, rans_tables, rans_vectors, sequences, vectors
 from .bitstring import BitReader, BitWriter
 
 _LANE_BYTES = 1024  # coded bytes for each lane
@@ -23,8 +23,8 @@ def lanes_for(bits: float) -> int:
 
     16 are better than 8, which are too few for vectors.
     """
-    if _VECTORS <= bits / 8 / _LANE_BYTES < rans_vectors.WIDTH:
-        return rans_vectors.WIDTH
+    if _VECTORS <= bits / 8 / _LANE_BYTES < vectors.WIDTH:
+        return vectors.WIDTH
     return 1 << min(max(int(bits / 8 / _LANE_BYTES).bit_length() - 1, 0), rans.MAX_LANES.bit_length() - 1)
 
 
@@ -35,13 +35,14 @@ def count_codes(codes: np.ndarray, classes: np.ndarray, book_bits: int, tables: 
     book. tables: how many there are.
     """
     histograms = np.zeros(tables * rans.SYMBOLS, np.int64)
-    rans.count_codes(codes, classes, book_bits, histograms)
+    count = rans_vectors.count_codes if rans_vectors.SUPPORTED else rans.count_codes
+    count(codes, classes, book_bits, histograms)
     return histograms.reshape(tables, rans.SYMBOLS)
 
 
 def used(classes: np.ndarray) -> np.ndarray:
-    """The classes that occur, in ascending order."""
-    marks = np.zeros(256, np.uint8)
+    """The classes, uint8 and below 32, that occur, in ascending order."""
+    marks = np.zeros(rans.SYMBOLS, np.uint8)
     rans.mark_used(classes, marks)
     return np.flatnonzero(marks)
 
@@ -69,7 +70,10 @@ def encode_lanes(
     first = rans.encode(codes, classes, book_bits, begin, ranges, reciprocals, states, words)
     states = states.astype(np.uint32)
     if rows:
-        first = rans_vectors.encode_rows(codes[:begin], classes, book_bits, ranges, states, words, first)
+        inverses = np.empty(ranges.size, np.float32)
+        rans_vectors.fill_inverses(ranges, inverses)
+        args = codes[:begin], classes, book_bits, ranges, inverses, states, words, first
+        first = rans_vectors.encode_rows(*args)
     count = int(words.size - first)
     writer.put(lanes.bit_length() - 1, _LANES_BITS)
     width = 4

@@ -11,6 +11,8 @@ from .compiler.jit import njit
 
 BLOCK = 4096
 LANES = 16
+ROWS = 8  # so many values go to a lane before it is put back, which takes time
+STRIP = ROWS * LANES
 COUNTS = 6
 _LONG = 64  # values of a row that is summed in lanes
 
@@ -63,19 +65,21 @@ def _scan_each(values: np.ndarray) -> tuple[int, int, float, float]:
 @njit
 def sum_squares(values: np.ndarray) -> float:
     """Σ x²."""
-    lanes = np.empty(LANES)
-    total = 0.0
+    lanes, total = np.empty(LANES), 0.0
     for start in range(0, values.size, BLOCK):
-        stop = min(start + BLOCK, values.size)
-        whole = start + (stop - start) // LANES * LANES
+        block = values[start : start + BLOCK]
+        whole = block.size // STRIP * STRIP
         lanes[:] = 0.0
-        for i in range(start, whole, LANES):
+        for i in range(0, whole, STRIP):
             for j in range(LANES):
-                value = np.float64(values[i + j])
-                lanes[j] += value * value
-        for i in range(whole, stop):
-            value = np.float64(values[i])
-            lanes[i - whole] += value * value
+                lane = lanes[j]
+                for k in range(ROWS):
+                    value = np.float64(block[i + k * LANES + j])
+                    lane += value * value
+                lanes[j] = lane
+        for i in range(whole, block.size):
+            value = np.float64(block[i])
+            lanes[i % LANES] += value * value
         total += _sum(lanes)
     return total
 
@@ -83,21 +87,21 @@ def sum_squares(values: np.ndarray) -> float:
 @njit
 def squared_distance(a: np.ndarray, b: np.ndarray) -> float:
     """Σ (a − b)². It is infinite or NaN when a value is."""
-    lanes, squares = np.empty(LANES), np.empty(BLOCK)
-    total = 0.0
+    lanes, total = np.empty(LANES), 0.0
     for start in range(0, a.size, BLOCK):
-        stop = min(start + BLOCK, a.size)
-        left, right = a[start:stop], b[start:stop]
-        for i in range(left.size):
-            error = np.float64(left[i]) - np.float64(right[i])
-            squares[i] = error * error
-        whole = left.size // LANES * LANES
+        left, right = a[start : start + BLOCK], b[start : start + BLOCK]
+        whole = left.size // STRIP * STRIP
         lanes[:] = 0.0
-        for i in range(0, whole, LANES):
+        for i in range(0, whole, STRIP):
             for j in range(LANES):
-                lanes[j] += squares[i + j]
+                lane = lanes[j]
+                for k in range(ROWS):
+                    error = np.float64(left[i + k * LANES + j]) - np.float64(right[i + k * LANES + j])
+                    lane += error * error
+                lanes[j] = lane
         for i in range(whole, left.size):
-            lanes[i - whole] += squares[i]
+            error = np.float64(left[i]) - np.float64(right[i])
+            lanes[i % LANES] += error * error
         total += _sum(lanes)
     return total
 
@@ -118,18 +122,21 @@ def add_counts(values: np.ndarray, decoded: np.ndarray, counts: np.ndarray) -> N
     |y − x| > |x| / 2, zeros included.
     """
     half = values.dtype.type(0.5)
-    nonzero, negative, filled = np.zeros(LANES, np.int32), np.zeros(LANES, np.int32), np.zeros(LANES, np.int32)
-    zeroed, flipped, lost = np.zeros(LANES, np.int32), np.zeros(LANES, np.int32), np.zeros(LANES, np.int32)
-    whole = values.size // LANES * LANES
-    for start in range(0, whole, LANES):
+    lanes = np.zeros((COUNTS, LANES), np.int32)
+    nonzero, negative, filled, zeroed, flipped, lost = lanes[0], lanes[1], lanes[2], lanes[3], lanes[4], lanes[5]
+    whole = values.size // STRIP * STRIP
+    for start in range(0, whole, STRIP):
         for j in range(LANES):
-            x, y = values[start + j], decoded[start + j]
-            nonzero[j] += x != 0
-            negative[j] += x < 0
-            filled[j] += (x == 0) & (y != 0)
-            zeroed[j] += (x != 0) & (y == 0)
-            flipped[j] += ((x < 0) & (y > 0)) | ((x > 0) & (y < 0))
-            lost[j] += abs(y - x) > half * abs(x)
+            a, b, c, d, e, f = nonzero[j], negative[j], filled[j], zeroed[j], flipped[j], lost[j]
+            for k in range(ROWS):
+                x, y = values[start + k * LANES + j], decoded[start + k * LANES + j]
+                a += x != 0
+                b += x < 0
+                c += (x == 0) & (y != 0)
+                d += (x != 0) & (y == 0)
+                e += ((x < 0) & (y > 0)) | ((x > 0) & (y < 0))
+                f += abs(y - x) > half * abs(x)
+            nonzero[j], negative[j], filled[j], zeroed[j], flipped[j], lost[j] = a, b, c, d, e, f
     for i in range(whole, values.size):
         x, y = values[i], decoded[i]
         nonzero[0] += x != 0
@@ -138,13 +145,9 @@ def add_counts(values: np.ndarray, decoded: np.ndarray, counts: np.ndarray) -> N
         zeroed[0] += (x != 0) & (y == 0)
         flipped[0] += ((x < 0) & (y > 0)) | ((x > 0) & (y < 0))
         lost[0] += abs(y - x) > half * abs(x)
-    for j in range(LANES):
-        counts[0] += nonzero[j]
-        counts[1] += negative[j]
-        counts[2] += filled[j]
-        counts[3] += zeroed[j]
-        counts[4] += flipped[j]
-        counts[5] += lost[j]
+    for kind in range(COUNTS):
+        for j in range(LANES):
+            counts[kind] += lanes[kind, j]
 
 
 @njit
@@ -189,12 +192,21 @@ def _row(
     errors[:] = 0.0
     squares[:] = 0.0
     energies[:] = 0.0
-    for i in range(0, whole, LANES):
+    most = values.size // STRIP * STRIP
+    for i in range(0, most, STRIP):
         for j in range(LANES):
-            x, y = np.float64(values[i + j]), np.float64(decoded[i + j])
-            errors[j] += (y - x) * (y - x)
-            squares[j] += x * x
-            energies[j] += y * y
+            a, b, c = errors[j], squares[j], energies[j]
+            for k in range(ROWS):
+                x, y = np.float64(values[i + k * LANES + j]), np.float64(decoded[i + k * LANES + j])
+                a += (y - x) * (y - x)
+                b += x * x
+                c += y * y
+            errors[j], squares[j], energies[j] = a, b, c
+    for i in range(most, whole):
+        x, y = np.float64(values[i]), np.float64(decoded[i])
+        errors[i % LANES] += (y - x) * (y - x)
+        squares[i % LANES] += x * x
+        energies[i % LANES] += y * y
     for j in range(LANES):
         error += errors[j]
         square += squares[j]

@@ -174,7 +174,7 @@ class Survey:
         best = settle(part, dtype, step, aim, states)
         rate = best.bits / self.share / tiling.size
         lanes = lanes_for(rate * min(tiling.chunk, tiling.size))
-        if lanes != part.lanes:  # where values are zero for long, a path through the trellis depends on it
+        if states > 1 and lanes != part.lanes:  # where values are zero for long, a path depends on it
             part = replace(part, lanes=lanes)
             best = settle(part, dtype, best.quantiser.step, aim, states)
             rate = best.bits / self.share / tiling.size

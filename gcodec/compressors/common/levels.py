@@ -14,6 +14,7 @@ from ...coding.rans import count_codes, decode_lanes, encode_lanes, used
 from ...kernels.entropy import rans
 from ...kernels.entropy import tokens as kernels
 from ...kernels.entropy.tokens import BIG, MAX_CLASSES, SPARE_WORDS
+from ...kernels.entropy.vectors import ENTRIES, look_up
 from ...kernels.levels import level_tables, values
 from ...kernels.levels.paths import TRELLISES
 from ...kernels.levels.trellis import CENTROIDS
@@ -24,7 +25,6 @@ _MANTISSA_BITS, _EXPONENT_BITS, _BIAS = 12, 12, 2048  # fields of a step
 _LARGEST_EXPONENT, _NORMAL = 1100, 1000
 _FINITE = {np.dtype(work): float(np.finfo(work).max) for work in (np.float32, np.float64)}
 _TRELLIS_BITS = 2
-_CODES = 64
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class Points:
 
     def table(self, work: np.dtype) -> np.ndarray:
         """The values by code, in the work dtype, of the codes that have no raw bits."""
-        by_code = np.empty(_CODES, work)
+        by_code = np.empty(ENTRIES, work)
         values.fill_values(self.labels.zero, *self.constants(work), by_code)
         return by_code
 
@@ -257,13 +257,13 @@ def decode_levels(reader: BitReader, classes: np.ndarray, points: Points, work: 
     labels = points.labels
     widths, frequencies = read_tables(reader, classes, labels)
     codes = decode_lanes(reader, classes, frequencies, labels.jumps)
-    out, by_code = np.empty(codes.size, work), points.table(work)
+    out = np.empty(codes.size, work)
+    look_up(codes, points.table(work), out)
     if not widths.any() and not frequencies[:, BIG:].any():
         reader.end()
-        values.values_of_codes(codes, by_code, out)
         return out
     raw = raw_words(reader)
-    if not values.values_with_raw(codes, classes, widths, *raw, by_code, labels.zero, *points.constants(work), out):
+    if not values.values_with_raw(codes, classes, widths, *raw, labels.zero, *points.constants(work), out):
         raise reader.corrupt("the raw bits are not those of the symbols")
     return out
 

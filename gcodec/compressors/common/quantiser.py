@@ -9,6 +9,7 @@ import numpy as np
 from ... import dtypes
 from ...kernels.entropy import tokens
 from ...kernels.entropy.tokens import MAX_CLASSES, MAX_WIDTH
+from ...kernels.entropy.vectors import ENTRIES
 from ...kernels.levels import measure, paths, scales, trellis
 from ...kernels.levels import prices as kernels
 from ...kernels.levels.paths import SUBSETS, TRELLISES
@@ -120,7 +121,8 @@ class Quantiser:
     """Turns values into levels.
 
     dtype: of the tensor, to which decoded values are rounded. widths: raw widths by class. prices:
-    with a trellis, bits by class, subset and point; without one, rounding offsets by class.
+    with a trellis, bits by class, subset and point; without one, rounding offsets by class, as a
+    table for look-ups.
     """
 
     points: Points
@@ -131,7 +133,7 @@ class Quantiser:
     @classmethod
     def fresh(cls, labels: Labels, dtype: np.dtype, step: float) -> "Quantiser":
         """A quantiser that has no prices, dead zones or centroids yet."""
-        shape = (MAX_CLASSES,) if labels.states == 1 else (MAX_CLASSES, SUBSETS, RATED)
+        shape = (ENTRIES,) if labels.states == 1 else (MAX_CLASSES, SUBSETS, RATED)
         prices = np.full(shape, 0.5 - _THRESHOLD_PLAIN if labels.states == 1 else 0.0)
         return cls(Points(labels, Step.below(step)), dtype, np.zeros(MAX_CLASSES, np.int64), prices)
 
@@ -297,5 +299,6 @@ def _dead_zones(histograms: np.ndarray) -> np.ndarray:
     worth = _THRESHOLD if np.count_nonzero(histograms.any(1)) > 1 else _THRESHOLD_PLAIN
     zeros, ones = histograms[:, 0], histograms[:, 1] + histograms[:, 2]  # a 1 has two signs
     lengths = np.log2((2 * zeros + _PRIOR) / (ones + _PRIOR))
-    offsets: np.ndarray = 0.5 - np.clip(worth / 2 * lengths, 0.0, 0.45)
+    offsets = np.full(ENTRIES, 0.5)
+    offsets[:MAX_CLASSES] -= np.clip(worth / 2 * lengths, 0.0, 0.45)
     return offsets

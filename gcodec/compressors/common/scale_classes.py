@@ -85,10 +85,13 @@ class ScaleClasses:
         return _fill(self, start, stop - start, own)
 
     def fill_all(self, spans: Sequence[Span]) -> np.ndarray:
-        """The classes of several such spans, one after the other."""
-        if self.mode == NONE:
-            return np.zeros(sum(stop - start for start, stop in spans), np.uint8)
-        return np.concatenate([self.fill(*span) for span in spans])
+        """The classes of several such spans, one after the other. There is at least one."""
+        classes, limits = np.zeros(sum(stop - start for start, stop in spans), np.uint8), np.array(spans, np.int64)
+        if self.mode == PRODUCT:
+            kernels.fill_products(limits, self.tiling.width, self.rows, self.columns, self.offset, classes)
+        elif self.mode == BLOCKS:
+            kernels.fill_blocks_of(limits, self.tiling.chunk, self.block, self.blocks, classes)
+        return classes
 
     def pack_head(self, writer: BitWriter) -> bytes:
         """Put the mode and its parameters into `writer`; return the coded numbers of columns."""

@@ -32,7 +32,6 @@ BOOK_BITS = 1  # bits of a table's number that are its book, where books are par
 OK, EXHAUSTED, UNFINISHED = 0, 1, 2
 
 _RECIPROCAL = 1 << 44
-_STRIP = 64  # tables that are looked at together
 
 # Constants have the types of their operands: with a plain integer numba would turn uint64 into
 # float64. Unsigned indices are faster.
@@ -45,12 +44,17 @@ _SYMBOL, _SLOT, _LOWEST, _S16_LOW, _ONE = map(np.uint32, (SYMBOLS - 1, TOTAL - 1
 
 @njit
 def count_codes(codes: np.ndarray, classes: np.ndarray, book_bits: int, histograms: np.ndarray) -> None:
-    """histograms[32·(class << book_bits) + code] += 1 (int64) for each value.
-
-    It counts in four parts, as equal neighbours would wait for each other in one.
-    """
-    shift = np.uint32(5 + book_bits)
+    """histograms[32·(class << book_bits) + code] += 1 (int64) for each value."""
     parts = np.zeros((4, histograms.size), np.uint32)
+    count_in_parts(codes, classes, book_bits, parts)
+    for i in range(histograms.size):
+        histograms[i] += np.int64(parts[0, i]) + np.int64(parts[1, i]) + np.int64(parts[2, i]) + np.int64(parts[3, i])
+
+
+@njit
+def count_in_parts(codes: np.ndarray, classes: np.ndarray, book_bits: int, parts: np.ndarray) -> None:
+    """Count codes in four tables, uint32, as equal neighbours would wait for each other in one."""
+    shift = np.uint32(5 + book_bits)
     a, b, c, d = parts[0], parts[1], parts[2], parts[3]
     whole = codes.size & ~3
     for i in range(0, whole, 4):
@@ -60,22 +64,16 @@ def count_codes(codes: np.ndarray, classes: np.ndarray, book_bits: int, histogra
         d[np.uint32(classes[i + 3]) << shift | codes[i + 3]] += np.uint32(1)
     for i in range(whole, codes.size):
         a[np.uint32(classes[i]) << shift | codes[i]] += np.uint32(1)
-    for i in range(histograms.size):
-        histograms[i] += np.int64(a[i]) + np.int64(b[i]) + np.int64(c[i]) + np.int64(d[i])
 
 
 @njit
 def mark_used(tables: np.ndarray, used: np.ndarray) -> None:
-    """used[t] = 1 for every table t that occurs."""
-    for start in range(0, tables.size, _STRIP):
-        strip = tables[start : start + _STRIP]
-        low, high = strip[0], strip[0]
-        for table in strip:
-            low, high = min(low, table), max(high, table)
-        used[low] = 1
-        if low < high:
-            for table in strip:
-                used[table] = 1
+    """used[t] = 1 for every table t < 32 that occurs, 0 for all others."""
+    marks = np.uint32(0)
+    for table in tables:
+        marks = np.uint32(marks | (_ONE << (np.uint32(table) & _SYMBOL)))
+    for table in range(used.size):
+        used[table] = marks >> np.uint32(table) & _ONE
 
 
 @njit

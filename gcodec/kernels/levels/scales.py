@@ -10,6 +10,7 @@ import numpy as np
 
 from ..compiler.jit import njit
 from ..entropy.tokens import DIRECT, MAX_CLASSES
+from ..entropy.vectors import look_up
 
 BLOCK = 64  # values whose energies are added up together
 GRADES = 512  # groups of magnitudes, for estimates: eight in each octave
@@ -102,18 +103,47 @@ def fill_blocks(blocks: np.ndarray, size: int, classes: np.ndarray) -> None:
 
 
 @njit
+def fill_products(
+    spans: np.ndarray, width: int, rows: np.ndarray, columns: np.ndarray, offset: int, classes: np.ndarray
+) -> None:
+    """The classes of several spans, one after the other; see `fill_product`.
+
+    spans: int64, (start, stop) of each. rows: of the whole matrix.
+    """
+    done = 0
+    for i in range(spans.shape[0]):
+        start, size = spans[i, 0], spans[i, 1] - spans[i, 0]
+        fill_product(start, width, rows[start // width :], columns, offset, classes[done : done + size])
+        done += size
+
+
+@njit
+def fill_blocks_of(spans: np.ndarray, chunk: int, size: int, blocks: np.ndarray, classes: np.ndarray) -> None:
+    """The classes of several spans that begin with a block, one after the other.
+
+    spans: int64, (start, stop) of each, which lie in one chunk. blocks: those of all chunks, of
+    `size` values each, the last one of a chunk perhaps of fewer.
+    """
+    done, in_chunk = 0, -(-chunk // size)
+    for i in range(spans.shape[0]):
+        start, count = spans[i, 0], spans[i, 1] - spans[i, 0]
+        first = start // chunk * in_chunk + start % chunk // size
+        fill_blocks(blocks[first : first + -(-count // size)], size, classes[done : done + count])
+        done += count
+
+
+@njit
 def quantise(values: np.ndarray, scale: float, classes: np.ndarray, rounding: np.ndarray, numbers: np.ndarray) -> None:
     """numbers[i] = sign(x)·⌊|x|·scale + rounding[class]⌋ for x = values[i].
 
     numbers: of a dtype that can hold them. scale, rounding: in the dtype of the values, which is
-    float32 only where all results are exact.
+    float32 only where all results are exact. rounding: it has 64 entries.
     """
     offsets = np.empty(_STRIP, values.dtype)
     for start in range(0, values.size, _STRIP):
         strip, strip_classes = values[start : start + _STRIP], classes[start : start + _STRIP]
         out = numbers[start : start + _STRIP]
-        for i in range(strip.size):
-            offsets[i] = rounding[strip_classes[i]]
+        look_up(strip_classes, rounding, offsets)
         for i in range(strip.size):
             x = strip[i] * scale
             out[i] = np.int64(x + offsets[i]) if x >= 0 else np.int64(x - offsets[i])
@@ -155,7 +185,10 @@ def quantise_codes(
             classes[start : start + _STRIP],
             codes[start : start + _STRIP],
         )
-        highest = _fill_offsets(beside, rounding, offsets)
+        look_up(beside, rounding, offsets)
+        highest = np.uint8(0)
+        for i in range(beside.size if wide < MAX_CLASSES else 0):
+            highest = max(highest, beside[i])
         top = np.int32(0)
         for i in range(strip.size):
             x = strip[i] * scale
@@ -166,8 +199,8 @@ def quantise_codes(
             coded[i] = (2 * n - np.int32((x > 0) & (n > 0))) & 31
         peak = max(peak, top)
         if top >= DIRECT or highest >= wide:
+            look_up(coded, by_code, points)
             for i in range(strip.size):
-                points[i] = by_code[coded[i]]
                 if sizes[i] >= DIRECT or beside[i] >= wide:
                     if count < places.size:
                         places[count] = start + i
@@ -181,8 +214,7 @@ def quantise_codes(
                 gap = points[i] - strip[i]
                 sums[i] += gap * gap
         elif rounded:
-            for i in range(strip.size):
-                points[i] = by_code[coded[i]]
+            look_up(coded, by_code, points)
             for i in range(strip.size):
                 gap = points[i] - strip[i]
                 sums[i] += gap * gap
@@ -197,23 +229,6 @@ def quantise_codes(
             total += _sum(sums)
             sums[:] = work(0)
     return total + _sum(sums), count, peak
-
-
-@njit
-def _fill_offsets(classes: np.ndarray, rounding: np.ndarray, offsets: np.ndarray) -> int:
-    """offsets[i] = rounding[classes[i]], for at most _STRIP classes; returns the highest of these.
-
-    They are often all equal.
-    """
-    lowest, highest = classes[0], classes[0]
-    for i in range(classes.size):
-        lowest, highest = min(lowest, classes[i]), max(highest, classes[i])
-    if lowest == highest:
-        offsets[:] = rounding[lowest]
-    else:
-        for i in range(classes.size):
-            offsets[i] = rounding[classes[i]]
-    return np.int64(highest)
 
 
 @njit

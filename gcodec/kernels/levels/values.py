@@ -26,29 +26,21 @@ def values_of_numbers(
 
 
 @njit
-def values_of_codes(codes: np.ndarray, by_code: np.ndarray, out: np.ndarray) -> None:
-    """out[i] = by_code[codes[i]]: the values if no number needs raw bits."""
-    for i in range(codes.size):
-        out[i] = by_code[codes[i]]
-
-
-@njit
 def values_with_raw(
     codes: np.ndarray,
     classes: np.ndarray,
     widths: np.ndarray,
     words: np.ndarray,
     end: np.uint64,
-    by_code: np.ndarray,
     zero: bool,
     offsets: np.ndarray,
     scales: np.ndarray,
     largest: float,
     out: np.ndarray,
 ) -> bool:
-    """Fill in values from codes and raw bits; returns whether the raw bits are valid.
+    """Set the values of numbers that have raw bits; returns whether the raw bits are valid.
 
-    words, end: see `get_number`. Most symbols stand for one number and take a short way.
+    words, end: see `get_number`. out: it has the values of all other codes.
     """
     at = _0
     wide = first_wide(widths)
@@ -61,7 +53,6 @@ def values_with_raw(
         highest, top = np.uint8(0), np.uint8(0)
         for i in range(strip.size):
             highest, top = max(highest, strip[i] & np.uint8(31)), max(top, beside[i])
-        values_of_codes(strip, by_code, values)
         if highest < BIG and top < wide:
             continue
         for i in range(strip.size):
