@@ -28,7 +28,9 @@ from .step_search import FLATTEST, STEEPEST, TRIES, Spending
 # which each pass takes long. At most _FEW passes go over a larger tensor. In a short one, about
 # _BITS_LEFT bits may be left.
 _LEFT, _MOST_LEFT, _BITS_LEFT = 0.005, 0.03, 3.0
-_LARGE, _LEFT_OF_LARGE, _FEW = 1 << 17, {False: 0.003, True: 0.01}, 8
+_LARGE, _LEFT_OF_LARGE, _FEW = 1 << 17, {False: 0.008, True: 0.01}, 8
+# Where a value takes more bits than _FINE_RATE, a pass without a trellis is worth less.
+_FINE_RATE, _LEFT_OF_FINE = 3.0, 0.003
 _MOST = 0.9  # the error of a sample may be at most this share of the sample's energy
 _STRIDE = 1.05  # two steps with this quotient tell how the error grows with the step
 _CLASSES_MORE = 1.3  # times as many bits as the estimate says are taken by levels of classes
@@ -189,6 +191,8 @@ class Survey:
             left = min(max(left, _BITS_LEFT / tiling.size), _MOST_LEFT)
         if tiling.size > _LARGE:
             left, tries = _LEFT_OF_LARGE[states > 1], _FEW
+            if states == 1 and rate > _FINE_RATE:
+                left = _LEFT_OF_FINE
         if part.values.size < tiling.size:
             coder, slope = _aimed(coder, part, (1 - left / 2) * aim, finest)
         return Spending(coder.tried_with(finest), self.target).search(coder.quantiser.step, left, tries, slope)

@@ -244,14 +244,6 @@ class Quantiser:
             return self._with(offsets, widths, _dead_zones(histograms[::2]))
         return self._with(offsets, widths, prices_of(histograms, widths, self.labels))
 
-    def centred(self, part: Part, found: Found) -> tuple["Quantiser", float]:
-        """The quantiser with the centroids of these levels, and the error that they then have."""
-        offsets = self._centroids(part, found)
-        if offsets == self.points.offsets:
-            return self, found.error
-        quantiser = self._with(offsets, self.widths, self.prices)
-        return quantiser, quantiser._error(part, found.numbers, found.books, found.coded)
-
     def guessed(self, part: Part) -> "Quantiser":
         """The quantiser with the prices that follow from the nearest levels of each book."""
         scale, size = 0.5 / self.step, part.values.size

@@ -141,18 +141,11 @@ def _train_thresholds(part: Part, quantiser: Quantiser, target: float) -> Traine
 
 
 def solved(quantiser: Quantiser, part: Part, target: float, tolerance: float, finest: float = 0.0) -> Quantiser:
-    """The quantiser with the step at which the error on a part is the target, if there is one.
-
-    Without a trellis it also gets the centroids of the levels that this step leads to.
-    """
+    """The quantiser with the step at which the error on a part is the target, if there is one."""
     tried: dict[float, Quantiser] = {}
 
     def error(step: float) -> float:
         tried[step] = trial = quantiser.with_step(max(step, finest))
-        found = trial.find(part)
-        if quantiser.labels.states > 1:
-            return found.error
-        tried[step], measured = trial.centred(part, found)
-        return measured
+        return trial.find(part).error
 
     return tried[solve_step(error, target, quantiser.step, tolerance) or min(tried)]
