@@ -38,6 +38,7 @@ _NAMES = {
 }
 _DTYPES = {code: np.dtype(getattr(ml_dtypes, name, None) or name) for code, name in _NAMES.items()}
 _CODES = {dtype: code for code, dtype in _DTYPES.items()}
+_BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 FLOATS = frozenset(_DTYPES[code] for code in range(1, 9))
 
 
@@ -97,6 +98,12 @@ def spacing(dtype: np.dtype) -> float:
 
 def widen(values: np.ndarray) -> np.ndarray:
     """The same numbers in the work dtype, exactly."""
+    if values.dtype == _BFLOAT16 and values.flags.c_contiguous:
+        from .kernels.half import from_bfloat16
+
+        wide = np.empty(values.shape, np.float32)
+        from_bfloat16(values.reshape(-1).view(np.int16), wide.reshape(-1).view(np.int32))
+        return wide
     return values.astype(work_dtype(values.dtype), copy=False)
 
 
@@ -107,13 +114,16 @@ def narrow(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """
     if values.dtype == dtype:
         return values
-    if dtype == np.float16 and values.dtype == np.float32:
-        from .kernels.half import to_half
+    if dtype in (np.float16, _BFLOAT16) and values.dtype == np.float32:
+        from .kernels.half import to_bfloat16, to_half
 
         flat = np.ascontiguousarray(values).reshape(-1)
         bits = np.empty(flat.size, np.uint16)
-        to_half(flat, flat.view(np.int32), bits)
-        return bits.view(np.float16).reshape(values.shape)
+        if dtype == np.float16:
+            to_half(flat, flat.view(np.int32), bits)
+        else:
+            to_bfloat16(flat.view(np.int32), bits)
+        return bits.view(dtype).reshape(values.shape)
     largest = float(ml_dtypes.finfo(dtype).max)
     rounded: np.ndarray = np.clip(values, -largest, largest).astype(dtype)
     return rounded
@@ -122,3 +132,11 @@ def narrow(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
 def as_bytes(values: np.ndarray) -> memoryview:
     """The bytes of contiguous values, without a copy."""
     return values.view(np.uint8).data
+
+
+def same_bytes(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays of one dtype have the same bytes; compared by words, which is faster."""
+    words = a.nbytes // 8 * 8
+    left, right = a.view(np.uint8), b.view(np.uint8)
+    whole = np.array_equal(left[:words].view(np.uint64), right[:words].view(np.uint64))
+    return whole and np.array_equal(left[words:], right[words:])

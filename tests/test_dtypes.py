@@ -1,9 +1,10 @@
 """The way from work values to a tensor's dtype."""
 
+import ml_dtypes
 import numpy as np
 import pytest
 
-from gcodec.dtypes import narrow
+from gcodec.dtypes import narrow, same_bytes, widen
 from gcodec.kernels.half import to_half
 
 
@@ -36,6 +37,29 @@ def test_float16_in_plain_python():
     out = np.empty(values.size, np.uint16)
     to_half.py_func(values, values.view(np.int32), out)
     assert np.array_equal(out, by_numpy(values).view(np.uint16))
+
+
+def test_bfloat16_is_rounded_and_widened_as_ml_dtypes_does():
+    """Every bfloat16, and what lies next to it and to the middles between them."""
+    dtype, bits = np.dtype(ml_dtypes.bfloat16), np.arange(1 << 16, dtype=np.uint32) << 16
+    numbers = (bits >> 16).astype(np.uint16).view(dtype)
+    assert np.array_equal(widen(numbers).view(np.uint32), numbers.astype(np.float32).view(np.uint32))
+    values = np.concatenate([bits + off for off in (0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF)]).view(np.float32)
+    values = values[~np.isnan(values)]
+    largest = float(ml_dtypes.finfo(dtype).max)
+    rounded = np.clip(values, -largest, largest).astype(dtype)
+    assert np.array_equal(narrow(values, dtype).view(np.uint16), rounded.view(np.uint16))
+    assert np.isnan(narrow(np.array([np.nan, -np.nan], np.float32), dtype).astype(np.float32)).all()
+
+
+@pytest.mark.parametrize("size", [0, 7, 8, 1000])
+def test_same_bytes(size):
+    a = np.arange(size, dtype=np.uint8)
+    assert same_bytes(a, a.copy())
+    for place in (0, size - 1) if size else ():
+        other = a.copy()
+        other[place] ^= 1
+        assert not same_bytes(a, other)
 
 
 def test_not_a_number_stays_one():

@@ -7,9 +7,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gcodec.coding.bitstring import BitReader, BitWriter
-from gcodec.coding.rans import count_codes, decode_classes, decode_lanes, encode_classes, encode_lanes, slots_of
-from gcodec.kernels.entropy import rans, rans_tables, rans_vectors
-from gcodec.kernels.entropy.vectors import look_up
+from gcodec.coding.rans import (
+    count_codes,
+    decode_classes,
+    decode_lanes,
+    encode_classes,
+    encode_lanes,
+    laws_of,
+    slots_of,
+)
+from gcodec.kernels.entropy import rans, rans_tables, rans_vectors, vectors
 
 RNG = np.random.default_rng(0)
 JUMPS = 5, 2  # the jumps of the trellis of 8 states
@@ -59,17 +66,17 @@ def test_normalise(weights):
     assert np.array_equal(frequencies, expected)
 
 
-def coded_lanes(rng: np.random.Generator, size: int, decay: float, lanes: int, run: int = 1) -> tuple:
+def coded_lanes(rng: np.random.Generator, size: int, decay: float, lanes: int, run: int = 1, jumps=JUMPS) -> tuple:
     """(bytes, codes, classes, frequencies) of codes on paths through a trellis of 8 states.
 
-    run: how many neighbours have one class.
+    run: how many neighbours have one class. jumps: those of the trellis; 0 for none.
     """
     symbols = np.minimum(rng.geometric(decay, size), 31).astype(np.uint8) - np.uint8(1)
     classes, paths, codes = np.repeat(rng.integers(0, 32, size), run)[:size].astype(np.uint8), [0] * lanes, []
     for i, symbol in enumerate(symbols.tolist()):
         path = paths[i % lanes]
         codes.append(symbol | (path & 1) << 5)
-        paths[i % lanes] = (path >> 1) ^ (path & 1) * JUMPS[0] ^ ((symbol + 1) >> 1 & 1) * JUMPS[1]
+        paths[i % lanes] = (path >> 1) ^ (path & 1) * jumps[0] ^ ((symbol + 1) >> 1 & 1) * jumps[1]
     codes = np.array(codes, np.uint8)
     frequencies = count_codes(codes, classes, rans.BOOK_BITS, 64)
     for row in frequencies:
@@ -91,13 +98,14 @@ def test_lanes(seed, lanes, size):
 @pytest.mark.skipif(not rans_vectors.SUPPORTED, reason="this processor has no vectors for rANS")
 @pytest.mark.parametrize("size", [64, 65, 127, 128, 5000, 70_001])
 @pytest.mark.parametrize("lanes", [16, 32, 64])
-@pytest.mark.parametrize(("decay", "run"), [(0.9, 1), (0.5, 1), (0.05, 1), (0.5, 200), (0.05, 200)])
-def test_vectors_do_what_the_plain_loops_do(monkeypatch, size, lanes, decay, run):
+@pytest.mark.parametrize("decay", [0.9, 0.5, 0.05])
+@pytest.mark.parametrize(("run", "jumps"), [(1, JUMPS), (200, JUMPS), (200, (0, 0))])
+def test_vectors_do_what_the_plain_loops_do(monkeypatch, size, lanes, decay, run, jumps):
     """The same bytes, and the same end for words that are missing or damaged."""
     ends = []
     for supported in (True, False):
         monkeypatch.setattr(rans_vectors, "SUPPORTED", supported)
-        ends.append(coded_lanes(np.random.default_rng(size), size, decay, lanes, run))
+        ends.append(coded_lanes(np.random.default_rng(size), size, decay, lanes, run, jumps))
     assert ends[0][:2] == ends[1][:2]
     _, tail, codes, classes, frequencies = ends[0]
     states, words = np.frombuffer(tail[: 4 * lanes], np.uint32), np.frombuffer(tail[4 * lanes :], np.uint16)
@@ -106,8 +114,8 @@ def test_vectors_do_what_the_plain_loops_do(monkeypatch, size, lanes, decay, run
         found = []
         for supported in (True, False):
             state, paths, out = states.copy(), np.zeros(lanes, np.uint32), np.zeros(size, np.uint8)
-            args = state, padded, paths, *map(np.uint32, JUMPS), classes, slots_of(frequencies), out
-            done = rans_vectors.decode_rows(*args) if supported else (0, 0)
+            args = state, padded, paths, *map(np.uint32, jumps), classes, slots_of(frequencies), out
+            done = rans_vectors.decode_rows(*args, *laws_of(frequencies)) if supported else (0, 0)
             found.append((rans.decode(*args, *done), out))
         assert found[0][0] == found[1][0]
         if damaged is words:
@@ -120,7 +128,7 @@ def test_vectors_do_what_the_plain_loops_do(monkeypatch, size, lanes, decay, run
 def test_vectors_count_what_the_plain_loops_count(most, run):
     codes, classes = RNG.integers(0, most, 5003).astype(np.uint8), np.repeat(RNG.integers(0, 32, 5003), run)[:5003]
     found = np.ones((2, 64 * 32), np.int64)
-    for count, histograms in zip((rans.count_codes, rans_vectors.count_codes), found, strict=True):
+    for count, histograms in zip((rans.count_codes, vectors.count_codes), found, strict=True):
         count(codes, classes.astype(np.uint8), rans.BOOK_BITS, histograms)
     assert found[0].sum() == 5003 + found[0].size and np.array_equal(*found)
 
@@ -133,8 +141,16 @@ def test_look_up(dtype, size):
         RNG.standard_normal(64).astype(dtype),
         np.empty(size, dtype),
     )
-    look_up(places, table, found)
+    vectors.look_up(places, table, found)
     assert np.array_equal(found, table[places])
+
+
+@pytest.mark.parametrize("size", [0, 63, 64, 1000])
+def test_translate(size):
+    numbers, table, found = *RNG.integers(0, 256, (2, 256)).astype(np.uint8), np.empty(size, np.uint8)
+    numbers = np.resize(numbers, size)
+    vectors.translate(numbers, table, found)
+    assert np.array_equal(found, table[numbers])
 
 
 @pytest.mark.parametrize("size", [1, 5, 40, 3000])

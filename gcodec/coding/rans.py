@@ -35,7 +35,7 @@ def count_codes(codes: np.ndarray, classes: np.ndarray, book_bits: int, tables: 
     book. tables: how many there are.
     """
     histograms = np.zeros(tables * rans.SYMBOLS, np.int64)
-    count = rans_vectors.count_codes if rans_vectors.SUPPORTED else rans.count_codes
+    count = vectors.count_codes if vectors.SUPPORTED else rans.count_codes
     count(codes, classes, book_bits, histograms)
     return histograms.reshape(tables, rans.SYMBOLS)
 
@@ -54,6 +54,15 @@ def slots_of(frequencies: np.ndarray) -> np.ndarray:
     return slots
 
 
+def laws_of(frequencies: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What `rans_vectors.decode_rows` needs beside slots: ranges, first slots, and depths."""
+    ranges, reciprocals = np.zeros(frequencies.size, np.uint32), np.zeros(frequencies.size, np.uint64)
+    rans.fill_codes(frequencies, ranges, reciprocals)
+    firsts, depths = np.empty(ranges.size, np.uint32), np.empty(frequencies.shape[0], np.uint8)
+    rans.fill_firsts(frequencies, ranges, firsts, depths)
+    return ranges, firsts, depths
+
+
 def encode_lanes(
     writer: BitWriter, codes: np.ndarray, classes: np.ndarray, book_bits: int, frequencies: np.ndarray, lanes: int
 ) -> bytes:
@@ -62,7 +71,8 @@ def encode_lanes(
     codes, classes: uint8, for each value. frequencies: int64, by table and symbol. The numbers of
     lanes and of words go to `writer`; the bytes of states and words are returned.
     """
-    ranges, reciprocals = np.zeros(frequencies.size, np.uint32), np.zeros(frequencies.size, np.uint64)
+    size = max(frequencies.size, vectors.ENTRIES)  # which vectors look up
+    ranges, reciprocals = np.zeros(size, np.uint32), np.zeros(size, np.uint64)
     rans.fill_codes(frequencies, ranges, reciprocals)
     states, words = np.empty(lanes, np.uint64), np.empty(rans_vectors.SPARE + codes.size + 1, np.uint16)
     rows = rans_vectors.takes(lanes)
@@ -71,7 +81,7 @@ def encode_lanes(
     states = states.astype(np.uint32)
     if rows:
         inverses = np.empty(ranges.size, np.float32)
-        rans_vectors.fill_inverses(ranges, inverses)
+        rans.fill_inverses(ranges, inverses)
         args = codes[:begin], classes, book_bits, ranges, inverses, states, words, first
         first = rans_vectors.encode_rows(*args)
     count = int(words.size - first)
@@ -116,7 +126,7 @@ def decode_lanes(
     states, words = read_lanes(reader)
     codes, paths = np.empty(classes.size, np.uint8), np.zeros(states.size, np.uint32)
     args = states, words, paths, np.uint32(jumps[0]), np.uint32(jumps[1]), classes, slots_of(frequencies), codes
-    done = rans_vectors.decode_rows(*args) if rans_vectors.takes(states.size) else (0, 0)
+    done = rans_vectors.decode_rows(*args, *laws_of(frequencies)) if rans_vectors.takes(states.size) else (0, 0)
     if rans.decode(*args, *done) != rans.OK:
         raise reader.corrupt("the coded symbols do not end where they must")
     return codes

@@ -1,4 +1,7 @@
-"""Rounding to float16. That of numpy is many times slower where numbers become subnormal."""
+"""Rounding to float16 and bfloat16, and back from bfloat16.
+
+numpy takes many times as long, most of all where numbers of float16 become subnormal.
+"""
 
 import numpy as np
 
@@ -8,6 +11,7 @@ from .compiler.jit import njit
 LARGEST = 0x477FE000
 SMALLEST_NORMAL = 0x38800000
 INFINITY = 0x7F800000
+LARGEST_BFLOAT16 = 0x7F7F0000
 SUBNORMALS = np.float32(2.0**24)  # subnormal numbers of float16 are multiples of its inverse
 
 
@@ -28,3 +32,24 @@ def to_half(values: np.ndarray, bits: np.ndarray, out: np.ndarray) -> None:
             pattern = min(pattern, LARGEST)
             half = ((pattern + 0xFFF + ((pattern >> 13) & 1)) >> 13) - (112 << 10)
         out[i] = half | ((np.int64(bits[i]) >> 16) & 0x8000)
+
+
+@njit
+def from_bfloat16(patterns: np.ndarray, bits: np.ndarray) -> None:
+    """Fill in the bits (int32) of float32 numbers, from those (int16) of equal bfloat16 numbers."""
+    for i in range(patterns.size):
+        bits[i] = np.int32(patterns[i]) << np.int32(16)
+
+
+@njit
+def to_bfloat16(bits: np.ndarray, out: np.ndarray) -> None:
+    """Fill in the bits (uint16) of bfloat16 numbers, from those (int32) of float32 numbers.
+
+    Rounding is to nearest with ties to even. A value beyond the largest finite number becomes that
+    number, and NaN becomes a quiet NaN.
+    """
+    for i in range(bits.size):
+        pattern = np.int32(bits[i] & 0x7FFFFFFF)
+        near = np.int32(min(pattern, np.int32(LARGEST_BFLOAT16)))
+        near = np.int32(near + np.int32(0x7FFF) + (near >> 16 & 1)) >> 16
+        out[i] = (0x7FC0 if pattern > INFINITY else near) | (bits[i] >> 16 & 0x8000)

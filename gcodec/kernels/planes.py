@@ -39,13 +39,20 @@ def join(planes: np.ndarray, turn: bool, words: np.ndarray) -> None:
     one, last = number(1), number(8 * planes.shape[0] - 1)
     for start in range(0, words.size, _PIECE):
         part = words[start : start + _PIECE]
-        lowest = planes[0, start : start + _PIECE]
-        for i in range(part.size):
-            part[i] = lowest[i]
-        for p in range(1, planes.shape[0]):
-            plane, up = planes[p, start : start + _PIECE], number(8 * p)
+        beside = planes[:, start : start + _PIECE]
+        if beside.shape[0] == 2:
             for i in range(part.size):
-                part[i] |= number(plane[i]) << up
+                part[i] = number(beside[0, i]) | number(beside[1, i]) << number(8)
+        elif beside.shape[0] == 4:
+            for i in range(part.size):
+                low = number(beside[0, i]) | number(beside[1, i]) << number(8)
+                part[i] = low | number(beside[2, i]) << number(16) | number(beside[3, i]) << number(24)
+        else:
+            for i in range(part.size):
+                part[i] = beside[0, i]
+            for p in range(1, beside.shape[0]):
+                for i in range(part.size):
+                    part[i] |= number(beside[p, i]) << number(8 * p)
         if turn:
             for i in range(part.size):
                 part[i] = (part[i] >> one) | (part[i] << last)
@@ -112,13 +119,6 @@ def histogram(values: np.ndarray, counts: np.ndarray) -> None:
         counts[3, values[i + 3]] += 1
     for i in range(whole, values.size):
         counts[0, values[i]] += 1
-
-
-@njit
-def translate(values: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
-    """out[i] = table[values[i]]; all uint8."""
-    for i in range(values.size):
-        out[i] = table[values[i]]
 
 
 @njit

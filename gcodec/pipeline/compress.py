@@ -222,9 +222,10 @@ def _code_chunks(
         with reading_back(entry):
             back = decoded(entry, spec.dtype, decode, data, span)
         values = source.read(start, stop)
-        if exact and not np.array_equal(back.view(np.uint8), values.view(np.uint8)):
+        if exact and not dtypes.same_bytes(back, values):
             raise entry.fault(f"{name or 'the array'} did not come back bit for bit (or it changed meanwhile)")
         pair = None if exact else terms.compared(values, back)
+        pair = pair and (dtypes.widen(pair[0]), dtypes.widen(pair[1]))
         error = part_error(choice.guarantee.kind, *pair, scan) if pair else 0.0 if exact else math.inf
         parts = [measure(*pair, spec, start, scan.scale)] if pair else []
         chunk = Chunk(len(data), crc32(data), crc32(as_bytes(back)))

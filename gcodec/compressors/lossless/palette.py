@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import Corrupt
 from ...kernels import planes as kernels
+from ...kernels.entropy.vectors import translate
 from ...source import Source, spans
 from ..contract import CHUNK
 
@@ -91,7 +92,7 @@ class Palette:
         numbers, out = np.zeros(words.size, np.uint8), np.empty(words.size, np.uint8)
         table = self.table[0].copy(), self.table[1].copy()  # the kernel adds words that it does not know
         kernels.number_words(words, *table, self.words.size, numbers)
-        kernels.translate(numbers, self.rank, out)
+        translate(numbers, self.rank, out)
         return out
 
 

@@ -12,6 +12,7 @@ from ...coding.bitstring import BitReader
 from ...coding.rans import decode_numbers, encode_numbers, used
 from ...errors import Corrupt
 from ...kernels import planes as kernels
+from ...kernels.entropy.vectors import BYTES, translate
 from . import frames, tuples
 
 RAW, ZSTANDARD, SYMBOLS, TUPLES = range(4)
@@ -135,10 +136,10 @@ def _entropy(counts: np.ndarray) -> float:
 def _pack_symbols(plane: np.ndarray) -> bytes:
     """The values that are listed, the coded symbols, and the bytes that are not listed."""
     listed, histogram = _listed(_counts(plane))
-    symbol_of = np.full(256, ESCAPE, np.uint8)
+    symbol_of = np.full(BYTES, ESCAPE, np.uint8)
     symbol_of[listed] = np.arange(listed.size)
     symbols = np.empty(plane.size, np.uint8)
-    kernels.translate(plane, symbol_of, symbols)
+    translate(plane, symbol_of, symbols)
     apart = np.empty(histogram[ESCAPE], np.uint8)
     if apart.size:
         kernels.take_out(plane, symbols, ESCAPE, apart)
@@ -150,14 +151,14 @@ def _unpack_symbols(data: bytes, plane: np.ndarray) -> None:
     listed = np.frombuffer(data[1 : 1 + count], np.uint8)
     if not 0 < count <= ESCAPE or listed.size != count or (np.diff(listed.astype(np.int16)) <= 0).any():
         raise Corrupt("lossless: the values listed for a byte plane are not 1 to 31 ascending bytes")
-    value_of = np.zeros(ESCAPE + 1, np.uint8)
+    value_of = np.zeros(BYTES, np.uint8)
     value_of[:count] = listed
     reader = BitReader(data[1 + count :], "lossless: symbols of a byte plane")
     symbols = decode_numbers(reader, plane.size)
     met = used(symbols)
     if ((met >= count) & (met < ESCAPE)).any():
         raise Corrupt("lossless: a byte plane has a symbol without a value")
-    kernels.translate(symbols, value_of, plane)
+    translate(symbols, value_of, plane)
     apart = reader.rest()
     needed = kernels.put_in(apart, symbols, ESCAPE, plane) if met[-1:] == ESCAPE else 0
     if needed != apart.size:
@@ -174,5 +175,5 @@ def _may_repeat(plane: np.ndarray, sample: np.ndarray, size: int) -> bool:
     if len(frames.compress(sample.tobytes(), 1)) < _WORTH * sample.size * size / plane.size:
         return True
     words = plane[: plane.size // 64 * 64].view(np.uint64).reshape(-1, 8)[:: plane.size // (64 * _WORDS)]
-    marks = (words * _MIX).sum(1)
-    return bool(np.unique(marks).size < _REPEATED * marks.size)
+    marks = np.sort((words * _MIX).sum(1))
+    return bool(1 + np.count_nonzero(marks[1:] != marks[:-1]) < _REPEATED * marks.size)

@@ -14,6 +14,7 @@ from ...coding.rans import NO_LAW, decode_lanes, encode_lanes, lanes_for, used
 from ...errors import Corrupt
 from ...kernels import planes as kernels
 from ...kernels.entropy import rans, rans_tables
+from ...kernels.entropy.vectors import BYTES, translate
 
 NUMBERS = 1 << 10  # no number is as large
 LONGEST = 10  # the most bytes of a number
@@ -87,10 +88,10 @@ def _indices(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     table = np.zeros((4, 256), np.int64)
     kernels.histogram(plane, table)
     listed = np.flatnonzero(table.sum(0)).astype(np.uint8)
-    index_of = np.zeros(256, np.uint8)
+    index_of = np.zeros(BYTES, np.uint8)
     index_of[listed] = np.arange(listed.size)
     indices = np.empty(plane.size, np.uint8)
-    kernels.translate(plane, index_of, indices)
+    translate(plane, index_of, indices)
     return listed, indices
 
 

@@ -136,6 +136,28 @@ def fill_codes(frequencies: np.ndarray, ranges: np.ndarray, reciprocals: np.ndar
 
 
 @njit
+def fill_inverses(ranges: np.ndarray, inverses: np.ndarray) -> None:
+    """inverses[i] = 1 / f in float32 for the entry f << 16 | first slot, and 1 for f = 0."""
+    for i in range(ranges.size):
+        inverses[i] = np.float32(1) / np.float32(max(ranges[i] >> _S16, _ONE))
+
+
+@njit
+def fill_firsts(frequencies: np.ndarray, ranges: np.ndarray, firsts: np.ndarray, depths: np.ndarray) -> None:
+    """firsts[i] = the first slot of ranges[i], uint32; depths[t]: that of the search in table t.
+
+    The symbols of table t are below 2^depths[t].
+    """
+    for i in range(ranges.size):
+        firsts[i] = ranges[i] & _S16_LOW
+    for table in range(depths.size):
+        depths[table] = 3
+        for symbol in range(8, SYMBOLS):
+            if frequencies[table, symbol] > 0:
+                depths[table] = 4 if symbol < 16 else 5
+
+
+@njit
 def start_of(lanes: int) -> int:
     """The state of each lane before encoding and after decoding. lanes: how many there are."""
     return START if lanes > 1 else 1

@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 
 from ..compiler.jit import njit
 from . import vectors
-from .rans import BOOK_BITS, MAX_LANES, SYMBOLS, TABLE_BITS, TOTAL, count_in_parts
+from .rans import BOOK_BITS, MAX_LANES, SYMBOLS, TABLE_BITS, TOTAL
 from .vectors import (
     BYTE,
     HALF,
@@ -42,13 +42,21 @@ from .vectors import (
 
 SUPPORTED = vectors.SUPPORTED
 SPARE = WIDTH  # words in front of the output that may be overwritten
-_RUN, _FEW = 64, 16  # codes that are counted together, and the values that they may have
 _0, _1, _4, _8 = map(np.uint64, (0, 1, 4, 8))
 
 
 def takes(lanes: int) -> bool:
     """Whether these kernels should code rows of this many lanes."""
     return SUPPORTED and lanes >= WIDTH
+
+
+def _refilled(b: ir.IRBuilder, state: ir.Value, states: ir.Value, words: ir.Value) -> ir.Value:
+    """Read a word for each state that became small, and store all; returns how many words."""
+    low = b.icmp_unsigned("<", state, each(WORD, 1 << 16))
+    args = pointer(b, words, HALF), low, each(HALF, 0)
+    more = b.zext(call(b, "masked.expandload.v16i16", vector(HALF), *args), vector(WORD))
+    store(b, b.select(low, b.or_(b.shl(state, each(WORD, 16)), more), state), states)
+    return count(b, low)
 
 
 @intrinsic
@@ -85,11 +93,7 @@ def _decode_step(
             b.mul(b.lshr(entry, each(WORD, 17)), b.lshr(state, each(WORD, TABLE_BITS))),
             b.and_(b.lshr(entry, each(WORD, 5)), each(WORD, TOTAL - 1)),
         )
-        low = b.icmp_unsigned("<", state, each(WORD, 1 << 16))
-        args = pointer(b, words, HALF), low, each(HALF, 0)
-        more = b.zext(call(b, "masked.expandload.v16i16", vector(HALF), *args), vector(WORD))
-        store(b, b.select(low, b.or_(b.shl(state, each(WORD, 16)), more), state), states)
-        return count(b, low)
+        return _refilled(b, state, states, words)
 
     uint32, uint64 = types.uint32, types.uint64
     return uint64(uint64, uint64, uint32, uint32, uint64, uint64, uint64, uint64), code
@@ -162,48 +166,40 @@ def _encode_alike(
     return uint64(uint64, uint64, uint64, uint64, uint64), code
 
 
-@intrinsic
-def _tally(
-    typingctx: Context, codes: types.Type, classes: types.Type, counts: types.Type
-) -> tuple[Signature, Callable[..., ir.Value]]:
-    """Count 64 codes in a table of uint32; returns False, with nothing done, if they are not plain.
+def _make_search(depth: int) -> Callable[..., int]:
+    """A step that decodes codes of one class without a trellis, whose symbols are below 2^depth."""
 
-    Codes are plain if all of them are below 16, and all of one class. All arguments are addresses.
-    """
-    run = ir.VectorType(BYTE, _RUN)
+    @intrinsic
+    def step(
+        typingctx: Context, states: types.Type, firsts: types.Type, ranges: types.Type, codes: types.Type,
+        words: types.Type,
+    ) -> tuple[Signature, Callable[..., ir.Value]]:  # fmt: skip
+        """Decode a code in each of 16 lanes; returns how many words were read.
 
-    def same(value: int) -> ir.Constant:
-        return ir.Constant(run, [value] * _RUN)
+        All arguments are addresses, those of `firsts` and `ranges` of tables of 32 entries. The
+        symbol is the last one whose first slot is not above the slot; a search by halves finds it.
+        """
 
-    def code(context: BaseContext, b: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]) -> ir.Value:
-        codes, classes = (b.load(b.inttoptr(address, run.as_pointer()), align=1) for address in args[:2])
-        first = b.shuffle_vector(classes, classes, ir.Constant(ir.VectorType(WORD, _RUN), [0] * _RUN))
-        plain = b.and_(b.icmp_unsigned("==", classes, first), b.icmp_unsigned("<", codes, same(_FEW)))
-        all_plain = b.icmp_unsigned("==", b.bitcast(plain, LONG), LONG(-1))
-        with b.if_then(all_plain, likely=True):
-            for value in range(_FEW):
-                found = b.bitcast(b.icmp_unsigned("==", codes, same(value)), LONG)
-                place = b.inttoptr(b.add(args[2], LONG(4 * value)), WORD.as_pointer())
-                more = b.trunc(call(b, "ctpop.i64", LONG, found), WORD)
-                b.store(b.add(b.load(place), more), place)
-        return all_plain
+        def code(context: BaseContext, b: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]) -> ir.Value:
+            states, firsts, ranges, codes, words = args
+            state = load(b, states, WORD)
+            slot, symbol = b.and_(state, each(WORD, TOTAL - 1)), each(WORD, 0)
+            for bit in range(depth - 1, -1, -1):
+                higher = b.or_(symbol, each(WORD, 1 << bit))
+                symbol = b.select(b.icmp_unsigned(">=", slot, entries(b, firsts, higher, SYMBOLS)), higher, symbol)
+            store(b, b.trunc(symbol, vector(BYTE)), codes)
+            entry = entries(b, ranges, symbol, SYMBOLS)
+            f, first = b.lshr(entry, each(WORD, 16)), b.and_(entry, each(WORD, 0xFFFF))
+            state = b.add(b.mul(f, b.lshr(state, each(WORD, TABLE_BITS))), b.sub(slot, first))
+            return _refilled(b, state, states, words)
 
-    return types.boolean(types.uint64, types.uint64, types.uint64), code
+        uint64 = types.uint64
+        return uint64(uint64, uint64, uint64, uint64, uint64), code
+
+    return step
 
 
-@njit
-def count_codes(codes: np.ndarray, classes: np.ndarray, book_bits: int, histograms: np.ndarray) -> None:
-    """As rans.count_codes. Runs of one class take a quarter of the time."""
-    parts = np.zeros((4, histograms.size), np.uint32)
-    shift = np.uint64(5 + book_bits + 2)
-    for i in range(0, codes.size - _RUN + 1, _RUN):
-        at, counts = np.uint64(i), np.uint64(parts.ctypes.data) + (np.uint64(classes[i]) << shift)
-        if not _tally(np.uint64(codes.ctypes.data) + at, np.uint64(classes.ctypes.data) + at, counts):
-            count_in_parts(codes[i : i + _RUN], classes[i : i + _RUN], book_bits, parts)
-    rest = codes.size // _RUN * _RUN
-    count_in_parts(codes[rest:], classes[rest:], book_bits, parts)
-    for i in range(histograms.size):
-        histograms[i] += np.int64(parts[0, i]) + np.int64(parts[1, i]) + np.int64(parts[2, i]) + np.int64(parts[3, i])
+_search_3, _search_4, _search_5 = map(_make_search, (3, 4, 5))
 
 
 @njit
@@ -216,38 +212,41 @@ def decode_rows(
     classes: np.ndarray,
     slots: np.ndarray,
     codes: np.ndarray,
+    ranges: np.ndarray,
+    firsts: np.ndarray,
+    depths: np.ndarray,
 ) -> tuple[int, int]:
     """Decode whole rows of lanes: returns (how many codes, how many words).
 
-    The arguments are those of rans.decode. There are 16, 32 or 64 states and paths, uint32; words
-    are uint16, classes and codes uint8, slots uint32. It stops if there are too few words, and
-    rans.decode must finish the work.
+    The arguments are those of rans.decode, `ranges` of rans.encode, and what `fill_firsts` gives.
+    There are 16, 32 or 64 states and paths, uint32; words are uint16, classes and codes uint8,
+    slots uint32. It stops if there are too few words, and rans.decode must finish the work.
+    Without a trellis, neighbours of one class take less time.
     """
     at, available = _0, np.uint64(words.size - MAX_LANES)
     done, row = _0, np.uint64(states.size)
-    end = np.uint64(codes.size)
+    end, alone = np.uint64(codes.size), odd_jump == 0 and jump == 0
     while done + row <= end and at <= available:
         for k in range(0, states.size, WIDTH):
             lane = np.uint64(k)
-            at += _decode_step(
-                np.uint64(states.ctypes.data) + _4 * lane,
-                np.uint64(paths.ctypes.data) + _4 * lane,
-                odd_jump,
-                jump,
-                np.uint64(classes.ctypes.data) + done + lane,
-                np.uint64(slots.ctypes.data),
-                np.uint64(codes.ctypes.data) + done + lane,
-                np.uint64(words.ctypes.data) + (at << _1),
-            )
+            here, beside = np.uint64(states.ctypes.data) + _4 * lane, np.uint64(classes.ctypes.data) + done + lane
+            coded, word = np.uint64(codes.ctypes.data) + done + lane, np.uint64(words.ctypes.data) + (at << _1)
+            if alone and are_alike(beside):
+                group = np.uint64(classes[done + lane])
+                first = np.uint64(firsts.ctypes.data) + (group << _8)
+                law = np.uint64(ranges.ctypes.data) + (group << _8)
+                depth = depths[group << _1]
+                if depth == 3:
+                    at += _search_3(here, first, law, coded, word)
+                elif depth == 4:
+                    at += _search_4(here, first, law, coded, word)
+                else:
+                    at += _search_5(here, first, law, coded, word)
+            else:
+                path, table = np.uint64(paths.ctypes.data) + _4 * lane, np.uint64(slots.ctypes.data)
+                at += _decode_step(here, path, odd_jump, jump, beside, table, coded, word)
         done += row
     return np.int64(done), np.int64(at)
-
-
-@njit
-def fill_inverses(ranges: np.ndarray, inverses: np.ndarray) -> None:
-    """inverses[i] = 1 / f in float32 for the entry f << 16 | first slot, and 1 for f = 0."""
-    for i in range(ranges.size):
-        inverses[i] = np.float32(1) / np.float32(max(ranges[i] >> np.uint32(16), np.uint32(1)))
 
 
 @njit
