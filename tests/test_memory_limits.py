@@ -1,5 +1,7 @@
 """Limits of memory, as `ulimit -v` or a batch system set them: a clear error, or all goes well."""
 
+import os
+import platform
 import re
 import resource
 import subprocess
@@ -61,3 +63,33 @@ def test_a_thread_that_does_not_start_is_a_lack_of_memory(monkeypatch):
     monkeypatch.setattr(threading.Thread, "start", start)
     with pytest.raises(errors.OutOfMemory, match="use fewer"):
         list(parallel.ordered(abs, range(-3, 3), threads=2))
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="this C library is not glibc")
+@pytest.mark.parametrize(("shared", "limit"), [(True, None), (False, None), (True, "4")])
+def test_threads_have_one_heap(tmp_path, shared, limit):
+    """As glibc lists its heaps, after eight threads took memory at once."""
+    code = f"""if 1:
+        import ctypes, threading
+        from gcodec.cli.memory import share_heap
+        if {shared}:
+            share_heap()
+        library, together = ctypes.PyDLL(None), threading.Barrier(8)
+        library.fopen.restype, library.malloc.restype = ctypes.c_void_p, ctypes.c_void_p
+        def take():
+            together.wait()
+            library.malloc(1000)
+            together.wait()
+        threads = [threading.Thread(target=take) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        file = ctypes.c_void_p(library.fopen({str(tmp_path / "heaps")!r}.encode(), b"w"))
+        library.malloc_info(0, file)
+        library.fclose(file)"""
+    environment = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
+    environment |= {"MALLOC_ARENA_MAX": limit} if limit else {}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    count = (tmp_path / "heaps").read_text().count("<heap nr=")
+    assert (count == 1) == (shared and limit is None)

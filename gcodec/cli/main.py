@@ -39,6 +39,7 @@ def guarded(command: Callable[..., object]) -> Callable[..., None]:
                         command(*args, **options)
                 else:
                     memory.check(options.get("threads", 1))
+                    memory.share_heap()
                     command(*args, **options)
                 if sys.stdout:
                     with naming("standard output"):
