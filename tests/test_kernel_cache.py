@@ -29,6 +29,7 @@ spherical.fill_coins(np.uint64(7), np.arange(4), out)
 print(out.tobytes().hex(), count.compiled)
 """
 MAKE_KERNELS = """
+from numba.extending import intrinsic
 from gcodec.kernels.compiler import cache
 from gcodec.kernels.compiler.jit import njit
 
@@ -48,7 +49,19 @@ def twice(inner):
         return inner(inner(x))
     return kernel
 
-print(twice(add(1))(0), twice(add(2))(0), len(written))
+def by_intrinsic(n):
+    @intrinsic
+    def step(typingctx, x):
+        def code(context, builder, signature, args):
+            return builder.add(args[0], args[0].type(n))
+        return signature_of(x), code
+    @njit
+    def kernel(x):
+        return step(x)
+    return kernel
+
+signature_of = lambda x: x(x)
+print(twice(add(1))(0), twice(add(2))(0), by_intrinsic(3)(0), by_intrinsic(4)(0), len(written))
 """
 HOLD = """
 import sys, time
@@ -104,8 +117,8 @@ def test_settings_of_numba_have_files_of_their_own(tmp_path):
 
 
 def test_kernels_that_one_function_makes_have_files_of_their_own(tmp_path):
-    assert run(MAKE_KERNELS, XDG_CACHE_HOME=str(tmp_path))[0] == ["2", "4", "4"]
-    assert run(MAKE_KERNELS, XDG_CACHE_HOME=str(tmp_path))[0] == ["2", "4", "0"]
+    assert run(MAKE_KERNELS, XDG_CACHE_HOME=str(tmp_path))[0] == ["2", "4", "3", "4", "6"]
+    assert run(MAKE_KERNELS, XDG_CACHE_HOME=str(tmp_path))[0] == ["2", "4", "3", "4", "0"]
 
 
 def test_processes_that_start_together_compile_once(tmp_path):

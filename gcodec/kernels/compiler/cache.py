@@ -21,6 +21,7 @@ from uuid import uuid4
 import numba
 from numba.core.compiler import CompileResult
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.extending import _Intrinsic
 from numba.core.serialize import dumps
 
 from . import notice
@@ -55,9 +56,8 @@ class KernelCache:
     def __init__(self, function: Callable[..., Any]) -> None:
         code = function.__code__
         self._name = f"{Path(code.co_filename).stem}.{function.__name__}"
-        self._place = f"{function.__module__}.{function.__qualname__}:{code.co_firstlineno}"
-        cells = function.__closure__ or ()  # a kernel that a function makes may have them
-        self._identity = (self._place, *(_identity(cell.cell_contents) for cell in cells))
+        self._identity = _identity_of(function)
+        self._place = self._identity[0]
 
     def path(self, signature: Any, codegen: Any) -> Path | None:
         """The file of one compiled form; None when there is no folder for it."""
@@ -98,10 +98,21 @@ class KernelCache:
             path.unlink(missing_ok=True)
 
 
+def _identity_of(function: Callable[..., Any]) -> tuple[object, ...]:
+    """The place of a function, and what its cells hold; one that a function makes may have some."""
+    place = f"{function.__module__}.{function.__qualname__}:{function.__code__.co_firstlineno}"
+    return place, *(_identity(cell.cell_contents) for cell in function.__closure__ or ())
+
+
 def _identity(value: Any) -> object:
-    """The same for the same value in every process, which the pickle of a kernel is not."""
+    """The same for the same value in every process.
+
+    The pickle of a kernel, or of an intrinsic, is not.
+    """
     cache = getattr(value, "_cache", None)
-    return cache._identity if isinstance(cache, KernelCache) else dumps(value)
+    if isinstance(cache, KernelCache):
+        return cache._identity
+    return _identity_of(value._defn) if isinstance(value, _Intrinsic) else dumps(value)
 
 
 def _read(path: Path) -> bytes | None:
