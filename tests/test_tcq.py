@@ -17,6 +17,8 @@ from gcodec.compressors.common.scale_classes import CHUNK
 from gcodec.compressors.contract import Guarantee, Payload, TensorSpec
 from gcodec.compressors.tcq.compressor import Tcq
 from gcodec.errors import Corrupt, InvalidInput
+from gcodec.kernels.entropy.rans import MAX_LANES
+from gcodec.kernels.levels import paths, trellis_lane
 from gcodec.source import ArraySource, spans
 
 
@@ -165,3 +167,23 @@ def test_same_without_compilation():
         assert done.returncode == 0, done.stderr
         outputs.append(done.stdout)
     assert outputs[0] == outputs[1]
+
+
+@pytest.mark.skipif(not trellis_lane.USED, reason="without compiled kernels, all lanes go side by side")
+@pytest.mark.parametrize("states", [8, 32])
+@pytest.mark.parametrize("lanes", [1, 2, 8])
+def test_lanes_that_go_one_by_one_take_the_same_ways(states, lanes):
+    """Costs and decisions are those of the plain loop, where metrics are equal as well."""
+    count = 501
+    metrics = np.round(8 * np.random.default_rng(0).random(paths.SUBSETS * paths.STRIP)).astype(np.float32) / 8
+    costs = np.zeros(states * MAX_LANES, np.float32)
+    costs[MAX_LANES:] = 1e30
+    same, ways, own = costs.copy(), np.zeros((2, count), np.uint32), costs.copy()
+    for first in range(0, count, lanes):
+        grown, here = same.copy(), min(lanes, count - first)
+        paths.ADVANCE[states](same.copy(), grown, metrics, first, ways[0], first, here)
+        same = grown
+    trellis_lane.WALK[states](own, metrics, ways[1], 0, count, lanes)
+    assert np.array_equal(ways[0], ways[1])
+    used = [state * MAX_LANES + lane for state in range(states) for lane in range(lanes)]
+    assert np.array_equal(same[used], own[used])

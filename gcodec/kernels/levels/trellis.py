@@ -19,6 +19,7 @@ import numpy as np
 from ..compiler.jit import njit
 from ..entropy.rans import MAX_LANES
 from ..entropy.tokens import MAX_CLASSES
+from . import trellis_lane
 from . import trellis_vectors as vectors
 from .paths import ADVANCE, ROWS, STRIP, SUBSETS, best_ends, settle_costs
 
@@ -37,6 +38,7 @@ _ROOM = np.int64(MAX_CLASSES * BINS)  # places that a subset has in the tables
 _PLACES = np.int32(_ROOM)
 _PAIRS = np.int32(2 * SUBSETS)  # numbers in a row of the table
 _u32 = np.uint32
+_APART = np.int64(trellis_lane.MOST if trellis_lane.USED else 0)  # up to so many lanes go one by one
 
 
 @njit
@@ -136,7 +138,8 @@ rate, deal = (vectors.rate, vectors.deal) if vectors.USED else (rate_plainly, de
 
 
 def _make_search(states: int) -> Callable[..., None]:
-    advance = (vectors.ADVANCE if vectors.USED else ADVANCE)[states]
+    advance, walk = (vectors.ADVANCE if vectors.USED else ADVANCE)[states], trellis_lane.WALK[states]
+    apart = _APART
 
     @njit
     def search(
@@ -173,6 +176,10 @@ def _make_search(states: int) -> Callable[..., None]:
                 for q in range(SUBSETS):
                     _nearest(steps[:size], np.float32(FIRST[q]), rated[q : SUBSETS * size : SUBSETS])
             deal(rated, near, zero, size, planes)
+            if lanes <= apart:
+                walk(cost, planes, ways, start, size, lanes)
+                settle_costs(cost, states, lanes)
+                continue
             for first in range(0, size, lanes):
                 count = min(lanes, size - first)
                 advance(cost, grown, planes, first, ways, start + first, count)
