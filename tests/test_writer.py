@@ -14,6 +14,7 @@ from checks import call_cli
 
 import gcodec
 from gcodec.errors import Closed, InvalidInput, NonFinite, Truncated
+from gcodec.request.rules import Rules
 
 X = np.random.default_rng(0).normal(size=(60, 40)).astype(np.float32)
 POLICY = gcodec.Policy(method="sd", alpha=0.1)
@@ -61,6 +62,22 @@ def test_several_arrays_at_once():
     assert all((found[name] == array).all() for name, array in small.items())
     with pytest.raises(Closed):
         list(writer.add_all([]))
+
+
+def test_each_choice_is_made_in_the_order_of_the_arrays(monkeypatch):
+    """A role may rest on the arrays before, so no thread asks for one out of turn."""
+    asked = []
+
+    def choice(rules, name, source):
+        asked.append((name, threading.current_thread() is threading.main_thread()))
+        return Rules._choice(rules, name, source)
+
+    monkeypatch.setattr(Rules, "_choice", Rules.choice, raising=False)
+    monkeypatch.setattr(Rules, "choice", choice)
+    arrays = [(str(i), np.full((40, 40), i + 1, np.float32), None) for i in range(20)]
+    with gcodec.Writer(BytesIO(), gcodec.Policy(alpha=0.1), threads=4) as writer:
+        assert len(list(writer.add_all(arrays))) == 20
+    assert asked == [(str(i), True) for i in range(20)]
 
 
 def test_no_array_is_a_container_too():

@@ -92,8 +92,15 @@ class Writer:
         """
         self._container.check_open()
         taken = set[str]()
-        tensors = ((name, self._source(name, array, part_of, taken)) for name, array, part_of in arrays)
-        yield from append_tensors(self._container, tensors, self._choice, self._threads)
+        choices = dict[str, Choice]()
+
+        def tensors() -> Iterator[tuple[str, Source]]:
+            for name, array, part_of in arrays:
+                source = self._source(name, array, part_of, taken)
+                choices[name] = self._choice(name, source)  # in this order, as a role may rest on tensors before
+                yield name, source
+
+        yield from append_tensors(self._container, tensors(), lambda name, _: choices.pop(name), self._threads)
 
     def _source(
         self, name: str, array: AnyArray, part_of: PartOf | None, taken: set[str] | None = None

@@ -175,6 +175,8 @@ TABLE = (
     Sign(NORM, r"(.*_)?(mean|std)s?|(.*_)?(std_?dev|(min|max)_vals?)", last=True, axes=1),
 )
 
+_ANY = re.compile("|".join(f"(?:{sign.part})" for sign in TABLE))  # what a part of a name is that has a sign
+
 
 def role_of(name: str, source: Source, names: Container[str], alike: Iterable[looks.Glimpse] = ()) -> Role | None:
     """The role of a tensor; None for a weight, a gradient, and whatever else is not known.
@@ -188,7 +190,8 @@ def role_of(name: str, source: Source, names: Container[str], alike: Iterable[lo
     if marks.coordinate:
         return COORDINATE
     seen = _Seen(name.lower(), source)
-    found = next((sign.role for sign in TABLE if _fits(sign, seen, names)), None)
+    signs = TABLE if any(map(_ANY.fullmatch, seen.parts)) else ()
+    found = next((sign.role for sign in signs if _fits(sign, seen, names)), None)
     if found is not None or not is_float(source.dtype) or source.size == 0:
         return found
     if marks.fills and looks.has_any(source, np.array(marks.fills)):
