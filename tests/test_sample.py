@@ -1,17 +1,20 @@
 """The values on which an encoder makes its choices: few, even where a tensor is sparse."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import gcodec
 from gcodec.compressors.common import sample as sample_module
+from gcodec.compressors.common.fit import Survey
 from gcodec.compressors.common.sample import take
 from gcodec.compressors.common.scale_choice import scan
 from gcodec.compressors.common.scale_classes import LARGEST_BLOCK, Tiling
 from gcodec.source import ArraySource
 
+RNG = np.random.default_rng(6)
 ROWS, WIDTH = 1 << 12, 1000  # chunks that do not end with a block
 PLACES = (5, ROWS * WIDTH // 2 + 77, ROWS * WIDTH - 1)
 
@@ -77,3 +80,12 @@ def test_sparse_tensors_need_little_memory(method):
     assert peak < 4 * array.size + (8 << 20)  # bytes: kept levels are one each, and the rest is of a chunk
     error = np.square(gcodec.decode(data) - array, dtype=np.float64).sum()
     assert error <= 0.01 * np.square(array, dtype=np.float64).sum()
+
+
+@pytest.mark.parametrize("times", [1.0, 1.3, 0.6])
+def test_a_sample_whose_share_of_the_error_is_another_than_expected(times):
+    """A pass without a trellis tells the share; a difference that may be chance is let be."""
+    x = RNG.standard_normal((1024, 256)).astype(np.float32)
+    survey = Survey.of(ArraySource(x), 0.1)
+    found = replace(survey, share=times * survey.share)._share_of_errors()
+    assert found == survey.share if times == 1 else found == pytest.approx(survey.share, rel=0.02)

@@ -17,7 +17,7 @@ from ...parallel import spread
 from ...source import Source, remembered
 from .levels import Coded, Labels, Points
 from .quantiser import LARGEST_LEVEL, Part, Quantiser
-from .sample import NO_ERROR, ROUGH, settle, solved, take
+from .sample import NO_ERROR, ROUGH, settle, solved, take, train
 from .scale_choice import Energies, SampledLevels, choose_classes, exponent_of, read, scan
 from .scale_classes import ScaleClasses, Tiling
 from .scaled import energy
@@ -28,10 +28,14 @@ from .step_search import FLATTEST, STEEPEST, TRIES, Spending
 # which each pass takes long. At most _FEW passes go over a larger tensor. In a short one, about
 # _BITS_LEFT bits may be left.
 _LEFT, _MOST_LEFT, _BITS_LEFT = 0.005, 0.03, 3.0
-_LARGE, _LEFT_OF_LARGE, _FEW = 1 << 17, {False: 0.008, True: 0.01}, 8
+_LARGE, _LEFT_OF_LARGE, _FEW = 1 << 17, {False: 0.008, True: 0.015}, 8
+_AIM = 0.4  # the share of it, below the target, that a sample's error aims at
 # Where a value takes more bits than _FINE_RATE, a pass without a trellis is worth less.
 _FINE_RATE, _LEFT_OF_FINE = 3.0, 0.003
 _MOST = 0.9  # the error of a sample may be at most this share of the sample's energy
+# A sample whose error differs by less than the share _LIKENESS from what is expected stands for the
+# tensor. One that differs more, as if the tensor had up to _FAR times the error, does so with that.
+_LIKENESS, _FAR = 0.01, 8.0
 _STRIDE = 1.05  # two steps with this quotient tell how the error grows with the step
 _CLASSES_MORE = 1.3  # times as many bits as the estimate says are taken by levels of classes
 _THIN = 1 << 14  # about so many values are enough to choose a step without classes
@@ -171,15 +175,14 @@ class Survey:
         """
         finest = finest_step(self.energies, states)
         part, tiling, dtype = self.part, self.classes.tiling, self.source.dtype
-        step = max(self.step, finest)
-        aim = _within(part.values, self.target * self.share)
-        best = settle(part, dtype, step, aim, states)
+        share = self.share if states == 1 else self._share_of_errors()
+        aim = _within(part.values, self.target * share)
+        best = settle(part, dtype, max(self.step, finest), aim, states)
         rate = best.bits / self.share / tiling.size
         lanes = lanes_for(rate * min(tiling.chunk, tiling.size))
-        if states > 1 and lanes != part.lanes:  # where values are zero for long, a path depends on it
+        if states > 1:  # where values are zero for long, a path through the trellis depends on the lanes
             part = replace(part, lanes=lanes)
-            best = settle(part, dtype, best.quantiser.step, aim, states)
-            rate = best.bits / self.share / tiling.size
+            best = train(part, best.quantiser, aim, 1)
         total, reference = self.energies.total, 2 * self.step
         whole = None
         if part.values.size == min(tiling.chunk, tiling.size) == tiling.size:
@@ -194,8 +197,27 @@ class Survey:
             if states == 1 and rate > _FINE_RATE:
                 left = _LEFT_OF_FINE
         if part.values.size < tiling.size:
-            coder, slope = _aimed(coder, part, (1 - left / 2) * aim, finest)
+            coder, slope = _aimed(coder, part, (1 - (left / 2 if states == 1 else _AIM * left)) * aim, finest)
         return Spending(coder.tried_with(finest), self.target).search(coder.quantiser.step, left, tries, slope)
+
+    def _share_of_errors(self) -> float:
+        """The share of the tensor's error that falls to the sample.
+
+        Levels without a trellis tell it. A sample of few large values among many small ones may
+        have less of the error than of the energy.
+        """
+        spans = self.classes.tiling.spans()
+        if self.part.values.size == self.classes.tiling.size:
+            return self.share
+        quantiser = Quantiser.fresh(Labels(1), self.source.dtype, self.step)
+
+        def error(values: np.ndarray) -> float:
+            return quantiser.find(Part(values, np.zeros(values.size, np.uint8), 1)).error
+
+        scale = math.ldexp(1.0, -self.exponent)
+        whole = math.fsum(spread(lambda span: error(read(self.source, *span, scale)), spans))
+        ratio = error(self.part.values) / max(whole * self.share, NO_ERROR)
+        return self.share * min(max(ratio, 1 / _FAR), _FAR) if abs(ratio - 1) > _LIKENESS else self.share
 
 
 def finest_step(energies: Energies, states: int) -> float:

@@ -239,14 +239,6 @@ class Coded:
         return Coded(self.codes, self.widths, self.raw_bits, raw=raw)
 
 
-def bits_of(histograms: np.ndarray, widths: np.ndarray, labels: Labels) -> float:
-    """About how many bits levels with these histograms and their tables take.
-
-    histograms: counts by table and symbol, which are overwritten.
-    """
-    return float(level_tables.bits_of(histograms, widths, labels.books, labels.zero))
-
-
 def overhead(size: int) -> float:
     """The bits that heads, tables and lanes of so many values take at most, about."""
     return min(800 + size / 8, 6000.0)

@@ -10,13 +10,12 @@ from ... import dtypes
 from ...kernels.entropy import tokens
 from ...kernels.entropy.tokens import MAX_CLASSES, MAX_WIDTH
 from ...kernels.entropy.vectors import ENTRIES
-from ...kernels.levels import measure, paths, scales, trellis
+from ...kernels.levels import level_tables, measure, paths, scales, trellis
 from ...kernels.levels import prices as kernels
 from ...kernels.levels.paths import SUBSETS, TRELLISES
-from ...kernels.levels.trellis import BINS, CENTROIDS, RATED
-from ...kernels.levels.trellis_vectors import SPARE
+from ...kernels.levels.trellis import BINS, CENTROIDS, RATED, SPARE
 from ...kernels.levels.values import first_wide
-from .levels import OFFSETS_PER_STEP, Coded, Labels, Points, Step, bits_of
+from .levels import OFFSETS_PER_STEP, Coded, Labels, Points, Step
 
 # What a bit is worth, in step²: 2·ln 2·(mean squared error, about 0.26), and less at low rates.
 WORTH = 0.25
@@ -257,7 +256,7 @@ class Quantiser:
 
     def bits(self, part: Part, found: Found) -> float:
         """About how many bits the levels of the part and their tables take."""
-        return bits_of(found.coded.histograms(part.classes), self.widths, self.labels) + 24 * part.lanes
+        return float(level_tables.estimated_bits(found.coded.histograms(part.classes), self.widths))
 
     def _centroids(self, part: Part, found: Found) -> tuple[int, ...]:
         if part.values.size < _FEW[self.labels.states > 1]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...kernels.entropy.rans import MAX_LANES
 from ...kernels.levels.scales import BLOCK
 from ...source import Source, Span
 from .levels import Labels
@@ -16,9 +17,9 @@ from .step_search import solve_step
 
 _COUNT, _PIECE = 1 << 5, 1 << 11  # pieces of a sample of a larger tensor, and values of each of them
 ROUGH = 0.03  # while classes are chosen, a sample's error may miss its target by this share
-# There are at most _ROUNDS rounds of learning. A round that changes error and bits by less than the
-# share _SETTLED is the last one.
-_ROUNDS, _SETTLED = 3, 0.01
+# There are at most _ROUNDS rounds of learning on about _LESSONS values, in blocks of _BLOCK. A
+# round that changes error and bits by less than the share _SETTLED is the last one.
+_ROUNDS, _SETTLED, _LESSONS, _BLOCK = 3, 0.01, 1 << 15, 1 << 10
 NO_ERROR = 1e-30  # stands for an error of 0, which has no logarithm
 # The trellis has so few states until only prices and the step are left to be chosen.
 _FEW_STATES = 8
@@ -96,14 +97,28 @@ def settle(part: Part, dtype: np.dtype, step: float, target: float, states: int)
     """Labels, prices, centroids and a step whose error on the sample is about the target."""
     if states == 1:
         return _train_thresholds(part, Quantiser.fresh(Labels(1), dtype, step), target)
-    best = train(part, Quantiser.fresh(Labels(_FEW_STATES), dtype, step), target)
-    if best.bits / part.values.size < _ZERO_RATE:
+    some = _thinned(part)
+    due = target * some.values.size / part.values.size
+    best = train(some, Quantiser.fresh(Labels(_FEW_STATES), dtype, step), due, _ROUNDS)
+    if best.bits / some.values.size < _ZERO_RATE:
         fresh = Quantiser.fresh(Labels(_FEW_STATES, True), dtype, best.quantiser.step)
-        best = min(best, train(part, fresh, target), key=lambda trained: trained.bits)
-    return train(part, best.quantiser.with_states(states), target)
+        best = min(best, train(some, fresh, due, _ROUNDS), key=lambda trained: trained.bits)
+    return train(part, best.quantiser.with_states(states), target, 1)
 
 
-def train(part: Part, quantiser: Quantiser, target: float, rounds: int = _ROUNDS) -> Trained:
+def _thinned(part: Part) -> Part:
+    """Some blocks of a part, in as many lanes as are fast."""
+    width = min(_BLOCK, part.values.size)
+    count = part.values.size // width
+    stride = count * width // _LESSONS | 1  # an odd one, as pieces and rows are often of an even number of blocks
+
+    def some(values: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(values[: count * width].reshape(count, width)[::stride]).reshape(-1)
+
+    return Part(some(part.values), some(part.classes), MAX_LANES) if stride > 1 else part
+
+
+def train(part: Part, quantiser: Quantiser, target: float, rounds: int) -> Trained:
     """A quantiser with a trellis that has learned from its own levels until little changes."""
     quantiser = quantiser if quantiser.has_prices else quantiser.guessed(part)
     before = math.inf

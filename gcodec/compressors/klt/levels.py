@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...coding.rans import lanes_for, sequence_bits
+from ...kernels.levels.level_tables import estimated_bits
 from ...parallel import spread
-from ..common.levels import Points, Step, bits_of
+from ..common.levels import Points, Step
 from ..common.quantiser import Found, Part, Quantiser
 from .factors import TOP, Columns
 
@@ -36,12 +37,18 @@ class Factor:
 
     @classmethod
     def of(
-        cls, values: np.ndarray, classes: np.ndarray, quantiser: Quantiser, coarse: int, cuts: Sequence[int]
+        cls,
+        values: np.ndarray,
+        classes: np.ndarray,
+        quantiser: Quantiser,
+        coarse: int,
+        cuts: Sequence[int],
+        rate: float = _BITS,
     ) -> "Factor":
         """The levels of a matrix of values.
 
         coarse: see `row_numbers`, 0 for no numbers of rows. cuts: the rows that parts begin with,
-        and the number of rows.
+        and the number of rows. rate: of a level, in bits, by which lanes are chosen.
         """
         columns = Columns(classes, coarse > 0)
         rows = row_numbers(values, quantiser.step, coarse) if coarse else None
@@ -49,7 +56,7 @@ class Factor:
         for first, last in zip(cuts, cuts[1:], strict=False):
             inside = None if rows is None else rows[first:last]
             flat = np.ascontiguousarray(values[first:last]).reshape(-1)
-            parts.append(Part(flat, columns.fill(last - first, inside), lanes_for(_BITS * flat.size)))
+            parts.append(Part(flat, columns.fill(last - first, inside), lanes_for(rate * flat.size)))
         quantiser = quantiser if quantiser.has_prices else quantiser.guessed(parts[0])
         found = tuple(spread(quantiser.find, parts))
         return cls(columns, rows, quantiser, tuple(parts), found)
@@ -111,8 +118,7 @@ class Factor:
         def bits(coarse: int) -> float:
             rows = row_numbers(matrix, self.quantiser.step, coarse) if coarse else None
             classes = self.columns.fill(len(matrix), rows)
-            histograms = found.coded.histograms(classes)
-            levels = bits_of(histograms, self.quantiser.widths, self.quantiser.labels)
+            levels = float(estimated_bits(found.coded.histograms(classes), self.quantiser.widths))
             return levels + (0 if rows is None else sequence_bits(rows))
 
         return min(_COARSE, key=bits)

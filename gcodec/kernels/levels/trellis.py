@@ -22,6 +22,7 @@ from ..entropy.tokens import MAX_CLASSES
 from . import trellis_lane
 from . import trellis_vectors as vectors
 from .paths import ADVANCE, ROWS, STRIP, SUBSETS, best_ends, settle_costs
+from .trellis_vectors import SPARE as SPARE
 
 # The first point of each subset, in the direction of the value's sign. Every fourth one follows.
 FIRST = np.array([0, 2, 1, -1], np.int64)
@@ -161,7 +162,7 @@ def _make_search(states: int) -> Callable[..., None]:
         steps, places = np.empty(STRIP, values.dtype), np.empty(STRIP, np.int32)
         near = np.zeros(STRIP, np.float32)
         rated = np.zeros(SUBSETS * STRIP, np.float32)
-        planes = np.zeros(SUBSETS * STRIP + vectors.SPARE, np.float32)
+        planes = np.zeros(SUBSETS * STRIP + SPARE, np.float32)
         cost, grown = np.empty(states * MAX_LANES, np.float32), np.empty(states * MAX_LANES, np.float32)
         for i in range(cost.size):
             cost[i] = _NEVER if i >= MAX_LANES else _0
