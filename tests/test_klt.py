@@ -139,7 +139,7 @@ def test_spectrum(shape, dtype):
     total = float((x.astype(np.float64) ** 2).sum())
     scaled = Scaled(ArraySource(x), 0)
     matrix = Matrix.of(scaled, View.of(shape), 0.01)
-    found = spectrum_of(matrix, sketch_of(matrix, total), 0.01 * total)
+    found = spectrum_of(matrix, sketch_of(matrix, total, 0.01 * total), 0.01 * total)
     assert np.allclose(found.values[:15], np.linalg.svd(x, compute_uv=False)[:15], rtol=1e-3)
     assert np.allclose(found.vectors.T @ found.vectors, np.eye(found.vectors.shape[1]), atol=1e-6)
 

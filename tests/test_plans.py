@@ -10,6 +10,7 @@ import gcodec
 from gcodec.compressors import registry
 from gcodec.compressors.contract import Guarantee, TooFine
 from gcodec.compressors.klt import compressor as klt
+from gcodec.compressors.klt import look
 from gcodec.errors import InvalidInput
 from gcodec.source import ArraySource
 
@@ -60,6 +61,7 @@ def check(x: np.ndarray, alpha: float) -> None:
     for plan, size in found:
         assert 8 * (size - CONTAINER) <= plan.most
         assert plan.least <= 8 * size or size > 1.1 * smallest
+        assert plan.closer is None or plan.closer() <= 8 * size or size > 1.1 * smallest
     most = 1.06 if (x == 0).mean() > 0.05 else 1.01
     assert len(gcodec.encode(x, alpha=alpha, threads=1)) <= most * smallest + 8
 
@@ -80,18 +82,33 @@ def test_what_cannot_win_is_not_coded(monkeypatch):
     """klt is for low ranks: its sketch alone tells that weights are none."""
     coded = []
     true = klt.Klt._payload
-    monkeypatch.setattr(klt.Klt, "_payload", lambda self, look: coded.append(look) or true(self, look))
+    monkeypatch.setattr(klt.Klt, "_payload", lambda self, *found: coded.append(found) or true(self, *found))
     gcodec.encode(load("lm_up_weights"), alpha=0.1)
     assert not coded
     gcodec.encode(load("lm_up"), alpha=0.1)
     assert len(coded) == 1
 
 
+def test_a_closer_look_leaves_klt_out(monkeypatch):
+    """The sketch hopes for a tenth of the bits, but the settings that are learned do not."""
+    monkeypatch.setattr(look, "_LEAST", 0.1)
+    monkeypatch.setattr(klt.Klt, "_payload", lambda self, *found: pytest.fail("it was coded"))
+    x = load("lm_up_weights")
+    assert klt.Klt().plan(ArraySource(x), Guarantee("alpha", 0.1)).least < 8 * len(gcodec.encode(x, alpha=0.1)) / 4
+
+
+def test_factors_that_memory_has_no_room_for_are_not_planned(monkeypatch):
+    monkeypatch.setattr(look, "_IN_MEMORY", 10_000)
+    x = load("lm_up")
+    assert klt.Klt().plan(ArraySource(x), Guarantee("alpha", 0.1)).least == np.inf
+    assert len(gcodec.encode(x, alpha=0.1)) == len(gcodec.encode(x, "tcq", alpha=0.1))
+
+
 @pytest.mark.parametrize("error", [InvalidInput("not this one"), TooFine()])
 def test_a_method_that_refuses_after_its_plan_leaves_the_others(monkeypatch, error):
     """The plan of klt alone would win on this gradient."""
 
-    def refuse(self, look):
+    def refuse(self, *found):
         raise error
 
     x = load("lm_up")

@@ -68,7 +68,7 @@ ENTRIES = (
         "klt",
         f"{_HERE}.klt.compressor:Klt",
         "low-rank transform of a matrix, its factors trellis-coded; smallest on gradients",
-        dict.fromkeys(EFFORTS, _IN_MEMORY),
+        _ANY_SIZE,
         matrix=True,
     ),
     Entry(

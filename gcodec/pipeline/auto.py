@@ -122,6 +122,8 @@ def _smallest(name: str, source: Source, choice: Choice, methods: Sequence[str])
         if best is not None and plan.least / plan.worth >= rival:
             continue
         try:
+            if best is not None and plan.closer and plan.closer() / plan.worth >= rival:
+                continue
             coded = run(passes)
         except (InvalidInput, TooFine):  # it is not made for this tensor
             continue

@@ -9,6 +9,7 @@ precisely as its use is worth. See spec/compressors/07-klt.md.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from .again import fit_again
 from .attempt import Attempt
 from .factors import Basis, Columns, View, product
 from .look import Look
-from .search import fit
+from .search import Chosen, fit
 
 _RANK_BITS, _CLASS_BITS, _LENGTH_BYTES = 12, 5, 4
 _HEAD_ROOM = 256  # bits beside those of the columns
@@ -34,6 +35,7 @@ _FREE_PRODUCTS, _PRODUCTS_PER_BYTE = 1 << 30, 1 << 13  # and products to make th
 _WORK_PER_RANK = 1 << 11  # about nanoseconds, as all of these
 _WORK_PER_FIRST_LEVEL, _WORK_PER_SECOND_LEVEL = 64, 24  # the first factor's become a matrix of floats in several steps
 _PAIRS_PER_WORK = 4  # pairs of columns of the first factor, for each row, that are made orthogonal in a nanosecond
+_LEAST = 0.92  # what payloads take at least, as a multiple of the bits that settings promise
 _FLOAT64 = np.dtype(np.float64)
 
 
@@ -139,11 +141,12 @@ class Klt(Compressor):
         if self.effort not in ("best", "fast"):
             raise InvalidInput(f'effort must be "best" or "fast", not {self.effort!r}')
         look = Look.at(Scaled.of(source), View.of(source.shape), guarantee.bound)
-        return Plan(*look.range(), lambda: self._payload(look))
+        chosen = cache(blas_on_one_thread()(lambda: Chosen.of(look, self.effort == "best")))
+        return Plan(*look.range(), lambda: self._payload(look, chosen()), closer=lambda: _LEAST * chosen().bits)
 
     @blas_on_one_thread()
-    def _payload(self, look: Look) -> Payload:
-        return _payload_of(fit(look, self.effort == "best"))
+    def _payload(self, look: Look, chosen: Chosen) -> Payload:
+        return _payload_of(fit(look, chosen))
 
     @classmethod
     def work(cls, head: bytes, spec: TensorSpec) -> int:

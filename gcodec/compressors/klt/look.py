@@ -16,6 +16,7 @@ _WIDE = 512  # widths above it take long where the rank is not low
 _DEAREST = 1.25  # times the bits of Gaussian values: the most that may be expected of a wide matrix,
 _ALLOWANCE = 0.1  # with these bits a value
 _HIGHEST = 1 << 11  # the rank above which few factors are long enough for a decoder to trust them
+_IN_MEMORY = 1 << 26  # levels of both factors: an encoder holds all of them, in several forms
 # What payloads took at least and at most, as multiples of the bits that a sketch foretells, and
 # the bits that heads, tables and lanes take at least. Measured over gradients, weights and moments.
 _LEAST, _MOST, _FEWEST = 0.82, 1.3, 120.0
@@ -39,17 +40,23 @@ class Look:
         """Raises InvalidInput for a wide matrix whose rank is not low."""
         matrix = Matrix.of(scaled, view, bound)
         rows, columns = matrix.energies()
-        sketch = sketch_of(matrix, math.fsum(rows))
+        total = math.fsum(rows)
+        sketch = sketch_of(matrix, total, bound * total)
         if view.width > _WIDE:
             _refuse_high_ranks(sketch, view, bound)
         return cls(matrix, sketch, bound, _unevenness(rows) + _unevenness(columns))
 
     def range(self) -> tuple[float, float]:
-        """The numbers of bits between which the payload is likely to be."""
-        bits = self.sketch.extended().bits(self.bound * self.sketch.total)
-        return _LEAST * 2 ** (-self.unevenness / 2) * bits + _FEWEST, _MOST * bits + overhead(
-            self.matrix.view.height * self.matrix.view.width
-        )
+        """The numbers of bits between which the payload is likely to be.
+
+        They are infinite where the factors are too large for memory.
+        """
+        view, target, expected = self.matrix.view, self.bound * self.sketch.total, self.sketch.extended()
+        if expected.plan(target)[0] * (view.height + view.width) > _IN_MEMORY:
+            return math.inf, math.inf
+        bits = expected.bits(target)
+        least = _LEAST * 2 ** (-self.unevenness / 2) * bits + _FEWEST
+        return least, _MOST * bits + overhead(view.height * view.width)
 
 
 def _unevenness(energies: np.ndarray) -> float:

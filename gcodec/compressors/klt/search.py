@@ -30,9 +30,11 @@ _NEAR = 1.04  # steps whose quotient is smaller share the first factor,
 _FEW = 1 << 14  # if both factors together have more levels than that
 _SHARED = 1 << 15  # levels of both factors from which on two threads find them sooner than one
 ROOM = 1e-4  # share of the bound that is left for roundings that were not foreseen
-_ROUNDS = 3  # how often prices and step are settled
+_ROUNDS = {False: 2, True: 3}  # how often prices and step are settled, by whether there are fewer than _FEW levels
+_FAST = 32.0  # bits of a level, by which lanes are chosen while settings are: more lanes are faster
 _STRIDE, _STRIDES = 0.08, 3  # share of the planned rank between tried ones; number of higher ones
-_LEVELS = 1 << 17  # about how many of a factor's levels settings are learned from
+# About how many of a factor's levels settings are learned from, and of how many rows at least.
+_LEVELS, _ROWS = 1 << 15, 1 << 9
 _ZERO_RATE = 2.5  # bits a level; below it, an odd book with a zero is tried as well
 _CHECKS = 3  # how often what the decoder gives is measured, each followed by a smaller target
 _FEW_STATES, _STATES = 8, 32  # states while settings are chosen; states of the thorough choice
@@ -42,23 +44,41 @@ FORESEEN = 0.02  # share of a bound that roundings to a dtype may take without a
 FINE = 1e-4  # from here on down roundings in float32 products matter
 
 
-def fit(look: Look, thorough: bool) -> Attempt:
+@dataclass(frozen=True)
+class Chosen:
+    """What is chosen before the tensor is coded.
+
+    foreseen: whether the target leaves room for roundings. bits: about what both factors take.
+    """
+
+    task: Task
+    settings: Settings
+    foreseen: bool
+    bits: float
+
+    @classmethod
+    def of(cls, look: Look, thorough: bool) -> "Chosen":
+        matrix, bound, total = look.matrix, look.bound, look.sketch.total
+        spectrum = spectrum_of(matrix, look.sketch, bound * total)
+        rounded = roundings(matrix.scaled, total) / bound
+        foreseen = rounded < FORESEEN and bound > FINE
+        task = Task(matrix, spectrum, bound * total * (1 - ROOM - (rounded if foreseen else 0)))
+        settings, bits = _choose(task, thorough)
+        return cls(task, settings, foreseen, bits)
+
+
+def fit(look: Look, chosen: Chosen) -> Attempt:
     """The attempt with about the fewest bits whose distortion is close to the bound and within it.
 
     Raises TooFine.
     """
-    matrix, bound, total = look.matrix, look.bound, look.sketch.total
-    scaled = matrix.scaled
-    spectrum = spectrum_of(matrix, look.sketch, bound * total)
-    rounded = roundings(scaled, total) / bound
-    foreseen = rounded < FORESEEN and bound > FINE
-    task = Task(matrix, spectrum, bound * total * (1 - ROOM - (rounded if foreseen else 0)))
-    settings = _choose(task, thorough)
+    bound, total = look.bound, look.sketch.total
+    task, settings = chosen.task, chosen.settings
     for _ in range(_CHECKS):
         attempt = _solve(task, settings)
-        if spectrum.values[0] > LARGEST_LEVEL / 4 * attempt.settings.step:
+        if task.spectrum.values[0] > LARGEST_LEVEL / 4 * attempt.settings.step:
             raise TooFine
-        if foreseen:
+        if chosen.foreseen:
             return attempt.settled()
         error = attempt.measure()
         if error <= bound * total:
@@ -88,13 +108,14 @@ def _solve(task: Task, settings: Settings) -> Attempt:
     return Spending(trial, 1.0).search(settings.with_step(settings.step).step, tolerance)
 
 
-def _choose(task: Task, thorough: bool) -> Settings:
-    """Rank, labels, prices and centroids."""
+def _choose(task: Task, thorough: bool) -> tuple[Settings, float]:
+    """Rank, labels, prices and centroids, and about the bits of both factors."""
     rank, step = task.spectrum.plan(task.target)
     ranks = _ranks(rank, task.spectrum.values.size)
     school = School.of(task, ranks[-1])
     fresh = Quantiser.fresh(Labels(_FEW_STATES, False), task.matrix.dtype, step)
-    best = school.train(Settings(rank, step, fresh, fresh), _ROUNDS)
+    rounds = _ROUNDS[school.size(rank) < _FEW]
+    best = school.train(Settings(rank, step, fresh, fresh), rounds)
     for higher in ranks[1:]:
         found = school.train(replace(best[0], rank=higher), 1)
         if found[1] >= best[1]:
@@ -106,10 +127,10 @@ def _choose(task: Task, thorough: bool) -> Settings:
     if best[1] < _ZERO_RATE * school.size(best[0].rank):
         fresh = Quantiser.fresh(Labels(_FEW_STATES, True), task.matrix.dtype, best[0].step)
         with_zero = replace(best[0], first=fresh, second=fresh)
-        best = min(best, school.train(with_zero, _ROUNDS), key=_bits_of)
+        best = min(best, school.train(with_zero, rounds), key=_bits_of)
     if thorough and best[0].rank * (task.matrix.view.height + task.matrix.view.width) <= _THOROUGH:
         best = school.train(best[0].with_states(_STATES), 1)
-    return best[0]
+    return best
 
 
 def _ranks(rank: int, most: int) -> list[int]:
@@ -141,7 +162,7 @@ class School:
         matrix, spectrum = task.matrix, task.spectrum
         vectors = spectrum.vectors[:, :rank]
         width, height = matrix.view.width, matrix.view.height
-        strides = [max(length * rank // _LEVELS, 1) for length in (width, height)]
+        strides = [max(min(length * rank // _LEVELS, length // _ROWS), 1) for length in (width, height)]
         first = (vectors[:: strides[0]] * spectrum.values[:rank]).astype(matrix.dtype)
         second = matrix.times(vectors.astype(matrix.dtype), strides[1])
         return cls(task, (first, second), (len(first) / width, len(second) / height))
@@ -155,9 +176,10 @@ class School:
         spectrum, rank = self.task.spectrum, settings.rank
         one, other = (factor[:, :rank] for factor in self.factors)
         classes = column_classes(deviations(spectrum, rank), settings.step)
+        loud = classes_of(spectrum.values[:rank] ** 2)
         tasks = (
-            (one, classes, settings.first, settings.rows[0], (0, len(one))),
-            (other, classes_of(spectrum.values[:rank] ** 2), settings.second, settings.rows[1], (0, len(other))),
+            (one, classes, settings.first, settings.rows[0], (0, len(one)), _FAST),
+            (other, loud, settings.second, settings.rows[1], (0, len(other)), _FAST),
         )
         work = spread if one.size + other.size > _SHARED else map
         first, second = work(lambda task: Factor.of(*task), tasks)

@@ -10,7 +10,8 @@ import numpy as np
 from .factors import MAX_RANK
 from .matrix import Matrix
 
-_SMALL = 256  # up to this width, all vectors are computed
+_SMALL = 128  # up to this width, all vectors are computed,
+_NARROW = 256  # and up to this one where the sketch is too small
 _SKETCH = 64  # vectors of the first look
 MARGIN, OVERSAMPLE = 1.15, 8  # a subspace is this much wider than the rank that it must give well
 _RELIABLE = 0.55  # share of a subspace's values; the later ones are too small
@@ -124,11 +125,22 @@ def _least(height: int, width: int) -> float:
     return least
 
 
-def sketch_of(matrix: Matrix, total: float) -> Spectrum:
-    """A first look at the spectrum; its values are a little too small."""
-    if matrix.view.width <= _SMALL:
+def sketch_of(matrix: Matrix, total: float, target: float) -> Spectrum:
+    """A first look at the spectrum; its values are a little too small.
+
+    target: the squared error that is allowed. All vectors of a narrow matrix are computed where
+    that error asks for many.
+    """
+    width = matrix.view.width
+    if width <= _SMALL:
         return _full(matrix, total)
-    return leading(matrix, total, random(0, matrix.view.width, _SKETCH), 1)
+    found = leading(matrix, total, random(0, width, _SKETCH), 1)
+    return _full(matrix, total) if width <= _NARROW and _wanted(found, target) > _SKETCH else found
+
+
+def _wanted(spectrum: Spectrum, target: float) -> int:
+    """How many vectors a subspace should have."""
+    return int(spectrum.extended().plan(target)[0] * MARGIN) + OVERSAMPLE
 
 
 def spectrum_of(matrix: Matrix, sketch: Spectrum, target: float) -> Spectrum:
@@ -142,10 +154,11 @@ def spectrum_of(matrix: Matrix, sketch: Spectrum, target: float) -> Spectrum:
     if found.values.size == width:
         return found
     while True:
-        rank = found.extended().plan(target)[0]
-        count = min(int(rank * MARGIN) + OVERSAMPLE, most)
+        count = min(_wanted(found, target), most)
         if count > _SHARE * width and width <= _FULL:
             return _full(matrix, sketch.total)
+        if count <= _RELIABLE * found.values.size:
+            return found
         more = max(count - found.values.size, 0)
         start = np.concatenate([found.vectors[:, :count], random(1, width, more)], axis=1)
         found = leading(matrix, sketch.total, start, 2 if more and width >= _TWICE else 1)
