@@ -49,7 +49,7 @@ def test_step(value):
     writer = BitWriter(64)
     step.pack(writer)
     assert Step.unpack(BitReader(writer.to_bytes(), "step")) == step
-    first, second = step.factors()
+    first, second = step.factors
     assert first * second == float(step)
 
 
