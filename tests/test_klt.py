@@ -19,7 +19,7 @@ from gcodec.compressors.klt.matrix import Matrix
 from gcodec.compressors.klt.spectrum import Spectrum, sketch_of, spectrum_of
 from gcodec.compressors.tcq.compressor import Tcq
 from gcodec.errors import Corrupt, InvalidInput
-from gcodec.kernels import products as kernels
+from gcodec.kernels.matrices import orthonormal, products
 from gcodec.source import ArraySource, spans
 
 
@@ -97,15 +97,15 @@ def test_threads():
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**32 - 1))
 def test_orthonormalise(rows, columns, seed):
     matrix = np.random.default_rng(seed).integers(-3, 4, size=(rows, columns)).astype(np.float64)
-    vectors = kernels.orthonormalise(matrix.copy())
+    vectors = orthonormal.orthonormalise(matrix.copy())
     kept = (vectors != 0).any(axis=0)
     assert kept.sum() == np.linalg.matrix_rank(matrix)
     assert np.allclose(vectors.T @ vectors, np.diag(kept.astype(float)), atol=1e-9)
-    assert np.array_equal(kernels.orthonormalise.py_func(matrix.copy()) if _compiled() else vectors, vectors)
+    assert np.array_equal(orthonormal.orthonormalise.py_func(matrix.copy()) if _compiled() else vectors, vectors)
 
 
 def _compiled() -> bool:
-    return hasattr(kernels.orthonormalise, "py_func")
+    return hasattr(orthonormal.orthonormalise, "py_func")
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -118,7 +118,7 @@ def test_product_is_summed_in_order(dtype, shape, turned):
     wanted, out = np.zeros((rows, columns), dtype), np.empty((rows, columns), dtype)
     for k in range(rank):
         wanted = wanted + left[:, k : k + 1] * right[k]
-    kernels.multiply(np.ascontiguousarray(left.T) if turned else left, turned, right, out)
+    products.multiply(np.ascontiguousarray(left.T) if turned else left, turned, right, out)
     assert np.array_equal(out, wanted)
 
 
@@ -126,7 +126,7 @@ def test_orthonormalise_takes_blocks_of_columns():
     """Seventy columns are three blocks, and two of them depend on others."""
     matrix = np.random.default_rng(8).normal(size=(90, 70))
     matrix[:, 40], matrix[:, 69] = matrix[:, 3], matrix[:, 50] - matrix[:, 2]
-    vectors = kernels.orthonormalise(matrix.copy())
+    vectors = orthonormal.orthonormalise(matrix.copy())
     kept = np.ones(70)
     kept[[40, 69]] = 0
     assert np.allclose(vectors.T @ vectors, np.diag(kept), atol=1e-12)

@@ -9,9 +9,9 @@ import numpy as np
 
 from ...coding.bitstring import BitReader
 from ...coding.rans import decode_classes, encode_classes
-from ...kernels import products as kernels
 from ...kernels.entropy.tokens import MAX_CLASSES
 from ...kernels.levels.scales import fill_product
+from ...kernels.matrices import orthonormal, products
 from ...source import matricise
 from ..common.anatomy import Tally, count_levels
 from ..common.levels import Coded, Labels, Points, decode_levels
@@ -87,7 +87,7 @@ def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     left: rows × rank, right: rank × columns, both in C order.
     """
     out = np.empty((left.shape[0], right.shape[1]), left.dtype)
-    kernels.multiply(left, False, right, out)
+    products.multiply(left, False, right, out)
     largest = np.finfo(out.dtype).max
     return np.clip(out, -largest, largest, out=out).reshape(-1)
 
@@ -157,5 +157,5 @@ class Basis:
     @classmethod
     def of(cls, factor: np.ndarray) -> "Basis":
         """From the factor in steps, float64 width × rank, which is used up."""
-        classes = classes_of(kernels.squares(factor))
-        return cls(kernels.orthonormalise(factor), classes)
+        classes = classes_of(orthonormal.squares(factor))
+        return cls(orthonormal.orthonormalise(factor), classes)

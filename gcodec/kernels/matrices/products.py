@@ -21,15 +21,13 @@ from numba.core.base import BaseContext
 from numba.core.typing import Context, Signature
 from numba.extending import intrinsic
 
-from .compiler.jit import njit
+from ..compiler.jit import njit
 
 # The rows of tiles. Six of them, with two vectors each, and the vectors of the operands take most
 # registers that processors have.
 _MANY, _FEW, _ONE = np.uint64(6), np.uint64(2), np.uint64(1)
 _STRIP = 1200  # rows whose last columns wait beside the result
-COLUMNS = 32  # columns that are made orthonormal together
-DEPENDENT = 2.0**-40  # share of a column's square that must be left after the earlier columns' part is taken out
-_PLAIN = bool(numba.config.DISABLE_JIT)
+PLAIN = bool(numba.config.DISABLE_JIT)
 _BLOCK = 256  # terms that a panel of the right matrix holds, so that it stays in the first cache
 
 
@@ -204,73 +202,7 @@ def multiply(left: np.ndarray, turned: bool, right: np.ndarray, out: np.ndarray)
     left, right, out: 2-D, in C order, all of one dtype, float32 or float64. See the module's text
     for the order of the sums.
     """
-    if _PLAIN:
+    if PLAIN:
         _multiply_plainly(left, turned, right, out)
     else:
         _multiply_in_tiles(left, turned, right, out)
-
-
-@njit
-def squares(matrix: np.ndarray) -> np.ndarray:
-    """Σ_i matrix[i, k]² for each column k, summed in the order of i."""
-    total = np.zeros(matrix.shape[1])
-    for i in range(matrix.shape[0]):
-        for k in range(matrix.shape[1]):
-            total[k] += matrix[i, k] * matrix[i, k]
-    return total
-
-
-@njit
-def _orthonormalise_block(block: np.ndarray, least: np.ndarray) -> None:
-    """Modified Gram–Schmidt on the columns of a block, in place; sums run in the order of the rows.
-
-    Column by column: it is divided by its norm, then each later column of the block loses its part
-    along it. A column k whose square is not above least[k] becomes zero.
-    """
-    rows, columns = block.shape
-    along = np.empty(columns)
-    for k in range(columns):
-        square = 0.0
-        for i in range(rows):
-            square += block[i, k] * block[i, k]
-        norm = np.sqrt(square)
-        for i in range(rows):
-            block[i, k] = block[i, k] / norm if square > least[k] else 0.0
-        along[:] = 0.0
-        for i in range(rows):
-            for j in range(k + 1, columns):
-                along[j] += block[i, k] * block[i, j]
-        for i in range(rows):
-            for j in range(k + 1, columns):
-                block[i, j] -= block[i, k] * along[j]
-
-
-@njit
-def orthonormalise(matrix: np.ndarray) -> np.ndarray:
-    """Orthonormal columns of a float64 matrix, in place; gives `matrix`.
-
-    The columns are taken in blocks of COLUMNS. A block F loses its part along each earlier block Q,
-    one after the other: D = Qᵀ·F, F = F − Q·D, with products as `multiply` has them. Then its
-    columns are made orthonormal. A column of which less than DEPENDENT of its first square is left
-    becomes zero.
-    """
-    rows, columns = matrix.shape
-    wide = min(columns, COLUMNS)
-    count = (columns + wide - 1) // wide
-    least = np.zeros(count * wide)
-    least[:columns] = squares(matrix) * DEPENDENT
-    blocks = np.zeros((count, rows, wide))
-    along, part = np.empty((wide, wide)), np.empty((rows, wide))
-    for own in range(count):
-        first, last = own * wide, min((own + 1) * wide, columns)
-        block = blocks[own]
-        block[:, : last - first] = matrix[:, first:last]
-        for earlier in range(own):
-            multiply(blocks[earlier], True, block, along)
-            multiply(blocks[earlier], False, along, part)
-            for i in range(rows):
-                for j in range(wide):
-                    block[i, j] -= part[i, j]
-        _orthonormalise_block(block, least[first : first + wide])
-        matrix[:, first:last] = block[:, : last - first]
-    return matrix

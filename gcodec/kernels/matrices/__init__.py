@@ -1,0 +1,1 @@
+"""Products of matrices, and orthonormal columns, by sums in a fixed order."""
