@@ -87,6 +87,7 @@ class Channel:
         self._feedback = np.float32(feedback if kind == "alpha" else 0)
         self._coders: dict[int, Coder] = {}
         self._memory: dict[int, np.ndarray] = {}
+        self._sums: dict[int, np.ndarray] = {}  # room for gradients with the memory in them
         self.step = 0
         self.decoded: list[np.ndarray] = []
         self.error = 0.0
@@ -110,8 +111,9 @@ class Channel:
             sums = [self._with_memory(i, array) for i, array in enumerate(given)]
             self.decoded, scales, parcels = self._coded(sums)
         if self._feedback:
-            floats = [i for i, array in enumerate(given) if dtypes.is_float(array.dtype)]
-            self._memory = {i: self._left_out(sums[i], self.decoded[i]) for i in floats}
+            for i, array in enumerate(given):
+                if dtypes.is_float(array.dtype):
+                    self._keep(i, sums[i])
         message = Message(self._choice.guarantee, self.step, parcels, scales, crc_of(self.decoded), self._whole)
         self.step += 1
         return message.pack(self.manifest)
@@ -194,15 +196,23 @@ class Channel:
     def _target(self, i: int, array: np.ndarray, scan: Scan | None, bound: float) -> Target:
         return Target(bound, measure_of(self._choice.guarantee.kind, array, self.manifest.specs[i].dtype, scan))
 
-    def _left_out(self, array: np.ndarray, decoded: np.ndarray) -> np.ndarray:
-        """What of an array is kept for the next message."""
-        left = np.asarray(array - dtypes.widen(decoded))
-        return left if self._feedback == 1 else left * self._feedback
+    def _keep(self, i: int, array: np.ndarray) -> None:
+        """Keep for the next message what was left out of an array, with its memory in it."""
+        if i not in self._memory:
+            self._memory[i] = np.empty_like(array)
+        left = np.subtract(array, dtypes.widen(self.decoded[i]), out=self._memory[i])
+        if self._feedback != 1:
+            left *= self._feedback
 
     def _with_memory(self, i: int, array: np.ndarray) -> np.ndarray:
         """What is to be sent, of the dtype that it is coded in."""
         wide = array.astype(as_coded(self.manifest.specs[i], self._choice.guarantee.kind).dtype, copy=False)
-        return np.asarray(wide + self._memory[i]) if i in self._memory else wide
+        if i not in self._memory:
+            return wide
+        if i not in self._sums:
+            self._sums[i] = np.empty_like(wide)
+        np.add(wide, self._memory[i], out=self._sums[i])
+        return self._sums[i]
 
     def _coder(self, i: int) -> Coder:
         """The coder of a tensor, or of the joined ones; with a seed, one for this message alone."""

@@ -1,19 +1,22 @@
 """One vector of a channel, coded again and again: each message begins where the last one ended."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..compressors.contract import Payload, TensorSpec
+from ..compressors.contract import Guarantee, Payload, TensorSpec
 from ..container.layout import TensorHeader
 from ..errors import InvalidInput
 from ..pipeline import auto
 from ..request.choice import Choice
-from ..source import ArraySource, spans
+from ..source import ArraySource, Source, spans
 from .decoding import unpacked
 from .message import ZERO, Parcel
 from .target import Target
+
+Again = Callable[[Source, Guarantee], Payload | None]
 
 _TRIES = 4  # times that a warm start is tried with a smaller bound
 _ROOM = 0.995  # the part of a bound that is aimed at where the last error was beyond it
@@ -24,14 +27,15 @@ _MESSAGES = 32  # after so many messages, everything is chosen anew
 class Coder:
     """Codes vectors of one shape and dtype.
 
-    before: the payload of the last one, and its method. age: how many came since everything was
-    chosen. share: the part of the bound that the method is given, as what counts is larger than the
-    error that it measures: the worst of joined tensors, or what rounding to a dtype adds.
+    before: the method of the last one, and what codes the next one like it. age: how many came
+    since everything was chosen. share: the part of the bound that the method is given, as what
+    counts is larger than the error that it measures: the worst of joined tensors, or what rounding
+    to a dtype adds.
     """
 
     name: str
     choice: Choice
-    before: tuple[int, Payload] | None = None
+    before: tuple[int, Again] | None = None
     age: int = field(default=0)
     share: float = field(default=1.0)
 
@@ -53,22 +57,24 @@ class Coder:
         self.age += 1
         if self.before is None or self.age > _MESSAGES:
             return None
-        method, last = self.before
-        for _ in range(_TRIES if last.again else 0):
-            assert last.again is not None
+        method, again = self.before
+        for _ in range(_TRIES):
             bound = self.share * target.bound
-            payload = last.again(source, replace(self.choice.guarantee, bound=bound))
+            payload = again(source, replace(self.choice.guarantee, bound=bound))
             if payload is None:
                 return None
-            made = _parcel(method, source, payload)
-            back = unpacked(made, TensorSpec(source.dtype, source.shape))
+            back = _values(method, source, payload)
             error = target.measure(back)
             if error > (target.bound if self.share == 1 else 0):
                 self.share = min(self.share * _ROOM * target.bound / error, 1.0)
             if error <= target.bound:
-                self.before = method, payload
-                return replace(made, error=error), back
+                self._remember(method, payload)
+                return replace(_parcel(method, source, payload), error=error), back
         return None
+
+    def _remember(self, method: int, payload: Payload) -> None:
+        """Keep of a payload only what the next one begins with: the rest takes much memory."""
+        self.before = (method, payload.again) if payload.again else None
 
     def _anew(self, source: ArraySource, target: Target) -> tuple[Parcel, np.ndarray]:
         bound = target.bound
@@ -80,7 +86,8 @@ class Coder:
             back = unpacked(made, TensorSpec(source.dtype, source.shape))
             error = target.measure(back) if header.expected is None else header.expected
             if error <= bound:
-                self.before, self.age = (header.compressor, payload), 0
+                self._remember(header.compressor, payload)
+                self.age = 0
                 self.share = choice.guarantee.bound / bound if bound else 1.0
                 return replace(made, error=error), back
             if header.guarantee.kind == "exact":
@@ -90,6 +97,13 @@ class Coder:
                 )
             tighter = choice.guarantee.bound * min(bound / error, 0.99)
             choice = replace(choice, guarantee=replace(choice.guarantee, bound=max(tighter, math.ulp(0.0))))
+
+
+def _values(method: int, source: ArraySource, payload: Payload) -> np.ndarray:
+    """What a payload will be decoded to, of the shape of the source."""
+    if payload.values is not None:
+        return payload.values().reshape(source.shape)
+    return unpacked(_parcel(method, source, payload), TensorSpec(source.dtype, source.shape))
 
 
 def _parcel_of(header: TensorHeader, body: bytes) -> Parcel:

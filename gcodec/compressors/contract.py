@@ -88,12 +88,12 @@ class Payload:
 
     head: the bytes that every chunk's decoder needs.
     chunk: how many values a chunk has, 1 … CHUNK (as many as the tensor, if that has one chunk).
-    code: a function (start, stop) → the bytes of the chunk with these values. It is pure, and
-        called from several threads.
+    code: a pure function (start, stop) → the bytes of the chunk with these values, for all threads.
     expected: of an unbiased compressor, E‖x̂ − x‖²/‖x‖² of this very tensor, or an upper bound of
         it. None for all others.
     again: codes a tensor of the same shape and dtype by this payload's parameters, without most of
         the search; it gives None where they do not fit. None where there is no such way.
+    values: gives what is decoded, flat, in the work dtype. None where the encoder does not know it.
     """
 
     head: bytes
@@ -101,6 +101,7 @@ class Payload:
     code: Callable[[int, int], bytes]
     expected: float | None = None
     again: "Callable[[Source, Guarantee], Payload | None] | None" = None
+    values: Callable[[], np.ndarray] | None = None
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,12 @@ import numpy as np
 
 from ... import dtypes
 from ...coding.bitstring import BitReader
+from ...kernels.entropy.vectors import look_up
+from ...kernels.levels import values
 from ...source import Source
 from ..contract import Decode, Guarantee, Payload, Plan, TensorSpec
-from .fit import LevelCoder, Survey, finest_step
-from .levels import Points, decode_levels, overhead
+from .fit import KEPT, LevelCoder, Survey, finest_step
+from .levels import Coded, Points, decode_levels, overhead, raw_words
 from .scale_choice import exponent_of, renewed, scan
 from .scale_classes import ScaleClasses
 from .step_search import Spending
@@ -40,7 +42,28 @@ def _payload(coder: LevelCoder) -> Payload:
         found = _fit_again(coder, source, guarantee.bound)
         return None if found is None else _payload(found)
 
-    return Payload(coder.head(), coder.classes.tiling.chunk, coder.code, again=again)
+    tiling = coder.classes.tiling
+    known = (lambda: _values_of(coder)) if tiling.size <= KEPT else None
+    return Payload(coder.head(), tiling.chunk, coder.code, again=again, values=known)
+
+
+def _values_of(coder: LevelCoder) -> np.ndarray:
+    """What the tensor will be decoded to. The coder has kept the levels of all chunks."""
+    points, work, classes = coder.points(), dtypes.work_dtype(coder.source.dtype), coder.classes
+    pieces = classes.tiling.spans()
+    parts = [values_of(coder.kept[start], classes.fill(start, stop), points, work) for start, stop in pieces]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def values_of(coded: Coded, classes: np.ndarray, points: Points, work: np.dtype) -> np.ndarray:
+    """The work values that `decode_levels` gives for the bytes of `coded.encode`."""
+    out = np.empty(coded.codes.size, work)
+    look_up(coded.codes, points.table(work), out)
+    if coded.raw_bits:
+        raw = raw_words(BitReader(coded.settled(classes).raw, "raw bits"))
+        law = points.labels.zero, *points.constants(work)
+        values.values_with_raw(coded.codes, classes, coded.widths, *raw, *law, out)
+    return out
 
 
 def _fit_again(before: LevelCoder, source: Source, bound: float) -> LevelCoder | None:

@@ -40,7 +40,7 @@ _STRIDE = 1.05  # two steps with this quotient tell how the error grows with the
 _CLASSES_MORE = 1.3  # times as many bits as the estimate says are taken by levels of classes
 _THIN = 1 << 14  # about so many values are enough to choose a step without classes
 # The levels of the last measurement are kept for at most so many values until they are coded.
-_KEPT = 1 << 26
+KEPT = 1 << 26
 # Without a trellis, a step is at least this share of the largest magnitude.
 _FINEST = 2.0**-54
 # The mean squared error of a fine step without a trellis is this many times the squared step.
@@ -120,7 +120,7 @@ class LevelCoder:
         trials = spread(lambda span: self.quantiser.find(self.part(*span)), pieces)
         for (start, stop), found in zip(pieces, trials, strict=True):
             errors.append(found.error)
-            if stop <= _KEPT:
+            if stop <= KEPT:
                 self.kept[start] = found.coded
         return math.fsum(errors)
 
