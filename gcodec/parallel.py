@@ -40,8 +40,11 @@ def ordered(
     items: Iterable[Item],
     threads: int,
     discard: Callable[[Result], object] = lambda result: None,
+    is_done: Callable[[Item], bool] = lambda item: False,
 ) -> Iterator[Result]:
     """The results of `function`, in the order of the items.
+
+    is_done: says of what items the result is at hand, so that no thread is asked for it.
 
     At most `threads` + 1 results are held at a time, so memory stays bounded. When `items` raises,
     the results of the items before come first. `discard` gets the results that nobody took, when
@@ -59,7 +62,8 @@ def ordered(
     try:
         while failure is None:
             try:
-                waiting.append(_submitted(pool, function, next(iterator)))
+                item = next(iterator)
+                waiting.append(_finished(function(item)) if is_done(item) else _submitted(pool, function, item))
             except StopIteration:
                 break
             except Exception as error:
@@ -78,6 +82,12 @@ def ordered(
             if not future.cancel() and future.exception() is None:
                 discard(future.result())
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _finished(result: Result) -> "Future[Result]":
+    future = Future[Result]()
+    future.set_result(result)
+    return future
 
 
 def _submitted(pool: ThreadPoolExecutor, function: Callable[[Item], Result], item: Item) -> Future[Result]:

@@ -40,7 +40,17 @@ def decompress(records: Iterable[Record], threads: int, budget: Budget) -> Itera
     family, UnsupportedFeature or LimitExceeded, after all parts before it.
     """
     jobs = (job for record in records for job in _jobs(record, 0, record.header.spec.size, budget))
-    return ordered(lambda job: job(), jobs, threads)
+    return ordered(lambda job: job(), jobs, threads, is_done=lambda job: isinstance(job, _Done))
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A job of which nothing is left to do."""
+
+    piece: Piece
+
+    def __call__(self) -> Piece:
+        return self.piece
 
 
 def decompress_range(record: Record, start: int, stop: int, threads: int, budget: Budget) -> Iterator[Piece]:
@@ -54,8 +64,7 @@ def _jobs(record: Record, start: int, stop: int, budget: Budget) -> Iterator[Cal
     """Functions that decode one chunk each; the bytes of the chunks are read here, in order."""
     header = record.header
     if isinstance(record, Member):
-        values = values_of(record, budget)
-        yield lambda: Piece(header, 0, values)
+        yield _Done(Piece(header, 0, values_of(record, budget)))
         return
     cls = compressor_of(header)
     for paid in _paid(record, work_of(header, record.head()), budget):

@@ -3,9 +3,10 @@
 import math
 import shlex
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from glob import escape
 from typing import Any
 
@@ -81,13 +82,13 @@ class Rules:
 
     def choice(self, name: str, source: Source) -> Choice:
         """The choice for one tensor; raises InvalidInput when the rules for it do not fit."""
-        look = bool(self._globs()) or source.size >= self.policy.small  # else the role decides nothing
+        look = bool(self._globs) or source.size >= self.policy.small  # else the role decides nothing
         self.decided[name] = found = self.decide(name, source, look)
         return replace(found.choice, moment=True) if found.role is FIRST else found.choice
 
     def decide(self, name: str, source: Source, look: bool = True) -> Decision:
         """The choice for one tensor, and where it comes from; raises what `choice` raises."""
-        self._matched.update(glob for glob in self._globs() if fnmatchcase(name, glob))
+        self._matched.update(glob for glob in self._globs if fnmatchcase(name, glob))
         self._names.add(name.lower())
         role = role_of(name, source, self._names, self._alike.of(name, source)) if self._roles and look else None
         if self._roles and role in (None, FIRST):
@@ -156,7 +157,7 @@ class Rules:
     def check(self, names: Sequence[str]) -> None:
         """Raise InvalidInput when a glob matches no name, or the rules for a name do not fit."""
         self.know(names)
-        for glob in self._globs():
+        for glob in self._globs:
             if not any(fnmatchcase(name, glob) for name in names):
                 raise InvalidInput(f"the rule {glob!r} matches no tensor; {_listed(names)}")
         for name in names:
@@ -170,7 +171,7 @@ class Rules:
 
     def unmatched(self) -> list[str]:
         """The globs that have matched no tensor so far."""
-        return [glob for glob in self._globs() if glob not in self._matched]
+        return [glob for glob in self._globs if glob not in self._matched]
 
     def planned(self, tensors: Iterable[tuple[str, Source]]) -> tuple[Chooser, dict[str, Any]]:
         """What chooses for these tensors, and what the file says of that (spec/format.md §3.1).
@@ -217,6 +218,7 @@ class Rules:
         bound: dict[str, Any] = {str(role.kind): min(role.bound, least)}
         return choose("auto", **bound, **self._common, options=options)
 
+    @cached_property
     def _globs(self) -> tuple[str, ...]:
         policy = self.policy
         bounds = (*policy.alphas, *policy.pointwises, *policy.axes, *policy.fills)
@@ -285,6 +287,6 @@ def _listed(names: Sequence[str]) -> str:
     return f"there {'is' if len(names) == 1 else 'are'} {', '.join(repr(name[:80]) for name in names[:_SHOWN])}{more}"
 
 
-def _last(globs: Iterable[str], name: str) -> str | None:
+def _last(globs: Collection[str], name: str) -> str | None:
     """The last glob that matches."""
-    return next((glob for glob in reversed(list(globs)) if fnmatchcase(name, glob)), None)
+    return None if not globs else next((glob for glob in reversed(list(globs)) if fnmatchcase(name, glob)), None)

@@ -1,7 +1,7 @@
 """What `verify` found: typed rows, and the same as plain data."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from ..compressors.contract import Check
@@ -68,8 +68,8 @@ class TensorReport:
             finite = math.isfinite(self.measured_distortion)
             data["measured_distortion"] = self.measured_distortion if finite else None
         if self.measured_effects is not None:
-            data["measured_effects"] = asdict(self.measured_effects)
-        return data | {"checks": [asdict(check) for check in self.checks]}
+            data["measured_effects"] = dict(vars(self.measured_effects))
+        return data | {"checks": [dict(vars(check)) for check in self.checks]}
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,6 @@ class Report:
         return {
             "ok": self.ok,
             "measured": self.measured,
-            "checks": [asdict(check) for check in self.checks],
+            "checks": [dict(vars(check)) for check in self.checks],
             "tensors": [tensor.to_json() for tensor in self.tensors],
         }

@@ -115,7 +115,7 @@ def _measure(record: Record, original: Source | None, threads: int, budget: Budg
     bounded = original is not None and dtypes.is_float(header.spec.dtype)
     scan = scan_source(header.name, Others(original, terms), "lossless") if original is not None and bounded else None
     errors, equal, kept, done = [], True, True, []
-    for part in decompress([record], threads, budget):
+    for part in decompress([record], threads if len(header.chunks) > 1 else 1, budget):
         if original is None:
             continue
         values = original.read(part.start, part.start + part.values.size)

@@ -57,7 +57,8 @@ def verify(
         report = verify_container(
             source, originals, trials=trials, threads=threads, limit=limit, sections=json, metadata=metadata, base=bases
         )
-    show(report.to_json(), _text(file, report), as_json=json, quiet=quiet)
+    data, text = (report.to_json(), "") if json else ({}, _text(file, report))
+    show(data, text, as_json=json, quiet=quiet)
     if not report.ok:
         raise typer.Exit(1)
 
