@@ -23,6 +23,8 @@ def lanes_for(bits: float) -> int:
 
     16 are better than 8, which are too few for vectors.
     """
+    if bits < 2 * 8 * _LANE_BYTES:
+        return 1
     if _VECTORS <= bits / 8 / _LANE_BYTES < vectors.WIDTH:
         return vectors.WIDTH
     return 1 << min(max(int(bits / 8 / _LANE_BYTES).bit_length() - 1, 0), rans.MAX_LANES.bit_length() - 1)

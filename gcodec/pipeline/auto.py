@@ -162,7 +162,8 @@ def _plans(
             attempt = Attempt.of(name, source, _by(one, one.method), scan)
             beaten = registry.by_name(one.method).beaten_by in methods and not (worth > 1 or one.keep_zeros)
             if not (beaten and attempt.plan.least > LOW_RATE * source.size + FEW_BITS):
-                found.append((replace(attempt.plan, worth=worth), attempt.run))
+                plan = attempt.plan if worth == attempt.plan.worth else replace(attempt.plan, worth=worth)
+                found.append((plan, attempt.run))
     found.append((exactly, lambda passes: store(name, source, in_passes(choice, passes), exactly.payload())))
     return found
 
@@ -171,4 +172,5 @@ def _by(choice: Choice, method: str) -> Choice:
     """The choice of one method, with those of the options that it has."""
     known = registry.option_names(method)
     options = {key: value for key, value in choice.options.items() if key in known}
-    return replace(choice, method=method, options=options)
+    same = choice.method == method and len(options) == len(choice.options)
+    return choice if same else replace(choice, method=method, options=options)

@@ -126,6 +126,8 @@ def has_any(source: Source, wanted: np.ndarray) -> bool:
 def sample(source: Source, pieces: int, length: int) -> np.ndarray:
     """At most pieces + 1 pieces of the tensor, of at most so many values, at equal distances."""
     step = max(source.size // pieces, length)
+    if step == length:  # the pieces are all that there is
+        return source.read(0, source.size)
     starts = range(0, source.size, step)
     return np.concatenate([source.read(start, min(start + length, source.size)) for start in starts])
 
@@ -143,10 +145,12 @@ def zeros(source: Source) -> tuple[int, float]:
         here = words.size - int(np.count_nonzero(words))
         mask = (words == 0).view(np.uint8) if here else np.empty(0, np.uint8)
         for reach, found in pairs.items():
-            found += np.bincount(2 * mask[:-reach] + mask[reach:], minlength=4)
-            found[0] += 0 if here else max(words.size - reach, 0)
+            if here:
+                found += np.bincount(2 * mask[:-reach] + mask[reach:], minlength=4)
+            else:
+                found[0] += max(words.size - reach, 0)
         count += here
-    return count, min(_entropy(found.reshape(2, 2)) for found in pairs.values())
+    return (0, 0.0) if not count else (count, min(_entropy(found.reshape(2, 2)) for found in pairs.values()))
 
 
 def _entropy(counts: np.ndarray) -> float:

@@ -22,7 +22,7 @@ from .scale_classes import BLOCKS, PRODUCT, WIDEST, ScaleClasses, Tiling
 _EXTREME = 100  # decimal exponents beyond which squares could leave the range of float64
 _PER_OCTAVE = 3  # classes
 _LOWEST = -5 * _PER_OCTAVE  # all scales below 2⁻⁵ steps are one class
-_NOTHING = -10_000  # stands for the logarithm of zero
+_NOTHING = 1e-300  # stands for an energy of 0, which has no logarithm
 _COARSE = (2, 3, 5)  # distances of coarser classes, in thirds of an octave
 _SHORT = 64  # up to this length of rows, coarser classes may be worth it where others are not
 _TABLE_BITS, _ENTRY_BITS = 12.0, 3.5  # about what a table and each of its entries cost,
@@ -184,7 +184,8 @@ def _of_blocks(energies: Energies, tiling: Tiling, step: float, size: int) -> Sc
     for start, stop in tiling.spans():
         found = energies.blocks[tiling.blocks(start, stop, BLOCK)]
         starts = np.arange(0, found.size, size // BLOCK)
-        counts = np.diff(starts, append=found.size) * BLOCK  # the last block of a chunk may be shorter
+        counts = np.full(starts.size, size)
+        counts[-1] = (found.size - starts[-1]) * BLOCK  # the last block of a chunk may be shorter
         means = np.add.reduceat(found, starts) / counts
         parts.append(_logarithms(means, step * step).astype(np.int16))
     return ScaleClasses(tiling, BLOCKS, blocks=_window(np.concatenate(parts)), block=size)
@@ -192,16 +193,15 @@ def _of_blocks(energies: Energies, tiling: Tiling, step: float, size: int) -> Sc
 
 def _logarithms(energies: np.ndarray, reference: float) -> np.ndarray:
     """How many classes the root of each mean energy lies above the root of the reference, int64."""
-    with np.errstate(divide="ignore"):
-        exact = _PER_OCTAVE / 2 * np.log2(energies / reference)
-    logarithms: np.ndarray = np.maximum(np.rint(exact), _NOTHING).astype(np.int64)
+    exact = _PER_OCTAVE / 2 * np.log2(np.maximum(energies / reference, _NOTHING))
+    logarithms: np.ndarray = np.rint(exact).astype(np.int64)
     return logarithms
 
 
 def _window(logarithms: np.ndarray) -> np.ndarray:
     """Class numbers, int16: 0 is the lowest class that matters, or the one 31 below the highest."""
     lowest = max(int(logarithms.max()) - MAX_CLASSES + 1, _LOWEST)
-    classes: np.ndarray = np.clip(logarithms - lowest, 0, MAX_CLASSES - 1).astype(np.int16)
+    classes: np.ndarray = np.minimum(np.maximum(logarithms - lowest, 0), MAX_CLASSES - 1).astype(np.int16)
     return classes
 
 

@@ -37,7 +37,10 @@ class Rows:
         """(the rows of so many columns, the sums Σ(x̂ − x)², Σx² and Σx̂² over all of them)."""
         found, sums = _sums(x, y, start, columns)
         edges, inner = found[[0, -1]] if len(found) > 1 else found, found[1:-1]
-        return cls(start % columns == 0, edges, tally(inner), _ratios(inner) >= _LITTLE), sums
+        if not inner.size:
+            return cls(start % columns == 0, edges, np.zeros(3), np.zeros(0, bool)), sums
+        ratios = _ratios(inner)
+        return cls(start % columns == 0, edges, _tally(ratios, inner), ratios >= _LITTLE), sums
 
     @staticmethod
     def joined(parts: Sequence["Rows"]) -> tuple[np.ndarray, np.ndarray]:
@@ -70,8 +73,11 @@ def _sums(x: np.ndarray, y: np.ndarray, start: int, columns: int) -> tuple[np.nd
 
 def tally(rows: np.ndarray) -> np.ndarray:
     """(the largest Σ(x̂ − x)²/Σx² of a row, how many rows are erased, how many are not zero)."""
-    ratios = _ratios(rows)
-    return np.array([ratios.max(initial=0.0), (ratios >= _ERASED).sum(), (np.asarray(rows)[:, 1] > 0).sum()])
+    return _tally(_ratios(rows), rows)
+
+
+def _tally(ratios: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return np.array([ratios.max(initial=0.0), (ratios >= _ERASED).sum(), np.count_nonzero(rows[:, 1])])
 
 
 def _ratios(rows: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
