@@ -23,7 +23,8 @@ from ..entropy.rans import MAX_LANES
 from .paths import STRIP, SUBSETS, TRELLISES
 
 MOST = 8  # lanes of which each goes by itself
-USED = not numba.config.DISABLE_JIT and sys.byteorder == "little"  # decisions are read from bits of vectors
+# Whether they are compiled, and decisions are the bits of vectors from the lowest one on.
+USED = not numba.config.DISABLE_JIT and sys.byteorder == "little"
 _FLOAT, _WORD = ir.FloatType(), ir.IntType(32)
 _FOUR = np.uint64(4)  # bytes of a number
 
@@ -31,8 +32,8 @@ _FOUR = np.uint64(4)  # bytes of a number
 def _places(states: int) -> tuple[list[int], list[int], list[int]]:
     """Where costs are found for the steps of a value, and where they then belong.
 
-    Two states, a pair, lead to two others. The lists are: one state of each pair; the other one; and
-    for each state its place among the first and then the second ones that pairs lead to.
+    Two states, a pair, lead to two others. The lists are: one state of each pair; the other one;
+    and for each state its place among the first and then the second ones that pairs lead to.
     """
     odd_jump, jump = TRELLISES[states][1:]
     apart = 2 * jump
@@ -88,7 +89,7 @@ def _steps(
 def _make_walk(states: int) -> Callable[..., None]:
     @njit
     def walk(costs: np.ndarray, metrics: np.ndarray, ways: np.ndarray, begin: int, size: int, lanes: int) -> None:
-        """Update the costs of all lanes, and fill in the decisions of `size` values from `begin` on.
+        """Update the costs of all lanes, and fill in the decisions of `size` values from `begin`.
 
         The values' metrics are the first ones of each subset. costs, metrics: float32, where
         paths.py has them. ways: uint32.
