@@ -33,6 +33,7 @@ _SMALL_SCALES, _SQUARED = 2.0**100, 2.0**50  # float32 can hold scales from 1 / 
 _STRIDE, _LONG = 7, 1 << 14  # where there are more numbers, every seventh decides the raw widths
 LARGEST_LEVEL = 2.0**28  # the search refuses finer steps
 
+_WORK = (np.dtype(np.float32), np.dtype(np.float64))  # dtypes of values that are decoded as they are
 _NO_NUMBERS = np.empty(0, np.int32)
 _MOST_WAYS = 1 << 20  # values whose decisions a thread keeps room for
 
@@ -144,10 +145,10 @@ class Quantiser:
     def labels(self) -> Labels:
         return self.points.labels
 
-    @cached_property
+    @property
     def _is_narrow(self) -> bool:
         """Whether decoded values are rounded from the work dtype."""
-        return dtypes.work_dtype(self.dtype) != self.dtype
+        return self.dtype not in _WORK
 
     @property
     def has_prices(self) -> bool:
@@ -203,8 +204,9 @@ class Quantiser:
     def _by_search(self, part: Part) -> tuple[np.ndarray, np.ndarray]:
         labels = self.labels
         bits, odd_jump, jump = TRELLISES[labels.states]
-        values = part.fitting(1 / self.step)
-        scale = values.dtype.type(1 / self.step)
+        inverse = 1 / self.step
+        values = part.fitting(inverse)
+        scale = values.dtype.type(inverse)
         table, picks = _room.tables
         trellis.fill_lookup(self.prices, WORTH, part.count, labels.zero, self.points.in_steps, table, picks)
         ways, ends = _room.ways(values.size + SPARE), np.empty(part.lanes, np.uint32)

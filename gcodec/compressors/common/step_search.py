@@ -4,7 +4,9 @@ import math
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-_NARROW = 2.0**-13  # the width, in logarithms of steps, of a bracket with hardly another step that a file can hold
+# The width, in logarithms of steps, of a bracket that is not worth dividing again: a few of the steps
+# that a file can hold, between which the error jumps.
+_NARROW = 2.0**-10
 _STRIDE = math.log(4.0)  # the longest move while only one side of the target is known
 # The error grows like a power of the step; this power is taken to lie between these two while only
 # one side of the target is known.

@@ -5,8 +5,8 @@ tensor, rows, columns, or pieces of these. See spec/compressors/01-lossless.md.
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -70,7 +70,7 @@ class Multiples:
             of_words = solved(words.view(source.dtype)[None, :])
             if of_words and of_words[2] - of_words[1] <= MOST:
                 return _checked(source, Groups(source.size, source.size, 1), *of_words)
-        tries, candidates = 0, list(_candidates(source.shape, source.size))
+        tries, candidates = 0, _candidates(source.shape, source.size)
         begun = _begun(source, sorted({groups.inner for groups in candidates}))
         for groups in candidates:
             if tries < _TRIES and groups.inner in begun and _may_be(source, groups):
@@ -150,7 +150,8 @@ class Multiples:
         return cls(dtype, groups, low, span, scales)
 
 
-def _candidates(shape: tuple[int, ...], size: int) -> Iterator[Groups]:
+@lru_cache
+def _candidates(shape: tuple[int, ...], size: int) -> list[Groups]:
     """The groups that a tensor may have, the fewest first."""
     axes = [n for n in shape if n > 1]
     found = {(size // 2, 2)}
@@ -160,11 +161,13 @@ def _candidates(shape: tuple[int, ...], size: int) -> Iterator[Groups]:
         if i in (0, len(axes) - 1):
             found.update((length, after) for length in _divisors(n) if _SHORTEST <= length <= n // 2)
     found.update((length, 1) for length in _LENGTHS)
+    some = []
     for length, inner in sorted(found, key=lambda one: (-one[0], one[1])):
         groups = Groups(size, length, inner)
         whole = size % (length * inner) == 0 and _SHORTEST <= length < size
         if whole and groups.count <= _MANY and (inner == 1 or size <= _ALL) and (inner > 1 or length <= CHUNK):
-            yield groups
+            some.append(groups)
+    return some
 
 
 def _divisors(n: int) -> set[int]:
