@@ -4,9 +4,11 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from itertools import cycle
 from pathlib import Path
 
+import numba
 import pytest
 from programs import SOURCES, run, start
 
@@ -232,3 +234,22 @@ def test_states_that_were_not_used_for_long_are_deleted(tmp_path):
     run(FILL_COINS, XDG_CACHE_HOME=str(tmp_path))
     assert [old.exists() for old in olds] == 5 * [False] + 7 * [True]  # with the new one, 8
     assert all(other.exists() for other in others)
+
+
+IDENTITIES = """
+import hashlib, pkgutil
+from importlib import import_module
+import gcodec.kernels
+for module in pkgutil.walk_packages(gcodec.kernels.__path__, "gcodec.kernels."):
+    for name, value in sorted(vars(import_module(module.name)).items()):
+        for one in value.values() if isinstance(value, dict) else [value]:
+            if hasattr(one, "_cache") and hasattr(one._cache, "_identity"):
+                print(module.name, name, hashlib.sha256(repr(one._cache._identity).encode()).hexdigest())
+"""
+
+
+def test_each_kernel_is_the_same_one_in_every_process():
+    """Else each process would compile it anew, and find nothing that another one has kept."""
+    runs = [subprocess.run([sys.executable, "-c", IDENTITIES], capture_output=True, check=True) for _ in range(2)]
+    assert runs[0].stdout == runs[1].stdout
+    assert runs[0].stdout.count(b"\n") > 100 or numba.config.DISABLE_JIT

@@ -126,39 +126,44 @@ def deal(rated: np.ndarray, steps: np.ndarray, zero: bool, size: int, planes: np
         target += np.uint64(WIDTH) * _FOUR
 
 
-def _make_advance(states: int) -> Callable[..., None]:
-    odd_jump, jump = TRELLISES[states][1:]
+@intrinsic(prefer_literal=True)
+def _step(
+    typingctx: Context,
+    states: types.Type,
+    costs: types.Type,
+    grown: types.Type,
+    metrics: types.Type,
+    ways: types.Type,
+) -> tuple[Signature, Callable[..., ir.Value]]:
+    """`advance` of paths.py for 16 lanes. states: a constant. The other arguments are addresses."""
+    odd_jump, jump = TRELLISES[states.literal_value][1:]
     apart = 2 * jump
 
-    @intrinsic
-    def step(
-        typingctx: Context, costs: types.Type, grown: types.Type, metrics: types.Type, ways: types.Type
-    ) -> tuple[Signature, Callable[..., ir.Value]]:
-        """`advance` of paths.py for 16 lanes. All arguments are addresses."""
+    def code(context: BaseContext, b: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]) -> ir.Value:
+        costs, grown, metrics, ways = args[1:]
+        planes = [_load(b, metrics, STRIP * q) for q in range(SUBSETS)]
+        decisions = _words(0)
+        for i in range(states.literal_value // 2):
+            one = (i // apart) * 2 * apart + i % apart
+            odd = one & 1
+            to = (one >> 1) ^ (odd * odd_jump)
+            low, high = _load(b, costs, one * MAX_LANES), _load(b, costs, (one + apart) * MAX_LANES)
+            zero, branch = planes[2 * odd], planes[2 * odd + 1]
+            straight, crossed = b.fadd(low, zero), b.fadd(high, branch)
+            other_straight, other_crossed = b.fadd(low, branch), b.fadd(high, zero)
+            by_one = b.fcmp_ordered("<", crossed, straight)
+            other_by_one = b.fcmp_ordered("<=", other_straight, other_crossed)
+            _store(b, b.select(by_one, crossed, straight), grown, to * MAX_LANES)
+            _store(b, b.select(other_by_one, other_straight, other_crossed), grown, (to + jump) * MAX_LANES)
+            for decided, state in ((by_one, to), (other_by_one, to + jump)):
+                decisions = b.or_(decisions, b.select(decided, _words(1 << state), _words(0)))
+        _store(b, decisions, ways)
+        return context.get_dummy_value()
 
-        def code(context: BaseContext, b: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]) -> ir.Value:
-            costs, grown, metrics, ways = args
-            planes = [_load(b, metrics, STRIP * q) for q in range(SUBSETS)]
-            decisions = _words(0)
-            for i in range(states // 2):
-                one = (i // apart) * 2 * apart + i % apart
-                odd = one & 1
-                to = (one >> 1) ^ (odd * odd_jump)
-                low, high = _load(b, costs, one * MAX_LANES), _load(b, costs, (one + apart) * MAX_LANES)
-                zero, branch = planes[2 * odd], planes[2 * odd + 1]
-                straight, crossed = b.fadd(low, zero), b.fadd(high, branch)
-                other_straight, other_crossed = b.fadd(low, branch), b.fadd(high, zero)
-                by_one = b.fcmp_ordered("<", crossed, straight)
-                other_by_one = b.fcmp_ordered("<=", other_straight, other_crossed)
-                _store(b, b.select(by_one, crossed, straight), grown, to * MAX_LANES)
-                _store(b, b.select(other_by_one, other_straight, other_crossed), grown, (to + jump) * MAX_LANES)
-                for decided, state in ((by_one, to), (other_by_one, to + jump)):
-                    decisions = b.or_(decisions, b.select(decided, _words(1 << state), _words(0)))
-            _store(b, decisions, ways)
-            return context.get_dummy_value()
+    return types.void(states, *[types.uint64] * 4), code
 
-        return types.void(*[types.uint64] * 4), code
 
+def _make_advance(states: int) -> Callable[..., None]:
     @njit
     def advance(
         costs: np.ndarray, grown: np.ndarray, metrics: np.ndarray, first: int, ways: np.ndarray, begin: int, lanes: int
@@ -172,7 +177,7 @@ def _make_advance(states: int) -> Callable[..., None]:
         target = np.uint64(ways.ctypes.data) + _FOUR * np.uint64(begin)
         for lane in range(0, lanes, WIDTH):
             skip = _FOUR * np.uint64(lane)
-            step(one + skip, other + skip, source + skip, target + skip)
+            _step(states, one + skip, other + skip, source + skip, target + skip)
 
     return advance
 
