@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-# The width, in logarithms of steps, of a bracket that is not worth dividing again: a few of the steps
-# that a file can hold, between which the error jumps.
+# The width, in logarithms of steps, of a bracket that is not worth dividing again: it has a few of
+# the steps that a file can hold, and the error jumps between them.
 _NARROW = 2.0**-10
 _STRIDE = math.log(4.0)  # the longest move while only one side of the target is known
 # The error grows like a power of the step; this power is taken to lie between these two while only
