@@ -89,8 +89,7 @@ class Payload:
     head: the bytes that every chunk's decoder needs.
     chunk: how many values a chunk has, 1 … CHUNK (as many as the tensor, if that has one chunk).
     code: a pure function (start, stop) → the bytes of the chunk with these values, for all threads.
-    expected: of an unbiased compressor, E‖x̂ − x‖²/‖x‖² of this very tensor, or an upper bound of
-        it. None for all others.
+    expected: of an unbiased compressor, E‖x̂ − x‖²/‖x‖² of this tensor, or more. None for others.
     again: codes a tensor of the same shape and dtype by this payload's parameters, without most of
         the search; it gives None where they do not fit. None where there is no such way.
     values: gives what is decoded, flat, in the work dtype. None where the encoder does not know it.
