@@ -152,8 +152,7 @@ def encode_classes(classes: np.ndarray) -> bytes:
     plain, relative = _bits_both_ways(numbers)
     if plain <= relative:
         return _Sequence.counted(numbers).encode(False)
-    changes = np.empty(numbers.size, np.uint8)
-    sequences.fill_changes(numbers, changes)
+    changes = np.diff(numbers, prepend=np.uint8(0)) % np.uint8(rans.SYMBOLS)
     return _Sequence.counted(changes).encode(True)
 
 
