@@ -1,6 +1,7 @@
 """`klt` for a tensor much like the one before: its subspace and settings are the first guess."""
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -8,46 +9,80 @@ from ...source import Source
 from ..common.quantiser import LARGEST_LEVEL
 from ..common.scaled import Scaled
 from ..common.step_search import Spending
-from .attempt import Attempt, Task, trial_of
+from .attempt import Attempt, Begun, Settings, Task, trial_of
+from .factors import View
 from .matrix import Matrix
 from .search import FINE, FORESEEN, ROOM, roundings
-from .spectrum import MARGIN, OVERSAMPLE, leading, random
+from .spectrum import OVERSAMPLE, followed
 
-_LEFT, _TRIES = 0.015, 6  # share of the target that may be left; attempts
-_NEAR = 1.15  # steps whose quotient is smaller share the first factor
+_WIDER = 1.15  # the first subspace is so many times as wide as the last rank
+_LEFT, _TRIES = 0.03, 6  # share of what the target leaves for the second factor that may be left; attempts
+_NEAR = 1.4  # the quotient of the steps of both factors is smaller, if it was foretold
+_SAMPLE, _AIM, _SLOPE = 1 << 13, 0.985, 1.8  # levels that foretell an error; what is aimed at; how errors grow
 
 
-def fit_again(before: Attempt, source: Source, bound: float) -> Attempt | None:
-    """An attempt by the settings of another one; None where they may not fit.
+@dataclass(frozen=True)
+class Start:
+    """What the next tensor begins with.
 
-    One power iteration turns the vectors of before, and some random ones, to the new tensor. Rank
-    and step follow from the spectrum that this gives.
+    vectors: of the subspace. higher, coarser: what rank and step were, divided by what the spectrum
+    had them planned as.
     """
-    matrix = Matrix.of(Scaled.of(source), before.task.matrix.view, bound)
+
+    view: View
+    vectors: np.ndarray
+    settings: Settings
+    higher: float
+    coarser: float
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> "Start":
+        spectrum, settings = attempt.task.spectrum, attempt.settings
+        rank, step = spectrum.plan(attempt.task.target)
+        quotients = settings.rank / rank, settings.step / step
+        return cls(attempt.task.matrix.view, spectrum.vectors, settings, *quotients)
+
+
+def fit_again(before: Start, source: Source, bound: float) -> tuple[Attempt, Start] | None:
+    """(an attempt by the settings of another one, the next start); None where they may not fit.
+
+    Power iterations turn the vectors of before to the new tensor. Rank and step follow from the
+    spectrum that this gives. Some rows of the second factor foretell its step.
+    """
+    matrix = Matrix.of(Scaled.of(source), before.view, bound)
     total = matrix.energy()
     if bound <= FINE or roundings(matrix.scaled, total) > FORESEEN * bound:
         return None
-    target, vectors = bound * total * (1 - ROOM), before.task.spectrum.vectors
-    rank, count = before.settings.rank, 0
-    while rank > count - OVERSAMPLE and count < matrix.view.most:
-        count = min(int(rank * MARGIN) + 2 * OVERSAMPLE, matrix.view.most)
-        spectrum = leading(matrix, total, _widened(vectors, count), 1)
-        rank, step = spectrum.plan(target)
-        if rank > count - OVERSAMPLE:
-            rank, vectors = spectrum.extended().plan(target)[0], spectrum.vectors
-    if spectrum.values[0] > LARGEST_LEVEL / 4 * step:
+    target = bound * total * (1 - ROOM)
+    count = int(before.settings.rank * _WIDER) + OVERSAMPLE
+    spectrum = followed(matrix, total, before.vectors[:, :count], target)
+    rank, planned = spectrum.plan(target)
+    if spectrum.values[0] > LARGEST_LEVEL / 4 * planned:
         return None
-    planned = before.task.spectrum.plan(before.task.target)
-    rank = min(round(rank * before.settings.rank / planned[0]), spectrum.values.size)
-    step *= before.settings.step / planned[1]
-    task = Task(matrix, spectrum, target)
-    settings = replace(before.settings, rank=rank, step=step)
-    tolerance = min(_LEFT * target / task.room(rank), 0.5)
-    found = Spending(trial_of(task, settings, _NEAR), 1.0).search(settings.with_step(step).step, tolerance, _TRIES)
-    return found.settled() if found.error <= bound * total else None
+    rank = min(round(rank * min(before.higher, 1.0)), spectrum.values.size)
+    task, settings = Task(matrix, spectrum, target), replace(before.settings, rank=rank)
+    step = planned * before.coarser
+    for _ in range(2):
+        begun = Begun.of(task, settings.with_step(step))
+        step = _foretold(begun)
+        if 1 / _NEAR < step / begun.settings.step < _NEAR:
+            break
+    trial = trial_of(task, begun.settings, math.inf, begun)
+    found = Spending(trial, 1.0).search(step, _LEFT, _TRIES).settled()
+    if found.error > bound * total:
+        return None
+    coarser = found.settings.step / planned
+    return found, replace(before, vectors=spectrum.vectors, settings=found.settings, coarser=coarser)
 
 
-def _widened(vectors: np.ndarray, count: int) -> np.ndarray:
-    """So many vectors: the leading ones of these, and random ones."""
-    known = vectors[:, : max(count - OVERSAMPLE, 1)]
-    return np.concatenate([known, random(1, len(known), count - known.shape[1])], axis=1)
+def _foretold(begun: Begun) -> float:
+    """The step of the second factor that some of its rows let expect."""
+    stride = max(begun.values.size // _SAMPLE, 1)
+    step = begun.settings.step
+    for _ in range(2):
+        error = begun.second(step, stride).error * len(begun.values) / len(begun.values[::stride])
+        growth = begun.room * _AIM / max(error, math.ulp(0.0))
+        step *= min(max(growth ** (1 / _SLOPE), 0.5), 2.0)
+        if 0.8 < growth < 1.25:
+            break
+    return step

@@ -61,6 +61,46 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class Begun:
+    """The first factor, coded, and the exact second one that belongs to it.
+
+    values: of the second factor. missed: as of an attempt.
+    """
+
+    task: Task
+    settings: Settings
+    first: Factor
+    basis: Basis
+    values: np.ndarray
+    missed: float
+
+    @classmethod
+    def of(cls, task: Task, settings: Settings) -> "Begun":
+        matrix, spectrum, rank = task.matrix, task.spectrum, settings.rank
+        values = (spectrum.vectors[:, :rank] * spectrum.values[:rank]).astype(matrix.dtype)
+        classes = column_classes(deviations(spectrum, rank), settings.step)
+        first = Factor.of(values, classes, settings.first, settings.rows[0], (0, matrix.view.width)).settled()
+        basis = Basis.of(first.in_steps())
+        values = matrix.times(basis.vectors.astype(matrix.dtype))
+        return cls(task, settings, first, basis, values, spectrum.total - _energy(values.reshape(-1)))
+
+    @property
+    def room(self) -> float:
+        """The squared error that is left for the second factor, or next to nothing."""
+        return max(self.task.target - self.missed, self.task.target * 2.0**-40)
+
+    def second(self, step: float, stride: int = 1) -> Factor:
+        """The second factor's levels, of every row whose number is a multiple of `stride`."""
+        values, quantiser = self.values[::stride], self.settings.second.with_step(step)
+        cuts = self.task.matrix.view.cuts() if stride == 1 else (0, len(values))
+        return Factor.of(values, self.basis.classes, quantiser, self.settings.rows[1], cuts)
+
+    def attempt(self, step: float) -> "Attempt":
+        settings = replace(self.settings, step=step, second=self.settings.second.with_step(step))
+        return Attempt(self.task, settings, self.first, self.basis, self.second(step), self.missed)
+
+
+@dataclass(frozen=True)
 class Attempt:
     """Both factors coded with a step, that of the scaled tensor.
 
@@ -77,14 +117,7 @@ class Attempt:
 
     @classmethod
     def make(cls, task: Task, settings: Settings) -> "Attempt":
-        matrix, spectrum, rank = task.matrix, task.spectrum, settings.rank
-        values = (spectrum.vectors[:, :rank] * spectrum.values[:rank]).astype(matrix.dtype)
-        classes = column_classes(deviations(spectrum, rank), settings.step)
-        first = Factor.of(values, classes, settings.first, settings.rows[0], (0, matrix.view.width))
-        basis = Basis.of(first.in_steps())
-        values = matrix.times(basis.vectors.astype(matrix.dtype))
-        second = Factor.of(values, basis.classes, settings.second, settings.rows[1], matrix.view.cuts())
-        return cls(task, settings, first, basis, second, spectrum.total - _energy(values.reshape(-1)))
+        return Begun.of(task, settings).attempt(settings.step)
 
     def with_step(self, step: float, near: float) -> "Attempt":
         """With another step, which only the second factor gets where it is near to the first one's.
@@ -116,34 +149,44 @@ class Attempt:
 
     def measure(self) -> float:
         """‖x̂ − x‖² of the scaled tensor as it is decoded and rounded to its dtype."""
-        matrix, rank = self.task.matrix, self.settings.rank
-        scaled, view = matrix.scaled, matrix.view
-        dtype = scaled.source.dtype
-        work, points = dtypes.work_dtype(dtype), self.points()
-        parts = [points.values(found.numbers, found.books, work).reshape(-1, rank) for found in self.second.found]
-        left, right = np.concatenate(parts), self.basis.vectors.astype(work)
-        if view.transposed:
-            left, right = right, left
-        right = np.ascontiguousarray(right.T)
-        errors = []
+        scaled, view = self.task.matrix.scaled, self.task.matrix.view
+        dtype, errors = scaled.source.dtype, []
+        left, right = self._factors()
         for first, last in view.chunks():
             decoded = ArraySource(dtypes.narrow(product(left[first:last], right), dtype))
             values = scaled.read(first * view.columns, last * view.columns)
             errors.append(energy(Scaled(decoded, scaled.exponent).read(0, values.size) - values))
         return math.fsum(errors)
 
+    def decoded(self) -> np.ndarray:
+        """What the tensor is decoded to, flat and in the work dtype."""
+        return product(*self._factors())
 
-def trial_of(task: Task, settings: Settings, near: float) -> Callable[[float], tuple[Attempt, float]]:
+    def _factors(self) -> tuple[np.ndarray, np.ndarray]:
+        """The decoded factors: rows × rank, and rank × columns in C order."""
+        work = dtypes.work_dtype(self.task.matrix.scaled.source.dtype)
+        left, right = self.second.decoded(self.points(), work), self.basis.vectors.astype(work)
+        if self.task.matrix.view.transposed:
+            left, right = right, left
+        return left, np.ascontiguousarray(right.T)
+
+
+def trial_of(
+    task: Task, settings: Settings, near: float, begun: Begun | None = None
+) -> Callable[[float], tuple[Attempt, float]]:
     """What tries a step: an attempt, and its error as a share of what the target leaves for it.
 
     The error is that of the second factor, which grows with the square of the step. near: as for
-    `Attempt.with_step`.
+    `Attempt.with_step`. begun: what the first attempt goes on from.
     """
     made: list[Attempt] = []
 
     def trial(step: float) -> tuple[Attempt, float]:
         step = settings.with_step(step).step
-        made[:] = [made[0].with_step(step, near) if made else Attempt.make(task, settings.with_step(step))]
+        if made:
+            made[:] = [made[0].with_step(step, near)]
+        else:
+            made[:] = [(begun or Begun.of(task, settings.with_step(step))).attempt(step)]
         return made[0], made[0].second.error / max(task.target - made[0].missed, task.target * 2.0**-40)
 
     return trial

@@ -22,7 +22,7 @@ from ..common.levels import Points, Step
 from ..common.scaled import Scaled
 from ..contract import CodedTensor, Compressor, Decode, Guarantee, Payload, Plan, Section, TensorSpec
 from . import anatomy
-from .again import fit_again
+from .again import Start, fit_again
 from .attempt import Attempt
 from .factors import Basis, Columns, View, product
 from .look import Look
@@ -146,7 +146,8 @@ class Klt(Compressor):
 
     @blas_on_one_thread()
     def _payload(self, look: Look, chosen: Chosen) -> Payload:
-        return _payload_of(fit(look, chosen))
+        coder = fit(look, chosen)
+        return _payload_of(coder, Start.of(coder))
 
     @classmethod
     def work(cls, head: bytes, spec: TensorSpec) -> int:
@@ -199,7 +200,8 @@ class Klt(Compressor):
         return anatomy.arrays(coded, Head.unpack(coded.payload.head, View.of(coded.spec.shape)))
 
 
-def _payload_of(coder: Attempt) -> Payload:
+def _payload_of(coder: Attempt, start: Start) -> Payload:
+    """start: what the next tensor begins with."""
     view = coder.task.matrix.view
     offsets, rows = coder.settings.first.points.offsets, coder.second.columns.has_rows
     second = coder.second.encode(0) if view.together else b""
@@ -209,7 +211,10 @@ def _payload_of(coder: Attempt) -> Payload:
 
     @blas_on_one_thread()
     def again(source: Source, guarantee: Guarantee) -> Payload | None:
-        found = fit_again(coder, source, guarantee.bound)
-        return None if found is None else _payload_of(found)
+        found = fit_again(start, source, guarantee.bound)
+        return None if found is None else _payload_of(*found)
 
-    return Payload(head, view.chunk, lambda start, stop: b"" if view.together else coder.code(start, stop), again=again)
+    def code(start: int, stop: int) -> bytes:
+        return b"" if view.together else coder.code(start, stop)
+
+    return Payload(head, view.chunk, code, again=again, values=coder.decoded)

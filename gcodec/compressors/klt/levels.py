@@ -11,6 +11,7 @@ import numpy as np
 from ...coding.rans import lanes_for, sequence_bits
 from ...kernels.levels.level_tables import estimated_bits
 from ...parallel import spread
+from ..common.elementwise import values_of
 from ..common.levels import Points, Step
 from ..common.quantiser import Found, Part, Quantiser
 from .factors import TOP, Columns
@@ -88,7 +89,12 @@ class Factor:
     def in_steps(self) -> np.ndarray:
         """The decoded matrix in steps, float64."""
         points = Points(self.quantiser.labels, Step(0, 0), self.quantiser.points.offsets)
-        whole = [points.values(found.numbers, found.books, np.dtype(np.float64)) for found in self.found]
+        return self.decoded(points, np.dtype(np.float64))
+
+    def decoded(self, points: Points, work: np.dtype) -> np.ndarray:
+        """The decoded matrix by these points, in the work dtype."""
+        pairs = zip(self.parts, self.found, strict=True)
+        whole = [values_of(found.coded, part.classes, points, work) for part, found in pairs]
         return np.concatenate(whole).reshape(-1, self.columns.classes.size)
 
     def encode(self, part: int) -> bytes:

@@ -104,11 +104,14 @@ class Matrix:
             return self.square_times
         return lambda right: self._square @ right
 
-    def square_times(self, right: np.ndarray) -> np.ndarray:
-        """Xᵀ · X · right, width × count; T is read once where it is X, twice where it is Xᵀ."""
+    def square_times(self, right: np.ndarray, stride: int = 1) -> np.ndarray:
+        """Xᵀ · X · right, width × count; T is read once where it is X, twice where it is Xᵀ.
+
+        stride: X has only every row whose number is a multiple of it.
+        """
         if self.view.transposed:
-            return self._rows(self._columns(right))
-        return self._sum(lambda rows, block: block.T @ (block @ right))
+            return self._rows(self._columns(right, stride), strided=stride)
+        return self._sum(lambda rows, block: _square_times(block[-rows.start % stride :: stride], right))
 
     def square(self) -> np.ndarray:
         """Xᵀ · X in float64."""
@@ -127,18 +130,30 @@ class Matrix:
     def _of_columns(self, span: Span) -> np.ndarray:
         """T · Tᵀ for some columns of T, of which each row is read by itself."""
         start, stop = span
-        firsts = range(0, self.view.rows * self.view.columns, self.view.columns)
-        block = np.stack([self._read((first + start, first + stop)) for first in firsts])
+        if self.scaled.size <= _KEPT:
+            block = self._whole.reshape(self.view.rows, -1)[:, start:stop]
+        else:
+            firsts = range(0, self.view.rows * self.view.columns, self.view.columns)
+            block = np.stack([self._read((first + start, first + stop)) for first in firsts])
         square: np.ndarray = block @ block.T
         return square
 
-    def _rows(self, right: np.ndarray, stride: int = 1) -> np.ndarray:
-        """T · right, of every row whose number is a multiple of `stride`."""
-        return np.concatenate(list(self.blocks(lambda rows, block: block[-rows.start % stride :: stride] @ right)))
+    def _rows(self, right: np.ndarray, stride: int = 1, strided: int = 1) -> np.ndarray:
+        """T · right, of every row whose number is a multiple of `stride`.
+
+        strided: the same of T's columns, which are as many as the rows of `right`.
+        """
+
+        def part(rows: slice, block: np.ndarray) -> np.ndarray:
+            some = block[-rows.start % stride :: stride]
+            found: np.ndarray = (some if strided == 1 else np.ascontiguousarray(some[:, ::strided])) @ right
+            return found
+
+        return np.concatenate(list(self.blocks(part)))
 
     def _columns(self, right: np.ndarray, stride: int = 1) -> np.ndarray:
         """Tᵀ · right, of every column of T whose number is a multiple of `stride`."""
-        return self._sum(lambda rows, block: block.T[::stride] @ right[rows])
+        return self._sum(lambda rows, block: np.ascontiguousarray(block[:, ::stride]).T @ right[rows])
 
     def _sum(self, product: Callable[[slice, np.ndarray], np.ndarray]) -> np.ndarray:
         """The sum of a product over all blocks."""
@@ -147,3 +162,9 @@ class Matrix:
         for part in parts:
             total += part
         return total
+
+
+def _square_times(block: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """blockᵀ · block · right."""
+    product: np.ndarray = block.T @ (block @ right)
+    return product

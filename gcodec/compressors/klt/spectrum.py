@@ -1,7 +1,6 @@
 """The leading singular values and right vectors of a matrix, and the rank that a bound needs."""
 
 import math
-from bisect import bisect_right
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -16,8 +15,10 @@ _SKETCH = 64  # vectors of the first look
 MARGIN, OVERSAMPLE = 1.15, 8  # a subspace is this much wider than the rank that it must give well
 _RELIABLE = 0.55  # share of a subspace's values; the later ones are too small
 _SHARE, _FULL = 0.45, 2048  # above this share of the width, up to this width, all vectors are computed
+_ENOUGH = 0.8  # share of a bound that a subspace may leave out where it follows another one
+_ROWS = 3  # times as many rows as vectors tell about what these are
 _TWICE = 1024  # from this width on, one power iteration more: spectra are flatter there
-_DEPENDENT, _TINY = 1e-4, 1e-300  # the sine of an angle between vectors that is small; and a norm
+_DEPENDENT = {"f": 1e-2, "d": 1e-4}  # the sine of an angle between vectors that is small, by their dtype
 _NOISE = 0.265  # squared error of a coded value in step²
 _OVERHEAD = 1.28  # bits·2·ln 2 per coded value, beside those that its variance asks for
 _BITS = 0.075  # per coded value, beside ½·log2(variance/error)
@@ -64,21 +65,14 @@ class Spectrum:
         The squared error is then about the target.
         """
         squares = self.values**2
-        tails = np.maximum(self.total - np.concatenate([[0.0], np.cumsum(squares)]), 0.0).tolist()
-        rising, sides = squares[::-1].tolist(), self.height + self.width
-        least = _least(self.height, self.width) / 3
-
-        def rank_at(step: float) -> int:
-            """The number of components that are worth their bits."""
-            return len(rising) - bisect_right(rising, least * step * step)
-
-        low, high = math.sqrt(self.total) * 2.0**-40, math.sqrt(self.total)
-        for _ in range(40):
-            step = math.sqrt(low * high)
-            rank = rank_at(step)
-            error = tails[rank] + rank * sides * _NOISE * step * step
-            low, high = (step, high) if error < target else (low, step)
-        return max(rank_at(low), 1), low
+        tails = np.maximum(self.total - np.concatenate([[0.0], np.cumsum(squares)]), 0.0)
+        least, noise = _least(self.height, self.width) / 3, (self.height + self.width) * _NOISE
+        finest = np.append(squares[1:], 0.0) / least  # the squared step from which on each rank from 1 on is enough
+        enough = tails[1:] + np.arange(1, squares.size + 1) * noise * finest < target
+        if not enough.any():
+            return squares.size, math.sqrt(self.total) * 2.0**-40
+        rank = int(np.argmax(enough)) + 1
+        return rank, math.sqrt(min((target - tails[rank]) / (rank * noise), squares[rank - 1] / least))
 
     def bits(self, target: float) -> float:
         """About the bits of both factors at the planned rank and step."""
@@ -182,28 +176,60 @@ def leading(matrix: Matrix, total: float, start: np.ndarray, rounds: int) -> Spe
     square_times = matrix.squarer(start.shape[1], rounds + 1)
     basis = start.astype(matrix.dtype)
     for _ in range(rounds):
-        basis = _orthonormal(square_times(basis)).astype(matrix.dtype)
+        basis = _orthonormal(square_times(basis).astype(np.float64)).astype(matrix.dtype)
     image = square_times(basis)
     squares, rotation = np.linalg.eigh((basis.T @ image).astype(np.float64))
-    turned = image @ rotation[:, ::-1].astype(matrix.dtype)
+    turned = (image @ rotation[:, ::-1].astype(matrix.dtype)).astype(np.float64)
     return _sorted(squares, _orthonormal(turned)[:, ::-1], total, matrix.view.height)
 
 
+def followed(matrix: Matrix, total: float, start: np.ndarray, target: float) -> Spectrum:
+    """About the singular vectors, from those of a matrix much like it.
+
+    A power iteration on some rows, which tell nearly as much of the right vectors as all, is
+    followed by one on all rows. There are as many vectors as `start` has, and more where they leave
+    out more than most of the squared error `target`. start: about orthonormal vectors. The vectors
+    that it gives are of the length 1, and only about orthogonal, in the matrix's dtype.
+    """
+    count, most = start.shape[1], matrix.view.most
+    stride = max(matrix.view.height // max(_ROWS * count, matrix.view.width), 1)
+    square_times = matrix.squarer(count, 1)
+    basis = _orthonormal(matrix.square_times(start.astype(matrix.dtype), stride))
+    image = square_times(basis)
+    while total - float(np.vdot(basis, image)) > _ENOUGH * target and basis.shape[1] < most:
+        more = random(1, matrix.view.width, min(basis.shape[1] // 3 + OVERSAMPLE, most - basis.shape[1]))
+        more = matrix.square_times(_beside(basis, more.astype(matrix.dtype)), stride)
+        more = _orthonormal(_beside(basis, _of_length_1(_beside(basis, more))))
+        basis, image = np.hstack([basis, more]), np.hstack([image, square_times(more)])
+    squares, rotation = np.linalg.eigh((basis.T @ image).astype(np.float64))
+    turned = _of_length_1(image @ rotation[:, ::-1].astype(matrix.dtype))
+    return Spectrum(np.sqrt(np.maximum(squares[::-1], 0.0)), turned, total, matrix.view.height)
+
+
+def _beside(basis: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """The parts of vectors that are orthogonal to a basis."""
+    return np.asarray(vectors - basis @ (basis.T @ vectors))
+
+
 def _orthonormal(columns: np.ndarray) -> np.ndarray:
-    """Orthonormal columns, float64, the first few of which span what the first few of these do.
+    """Orthonormal columns, the first few of which span what the first few of these do.
 
     By the Cholesky factor of their products, or slowly where they are nearly dependent.
     """
-    wide = columns.astype(np.float64)
-    wide /= np.maximum(np.sqrt(np.einsum("ij,ij->j", wide, wide)), _TINY)
+    columns = _of_length_1(columns)
     try:
-        factor = np.linalg.cholesky(wide.T @ wide)
+        factor = np.linalg.cholesky((columns.T @ columns).astype(np.float64))
     except np.linalg.LinAlgError:
         factor = np.zeros((1, 1))
-    if factor.diagonal().min() > _DEPENDENT:
-        return np.asarray(wide @ np.linalg.inv(factor).T)
-    basis, upper = np.linalg.qr(wide)
-    return np.asarray(basis * np.where(upper.diagonal() < 0, -1.0, 1.0))
+    if factor.diagonal().min() > _DEPENDENT[columns.dtype.char]:
+        return np.asarray(columns @ np.linalg.inv(factor).T.astype(columns.dtype))
+    basis, upper = np.linalg.qr(columns.astype(np.float64))
+    return np.asarray(basis * np.where(upper.diagonal() < 0, -1.0, 1.0)).astype(columns.dtype)
+
+
+def _of_length_1(columns: np.ndarray) -> np.ndarray:
+    lengths = np.sqrt(np.einsum("ij,ij->j", columns, columns))
+    return np.asarray(columns / np.maximum(lengths, np.finfo(columns.dtype).tiny))
 
 
 def _full(matrix: Matrix, total: float) -> Spectrum:
