@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ class Gather:
     """
 
     def __init__(self, wire: Wire, sizes: Mapping[str, int], options: Mapping[str, Any]) -> None:
-        self._wire, self._channels = wire, Channels(wire.rank, options)
+        self._wire, self._channels, self._means = wire, Channels(wire.rank, options), Means()
         self.error = 0.0
 
     def encode(self, tensors: Mapping[str, torch.Tensor], step: int) -> Callable[[], Arrays]:
@@ -89,7 +90,7 @@ class Gather:
     def _mean(self, channel: gcodec.Channel, made: Made) -> Arrays:
         messages = self._wire.gather(made)
         with self._wire.coding():
-            return mean_of(channel, messages, self._wire.rank)
+            return self._means.of(channel, messages, self._wire.rank)
 
     def state_dict(self) -> dict[str, Memory]:
         return {"memory": self._channels.memory}
@@ -108,7 +109,7 @@ class Owner:
     def __init__(self, wire: Wire, sizes: Mapping[str, int], options: Mapping[str, Any]) -> None:
         self._wire = wire
         self._senders = [Channels(wire.rank, options) for _ in range(wire.count)]
-        self._means = Channels(wire.count + wire.rank, options)
+        self._means, self._recoders = Means(), Channels(wire.count + wire.rank, options)
         self._receivers: dict[tuple[str, ...], gcodec.Channel] = {}
         self._owners = owners(sizes, wire.count)
         self.error = 0.0
@@ -124,10 +125,11 @@ class Owner:
         def mean() -> Arrays:
             found: dict[str, np.ndarray] = {}
             messages = self._wire.exchange(made)
-            means = self._wire.gather(self._wire.made(lambda: [self._recoded(channels, parts, messages, step)]))
-            with self._wire.coding():
-                for part, data in zip(parts, means, strict=True):
-                    found |= zip(part, self._decoded(data, part) if data else (), strict=True)
+            own = parts[self._wire.rank]
+            made_again = self._wire.made(lambda: [self._recoded(channels, own, messages, step)])
+            for rank, data in enumerate(self._wire.gather(made_again)):
+                with self._wire.coding():
+                    found |= zip(parts[rank], self._decoded(data, parts[rank], rank, step) if data else (), strict=True)
             return [found[name] for name in tensors]
 
         return mean
@@ -135,32 +137,39 @@ class Owner:
     def _recoded(
         self,
         channels: Sequence[gcodec.Channel | None],
-        parts: Sequence[Mapping[str, torch.Tensor]],
+        own: Mapping[str, torch.Tensor],
         messages: Sequence[bytes],
         step: int,
     ) -> bytes:
         """The message of the means of the tensors that this rank owns."""
-        channel, own = channels[self._wire.rank], parts[self._wire.rank]
+        channel = channels[self._wire.rank]
         if channel is None:
             return b""
-        means = mean_of(channel, messages, self._wire.rank)
-        return self._means.channel(dict(zip(own, means, strict=True)), step).encode(means)
+        means = self._means.of(channel, messages, self._wire.rank)
+        return self._recoder(own, step).encode(means)
 
-    def _decoded(self, data: bytes, part: Mapping[str, torch.Tensor]) -> Arrays:
-        dtypes = {name: np.float64 if tensor.dtype == torch.float64 else np.float32 for name, tensor in part.items()}
-        specs = {name: (tuple(tensor.shape), dtypes[name]) for name, tensor in part.items()}
-        return self._receivers.setdefault(tuple(part), gcodec.Channel(specs)).decode(data)
+    def _recoder(self, own: Mapping[str, torch.Tensor], step: int) -> gcodec.Channel:
+        """The channel of the means of the tensors that this rank owns."""
+        return self._recoders.channel(_specs_of_means(own), step)
+
+    def _decoded(self, data: bytes, part: Mapping[str, torch.Tensor], rank: int, step: int) -> Arrays:
+        """The means that a rank has sent, which owns them."""
+        if rank == self._wire.rank:
+            return self._recoder(part, step).decoded
+        if tuple(part) not in self._receivers:
+            self._receivers[tuple(part)] = gcodec.Channel(_specs_of_means(part))
+        return self._receivers[tuple(part)].decode(data)
 
     def state_dict(self) -> dict[str, Memory]:
         memory: Memory = {}
         for channels in self._senders:
             memory |= channels.memory
-        return {"memory": memory, "owned": self._means.memory}
+        return {"memory": memory, "owned": self._recoders.memory}
 
     def load_state_dict(self, state: Mapping[str, Memory]) -> None:
         for rank, channels in enumerate(self._senders):
             channels.memory = {name: array for name, array in state["memory"].items() if self._owners[name] == rank}
-        self._means.memory = state["owned"]
+        self._recoders.memory = state["owned"]
 
 
 SCHEMES: dict[str, Callable[[Wire, Mapping[str, int], Mapping[str, Any]], Scheme]] = {"gather": Gather, "owner": Owner}
@@ -176,25 +185,41 @@ def owners(sizes: Mapping[str, int], count: int) -> dict[str, int]:
     return found
 
 
-def mean_of(channel: gcodec.Channel, messages: Sequence[bytes], own: int) -> Arrays:
-    """The mean of what messages decode to, added in their order: the same bits on every rank.
+class Means:
+    """Means of what messages decode to.
 
-    own: the number of the message that the channel has just encoded.
+    Their arrays are used again for the next means of a channel.
     """
-    totals: Arrays = []
-    for rank, data in enumerate(messages):
-        arrays = channel.decoded if rank == own else channel.decode(data)
-        wide = [np.promote_types(np.float32, _plain(array.dtype)) for array in arrays]
-        if not totals:
-            totals = [array.astype(dtype) for array, dtype in zip(arrays, wide, strict=True)]
-            continue
-        for total, array, dtype in zip(totals, arrays, wide, strict=True):
-            total += array.astype(dtype, copy=False)
-    for total in totals:
-        total /= total.dtype.type(len(messages))
-    return totals
+
+    def __init__(self) -> None:
+        self._rooms: WeakKeyDictionary[gcodec.Channel, Arrays] = WeakKeyDictionary()
+
+    def of(self, channel: gcodec.Channel, messages: Sequence[bytes], own: int) -> Arrays:
+        """The mean of messages, added in their order: the same bits on every rank.
+
+        own: the number of the message that the channel has just encoded.
+        """
+        if channel not in self._rooms:
+            self._rooms[channel] = [np.empty(array.shape, _wide(array.dtype)) for array in channel.decoded]
+        totals = self._rooms[channel]
+        for rank, data in enumerate(messages):
+            arrays = channel.decoded if rank == own else channel.decode(data)
+            for total, array in zip(totals, arrays, strict=True):
+                if rank == 0:
+                    total[...] = array
+                else:
+                    total += array.astype(total.dtype, copy=False)
+        for total in totals:
+            total /= total.dtype.type(len(messages))
+        return totals
 
 
-def _plain(dtype: np.dtype) -> np.dtype:
-    """A dtype that numpy itself knows: of bfloat16, float32."""
-    return dtype if dtype in (np.float16, np.float64) else np.dtype(np.float32)
+def _specs_of_means(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[tuple[int, ...], type]]:
+    """Shapes and dtypes of the means of tensors."""
+    wide = {name: np.float64 if tensor.dtype == torch.float64 else np.float32 for name, tensor in tensors.items()}
+    return {name: (tuple(tensor.shape), wide[name]) for name, tensor in tensors.items()}
+
+
+def _wide(dtype: np.dtype) -> np.dtype:
+    """The dtype of sums: float64 of float64, float32 of all others."""
+    return dtype if dtype == np.float64 else np.dtype(np.float32)

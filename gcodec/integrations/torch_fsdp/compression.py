@@ -9,7 +9,7 @@ import torch.distributed as dist
 import gcodec
 
 from ..torch_ddp.compression import DEFAULTS
-from ..torch_ddp.schemes import Channels, Memory, mean_of
+from ..torch_ddp.schemes import Channels, Means, Memory
 from ..torch_ddp.statistics import Statistics
 from ..torch_ddp.wire import Wire
 from .shards import Shard, parts_of
@@ -78,6 +78,7 @@ class ReduceScatter:
     ) -> None:
         self._wire, self._shards, self._statistics, self._start = wire, shards, statistics, start
         self._channels = [Channels(wire.rank, options) for _ in range(wire.count)]
+        self._decoded = Means()
         self.steps, self.is_counted = 0, False
 
     @property
@@ -123,7 +124,7 @@ class ReduceScatter:
         messages = self._wire.exchange(made)
         self._statistics.error = max(channel.error for channel in channels)
         with self._wire.coding():
-            return mean_of(channels[self._wire.rank], messages, self._wire.rank)
+            return self._decoded.of(channels[self._wire.rank], messages, self._wire.rank)
 
 
 def _groups(model: torch.nn.Module) -> list[tuple[str, Any, dict[str, Any]]]:
