@@ -13,6 +13,8 @@ from .target import Target
 if TYPE_CHECKING:
     from .coder import Coder
 
+# How much finer a tensor of n values is coded, as a factor 1 + _FEW/n + _SPREAD/√n of its error.
+_FEW, _SPREAD = 48.0, 4.0
 _LEAST, _LARGEST = float(np.finfo(np.float32).tiny), float(ml_dtypes.finfo(ml_dtypes.bfloat16).max)
 
 
@@ -50,7 +52,12 @@ def _numbers(bits: np.ndarray) -> np.ndarray:
 
 
 def _scale(x: np.ndarray) -> float:
-    """About the root of the mean square of a tensor; 0 if all of it is zero."""
+    """The scale of a tensor; 0 if all of it is zero.
+
+    It is the root of the mean square, divided by a number that is larger for few values: their
+    relative error is further from the mean of all, and one of them would make all others finer.
+    """
     wide = x.reshape(-1).astype(np.float64)
     square = float(np.dot(wide, wide))
-    return min(max((square / wide.size) ** 0.5, _LEAST), _LARGEST) if square else 0.0
+    finer = 1 + _FEW / wide.size + _SPREAD / wide.size**0.5
+    return min(max((square / wide.size / finer) ** 0.5, _LEAST), _LARGEST) if square else 0.0
