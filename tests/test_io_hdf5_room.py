@@ -4,7 +4,9 @@ import h5py
 import numpy as np
 import pytest
 from checks import call_cli as run
+from h5py import h5a, h5s, h5t
 
+from gcodec.io.hdf5.process import packing
 from gcodec.io.hdf5.process.packing import copied, pack
 
 
@@ -125,3 +127,86 @@ def test_a_damaged_file_is_left_as_it_is(tmp_path):
         with open(path, "r+b") as file, open(tmp_path / "spare", "w+b") as spare:
             assert not pack(file, spare)
         assert path.read_bytes() == damaged
+
+
+def attribute(item: h5py.HLObject, name: str, kind: h5t.TypeID, *values: bytes) -> None:
+    """Give an object an attribute of values as they are in memory; of none, one without values."""
+    space = h5s.create_simple((len(values),)) if values else h5s.create(h5s.NULL)
+    made = h5a.create(item.id, name.encode(), kind, space)
+    if values:
+        made.write(np.array(values, f"V{kind.get_size()}"), mtype=kind)
+
+
+def text(encoding: int, padding: int) -> h5t.TypeID:
+    kind = h5t.C_S1.copy()
+    kind.set_size(5)
+    kind.set_cset(encoding)
+    kind.set_strpad(padding)
+    return kind
+
+
+def attributes_of_every_kind(item: h5py.HLObject) -> None:
+    for encoding in (h5t.CSET_ASCII, h5t.CSET_UTF8):
+        for padding in (h5t.STR_NULLTERM, h5t.STR_NULLPAD, h5t.STR_SPACEPAD):
+            attribute(item, f"text {encoding} {padding}", text(encoding, padding), b"GROUP", b"a\0b \0", b"\xff\xfe   ")
+    attribute(item, "opaque", h5t.create(h5t.OPAQUE, 3), b"\0\1\2")
+    attribute(item, "bits", h5t.STD_B8LE, b"\7")
+    attribute(item, "null", h5t.IEEE_F32LE)
+    ragged = np.empty(2, object)
+    ragged[:] = np.arange(3, dtype=np.int32), np.zeros(0, np.int32)
+    item.attrs.create("ragged", ragged, dtype=h5py.vlen_dtype(np.int32))
+    item.attrs.create("enum", 1, dtype=h5py.enum_dtype({"A": 0, "B": 1}, "u1"))
+    table = [("a", "i1"), ("b", "f8"), ("s", "S3"), ("v", h5py.string_dtype())]
+    item.attrs.create("table", np.array([(1, 2.0, b"xyz", "ü")], table))
+    item.attrs.create("array", np.ones((2, 3)), (2, 3), np.dtype((np.float32, (3,))))
+    others = {"bool": True, "texts": ["a", "", "ü"], "big": np.arange(3, dtype=">i2"), "nothing": np.zeros((0, 3))}
+    item.attrs.update(others)
+
+
+def test_attributes_of_every_kind_are_copied_bit_for_bit(tmp_path):
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file["group/w"] = values()
+        for item in (file, file["group"], file["group/w"]):
+            attributes_of_every_kind(item)
+    with open(path, "rb") as file, open(tmp_path / "spare", "w+b") as spare:
+        assert copied(file.fileno(), spare.fileno())
+    with h5py.File(tmp_path / "spare") as file, h5py.File(path) as original:
+        for name in original.attrs:
+            found, expected = h5a.open(file.id, name.encode()), h5a.open(original.id, name.encode())
+            assert found.get_type() == expected.get_type() and found.shape == expected.shape
+        for name in (name for name in original.attrs if name.startswith("text ")):
+            found = np.zeros(3, "V5")
+            h5a.open(file.id, name.encode()).read(found, mtype=h5a.open(file.id, name.encode()).get_type())
+            assert found.tobytes() == b"GROUPa\0b \0\xff\xfe   "
+        assert file.attrs["table"].tolist() == original.attrs["table"].tolist()
+        assert [part.tolist() for part in file.attrs["ragged"]] == [[0, 1, 2], []]
+        assert (file.attrs["array"] == 1).all() and file.attrs["bool"] and list(file.attrs["texts"]) == ["a", "", "ü"]
+
+
+@pytest.mark.parametrize("encoding", [h5t.CSET_ASCII, h5t.CSET_UTF8])
+def test_a_text_that_fills_its_bytes_is_kept_in_a_file_that_gets_short(tmp_path, encoding):
+    """PyTables writes such texts, and cannot open a file that lost their last byte."""
+    path = tmp_path / "x.h5"
+    written(path)
+    with h5py.File(path, "r+") as file:
+        attribute(file, "CLASS", text(encoding, h5t.STR_NULLTERM), b"GROUP")
+    back = again(path, "--alpha", "1e-2")
+    assert back.stat().st_size < 0.8 * path.stat().st_size
+    with h5py.File(back) as file:
+        assert file.attrs["CLASS"] == b"GROUP"
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_copy_whose_attributes_differ_is_refused(tmp_path, monkeypatch, lost):
+    def other(original: h5a.AttrID, group) -> None:
+        if original.name != b"names":
+            copy(original, group)
+        elif not lost:
+            h5py.Group(group).attrs["names"] = ["one", "twa"]
+
+    path, copy = tmp_path / "x.h5", packing.copy_attribute
+    written(path)
+    monkeypatch.setattr(packing, "copy_attribute", other)
+    with open(path, "rb") as file, open(tmp_path / "spare", "w+b") as spare:
+        assert not copied(file.fileno(), spare.fileno())

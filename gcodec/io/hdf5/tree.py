@@ -4,7 +4,7 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 import h5py
-from h5py import h5d, h5g, h5l, h5o
+from h5py import h5d, h5f, h5g, h5l, h5o
 from h5py._objects import ObjectID
 
 from ..uncoded import Uncoded
@@ -18,7 +18,7 @@ def survey(file: h5py.File, file_size: int) -> Survey:
     """What is in a file; every dataset has the name of the first path to it."""
     found: dict[str, Dataset] = {}
     kept: dict[str, Uncoded] = {}
-    for link, item in walk(file):
+    for link, item in walk(file.id):
         if isinstance(item, h5d.DatasetID):
             nameless = None if link.is_text else Uncoded(link.path, 0, "a dataset whose name is not UTF-8")
             about = nameless or describe(link.path, item, file_size)
@@ -33,7 +33,7 @@ def remove(file: h5py.File, names: Set[str]) -> None:
     """Take datasets out of a file, with every hard link to them; `names` are their first paths."""
     links: dict[int, list[Link]] = {}
     gone: list[int] = []
-    for link, item in walk(file):
+    for link, item in walk(file.id):
         if isinstance(item, h5d.DatasetID):
             links[link.address] = []
             gone += [link.address] if link.path in names else []
@@ -62,14 +62,14 @@ class Link:
         return self.path.encode() == self.raw_path
 
 
-def walk(file: h5py.File) -> Iterator[tuple[Link, ObjectID | None]]:
+def walk(file: h5f.FileID) -> Iterator[tuple[Link, ObjectID | None]]:
     """Every hard link in the order of names, depth first; and the object, when it is new.
 
     Not recursive, as HDF5's own visit is. Soft and external links are not followed. An object is
     known by the address in its link: so it is opened once, and not asked for all that HDF5 counts
     of an object, at which damaged files crash it.
     """
-    root = h5o.open(file.id, b"/")
+    root = h5o.open(file, b"/")
     seen = {h5g.get_objinfo(root).objno[0]}
     pending = _links(root, b"")
     while pending:

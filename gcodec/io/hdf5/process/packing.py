@@ -11,17 +11,19 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import IO
 
 import h5py
-import numpy as np
-from h5py import h5, h5a, h5d, h5f, h5fd, h5g, h5l, h5o, h5p, h5s, h5t
+from h5py import h5, h5d, h5f, h5fd, h5g, h5l, h5o, h5p, h5t
 from h5py._objects import ObjectID
 
 from ....container.spool import PIECE, temporary_file
 from ..handle import Handle
 from ..tree import walk
+from .attributes import attributes_of, copy_attribute, equal_attributes
 
 FREE_CPU, SPEED = 4.0, 1 << 23  # seconds; bytes a second that the slowest machine reaches
 _START = "import sys; sys.path[:] = sys.argv[3:]; from gcodec.io.hdf5.process.packing import main; main(*map(int, sys.argv[1:3]))"
@@ -67,7 +69,10 @@ def main(source: int, target: int) -> None:
 
 
 def copied(source: int, target: int) -> bool:
-    """Copy the file of one descriptor to that of another, unless something would be lost."""
+    """Copy the file of one descriptor to that of another, unless something would be lost.
+
+    The copy counts only where every object in it has the attributes of the original, bit for bit.
+    """
     out = Handle(target)
     with h5py.File(Handle(source), "r") as old:
         if old.userblock_size or not _is_plain(old):
@@ -81,21 +86,36 @@ def copied(source: int, target: int) -> bool:
         access.set_fileobj_driver(h5fd.fileobj_driver, out)
         new = h5f.create(b"packed", h5f.ACC_TRUNC, create, access)
         _copy_root(root, h5o.open(new, b"/"))
+        same = _has_the_attributes(new, old.id)
         new.close()
     out.check()
-    return True
+    return same
 
 
 def _is_plain(file: h5py.File) -> bool:
     """Whether each object has one name, and nothing refers to another by its address."""
-    objects: list[ObjectID | None] = [h5o.open(file.id, b"/"), *(item for _, item in walk(file))]
-    return all(item is not None and _stands_alone(item) for item in objects)
+    return all(item is not None and _stands_alone(item) for _, item in _objects(file.id))
+
+
+def _objects(file: h5f.FileID) -> Iterator[tuple[bytes, ObjectID | None]]:
+    """The root group and all below it, by their paths."""
+    yield b"", h5o.open(file, b"/")
+    yield from ((link.raw_path, item) for link, item in walk(file))
+
+
+def _has_the_attributes(new: h5f.FileID, old: h5f.FileID) -> bool:
+    """Whether the objects of two files have the same paths and equal attributes."""
+    pairs = zip_longest(_objects(new), _objects(old), fillvalue=(b"", None))
+    return all(
+        path == other and mine is not None and theirs is not None and equal_attributes(mine, theirs)
+        for (path, mine), (other, theirs) in pairs
+    )
 
 
 def _stands_alone(item: ObjectID) -> bool:
     if not isinstance(item, h5g.GroupID | h5d.DatasetID):
         return False
-    kinds = [h5a.open(item, index=i).get_type() for i in range(h5a.get_num_attrs(item))]
+    kinds = [attribute.get_type() for attribute in attributes_of(item)]
     if isinstance(item, h5d.DatasetID):
         layout = item.get_create_plist()
         if layout.get_layout() == h5d.VIRTUAL or layout.get_external_count():
@@ -122,16 +142,5 @@ def _copy_root(old: h5g.GroupID, new: h5g.GroupID) -> None:
             new.links.create_external(name, *old.links.get_val(name), lcpl=of_link)
         else:
             raise ValueError(f"a link of the kind {kind}")
-    tracked = create.get_attr_creation_order() & h5p.CRT_ORDER_TRACKED
-    order = h5.INDEX_CRT_ORDER if tracked else h5.INDEX_NAME
-    for i in range(h5a.get_num_attrs(old)):
-        _copy_attribute(h5a.open(old, index=i, index_type=order), new)
-
-
-def _copy_attribute(attribute: h5a.AttrID, group: h5g.GroupID) -> None:
-    space = attribute.get_space()
-    made = h5a.create(group, attribute.name, attribute.get_type(), space)
-    if space.get_simple_extent_type() != h5s.NULL:
-        values = np.empty(attribute.shape, attribute.dtype)
-        attribute.read(values)
-        made.write(values)
+    for attribute in attributes_of(old):
+        copy_attribute(attribute, new)
