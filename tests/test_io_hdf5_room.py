@@ -210,3 +210,28 @@ def test_a_copy_whose_attributes_differ_is_refused(tmp_path, monkeypatch, lost):
     monkeypatch.setattr(packing, "copy_attribute", other)
     with open(path, "rb") as file, open(tmp_path / "spare", "w+b") as spare:
         assert not copied(file.fileno(), spare.fileno())
+
+
+@pytest.mark.parametrize(
+    ("options", "bound"),
+    [
+        ({"libver": "latest"}, ("--lossless",)),
+        ({"userblock_size": 1024}, ("--lossless",)),
+        ({}, ("--alpha", "1e-2")),  # with which the file is written anew
+    ],
+)
+def test_bytes_behind_the_end_follow_the_end_of_the_decoded_file(tmp_path, options, bound):
+    path = tmp_path / "x.h5"
+    written(path, **options)
+    behind = b"\0trailing" * 9000
+    with open(path, "ab") as file:
+        file.write(behind)
+    back = again(path, *bound)
+    data = back.read_bytes()
+    assert data.endswith(behind) and not data.removesuffix(behind).endswith(b"trailing")
+    with h5py.File(back) as file, h5py.File(path) as original:
+        assert file.attrs["title"] == "größer"
+        assert np.allclose(file["group/w3"][()], original["group/w3"][()], atol=1)
+    back.write_bytes(data.removesuffix(behind))
+    with h5py.File(back) as file:
+        assert set(file["group"]) == {"w0", "w1", "w2", "w3"}

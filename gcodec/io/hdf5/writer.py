@@ -16,6 +16,7 @@ from ..skeleton import SKELETON, SkeletonSink
 from .access import Access, access, reporting
 from .coded.sink import CodedSink
 from .dataset import Dataset, Survey, plain
+from .handle import Tail
 from .process.packing import shrink
 
 _DEAD, _MUCH = 1 / 8, 1 << 16  # the share, and the bytes, of a file without use for which it is written anew
@@ -47,7 +48,8 @@ class Writer:
         self._missing: dict[str, Dataset] = {}  # the skeleton's datasets that no tensor came for yet
         self._kept: Set[str] = frozenset()
         self._chunked: list[Dataset] = []
-        self._whole = 0  # bytes of the skeleton with its holes
+        self._whole = 0  # bytes of the skeleton with its holes, up to the end that HDF5 knows
+        self._tail: Tail | None = None
         self._names = Names()
         self._sink: CodedSink | _DatasetSink | _BytesSink | None = None
         self.left_out: list[str] = []
@@ -96,8 +98,8 @@ class Writer:
         self._access = access(self._file, self._trust)
         with reporting("the skeleton of the HDF5 file", Corrupt):
             survey: Survey = self._access.survey()
-        self._whole = _size(self._file)
-        if not survey.fits(self._whole):
+            self._keep_tail(self._file, image)
+        if not survey.fits(_size(self._file)):
             raise Corrupt("the datasets of the skeleton overlap, or lie beyond its end")
         self._missing, self._kept = dict(survey.datasets), survey.kept.keys()
         self._chunked = [about for about in survey.datasets.values() if about.chunks is not None]
@@ -108,6 +110,16 @@ class Writer:
                 self._budget.spend(about.name, WORK_PER_CHUNK * about.chunk_count)
             with reporting("the skeleton of the HDF5 file", Corrupt):
                 self._access.blank(gone)
+
+    def _keep_tail(self, file: BinaryIO, image: SkeletonSink) -> None:
+        """Keep what stands behind the end that HDF5 knows, unless it has values of a tensor."""
+        size = _size(file)
+        tail = Tail(file, size)
+        self._whole = tail.start
+        if image.meets_hole(tail.start, size - tail.start):
+            tail.close()
+        else:
+            self._tail = tail
 
     def _known(
         self, hdf5: Access, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]
@@ -164,6 +176,8 @@ class Writer:
             hdf5.close()
         if self._file and _size(self._file) > used + max(_MUCH, _DEAD * used):
             shrink(self._file)
+        if self._file and self._tail:
+            self._tail.restore(self._file)
 
     def _used(self, hdf5: Access) -> int:
         """The bytes that the file would have without the room that its chunks left."""
@@ -190,7 +204,7 @@ class Writer:
                 with reporting(self._path):
                     self._access.close()
         finally:
-            for file in (self._image, self._file):
+            for file in (self._image, self._file, self._tail):
                 if file:
                     file.close()
 
