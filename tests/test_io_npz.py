@@ -11,6 +11,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
+from checks import call_cli
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from gcodec.errors import Corrupt, InvalidInput
 from gcodec.io.arrays import fortran
 from gcodec.io.arrays.fortran import FortranSource
 from gcodec.io.arrays.npz import DTYPES_MEMBER, Reader, Writer
+from gcodec.io.arrays.npz.members import MOST_TAIL
 from gcodec.source import ArraySource
 
 CODES = ("?", "i1", "i2", "i4", "i8", "u1", "u4", "f2", "f4", "f8", "c8", "c16")
@@ -256,3 +258,31 @@ def test_names_that_collide_or_are_no_paths(tmp_path, names):
     with pytest.raises(InvalidInput), Writer(tmp_path / "a.npz", {}) as writer:
         for name in names:
             writer.add(name, np.dtype("f4"), (1,)).write(0, np.ones(1, "f4"))
+
+
+def test_bytes_behind_the_archive_come_back(tmp_path):
+    np.savez(tmp_path / "a.npz", **arrays())
+    whole = (tmp_path / "a.npz").read_bytes()
+    for tail in (b"xyz", bytes(MOST_TAIL)):
+        (tmp_path / "a.npz").write_bytes(whole + tail)
+        write(tmp_path / "b.npz", read(tmp_path / "a.npz"), meta_of(tmp_path / "a.npz"))
+        assert (tmp_path / "b.npz").read_bytes() == whole + tail
+    (tmp_path / "a.npz").write_bytes(whole)
+    assert "tail" not in meta_of(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("tail", [5, "äöü", "abc", "AAAA" * (1 << 15)])
+def test_a_tail_that_no_archive_has_is_corrupt(tmp_path, tail):
+    with pytest.raises(Corrupt, match="base64"):
+        Writer(tmp_path / "a.npz", {"format": "npz", "tail": tail})
+
+
+def test_verify_tells_of_other_bytes_behind_the_archive(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, a=np.arange(99.0))
+    path.write_bytes(path.read_bytes() + b"xyz")
+    assert call_cli("encode", path, "--lossless", "-q")[0] == 0
+    assert call_cli("verify", f"{path}.gcz", "--against", path)[0] == 0
+    path.write_bytes(path.read_bytes()[:-1])
+    code, *said = call_cli("verify", f"{path}.gcz", "--against", path)
+    assert code == 1 and "behind the end of the archive" in " ".join(map(str, said))

@@ -47,9 +47,13 @@ def frame_checks(tensors: Iterable[TensorReport], originals: Collection[str]) ->
 def metadata_checks(own: Mapping[str, object], other: Mapping[str, object], limit: int | None) -> Iterator[Check]:
     """Whether the file has the metadata that the original has, and no others, if there are any.
 
+    So too with what stands behind an .npz archive, which the metadata keep.
+
     own, other: `meta` of the container, and of the original's reader. limit: of the bytes that the
     container's metadata may unpack to. Raises Corrupt and LimitExceeded.
     """
+    if own.get("format") == other.get("format") == "npz" and own.get("tail") != other.get("tail"):
+        yield Check("frame", False, "behind the end of the archive, the original has other bytes")
     mine, yours = user_metadata(own, limit), user_metadata(other)
     if own.get("format") != other.get("format"):
         if yours:

@@ -1,6 +1,7 @@
 """The members of an archive: which of them are arrays that gcodec codes, and what others are."""
 
 import errno
+import io
 import math
 import struct
 import zipfile
@@ -8,7 +9,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from typing import IO
 
 import numpy as np
@@ -21,7 +21,8 @@ from ..npy import Header, raw_width, read_header, reinterpreted, why_uncoded
 
 DTYPES_MEMBER = "__gcodec_dtypes__.json"  # what arrays of raw integers stand for
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time in a zip file, so that the same arrays give the same bytes
-_MAGIC = b"\x93NUMPY"
+MOST_TAIL = (1 << 16) - 1  # bytes behind an archive, with its comment: beyond them, no one finds its directory
+_MAGIC, _END_MAGIC, _END_BYTES = b"\x93NUMPY", b"PK\5\6", 22
 _OF_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, NotImplementedError, OverflowError)
 
 
@@ -40,6 +41,14 @@ def reporting(what: object) -> Iterator[None]:
         raise InvalidInput(
             f"{what}: not a readable .npz file (a member's place is not in the file); fetch or write it again"
         ) from None
+
+
+def tail_of(file: IO[bytes], archive: zipfile.ZipFile) -> bytes:
+    """What stands behind the end of an open archive, where zip files have nothing."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(size - MOST_TAIL - _END_BYTES, 0))
+    end = file.read()
+    return end[end.rfind(_END_MAGIC) + _END_BYTES + len(archive.comment) :]
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,7 @@ def _kept(info: zipfile.ZipInfo, why: str) -> Member:
     return Member(info, Header((info.file_size,), False, nbytes, 0), nbytes, why)
 
 
-class _Joined(BytesIO):
+class _Joined(io.BytesIO):
     """What was read of a file, and the rest of it, for one call of `read`."""
 
     def __init__(self, start: bytes, file: IO[bytes]) -> None:

@@ -1,5 +1,6 @@
 """Reads `.npz` archives: numbers as tensors, and every other member as its bytes."""
 
+import base64
 import json
 import math
 import os
@@ -21,7 +22,7 @@ from ....source import Source
 from ...streams import open_input
 from ...uncoded import Uncoded, listed
 from ..npy import raw_width, source_of
-from .members import DTYPES_MEMBER, Member, reporting
+from .members import DTYPES_MEMBER, Member, reporting, tail_of
 from .members import member as member_of
 
 MAX_DTYPES = 1 << 24
@@ -34,9 +35,10 @@ class Reader:
 
     dtypes: what raw integers stand for, by globs of keys; the glob "" is for all raw values. meta:
     {"format": "npz", "deflate": whether any member is compressed, "big_endian", "fortran", "raw":
-    keys of arrays that are stored so, "uncoded": what is kept as it is}. A compressed member is
-    unpacked into a temporary file when it is first read; checksums are checked then. Raises
-    InvalidInput when the archive is damaged, and for a glob that no key matches.
+    keys of arrays that are stored so, "uncoded": what is kept as it is, "tail": in base64, the
+    bytes behind the end of the archive, if there are any}. A compressed member is unpacked into a
+    temporary file when it is first read; checksums are checked then. Raises InvalidInput when the
+    archive is damaged, and for a glob that no key matches.
     """
 
     def __init__(self, path: Path, dtypes: Mapping[str, str] | None = None) -> None:
@@ -54,7 +56,7 @@ class Reader:
         self.meta: dict[str, object] = self._described()
 
     def _described(self) -> dict[str, object]:
-        members = self._members.values()
+        members, tail = self._members.values(), tail_of(self._file, self._zip)
         coded = [member for member in members if member.why is None]
         special = {
             "fortran": [member.key for member in coded if member.header.transposed],
@@ -66,6 +68,7 @@ class Reader:
             "deflate": any(member.info.compress_type == zipfile.ZIP_DEFLATED for member in members),
             "big_endian": [member.key for member in coded if member.header.dtype.str[0] == ">"],
             **{key: keys for key, keys in special.items() if keys},
+            **({"tail": base64.b64encode(tail).decode()} if tail else {}),
             **listed(kept),
         }
 

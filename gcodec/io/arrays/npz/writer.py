@@ -1,5 +1,6 @@
 """Writes `.npz` archives: arrays, and the members that were kept as they are."""
 
+import base64
 import json
 import math
 import shutil
@@ -18,7 +19,7 @@ from ...raw import raw_dtype
 from ...skeleton import RAW, is_skeleton
 from ..fortran import OrderedSink
 from ..npy import plain_header
-from .members import DTYPES_MEMBER, EPOCH
+from .members import DTYPES_MEMBER, EPOCH, MOST_TAIL
 
 
 class Writer:
@@ -26,11 +27,13 @@ class Writer:
 
     Arrays are in C order, unless `meta` says otherwise. bfloat16 and float8 are stored as raw
     unsigned integers, and named in the member `__gcodec_dtypes__.json`. meta: that of a Reader, or
-    {}. Raises InvalidInput for names that collide or cannot be those of members.
+    {}. Raises InvalidInput for names that collide or cannot be those of members, Corrupt for a tail
+    that no Reader gives.
     """
 
     def __init__(self, path: Path, meta: dict[str, Any], budget: Budget | None = None) -> None:
         self._budget = budget or Budget()
+        self._path, self._tail = path, _tail(meta.get("tail", ""))
         self._zip = zipfile.ZipFile(path, "w")
         self._method = zipfile.ZIP_DEFLATED if meta.get("deflate") is True else zipfile.ZIP_STORED
         self._big_endian, self._fortran, self._raw = (_keys(meta.get(key)) for key in ("big_endian", "fortran", "raw"))
@@ -48,6 +51,9 @@ class Writer:
                 self._zip.writestr(zipfile.ZipInfo(DTYPES_MEMBER, EPOCH), json.dumps(self._renamed))
         finally:
             self._zip.close()
+        if kind is None and self._tail:
+            with open(self._path, "ab") as file:
+                file.write(self._tail)
 
     def add(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> "_Sink":
         """Begin an array; the result's `write(start, values)` takes its values in order."""
@@ -122,3 +128,14 @@ class _Sink:
 
 def _keys(keys: object) -> set[str]:
     return set(map(str, keys)) if isinstance(keys, list) else set()
+
+
+def _tail(text: object) -> bytes:
+    """The bytes behind the end of the archive."""
+    try:
+        tail = base64.b64decode(text, validate=True) if isinstance(text, str) else None
+    except ValueError:
+        tail = None
+    if tail is None or len(tail) > MOST_TAIL:
+        raise Corrupt(f"the metadata give no base64 of at most {MOST_TAIL:,} bytes for what follows the archive")
+    return tail
