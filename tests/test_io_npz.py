@@ -150,6 +150,7 @@ HOSTILE = {
     "more behind": archive(("a.npy", GOOD + b"\0")),
     "more text behind": archive(("a.npy", npy(np.array(["a", "b"])) + b"c")),
     "huge shape": archive(("a.npy", patched(GOOD, b"(6,), }" + b" " * 20, b"(666666666666666666666,), }"))),
+    "an expression": archive(("a.npy", patched(GOOD, b"(6,), } ", b"(f(1),)}"))),
     "negative shape": archive(("a.npy", patched(GOOD, b"(6,), } ", b"(-6,), }"))),
     "traversal": archive(("../a.npy", GOOD)),
     "traversal of what is no array": archive(("a/../../b.txt", b"hello")),
@@ -165,8 +166,9 @@ HOSTILE = {
 @pytest.mark.parametrize("what", HOSTILE)
 def test_hostile_archives(tmp_path, what):
     (tmp_path / "bad.npz").write_bytes(HOSTILE[what])
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput, match=r"; \w+") as caught:  # a remedy
         read(tmp_path / "bad.npz")
+    assert "0x" not in str(caught.value)
     assert list(tmp_path.iterdir()) == [tmp_path / "bad.npz"]
 
 
@@ -221,7 +223,7 @@ def test_raw_values_that_are_named(tmp_path):
         if "i" not in renamed:
             assert (tmp_path / "b.npz").read_bytes() == (tmp_path / "a.npz").read_bytes()
     for dtypes, words in (
-        ({"x": "bf16"}, "no array of that name"),
+        ({"x": "bf16"}, "no array of that name; it has 'v', 'i', 'w', 'f'"),
         ({"f": "bf16"}, "only integers"),
         ({"": "f7"}, "f7"),
     ):

@@ -94,9 +94,10 @@ def test_in_a_folder(tmp_path):
     ("options", "words"),
     [
         ({"method": zipfile.ZIP_DEFLATED}, "unzip it, and encode its member model.weights.h5"),
-        ({"model.weights.h5": b""}, "is a Keras archive without a member of weights (.h5)"),
-        ({"model.weights.h5": weights()[:3000]}, "HDF5 cannot read or write it"),
+        ({"model.weights.h5": b""}, "is a Keras archive without a member of weights (.h5); save the model again"),
+        ({"model.weights.h5": weights()[:3000]}, "; fetch the archive or write it again"),
         ({"model.weights.h5": b"no HDF5" * 100}, "HDF5 cannot read or write it"),
+        ({"../../x": b"x"}, "the name of the member '../../x' has a component \"..\"; fetch or write it again"),
     ],
 )
 def test_what_is_refused(tmp_path, options, words):

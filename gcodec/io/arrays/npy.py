@@ -3,6 +3,7 @@
 import base64
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +23,7 @@ from ..streams import open_input, read_at
 from .fortran import FortranSource, OrderedSink
 
 LONGEST_HEADER = 1 << 16  # bytes
+_EXPRESSION = re.compile(r"<ast\.\w+ object at 0x\w+>")  # what Python calls a part that is no literal
 
 
 class FileSource:
@@ -150,10 +152,12 @@ def read_header(file: IO[bytes], what: str) -> Header:
     try:
         shape, fortran, dtype = _parsed(start[:length])
     except Exception as error:  # numpy raises ValueError, but also what the header's Python literal makes it raise
-        words = str(error).partition("\n")[0] or type(error).__name__
+        words = _EXPRESSION.sub("an expression", str(error).partition("\n")[0]) or type(error).__name__
         raise InvalidInput(f"{what}: not a readable .npy file ({words}); fetch or write it again") from None
     if len(shape) > 64 or any(n < 0 for n in shape) or math.prod(n or 1 for n in shape) >= 1 << 48:
-        raise InvalidInput(f"{what}: the shape {shape} is not one that an array can have")
+        raise InvalidInput(
+            f"{what}: the shape {str(shape):.200} is not one that an array can have; fetch or write the file again"
+        )
     return Header(shape, fortran, dtype, length)
 
 

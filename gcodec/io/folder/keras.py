@@ -18,7 +18,7 @@ from . import single
 from .reader import FilesReader
 
 _WORK = 20  # nanoseconds that a byte of a member takes, which is copied and looked at
-_REMEDY = "unzip it, and encode its member model.weights.h5"
+_REMEDY = "fetch or write it again, or unzip it, and encode its member model.weights.h5"
 
 
 class Reader(FilesReader):
@@ -42,7 +42,9 @@ def survey(file: BinaryIO, size: int, what: str, pay: Pay) -> Survey:
         raise InvalidInput(f"{what}: is a Keras archive, but {error}; {_REMEDY}") from None
     weights = [member for member in found.values() if member.name.endswith(".h5")]
     if not weights:
-        raise InvalidInput(f"{what}: is a Keras archive without a member of weights (.h5)")
+        raise InvalidInput(
+            f"{what}: is a Keras archive without a member of weights (.h5); save the model again, with its weights"
+        )
     result = Survey()
     for member in weights:
         pay(_WORK * member.size, 0)
@@ -66,7 +68,7 @@ def _datasets(file: BinaryIO, member: Member, what: str) -> list[Dataset]:
             read_at(file, memoryview(piece), member.offset + start)
             copy.write(piece)
         copy.flush()
-        with reporting(what):
+        with reporting(what, remedy="fetch the archive or write it again"):
             opened = access(copy, False)
             try:
                 return list(opened.survey().datasets.values())

@@ -158,7 +158,10 @@ def _checked(storage: Any, kind: Any, offset: Any, shape: Any, strides: Any, fla
     dtype, itemsize = (kind.dtype, kind.itemsize) if isinstance(kind, Global) else (kind, storage.itemsize)
     last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) + 1 if all(shape) else offset
     if last * itemsize > storage.nbytes:
-        raise InvalidInput(f"a tensor of shape {shape} lies beyond the end of its storage {storage.key!r:.80}")
+        raise InvalidInput(
+            f"a tensor of shape {str(shape):.200} lies beyond the end of its storage {storage.key!r:.80}; "
+            "fetch or write the file again"
+        )
     plain = not any(isinstance(flag, Mapping) and flag.items for flag in flags)
     return Tensor(storage, dtype, itemsize, offset, shape, strides, plain)
 

@@ -64,7 +64,7 @@ def _run(file: BytesIO, machine: "_Machine", pay: Pay) -> Any:
         if number % _PAID_TOGETHER == 0:
             pay(STEP_WORK * _PAID_TOGETHER, STEP_BYTES * _PAID_TOGETHER)
         if number >= MAX_STEPS:
-            raise InvalidInput(f"the pickle has more than {MAX_STEPS:,} steps")
+            raise InvalidInput(f"the pickle has more than {MAX_STEPS:,} steps; save its tensors in several files")
         machine.take(step.name, argument)
     return machine.result()
 
@@ -117,7 +117,9 @@ class _Machine:
         elif step in _ACTIONS:
             _ACTIONS[step](self)
         else:
-            raise InvalidInput(f"the pickle has a step {step}, which torch.save does not write")
+            raise InvalidInput(
+                f"the pickle has a step {step}, which torch.save does not write; write the file again by it"
+            )
 
     def _top(self) -> Any:
         value = self._stack[-1]

@@ -1,6 +1,7 @@
 """The tensors within a nested value, and the names that they get: their keys, joined by dots."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from ...errors import InvalidInput
@@ -19,23 +20,44 @@ def tensors_in(value: Any, most: int) -> tuple[list[tuple[str, Tensor]], int]:
     """
     found: dict[str, Tensor] = {}
     others = seen = letters = 0
-    waiting: list[tuple[str, int, Any]] = [("", 0, value)]
+    waiting: list[tuple[str, Any, _Outer | None]] = [("", value, None)]
     while waiting:
-        name, depth, value = waiting.pop()
+        name, value, outer = waiting.pop()
         seen += 1
         letters += len(name)
         if seen > most or letters > MAX_LETTERS:
-            raise InvalidInput("it names its values again and again, or by very long names")
-        if depth > MAX_DEPTH:
-            raise InvalidInput(f"its values are nested deeper than {MAX_DEPTH}")
+            raise _endless(value, outer) or InvalidInput("it names its values again and again, or by very long names")
+        if outer is not None and outer.depth > MAX_DEPTH:
+            raise _endless(value, outer) or InvalidInput(f"its values are nested deeper than {MAX_DEPTH}")
         if isinstance(value, Tensor):
             found[_free(name, found)] = value
         elif isinstance(value, (Mapping, list, tuple)):
-            inner = [(_joined(name, part), depth + 1, item) for part, item in _parts(value)]
+            around = _Outer(value, outer, outer.depth + 1 if outer else 1)
+            inner = [(_joined(name, part), item, around) for part, item in _parts(value)]
             waiting += reversed(inner)
         else:
             others += 1
     return list(found.items()), others
+
+
+@dataclass(frozen=True)
+class _Outer:
+    """A collection that a value lies in, and the one around it. depth: how many there are."""
+
+    value: Any
+    around: "_Outer | None"
+    depth: int
+
+
+def _endless(value: Any, outer: _Outer | None) -> InvalidInput | None:
+    """The error for a collection that holds itself, if that is why there are so many values."""
+    seen = {id(value)} if isinstance(value, (Mapping, list)) else set()
+    while outer is not None:
+        if id(outer.value) in seen:
+            return InvalidInput("a dictionary or list in it holds itself")
+        seen.add(id(outer.value))
+        outer = outer.around
+    return None
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:

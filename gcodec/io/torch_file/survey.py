@@ -3,6 +3,8 @@
 import math
 import zlib
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, BinaryIO, Literal
 
@@ -34,16 +36,25 @@ def survey(file: BinaryIO, size: int, what: str, pay: Pay) -> Survey:
         checked: list[tuple[int, int, tuple[int, ...]]] = []
     else:
         value, length, extents, order, checked = _zipped(file, size, what, pay)
-    try:
+    with _about(what, "save its tensors in a plain dictionary, such as a state_dict()"):
         tensors, others = tensors_in(value, length)
+    with _about(what, _AGAIN):
         found = _placed(tensors, extents, order)
-    except InvalidInput as error:
-        raise InvalidInput(f"{what}: {error}") from None
     found.kept += others
     found.checked = checked
     return found
 
 
+@contextmanager
+def _about(what: str, remedy: str) -> Iterator[None]:
+    """Errors of the content of a file name it, and say what to do."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(f"{what}: {error}; {remedy}") from None
+
+
+_AGAIN = "fetch or write it again"
 _SCRIPT = "is a TorchScript archive, which holds code; save its state_dict() instead"
 
 
@@ -54,10 +65,11 @@ def _zipped(file: BinaryIO, size: int, what: str, pay: Pay) -> tuple[Any, int, E
     except InvalidInput as error:
         if "/code/" in str(error):  # which TorchScript packs
             raise InvalidInput(f"{what}: {_SCRIPT}") from None
-        raise InvalidInput(f"{what}: is no sound file of torch.save: {error}") from None
+        raise InvalidInput(f"{what}: is no sound file of torch.save: {error}; {_AGAIN}") from None
     pickle = next((member for name, member in found.items() if name.partition("/")[2] == "data.pkl"), None)
     if pickle is None or pickle.size > MAX_PICKLE:
-        raise InvalidInput(f"{what}: is no sound file of torch.save: it has no data.pkl, or one that is too long")
+        fault = "has no data.pkl" if pickle is None else f"has a data.pkl of more than {MAX_PICKLE} bytes"
+        raise InvalidInput(f"{what}: is no sound file of torch.save: it {fault}; {_AGAIN}")
     root = pickle.name.removesuffix("data.pkl")
     if f"{root}constants.pkl" in found:
         raise InvalidInput(f"{what}: {_SCRIPT}")
@@ -91,7 +103,7 @@ def _legacy(file: BinaryIO, size: int, what: str, pay: Pay) -> tuple[Any, int, E
     at = start.tell()
     for key in keys:
         if key not in widths or at + 8 > size:
-            raise InvalidInput(f"{what}: lists a storage that is not there; the file was cut")
+            raise InvalidInput(f"{what}: lists a storage that is not there; the file was cut: fetch it again")
         count = int.from_bytes(read_whole(file, at, 8), "little" if order == "<" else "big")
         extents[key] = at + 8, count * widths[key]
         at += 8 + count * widths[key]
@@ -105,9 +117,12 @@ def _placed(tensors: list[tuple[str, Tensor]], extents: Extents, order: Order) -
     shared: dict[str, list[Place]] = {}
     for name, tensor in tensors:
         storage = tensor.storage
-        offset, length = extents.get(storage.key, (0, -1))
+        whose = f"the storage of {name!r:.100}" if name else "the storage of the only tensor"
+        if storage.key not in extents:
+            raise InvalidInput(f"{whose} is missing")
+        offset, length = extents[storage.key]
         if storage.nbytes > length:
-            raise InvalidInput(f"the storage of {name!r:.100} is missing, or longer than its {max(length, 0)} bytes")
+            raise InvalidInput(f"{whose} should have {storage.nbytes} bytes, and has {length}")
         place = _place(name, tensor, offset, order)
         if place is None:
             found.keep(Uncoded(name, math.prod(tensor.shape) * tensor.itemsize, _why(tensor)))

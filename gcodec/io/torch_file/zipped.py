@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from ...errors import InvalidInput
+from ..names import archive_problem
 from ..places import Pay, read_whole
 
 ENTRY_WORK, ENTRY_BYTES = 30_000, 1_000  # nanoseconds and bytes that a member takes
@@ -31,17 +32,22 @@ class Member:
 def members(file: BinaryIO, size: int, pay: Pay) -> dict[str, Member]:
     """All members by name. Raises InvalidInput unless they are as torch.save writes them.
 
-    They are then stored, not packed, and neither overlap nor lie beyond the directory.
+    They are then stored, not packed, and neither overlap nor lie beyond the directory. No name
+    leads out of a folder, which would harm whoever unzips the archive that comes back. The message
+    has no remedy, which the caller knows.
     """
     count, length, directory = _directory(file, size)
     if directory + length > size or count > length // _ENTRY.size:
-        raise InvalidInput("its directory lies beyond its end; the file was cut: fetch it again")
+        raise InvalidInput("its directory lies beyond its end; the file was cut")
     pay(ENTRY_WORK * count, ENTRY_BYTES * count)
     data = read_whole(file, directory, length)
     found = list(_entries(file, data, directory, count))
     by_name = {member.name: member for member in found}
     if len(by_name) != len(found):
         raise InvalidInput("two members have one name")
+    for name in by_name:
+        if wrong := archive_problem(name):
+            raise InvalidInput(f"the name of the member {name!r:.100} {wrong}")
     end = 0
     for member in sorted(found, key=lambda member: member.start):
         if member.start < end:
@@ -58,9 +64,7 @@ def _directory(file: BinaryIO, size: int) -> tuple[int, int, int]:
         raise InvalidInput("it has no directory; the file was cut")
     sign, _, _, _, count, length, offset, comment = _END.unpack(read_whole(file, size - _END.size, _END.size))
     if sign != b"PK\x05\x06" or comment:
-        raise InvalidInput(
-            "it does not end in a directory; the file was cut, or other data stand behind it: fetch or write it again"
-        )
+        raise InvalidInput("it does not end in a directory; the file was cut, or other data stand behind it")
     if _FULL not in (length, offset) and count != 0xFFFF:
         return count, length, offset
     at = size - _END.size - _LOCATOR.size

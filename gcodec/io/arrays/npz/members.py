@@ -94,7 +94,8 @@ def member(info: zipfile.ZipInfo, file: IO[bytes], what: str, named: str | None,
     why = None if width and named else why_uncoded(header.dtype)
     if not header.dtype.hasobject and header.length + nbytes != info.file_size:
         raise InvalidInput(
-            f"{what}: {header.dtype} of shape {header.shape} needs {nbytes} bytes; the member has others"
+            f"{what}: {header.dtype} of shape {header.shape} needs {nbytes} bytes, and the member has "
+            f"{info.file_size - header.length}; fetch the archive or write it again by numpy.savez"
         )
     if why or is_skeleton(info.filename):
         return _kept(info, why or "an array whose name begins with //")

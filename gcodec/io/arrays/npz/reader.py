@@ -27,6 +27,7 @@ from .members import member as member_of
 
 MAX_DTYPES = 1 << 24
 OPEN_MEMBERS = 4  # unpacked members that a reader keeps
+_SHOWN = 5  # keys that a message lists
 _LOCAL_HEADER = struct.Struct("<26xHH")  # its last fields: the lengths of name and extra field
 
 
@@ -96,7 +97,7 @@ class Reader:
     def _read_members(self) -> dict[str, Member]:
         infos = self._zip.infolist()
         if sum(info.compress_size for info in infos) > os.fstat(self._file.fileno()).st_size:
-            raise InvalidInput(f"{self._path}: members overlap")
+            raise InvalidInput(f"{self._path}: members overlap; fetch or write it again")
         renamed = self._read_dtypes()
         self._check_globs(infos)
         members: dict[str, Member] = {}
@@ -119,10 +120,12 @@ class Reader:
         return found[-1] if found else None
 
     def _check_globs(self, infos: list[zipfile.ZipInfo]) -> None:
-        keys = [info.filename.removesuffix(".npy") for info in infos]
+        keys = [info.filename.removesuffix(".npy") for info in infos if info.filename != DTYPES_MEMBER]
         for glob, dtype in self._dtypes.items():
             if glob and not any(fnmatchcase(key, glob) for key in keys):
-                raise InvalidInput(f"--dtype {glob}={dtype}: {self._path} has no array of that name")
+                some = ", ".join(f"{key!r:.100}" for key in keys[:_SHOWN]) + ", …" * (len(keys) > _SHOWN)
+                has = f"it has {some}" if keys else "it has none at all"
+                raise InvalidInput(f"--dtype {glob}={dtype}: {self._path} has no array of that name; {has}")
 
     def _check_packing(self, info: zipfile.ZipInfo) -> None:
         if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -142,7 +145,9 @@ class Reader:
         except RecursionError:
             named = None
         if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()):
-            raise InvalidInput(f"{self._path}: {DTYPES_MEMBER!r} is not a map from keys to dtypes")
+            raise InvalidInput(
+                f"{self._path}: {DTYPES_MEMBER!r} is not a map from keys to dtypes; take it out, or write it again"
+            )
         return named
 
     def _unpack(self, member: Member) -> Source:
