@@ -204,13 +204,15 @@ def test_damaged_metadata_are_an_error_or_metadata(saved):
 
 
 @pytest.mark.parametrize("trust", [False, True])
-def test_missing_and_unreadable_metadata(saved, trust):
+def test_missing_and_unreadable_metadata(saved, trust, caplog):
     data = (saved / ".metadata").read_bytes()
     for damaged in (b"", data[: len(data) // 2], b"\xff" + data[1:]):
         (saved / ".metadata").write_bytes(damaged)
         refused(saved, "or take the tensors of each rank from its .gcz by gcodec decode", trust=trust)
     (saved / ".metadata").unlink()
-    refused(saved, "has no .metadata; it is no checkpoint, or its save did not end", trust=trust)
+    for folder in (saved, saved / "no"):
+        refused(folder, "has no .metadata; it is no checkpoint, or its save did not end", trust=trust)
+    assert not any(record.exc_info for record in caplog.records)
 
 
 def test_the_limit_is_that_of_open(tmp_path):

@@ -64,11 +64,15 @@ class Reader(FileSystemReader):
         try:
             return self._metadata(*args, **kwargs)
         except FileNotFoundError:
-            if "rank" not in kwargs:  # torch goes on to ask for the metadata of the rank alone
+            if "rank" not in kwargs and self._has_metadata_of_ranks():  # for which torch asks next
                 raise
             return Unreadable(Corrupt(f"{self.path} has no .metadata; it is no checkpoint, or its save did not end"))
         except Corrupt as error:
             return Unreadable(error)
+
+    def _has_metadata_of_ranks(self) -> bool:
+        """Whether a rank has metadata of its own. Without any, torch would log what it misses."""
+        return self.fs.exists(self.path) and any(str(path).endswith(".metadata") for path in self.fs.ls(self.path))
 
     def _metadata(self, *args: Any, **kwargs: Any) -> Metadata:
         """Raises Corrupt and OSError."""
