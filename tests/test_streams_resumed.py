@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,6 +36,20 @@ def stream_of(path, *options) -> bytes:
 
 def said_mark(error: str) -> str:
     return re.search(r"--skip ([0-9]+-[0-9a-f]{8})$", error.strip())[1]
+
+
+def test_a_cut_before_the_first_tensor(tmp_path, model):
+    """Of a folder, the frames of its files come first."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    shutil.copy(model, folder)
+    (folder / "config.json").write_text("{}")
+    data = stream_of(folder)
+    cut = next(n for n in range(100, len(data), 10) if len(names_in(data[:n])) == 2)
+    receive = ("decode", "-", "--resume-from", tmp_path / "part", "-o", tmp_path / "back")
+    code, _, error = call_cli(*receive, stdin=data[:cut])
+    assert code == 3 and "part keeps what came before the first tensor: repeat both commands" in error
+    assert call_cli(*receive, stdin=stream_of(folder, "--skip", said_mark(error)))[0] == 0
 
 
 def test_commands_from_cut_to_cut(tmp_path, model):

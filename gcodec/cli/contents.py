@@ -171,9 +171,10 @@ def _kept(part: "Part", name: str) -> str:
         return "no tensor arrived whole, so nothing is kept: repeat both commands"
     if part.mark is None:
         return f"{name} keeps what arrived, but the sender cannot go on, as its stream does not come from encode -o -"
-    known = part.meta.get("names")
-    count = f"{len(_tensors(part.names))} of {len(_tensors(known))}" if isinstance(known, list) else len(part.names)
-    return f"{name} keeps {count} tensors: repeat both commands, the sender's with --skip {part.mark}"
+    known, arrived = part.meta.get("names"), len(_tensors(part.names))
+    among = f" of {len(_tensors(known))}" if isinstance(known, list) else ""
+    kept = f"{arrived}{among} tensors" if arrived else "what came before the first tensor"
+    return f"{name} keeps {kept}: repeat both commands, the sender's with --skip {part.mark}"
 
 
 def missing_tensor(file: str, tensor: str, meta: dict[str, Any]) -> MissingTensor:
