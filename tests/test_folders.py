@@ -118,6 +118,15 @@ def test_several_inputs(shards, tmp_path):
     assert "is the input itself" in error
 
 
+def test_a_container_is_not_put_in_its_own_folder(tmp_path, shards):
+    (tmp_path / "link").symlink_to(shards)
+    before = contents(shards)
+    for output in (shards / "in.gcz", tmp_path / "link" / "in.gcz", shards / "unet" / ".." / "in.gcz"):
+        code, _, error = call_cli("encode", shards, "--lossless", "-f", "-o", output)
+        assert code == 2 and f"{output} lies in the folder that is encoded" in error
+    assert contents(shards) == before
+
+
 def test_folders_that_are_not_taken(tmp_path, shards):
     def refused(words):
         code, _, error = call_cli("encode", shards, "--lossless", "-f")

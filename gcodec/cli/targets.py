@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -44,11 +45,17 @@ def target(output: str, force: bool, *sources: str) -> Iterator[Path]:
     """A path to write to: it becomes `output` at the end, or vanishes on an error.
 
     An existing file needs `force`, one that appears meanwhile too. A source itself is never written
-    over; a new file has the permissions of the first. A URL gets the file once it is whole.
+    over, nor is anything put in a source that is a folder; a new file has the permissions of the
+    first. A URL gets the file once it is whole.
     """
     where, origin = remote.resolved(output), remote.resolved(sources[0])
     if any(_is_same(where, remote.resolved(source)) for source in sources):
         raise InvalidInput(f"{output} is the input itself, which is kept; choose another name with -o")
+    if not remote.is_url(where) and any(map(partial(_is_within, Path(where)), sources)):
+        raise InvalidInput(
+            f"{output} lies in the folder that is encoded, and would become a part of what is encoded next; "
+            "choose a place outside with -o"
+        )
     if remote.is_url(where):
         _check_new(output, remote.exists(where), force)
         with scratch() as path, streams.naming(output):
@@ -157,6 +164,14 @@ def _is_same(output: str, source: str) -> bool:
     if remote.is_url(output) or remote.is_url(source):
         return output == source
     return Path(output).is_file() and Path(source).is_file() and Path(output).samefile(source)
+
+
+def _is_within(path: Path, source: str) -> bool:
+    """Whether a path, or what it links to, lies in the folder `source`."""
+    folder = Path(source).resolve()
+    return folder.is_dir() and any(
+        place.is_relative_to(folder) for place in (path.resolve(), path.parent.resolve() / path.name)
+    )
 
 
 def _check_new(output: str, exists: bool, force: bool) -> None:
