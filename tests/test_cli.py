@@ -122,7 +122,7 @@ def test_bad_arguments(gradient, tmp_path):
     fails(2, "encode", gradient, "--method", "zip", words="unknown")
     fails(2, "encode", gradient, "--dtype", "bf16", words="same width")
     fails(5, "encode", tmp_path / "none.npy", words="No such file")
-    fails(2, "encode", tmp_path, words="directory")
+    fails(2, "encode", tmp_path, words=f"encode each alone, as gcodec encode {gradient}")
     fails(2, "encode", gradient, "-o", tmp_path / "no" / "x.gcz", words="no such directory")
     assert call_cli("encode")[0] == 2 and call_cli("encode", gradient, "--alpha", "x")[0] == 2
     assert sorted(p.name for p in tmp_path.iterdir()) == ["grads.npy"]

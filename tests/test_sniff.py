@@ -213,7 +213,7 @@ def test_no_more_than_a_prefix_is_read(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("file", "words"),
     [
-        (".metadata", "a distributed checkpoint of torch"),
+        (".metadata", "torch_dcp.Reader loads it, and the files of its ranks are .gcz already"),
         ("zarr.json", "a Zarr store"),
         (".zgroup", "a Zarr store"),
         (".zarray", "a Zarr array"),

@@ -18,6 +18,7 @@ from ..errors import (
     InvalidInput,
     LimitExceeded,
     NonFinite,
+    NotGcodec,
     UnsupportedFeature,
     UnsupportedVersion,
 )
@@ -244,9 +245,14 @@ def container_file(name: str) -> Iterator[BinaryIO]:
     with streams.about(label(name), FormatError, UnsupportedVersion, UnsupportedFeature, LimitExceeded):
         if name == "-":
             yield streams.standard_input()
-        else:
+            return
+        try:
             with remote.open_url(where) if remote.is_url(where) else streams.open_input(where) as file:
                 yield file
+        except NotGcodec:
+            if Path(where).is_file() and (found := sniff.instead_of_gcz(Path(where), name)):
+                raise NotGcodec(f"{name}: {found}") from None
+            raise
 
 
 def encoded_name(name: str) -> str:

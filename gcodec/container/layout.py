@@ -59,7 +59,7 @@ class FileHeader:
         if data[:3] == b"GCM":
             raise NotGcodec("this is a message of a channel, not a gcodec file: it needs the channel's --specs")
         if data[:8] != MAGIC:
-            raise NotGcodec("this is not a gcodec file: it does not start with the magic bytes \\x89GCZ")
+            raise NotGcodec("this is not a gcodec file: it does not start with \\x89GCZ; name one that gcodec wrote")
         if major > MAJOR:
             raise UnsupportedVersion(f"format {major}.{minor}; this gcodec reads up to {MAJOR}.x: update gcodec")
         checked(data[:12], crc, "file header")

@@ -25,16 +25,21 @@ _FORMATS = {
     "legacy pt": "pt",
     "keras": "keras",
 }  # by what a file is, the one that reads it
+_ALONE = {"h5", "npy", "npz"}  # what is read as an input by itself, and carried along in a folder
 _WEIGHTS = {".safetensors", ".pt", ".pth", ".bin", ".h5", ".gguf", ".onnx", ".msgpack"}
 
 
 @dataclass
 class _File:
-    """An open file of the folder. fmt: None for one whose bytes are carried along."""
+    """An open file of the folder.
+
+    kind: what it is by `sniff`. fmt: None for one whose bytes are carried along.
+    """
 
     path: str
     file: BinaryIO
     size: int
+    kind: str
     fmt: str | None
     survey: Survey
     prefix: str = ""
@@ -84,9 +89,7 @@ class FilesReader:
     def _describe(self, fmt: str) -> dict[str, object]:
         coded = [file for file in self._files if file.fmt]
         if not coded:
-            raise InvalidInput(
-                "no file of tensors is in this directory, such as .safetensors, .pt or .keras; name one that has some"
-            )
+            raise InvalidInput(self.carried[0] if self.carried else _why_none(self._files))
         described = [
             {
                 "path": file.path,
@@ -138,14 +141,14 @@ class FilesReader:
             raise InvalidInput(f"{place}: is {what}; {remedy}")
         fmt = _FORMATS.get(kind)
         if fmt is None:
-            return _File(path, file, size, None, Survey())
+            return _File(path, file, size, kind, None, Survey())
         try:
-            return _File(path, file, size, fmt, SURVEYS[fmt](file, size, str(place), free))
+            return _File(path, file, size, kind, fmt, SURVEYS[fmt](file, size, str(place), free))
         except InvalidInput as error:
             if not self._is_folder or fmt == "safetensors":
                 raise
             self.carried.append(str(error))
-            return _File(path, file, size, None, Survey())
+            return _File(path, file, size, kind, None, Survey())
 
     def _check_indexes(self) -> None:
         """Note indexes of shards that say what is not so."""
@@ -177,6 +180,18 @@ class FilesReader:
             if file.fmt == "safetensors"
         )
         return tied | same_values(whole, LEAST_TIED)
+
+
+def _why_none(files: list[_File]) -> str:
+    """Why a folder gives no tensors, though some of its files may have them, and what to do."""
+    for file in files:
+        if file.kind in _ALONE:
+            return f"in a folder, {file.kind} files are not read; encode each alone, as gcodec encode {file.file.name}"
+    for file in files:
+        if file.kind in sniff.MODELS:
+            what, remedy = sniff.FOREIGN[file.kind]
+            return f"{file.file.name} is {what}; {remedy}"
+    return "no file of tensors is in this directory, such as .safetensors, .pt or .keras; name one that has some"
 
 
 def _allow(count: int) -> None:

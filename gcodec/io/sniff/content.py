@@ -7,7 +7,7 @@ import struct
 from pathlib import Path, PurePath
 
 from ...errors import InvalidInput
-from .foreign import FOLDERS, FOREIGN, LATER, STARTS
+from .foreign import AGAIN, FOLDERS, FOREIGN, LATER, PACKED, STARTS
 
 PREFIX = 1 << 16  # the most bytes of a file that are looked at
 MAX_SAFETENSORS_HEADER = 100_000_000  # bytes; the limit of the safetensors library
@@ -17,6 +17,7 @@ HINTS = {
     **dict.fromkeys((".h5", ".hdf5", ".h5ad", ".nc", ".mat", ".keras"), "h5"),
 }  # what a suffix makes likely of content that has no magic, as HDF5 behind a long user block
 _READ = ((b"\x93NUMPY", "npy"), (HDF5_MAGIC, "h5"), (TORCH_MAGIC, "legacy pt"))
+_OURS = (b"GCM", b"GCU")  # how a message of a channel and an update begin
 _REPLY = 300  # bytes that the words of a server have at most
 _REFUSAL = (
     rb"([a-z]+ )?not found|(access|permission) denied|unauthori[sz]ed|forbidden|invalid (user|cred)|bad gateway"
@@ -65,6 +66,23 @@ def check_folder(path: Path, name: str) -> None:
     for file, what, remedy in FOLDERS:
         if (path / file).is_file():
             raise InvalidInput(f"{name}: is {what}; {remedy}")
+
+
+def instead_of_gcz(path: Path, name: str) -> str | None:
+    """What a file is that should be one of gcodec, and what to do; None where nothing tells.
+
+    name: what messages call it.
+    """
+    start = _start(path)
+    kind = "unknown" if start.startswith(_OURS) else kind_of(start, path.suffix)
+    if kind in ("gcz", "unknown"):
+        return None
+    if kind in FOREIGN:
+        what, remedy = FOREIGN[kind]
+        remedy = remedy if kind in AGAIN else "unpack it first" if kind in PACKED else "name a gcodec file"
+        return f"is {what}, and not a gcodec file; {remedy}"
+    fmt = kind.removeprefix("legacy ")
+    return f"is a file of tensors ({fmt}), and not a gcodec file; make one with: gcodec encode {name}"
 
 
 def _start(path: Path) -> bytes:

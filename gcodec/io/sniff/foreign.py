@@ -76,8 +76,22 @@ FOREIGN = {
     "events": ("a log of TensorBoard, which holds no weights", _NO_TENSORS),
 }  # what each kind is that is not read, and what to do
 
+AGAIN = {"lfs", "empty", "html", "xml", "reply"}  # kinds that came in place of the file that was meant
+PACKED = {kind for kind, (_, remedy) in FOREIGN.items() if remedy is _UNPACK}
+MODELS = {kind for kind, (_, remedy) in FOREIGN.items() if remedy is _EXPORT} | {
+    "gcz",
+    "torchscript",
+    "distcp",
+    "pickle",
+}
+
 FOLDERS = (
-    (".metadata", "a distributed checkpoint of torch", "load it and save its tensors as .safetensors"),
+    (
+        ".metadata",
+        "a distributed checkpoint of torch",
+        "if gcodec's torch_dcp.Writer saved it, torch_dcp.Reader loads it, and the files of its ranks are .gcz already; "
+        "else load it by torch, and save it by torch_dcp.Writer or its tensors as .safetensors",
+    ),
     ("zarr.json", "a Zarr store", "use the Zarr codec of gcodec, or save its arrays as .npz"),
     (".zgroup", "a Zarr store", "use the Zarr codec of gcodec, or save its arrays as .npz"),
     (".zarray", "a Zarr array", "use the Zarr codec of gcodec, or save it as .npy"),
