@@ -62,6 +62,17 @@ def test_records_promise_what_the_message_does():
     assert all(headers[name].guarantee.kind == "exact" for name in ("bias", "ü", "zero", "none", "steps"))
 
 
+@pytest.mark.parametrize("dtype", ["f2", ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2], ids=str)
+def test_narrow_tensors_whose_bytes_are_coded_for_float32(dtype):
+    """All methods that `auto` chooses for signs, few values, zeros and noise."""
+    noise = np.random.default_rng(0).standard_normal((64, 64))
+    for given in (np.sign(noise), np.round(noise), np.where(noise > 2.5, noise, 0), np.ones((64, 64)), noise):
+        sender = gcodec.Channel({"x": ((64, 64), dtype)}, alpha=0.1)
+        data = sender.container(sender.encode([given.astype(dtype)]))
+        assert gcodec.load(io.BytesIO(data))["x"].tobytes() == sender.decoded[0].tobytes()
+        assert gcodec.verify(data).ok
+
+
 def test_the_command_line_takes_messages(tmp_path):
     sender = channel(alpha=0.1, method="ecsq")
     message, specs, out = tmp_path / "m.gcm", tmp_path / "specs.json", tmp_path / "out.safetensors"

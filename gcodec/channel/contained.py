@@ -13,10 +13,11 @@ from ..container.fields import crc32
 from ..container.layout import Chunk, TensorHeader
 from ..container.writer import ContainerWriter
 from ..dtypes import as_bytes
+from ..errors import FormatError, UnsupportedFeature
 from ..pipeline import auto
 from ..request.choice import choose
 from ..source import ArraySource, spans
-from .decoding import arrays_of, unpacked
+from .decoding import arrays_of, as_coded, unpacked
 from .manifest import Manifest
 from .message import ZERO, Message, Parcel
 
@@ -59,7 +60,7 @@ def _record(
 ) -> tuple[TensorHeader, Iterator[bytes], int] | None:
     """(header, body, work) of a parcel; None where it does not decode to the array by itself."""
     spec = TensorSpec(array.dtype, array.shape)
-    if parcel.method == ZERO or as_bytes(_flat(unpacked(parcel, spec))) != as_bytes(_flat(array)):
+    if not _gives(parcel, array, as_coded(spec, message.guarantee.kind)):
         return None
     compressor, guarantee = registry.by_id(parcel.method).load(), _guarantee(parcel, message)
     pieces = zip(parcel.chunks, spans(array.size, parcel.chunk), strict=True)
@@ -79,6 +80,23 @@ def _record(
         ),
     )
     return header, iter((parcel.head, *parcel.chunks)), compressor.work(parcel.head, spec)
+
+
+def _gives(parcel: Parcel, array: np.ndarray, coded: TensorSpec) -> bool:
+    """Whether the parcel of a sound message gives the array by itself.
+
+    coded: the tensor as the message has it. Bytes that are coded for another dtype than the
+    array's may be none for its own.
+    """
+    if parcel.method == ZERO:
+        return False
+    try:
+        values = unpacked(parcel, TensorSpec(array.dtype, array.shape))
+    except (FormatError, UnsupportedFeature):
+        if coded.dtype == array.dtype:
+            raise
+        return False
+    return as_bytes(_flat(values)) == as_bytes(_flat(array))
 
 
 def _guarantee(parcel: Parcel, message: Message) -> Guarantee:
