@@ -19,6 +19,7 @@ from .decoding import arrays_of, as_coded, crc_of
 from .joined import encode_joined
 from .manifest import Example, Manifest
 from .message import Message, Parcel
+from .state import state_of
 from .target import Target, measure_of, scan_of, share_left_out, shares
 
 Scope = Literal["tensor", "message"]
@@ -150,17 +151,12 @@ class Channel:
         return {"step": self.step, "memory": {names[i]: array.copy() for i, array in self._memory.items()}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state_dict` was taken. Raises InvalidInput for that of other tensors."""
-        memory: dict[int, np.ndarray] = {}
-        for name, array in state["memory"].items():
-            if name not in self.manifest.names:
-                raise InvalidInput(f"the state has a tensor {name!r} that the channel lacks")
-            i = self.manifest.names.index(name)
-            spec, found = self.manifest.specs[i], np.array(array)
-            if found.shape != spec.shape or found.dtype != dtypes.work_dtype(spec.dtype):
-                raise InvalidInput(f"{name}: the state has another shape or dtype than the channel")
-            memory[i] = found
-        self.step, self._memory = whole_number("step", state["step"], 0), memory
+        """Go on where `state_dict` was taken.
+
+        Raises InvalidInput for what is no state, for that of other tensors, and for a memory where
+        this channel has none; then the channel is as before.
+        """
+        self.step, self._memory = state_of(state, self.manifest, feedback=bool(self._feedback))
 
     def _coded(self, sums: Sequence[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray, tuple[Parcel, ...]]:
         """(what each tensor decodes to, the scales of the joined ones, the parcels)."""
