@@ -13,6 +13,7 @@ from ..distortion import Scan
 from ..errors import InvalidInput
 from ..request.choice import Effort, choose
 from ..source import matricise
+from .buffers import check_out
 from .coder import Coder
 from .contained import contained
 from .decoding import arrays_of, as_coded, crc_of
@@ -122,10 +123,15 @@ class Channel:
     def decode(self, data: bytes, out: Sequence[np.ndarray] | None = None) -> list[np.ndarray]:
         """The arrays of a message; with `out`, they are put into these arrays.
 
-        Raises an error of the FormatError family for damaged bytes and for a message of other
+        out: an array of the right shape and dtype for each tensor, in order, none of which shares
+        memory with another one. Where decode raises an error, they are as before.
+
+        Raises InvalidInput for such arrays that are none. Raises an error of the FormatError family for damaged bytes and for a message of other
         tensors, UnsupportedVersion or UnsupportedFeature, and LimitExceeded for a message that
         takes far more time than its tensors' sizes let expect.
         """
+        if out is not None:
+            check_out(out, self.manifest)
         arrays = arrays_of(Message.unpack(bytes(data), self.manifest), self.manifest)
         if out is None:
             return arrays
