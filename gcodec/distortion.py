@@ -34,12 +34,19 @@ class Scan:
     scale: float
 
 
+_ADVICE = (
+    "mend them; or keep them as values that are missing, with the bound on all others: "
+    "fill=float('nan') in Python (or inf), --fill nan on the command line; or store such tensors exactly: "
+    'nonfinite="lossless" in Python, --nonfinite lossless on the command line'
+)
+
+
 @ieee.arithmetic()
-def scan_source(name: str, source: Source, nonfinite: str) -> Scan | None:
+def scan_source(name: str, source: Source, nonfinite: str, advice: str = _ADVICE) -> Scan | None:
     """The squared norm of a tensor, found in one pass.
 
     It is None when there are NaN or infinities and `nonfinite` is "lossless". When `nonfinite` is
-    "refuse", NonFinite is raised with their number and the place of the first one.
+    "refuse", NonFinite is raised with their number, the place of the first one, and the advice.
     """
     count, first, largest, squares = 0, -1, 0.0, []
     pieces = spans(source.size, CHUNK)
@@ -52,9 +59,7 @@ def scan_source(name: str, source: Source, nonfinite: str) -> Scan | None:
         index = tuple(map(int, np.unravel_index(first, source.shape)))
         raise NonFinite(
             f"{name or 'the array'}: {count} of {source.size} values are NaN or infinite, the first at index {index}; "
-            "no bound can hold for them. Mend them; or keep them as values that are missing, with the bound on all others: "
-            "fill=float('nan') in Python (or inf), --fill nan on the command line; or store such tensors exactly: "
-            'nonfinite="lossless" in Python, --nonfinite lossless on the command line'
+            f"no bound can hold for them; {advice}"
         )
     if count:
         return None

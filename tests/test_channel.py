@@ -195,6 +195,15 @@ def test_nothing_changes_when_a_value_is_not_finite():
     assert all(np.array_equal(after["memory"][name], array) for name, array in before["memory"].items())
 
 
+def test_what_to_do_about_values_that_are_not_finite():
+    """A channel has no fill, and its user no command line."""
+    sender, bad = channel(alpha=0.1), gradients(1)
+    bad[0][3, 4] = np.nan
+    with pytest.raises(NonFinite, match=r"^weight: 1 of 6300 .* index \(3, 4\); .* the channel is as before$") as found:
+        sender.encode(bad)
+    assert "fill" not in str(found.value) and "--" not in str(found.value)
+
+
 def test_a_bound_finer_than_the_dtype_is_refused():
     sender = gcodec.Channel({"w": ((9,), ml_dtypes.bfloat16)}, alpha=1e-9)
     sender.encode([np.ones(9, ml_dtypes.bfloat16)])  # bfloat16 values themselves have no error

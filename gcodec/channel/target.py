@@ -13,6 +13,7 @@ from ..errors import InvalidInput
 from ..source import ArraySource
 
 _LARGEST = 1e300
+_ADVICE = "mend them, or leave this message out and go on with the next one: the channel is as before"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Target:
 
 def scan_of(name: str, values: np.ndarray) -> Scan | None:
     """The norm of what is to be sent; None for integers. Raises NonFinite, which names it."""
-    return scan_source(name, ArraySource(values), "refuse") if dtypes.is_float(values.dtype) else None
+    return scan_source(name, ArraySource(values), "refuse", _ADVICE) if dtypes.is_float(values.dtype) else None
 
 
 def measure_of(kind: str, values: np.ndarray, dtype: np.dtype, scan: Scan | None) -> Callable[[np.ndarray], float]:
