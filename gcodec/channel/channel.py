@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import dtypes, ieee
 from ..arguments import check_number, whole_number
+from ..compressors.contract import Guarantee
 from ..distortion import Scan
 from ..errors import InvalidInput
 from ..request.choice import Effort, choose
@@ -19,7 +20,7 @@ from .contained import contained
 from .decoding import arrays_of, as_coded, crc_of
 from .joined import encode_joined
 from .manifest import Example, Manifest
-from .message import Message, Parcel
+from .message import Message, Parcel, bytes_of
 from .state import state_of
 from .target import Target, measure_of, scan_of, share_left_out, shares
 
@@ -83,7 +84,7 @@ class Channel:
         self._whole = scope == "message"
         self._seed = None if seed is None else whole_number("seed", seed)
         self._rank = whole_number("rank", rank)
-        check_number("feedback", float(feedback))
+        check_number("feedback", feedback)
         if not 0 <= feedback <= 1:
             raise InvalidInput(f"feedback is a factor between 0 and 1, not {feedback}")
         self._feedback = np.float32(feedback if kind == "alpha" else 0)
@@ -102,23 +103,23 @@ class Channel:
         Afterwards `decoded` has what the other end will see, `error` says which share of the energy
         was left out, at most, and `step` is one more. Raises
         InvalidInput for arrays of another shape or dtype, and for a bound finer than what a dtype
-        can hold of the sum with the memory; and NonFinite. They name the tensor, and memory and
-        step are as before.
+        can hold of the sum with the memory; and NonFinite. They name the tensor, and memory, step
+        and bound are as before.
         """
-        given = self.manifest.arrays(arrays)
+        given, before = self.manifest.arrays(arrays), self._choice
         if bound is not None:
-            kind = self._choice.guarantee.kind
-            self._choice = replace(self._choice, guarantee=choose(self._choice.method, **{kind: bound}).guarantee)  # type: ignore[arg-type]
-        with ieee.arithmetic():
-            sums = [self._with_memory(i, array) for i, array in enumerate(given)]
-            self.decoded, scales, parcels = self._coded(sums)
+            self._choice = replace(before, guarantee=self._bounded(bound))
+        try:
+            message, sums = self._message(given)
+        except BaseException:
+            self._choice = before
+            raise
         if self._feedback:
             for i, array in enumerate(given):
                 if dtypes.is_float(array.dtype):
                     self._keep(i, sums[i])
-        message = Message(self._choice.guarantee, self.step, parcels, scales, crc_of(self.decoded), self._whole)
         self.step += 1
-        return message.pack(self.manifest)
+        return message
 
     def decode(self, data: bytes, out: Sequence[np.ndarray] | None = None) -> list[np.ndarray]:
         """The arrays of a message; with `out`, they are put into these arrays.
@@ -126,13 +127,14 @@ class Channel:
         out: an array of the right shape and dtype for each tensor, in order, none of which shares
         memory with another one. Where decode raises an error, they are as before.
 
-        Raises InvalidInput for such arrays that are none. Raises an error of the FormatError family for damaged bytes and for a message of other
-        tensors, UnsupportedVersion or UnsupportedFeature, and LimitExceeded for a message that
-        takes far more time than its tensors' sizes let expect.
+        Raises InvalidInput for other arrays, and for what is no bytes; an error of the FormatError
+        family for damaged bytes and for a message of other tensors; UnsupportedVersion or
+        UnsupportedFeature; LimitExceeded for a message that takes far more time than its tensors'
+        sizes let expect; and OutOfMemory.
         """
         if out is not None:
             check_out(out, self.manifest)
-        arrays = arrays_of(Message.unpack(bytes(data), self.manifest), self.manifest)
+        arrays = arrays_of(Message.unpack(bytes_of(data), self.manifest), self.manifest)
         if out is None:
             return arrays
         for target, array in zip(out, arrays, strict=True):
@@ -149,7 +151,7 @@ class Channel:
 
         It has the message's tensors by name. Raises what `decode` raises.
         """
-        return contained(bytes(data), self.manifest)
+        return contained(bytes_of(data), self.manifest)
 
     def state_dict(self) -> dict[str, Any]:
         """What a training checkpoint needs of the sending end: the step, and the memory by name."""
@@ -163,6 +165,24 @@ class Channel:
         this channel has none; then the channel is as before.
         """
         self.step, self._memory = state_of(state, self.manifest, feedback=bool(self._feedback))
+
+    def _bounded(self, bound: float) -> Guarantee:
+        """The guarantee of this channel with another bound. Raises InvalidInput."""
+        kind = self._choice.guarantee.kind
+        if kind == "exact":
+            raise InvalidInput("this channel is lossless, and its messages have no bound")
+        check_number("bound", bound)
+        if isinstance(bound, bool):
+            raise InvalidInput(f"bound must be a number, not {bound}")
+        return choose(self._choice.method, **{kind: bound}).guarantee  # type: ignore[arg-type]
+
+    def _message(self, given: Sequence[np.ndarray]) -> tuple[bytes, list[np.ndarray]]:
+        """(the message, what it was coded from: the arrays with the memory in them)."""
+        with ieee.arithmetic():
+            sums = [self._with_memory(i, array) for i, array in enumerate(given)]
+            self.decoded, scales, parcels = self._coded(sums)
+        message = Message(self._choice.guarantee, self.step, parcels, scales, crc_of(self.decoded), self._whole)
+        return message.pack(self.manifest), sums
 
     def _coded(self, sums: Sequence[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray, tuple[Parcel, ...]]:
         """(what each tensor decodes to, the scales of the joined ones, the parcels)."""

@@ -10,7 +10,7 @@ from ..compressors.contract import TensorSpec
 from ..container.budget import FREE_WORK, WORK_PER_ACCEPTED
 from ..container.fields import crc32
 from ..dtypes import as_bytes
-from ..errors import ChecksumMismatch, LimitExceeded
+from ..errors import ChecksumMismatch, LimitExceeded, OutOfMemory
 from ..pipeline.decompress import decoded
 from ..source import spans
 from .joined import split
@@ -18,12 +18,20 @@ from .manifest import Manifest
 from .message import ZERO, Message, Parcel
 
 
-@ieee.arithmetic()
 def arrays_of(message: Message, manifest: Manifest) -> list[np.ndarray]:
     """The arrays of a message, in the order of the manifest.
 
-    Raises an error of the FormatError family, UnsupportedFeature and LimitExceeded.
+    Raises an error of the FormatError family, UnsupportedFeature, LimitExceeded and OutOfMemory.
     """
+    try:
+        return _arrays_of(message, manifest)
+    except MemoryError as error:
+        size = sum(spec.size * spec.dtype.itemsize for spec in manifest.specs)
+        raise OutOfMemory(f"message: the system gives too little memory for its tensors, of {size} bytes") from error
+
+
+@ieee.arithmetic()
+def _arrays_of(message: Message, manifest: Manifest) -> list[np.ndarray]:
     kind, specs = message.guarantee.kind, manifest.specs
     arrays = [np.zeros(() if spec.size else spec.shape, spec.dtype) for spec in specs]
     alone, small = manifest.alone(kind), manifest.joined(kind)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -61,12 +61,16 @@ class Manifest:
         joined = set(self.joined(kind))
         return tuple(i for i, spec in enumerate(self.specs) if spec.size and i not in joined)
 
-    def arrays(self, given: Mapping[str, object] | Sequence[object]) -> list[np.ndarray]:
+    def arrays(self, given: Mapping[str, object] | Collection[object]) -> list[np.ndarray]:
         """The arrays of one message, in order. Raises InvalidInput where one is not as agreed."""
         if isinstance(given, Mapping):
             if set(given) != set(self.names):
                 raise InvalidInput(f"the channel has the tensors {', '.join(self.names)}; give exactly these")
             given = [given[name] for name in self.names]
+        if not isinstance(given, Collection) or isinstance(given, str | bytes | Set):
+            raise InvalidInput(
+                f"the channel has {len(self.names)} tensors; give a list of arrays or a mapping, not {type(given).__name__}"
+            )
         if len(given) != len(self.names):
             raise InvalidInput(f"the channel has {len(self.names)} tensors, not {len(given)}")
         return [self._checked(i, array) for i, array in enumerate(given)]

@@ -3,13 +3,14 @@
 import math
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..compressors.contract import CHUNK, Guarantee
 from ..container.fields import Cursor, crc32, pack_varint
 from ..container.layout import MAX_CODED_CHUNK, MAX_HEAD
-from ..errors import ChecksumMismatch, Corrupt, NotGcodec, UnsupportedVersion
+from ..errors import ChecksumMismatch, Corrupt, InvalidInput, NotGcodec, UnsupportedVersion
 from .manifest import Manifest
 
 MAGIC = b"GCM"
@@ -107,6 +108,14 @@ class Message:
         values = cursor.u32()
         cursor.end()
         return cls(guarantee, step, parcels, scales, values, whole)
+
+
+def bytes_of(data: Any) -> bytes:
+    """The bytes that an object holds. Raises InvalidInput for one that holds none."""
+    try:
+        return bytes(memoryview(data))
+    except TypeError:
+        raise InvalidInput(f"a message must be bytes, not {type(data).__name__}") from None
 
 
 def _checked(data: bytes) -> bytes:

@@ -32,6 +32,7 @@ from ..source import ArraySource, Source
 from .channel import Channel
 from .decoding import crc_of
 from .manifest import Example, Manifest
+from .message import bytes_of
 
 MAGIC, VERSION = b"GCU", 1
 KEYFRAME, RECORDS, CHANGES = range(3)  # what an update's body is
@@ -179,7 +180,7 @@ class UpdateReceiver:
         a keyframe. Raises an error of the FormatError family for damaged bytes. Then it has what
         it had before.
         """
-        update = Update.unpack(bytes(data))
+        update = Update.unpack(bytes_of(data))
         if update.kind != KEYFRAME and (not self.decoded or update.before != crc_of(self.decoded)):
             raise MissingBase(
                 f"update {update.step} is a change from weights that this receiver lacks (it has update {self.step}); ask the "
