@@ -94,6 +94,8 @@ def test_what_the_command_line_refuses(tmp_path):
     specs.write_text(sender.specs, encoding="utf-8")
     code, _, error = call_cli("decode", message)
     assert code == 3 and "message of a channel" in error and "--specs" in error
+    code, _, error = call_cli("info", message)  # which has no --specs
+    assert code == 3 and "`gcodec decode` and `gcodec verify`" in error
     damaged = bytearray(message.read_bytes())
     damaged[40] ^= 1
     (tmp_path / "bad.gcm").write_bytes(damaged)

@@ -57,7 +57,7 @@ class FileHeader:
     def unpack(cls, data: bytes) -> "FileHeader":
         major, minor, required, _, crc = struct.unpack("<8x4BI", data)
         if data[:3] == b"GCM":
-            raise NotGcodec("this is a message of a channel, not a gcodec file: it needs the channel's --specs")
+            raise NotGcodec("this is a message of a channel: `gcodec decode` and `gcodec verify` take it with --specs")
         if data[:8] != MAGIC:
             raise NotGcodec("this is not a gcodec file: it does not start with \\x89GCZ; name one that gcodec wrote")
         if major > MAJOR:
