@@ -213,8 +213,12 @@ def test_a_bound_finer_than_the_dtype_is_refused():
 
 
 @pytest.mark.parametrize(
-    "tensors", [["a"], {1: np.zeros(3)}, {"a": ("x", "f4")}, {"a": ((2,), "O")}, {"a": ((-1,), "f4")}]
-)
+    "tensors",
+    [["a"], {1: np.zeros(3)}, {"a": ("x", "f4")}, {"a": ((2,), "O")}, {"a": ((-1,), "f4")}, {"a": ((3.7,), "f4")},
+     {"a": ((True,), "f4")}, {"a": (("3",), "f4")}, {"a": ((3,), None)}, {"a": ((3,),)}, {"a": ()}, {"a": (3, "f4")},
+     {"a": ((3,), "f4", 1)}, {"a": ({3: 1}, "f4")}, {"a": ("12", "f4")}, {"a": ((0, 1 << 60), "f4")},
+     {"a": ((1,) * 65, "f4")}, {"\ud800": ((3,), "f4")}, {"a": ((float("inf"),), "f4")}],
+)  # fmt: skip
 def test_tensors_that_are_none(tensors):
     with pytest.raises(InvalidInput):
         gcodec.Channel(tensors)

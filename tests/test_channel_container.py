@@ -103,8 +103,10 @@ def test_what_the_command_line_refuses(tmp_path):
     specs.write_text('[["w","float32",[3]]]')
     code, _, error = call_cli("verify", message, "--specs", specs)
     assert code == 3 and "other names, shapes or dtypes" in error
-    specs.write_bytes(b"\xff\xfe")
-    assert call_cli("verify", message, "--specs", specs)[0] == 2
+    for bad, words in ((b"\xff\xfe", "is no text"), (b'[["a","float32",[1e400]]]', "not inf"), (b"{}", "a JSON list")):
+        specs.write_bytes(bad)
+        code, _, error = call_cli("verify", message, "--specs", specs)
+        assert code == 2 and f"{specs}: " in error and words in error
     assert call_cli("verify", message, "--specs", tmp_path / "missing.json")[0] != 0
 
 
@@ -117,6 +119,10 @@ def test_specs_say_what_the_channel_was_made_of():
 @pytest.mark.parametrize(
     "text",
     ["", "{}x", "[3]", '[["a","float32"]]', '[["a","f99",[1]]]', '[["a","float32",["x"]]]', '[["a","float32",3]]',
+     "{}", '{"3":1}', '[["a","float32",[1e400]]]', '[["a","float32",[3.7]]]', '[["a","float32",["3"]]]',
+     '[["a","float32",[true]]]', '[["a","float32","12"]]', '[["a","float32",{"3":1}]]', '["abc"]', "[[]]",
+     '[["\\ud800","float32",[1]]]', '[["a","float32",[0,1e30]]]', '[["a","float32",[0,' + "9" * 30 + "]]]",
+     '[["a","float32",[' + "1," * 64 + "1]]]", '[["a","float32",[null]]]', '[["a","float32",[[1]]]]',
      '[[1,"float32",[1]]]', '[["a","float32",[1]],["a","float32",[2]]]', '[["a",3,[1]]]', "7", '[["a","float32",[-1]]]'],
 )  # fmt: skip
 def test_specs_that_are_none(text):

@@ -5,13 +5,16 @@ import math
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from .. import dtypes
+from ..arguments import whole_number
 from ..compressors.contract import TensorSpec
 from ..container import strict_json
 from ..container.fields import crc32
+from ..container.layout import MAX_NDIM
 from ..errors import InvalidInput
 from ..request.arrays import array_of
 
@@ -89,29 +92,51 @@ def _parsed(text: str) -> dict[str, Example]:
     """The tensors of a manifest's text. Raises InvalidInput."""
     try:
         rows = strict_json.loads(text.encode())
-        found: dict[str, Example] = {name: (tuple(shape), dtypes.by_name(dtype)) for name, dtype, shape in rows}
-    except (ValueError, TypeError, RecursionError):
-        raise InvalidInput(
-            'specs are a JSON list of ["name", "dtype", [shape]], as `Channel.specs` writes it'
-        ) from None
+    except (ValueError, RecursionError):
+        rows = None
+    if not isinstance(rows, list) or not all(map(_is_row, rows)):
+        raise InvalidInput('specs are a JSON list of ["name", "dtype", [shape]], as `Channel.specs` writes it')
+    found: dict[str, Example] = {name: (shape, _dtype_of(name, dtype)) for name, dtype, shape in rows}
     if len(found) < len(rows):
         raise InvalidInput("specs name a tensor twice")
     return found
 
 
+def _is_row(row: object) -> bool:
+    """Whether this is a list of a name, the name of a dtype and a list, which may be a shape."""
+    return isinstance(row, list) and list(map(type, row)) == [str, str, list]
+
+
+def _dtype_of(name: str, dtype: str) -> np.dtype:
+    try:
+        return dtypes.by_name(dtype)
+    except ValueError as error:
+        raise InvalidInput(f"{name}: {error}") from None
+
+
 def _spec_of(name: str, example: Example) -> TensorSpec:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{name!a}: a name has half of a surrogate pair, which is no letter") from None
     if isinstance(example, tuple):
-        shape, dtype = example
-        try:
-            found = TensorSpec(np.dtype(dtype), tuple(map(int, shape)))  # type: ignore[call-overload]
-        except (TypeError, ValueError):
-            raise InvalidInput(f"{name}: {example!r} is not a pair (shape, dtype)") from None
-        if any(n < 0 for n in found.shape):
-            raise InvalidInput(f"{name}: a shape has no negative numbers")
+        found = _of_pair(name, example)
     else:
         array = array_of(name, example)
         found = TensorSpec(array.dtype.newbyteorder("="), array.shape)
     dtypes.code_of(found.dtype)
-    if math.prod(found.shape) >= 1 << 48:
-        raise InvalidInput(f"{name}: a tensor of 2^48 values or more")
+    if math.prod(filter(None, found.shape)) >= 1 << 48 or len(found.shape) > MAX_NDIM:
+        raise InvalidInput(f"{name}: a tensor of 2^48 values or more, or of more than {MAX_NDIM} axes")
     return found
+
+
+def _of_pair(name: str, pair: tuple[Any, ...]) -> TensorSpec:
+    """The tensor of a shape and a dtype. Raises InvalidInput."""
+    try:
+        shape, dtype = pair
+        if dtype is None or isinstance(shape, str | bytes | Mapping | Set):
+            raise TypeError
+        sizes, found = tuple(shape), np.dtype(dtype).newbyteorder("=")
+    except (TypeError, ValueError):
+        raise InvalidInput(f"{name}: {pair!r:.200} is not a pair (shape, dtype)") from None
+    return TensorSpec(found, tuple(whole_number(f"{name}: each number of a shape", n, 0) for n in sizes))

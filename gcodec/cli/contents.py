@@ -236,7 +236,9 @@ def coded_file(name: str, specs: str | None) -> Iterator[BinaryIO]:
             return
         from ..channel.channel import Channel
 
-        yield BytesIO(Channel(_text_of(specs)).container(file.read()))
+        with about(specs, InvalidInput):
+            channel = Channel(_text_of(specs))
+        yield BytesIO(channel.container(file.read()))
 
 
 def _text_of(specs: str) -> str:
@@ -244,4 +246,4 @@ def _text_of(specs: str) -> str:
         try:
             return file.read().decode()
         except UnicodeDecodeError:
-            raise InvalidInput(f"{specs}: is no text, but specs are JSON, as `Channel.specs` writes it") from None
+            raise InvalidInput("this is no text, but specs are JSON, as `Channel.specs` writes it") from None
