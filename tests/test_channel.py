@@ -199,7 +199,7 @@ def test_what_to_do_about_values_that_are_not_finite():
     """A channel has no fill, and its user no command line."""
     sender, bad = channel(alpha=0.1), gradients(1)
     bad[0][3, 4] = np.nan
-    with pytest.raises(NonFinite, match=r"^weight: 1 of 6300 .* index \(3, 4\); .* the channel is as before$") as found:
+    with pytest.raises(NonFinite, match=r"^weight: 1 of 6300 .* index \(3, 4\); .* this end is as before$") as found:
         sender.encode(bad)
     assert "fill" not in str(found.value) and "--" not in str(found.value)
 

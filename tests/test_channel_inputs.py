@@ -77,3 +77,12 @@ def test_too_little_memory_for_what_a_short_message_says():
     message = Message(gcodec.Guarantee("alpha", 0.1), 0, (Parcel(0),), np.zeros(0, np.uint16), 0)
     with pytest.raises(OutOfMemory, match=f"{1 << 50} bytes"):
         receiver.decode(message.pack(receiver.manifest))
+
+
+def test_a_sender_of_updates_says_what_to_do_about_values_that_are_not_finite():
+    sender, bad = gcodec.UpdateSender(TENSORS, alpha=0.1), gradients()
+    sender.update(gradients())
+    bad[1][3] = np.inf
+    with pytest.raises(NonFinite, match="b: 1 of 5 .* this end is as before$"):
+        sender.update(bad)
+    assert sender.step == 1

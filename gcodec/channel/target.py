@@ -13,7 +13,7 @@ from ..errors import InvalidInput
 from ..source import ArraySource
 
 _LARGEST = 1e300
-_ADVICE = "mend them, or leave this message out and go on with the next one: the channel is as before"
+_ADVICE = "mend them, or leave this message out and go on with the next one: this end is as before"
 
 
 @dataclass(frozen=True)

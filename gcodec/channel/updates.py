@@ -33,6 +33,7 @@ from .channel import Channel
 from .decoding import crc_of
 from .manifest import Example, Manifest
 from .message import bytes_of
+from .target import scan_of
 
 MAGIC, VERSION = b"GCU", 1
 KEYFRAME, RECORDS, CHANGES = range(3)  # what an update's body is
@@ -87,6 +88,7 @@ class UpdateSender:
             return self._advance(KEYFRAME, self._records(given, self._exactly), given)
         made = self._by_channel(given)
         if made is None:
+            self._check_finite(given)
             body = self._records(given, OnBases(lambda *_: self._choice, self._base))
             made = RECORDS, body, _read_records(body, self.manifest, self.decoded)
         return self._advance(*made)
@@ -122,6 +124,12 @@ class UpdateSender:
             decoded = _sums(self._channel.decoded, self.decoded)
             sound = all(self._within(*three) for three in zip(given, self.decoded, decoded, strict=True))
         return (CHANGES, body, decoded) if sound else None
+
+    def _check_finite(self, given: Sequence[np.ndarray]) -> None:
+        """Raise NonFinite for values for which no bound can hold."""
+        if self._channel is not None:
+            for name, array in zip(self.manifest.names, given, strict=True):
+                scan_of(name, array)
 
     def _within(self, x: np.ndarray, have: np.ndarray, decoded: np.ndarray) -> bool:
         """Whether ‖decoded − x‖² ≤ alpha·‖x − have‖²."""
