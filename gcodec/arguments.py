@@ -18,9 +18,13 @@ def whole_number(name: str, value: Any, least: int | None = None) -> int:
 
 
 def check_number(name: str, value: object) -> None:
-    """Raise InvalidInput for what is no real number."""
+    """Raise InvalidInput for what is no real number, and for one that is beyond all floats."""
     if not isinstance(value, Real):
         raise InvalidInput(f"{name} must be a number, not {value!r:.200}")
+    try:
+        float(value)
+    except OverflowError:
+        raise InvalidInput(f"{name} must be a number that a float can hold") from None
 
 
 def check_flag(name: str, value: object) -> None:

@@ -84,7 +84,7 @@ class Channel:
         self._whole = scope == "message"
         self._seed = None if seed is None else whole_number("seed", seed)
         self._rank = whole_number("rank", rank)
-        check_number("feedback", feedback)
+        check_number("feedback", bool(feedback) if isinstance(feedback, np.bool_) else feedback)
         if not 0 <= feedback <= 1:
             raise InvalidInput(f"feedback is a factor between 0 and 1, not {feedback}")
         self._feedback = np.float32(feedback if kind == "alpha" else 0)

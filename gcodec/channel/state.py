@@ -12,7 +12,7 @@ from ..errors import InvalidInput
 from ..request.arrays import array_of
 from .manifest import Manifest
 
-_STEPS = 1 << 64  # steps that a message can number
+_STEPS = 1 << 63  # steps that a state may have; messages can number twice as many
 
 
 def state_of(state: Any, manifest: Manifest, *, feedback: bool) -> tuple[int, dict[int, np.ndarray]]:
@@ -25,7 +25,7 @@ def state_of(state: Any, manifest: Manifest, *, feedback: bool) -> tuple[int, di
         raise InvalidInput('a state is the mapping that `state_dict` gives, with "step" and "memory"')
     step, memory = whole_number("the step of a state", state["step"], 0), state["memory"]
     if step >= _STEPS:
-        raise InvalidInput("the step of a state must be below 2^64")
+        raise InvalidInput("the step of a state must be below 2^63")
     if not isinstance(memory, Mapping):
         raise InvalidInput(f"the memory of a state must be a mapping from names to arrays, not {memory!r:.200}")
     if memory and not feedback:
