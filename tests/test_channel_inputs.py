@@ -43,7 +43,7 @@ def test_bounds_where_there_are_none():
         gcodec.Channel(TENSORS, omega=0.5).encode(gradients(), True)
 
 
-@pytest.mark.parametrize("arrays", [None, 5, "ab", b"ab", {1, 2}, iter([1, 2])], ids=str)
+@pytest.mark.parametrize("arrays", [None, 5, "ab", b"ab", {1, 2}, iter([1, 2])], ids=lambda given: type(given).__name__)
 def test_what_is_no_list_of_arrays(arrays):
     with pytest.raises(InvalidInput, match="give a list of arrays or a mapping"):
         gcodec.Channel(TENSORS, alpha=0.1).encode(arrays)
