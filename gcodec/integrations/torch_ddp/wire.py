@@ -34,7 +34,9 @@ class Wire:
     def __init__(self, group: dist.ProcessGroup, statistics: Statistics, timeout: float | None = None) -> None:
         """timeout: the seconds after which a rank that does not answer ends the others."""
         limit = None if timeout is None else timedelta(seconds=timeout)
-        self._group = dist.new_group(dist.get_process_group_ranks(group), backend="gloo", timeout=limit)
+        self._group = dist.new_group(  # the other ranks of the world need not call it
+            dist.get_process_group_ranks(group), backend="gloo", timeout=limit, use_local_synchronization=True
+        )
         self._statistics, self._lock = statistics, threading.Lock()
         self.rank, self.count = dist.get_rank(self._group), dist.get_world_size(self._group)
 
