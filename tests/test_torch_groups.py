@@ -56,7 +56,28 @@ def a_mesh_of_two_dimensions(rank: int) -> None:
     assert torch.allclose(found, expected, atol=3e-3 * float(expected.abs().max()))
 
 
-CASES = (pairs_reduce_on_their_own, a_mesh_of_two_dimensions)
+def a_rank_that_lacks_memory_ends_the_others(rank: int) -> None:
+    """Whether it fails where a channel is made, or where a message is decoded."""
+    import gcodec
+    from gcodec.integrations import torch_ddp
+
+    for scheme in ("gather", "owner"):
+        for method in ("__init__", "decode"):
+            net = DistributedDataParallel(nn.Linear(64, 64))
+            torch_ddp.compress(net, alpha=0.1, method="ecsq", start=0, scheme=scheme, timeout=20.0)
+            with pytest.MonkeyPatch.context() as patched:
+                if rank == 1:
+                    patched.setattr(gcodec.Channel, method, fails)
+                words = "too little memory" if rank == 1 else "rank 1 could not encode or decode"
+                with pytest.raises(Exception, match=words):
+                    train(net, rank, 1)
+
+
+def fails(*_: object, **__: object) -> None:
+    raise MemoryError("too little memory")
+
+
+CASES = (pairs_reduce_on_their_own, a_mesh_of_two_dimensions, a_rank_that_lacks_memory_ends_the_others)
 
 
 @pytest.fixture(scope="module")

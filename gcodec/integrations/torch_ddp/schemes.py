@@ -82,15 +82,19 @@ class Gather:
         self.error = 0.0
 
     def encode(self, tensors: Mapping[str, torch.Tensor], step: int) -> Callable[[], Arrays]:
-        channel = self._channels.channel(tensors, step)
-        made = self._wire.made(lambda: [channel.encode(tensors)])
-        self.error = channel.error
-        return lambda: self._mean(channel, made)
+        used: list[gcodec.Channel] = []
 
-    def _mean(self, channel: gcodec.Channel, made: Made) -> Arrays:
+        def make() -> list[bytes]:
+            used.append(self._channels.channel(tensors, step))
+            return [used[0].encode(tensors)]
+
+        made = self._wire.made(make)
+        self.error = max((channel.error for channel in used), default=0.0)
+        return lambda: self._mean(used, made)
+
+    def _mean(self, used: Sequence[gcodec.Channel], made: Made) -> Arrays:
         messages = self._wire.gather(made)
-        with self._wire.coding():
-            return self._means.of(channel, messages, self._wire.rank)
+        return self._wire.decoded(lambda: self._means.of(used[0], messages, self._wire.rank))
 
     def state_dict(self) -> dict[str, Memory]:
         return {"memory": self._channels.memory}
@@ -118,18 +122,22 @@ class Owner:
         parts: list[dict[str, torch.Tensor]] = [{} for _ in self._senders]
         for name, tensor in tensors.items():
             parts[self._owners[name]][name] = tensor
-        channels = [one.channel(part, step) if part else None for one, part in zip(self._senders, parts, strict=True)]
-        made = self._wire.made(lambda: [c.encode(part) if c else b"" for c, part in zip(channels, parts, strict=True)])
+        channels: list[gcodec.Channel | None] = []
+
+        def make() -> list[bytes]:
+            pairs = zip(self._senders, parts, strict=True)
+            channels.extend(one.channel(part, step) if part else None for one, part in pairs)
+            return [c.encode(part) if c else b"" for c, part in zip(channels, parts, strict=True)]
+
+        made = self._wire.made(make)
         self.error = max((channel.error for channel in channels if channel), default=0.0)
 
         def mean() -> Arrays:
-            found: dict[str, np.ndarray] = {}
             messages = self._wire.exchange(made)
             own = parts[self._wire.rank]
             made_again = self._wire.made(lambda: [self._recoded(channels, own, messages, step)])
-            for rank, data in enumerate(self._wire.gather(made_again)):
-                with self._wire.coding():
-                    found |= zip(parts[rank], self._decoded(data, parts[rank], rank, step) if data else (), strict=True)
+            means = self._wire.gather(made_again)
+            found = self._wire.decoded(lambda: self._all_decoded(means, parts, step))
             return [found[name] for name in tensors]
 
         return mean
@@ -151,6 +159,15 @@ class Owner:
     def _recoder(self, own: Mapping[str, torch.Tensor], step: int) -> gcodec.Channel:
         """The channel of the means of the tensors that this rank owns."""
         return self._recoders.channel(_specs_of_means(own), step)
+
+    def _all_decoded(
+        self, messages: Sequence[bytes], parts: Sequence[Mapping[str, torch.Tensor]], step: int
+    ) -> dict[str, np.ndarray]:
+        """The means by name. messages: of each rank, with the means of its tensors."""
+        found: dict[str, np.ndarray] = {}
+        for rank, (data, part) in enumerate(zip(messages, parts, strict=True)):
+            found |= zip(part, self._decoded(data, part, rank, step) if data else (), strict=True)
+        return found
 
     def _decoded(self, data: bytes, part: Mapping[str, torch.Tensor], rank: int, step: int) -> Arrays:
         """The means that a rank has sent, which owns them."""

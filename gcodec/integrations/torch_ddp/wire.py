@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 
 from .statistics import Statistics
 
-_FAILED = -1  # in the place of a length: this rank has no message, as encoding failed
+_FAILED = -1  # in the place of a length: this rank has no message, as encoding or decoding failed
+Decoded = TypeVar("Decoded")
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,9 @@ class Made:
 class Wire:
     """Sends messages of any length by gloo, and counts bytes and seconds.
 
-    `exchange` and `gather` are collectives: all ranks make the same calls in the same order. If the
-    messages of a rank could not be made, the others hear of it: they raise RuntimeError. `made` may
-    be called by another thread at the same time.
+    `exchange`, `gather` and `decoded` are collectives: all ranks make the same calls in the same
+    order. If the messages of a rank could not be made or decoded, the others hear of it: they raise
+    RuntimeError. `made` may be called by another thread at the same time.
     """
 
     def __init__(self, group: dist.ProcessGroup, statistics: Statistics, timeout: float | None = None) -> None:
@@ -66,17 +68,26 @@ class Wire:
     def gather(self, made: Made) -> list[bytes]:
         """The messages of all ranks, in their order. made: the only one of this rank."""
         start = time.perf_counter()
-        length = torch.tensor([_FAILED if made.failure else len(made.messages[0])])
-        lengths = [torch.empty_like(length) for _ in range(self.count)]
-        dist.all_gather(lengths, length, group=self._group)
-        known = [int(one) for one in lengths]
-        self._check(known, made.failure)
+        known = self._known(0 if made.failure else len(made.messages[0]), made.failure)
         whole = [torch.empty(max(known), dtype=torch.uint8) for _ in known]
         if max(known):
             dist.all_gather(whole, _tensor(made.messages[0].ljust(max(known), b"\0")), group=self._group)
         own = known[self.rank]
         self._count(own * (self.count - 1), sum(known) - own, start)
         return [data[:length].numpy().tobytes() for data, length in zip(whole, known, strict=True)]
+
+    def decoded(self, decode: Callable[[], Decoded]) -> Decoded:
+        """What a function decodes. All ranks call it, and raise an error if one of them cannot."""
+        failure: Exception | None = None
+        try:
+            with self.coding():
+                found = decode()
+        except Exception as error:  # as in `made`
+            failure = error
+        start = time.perf_counter()
+        self._known(0, failure)
+        self._count(0, 0, start)
+        return found
 
     @contextmanager
     def coding(self) -> Iterator[None]:
@@ -88,12 +99,21 @@ class Wire:
             with self._lock:
                 self._statistics.coding += time.perf_counter() - start
 
+    def _known(self, length: int, failure: Exception | None) -> list[int]:
+        """The lengths that all ranks have. Raises an error where one of them has failed."""
+        own = torch.tensor([_FAILED if failure else length])
+        lengths = [torch.empty_like(own) for _ in range(self.count)]
+        dist.all_gather(lengths, own, group=self._group)
+        known = [int(one) for one in lengths]
+        self._check(known, failure)
+        return known
+
     def _check(self, lengths: Sequence[int], failure: Exception | None) -> None:
         if failure is not None:
             raise failure
         failed = [rank for rank, length in enumerate(lengths) if length == _FAILED]
         if failed:
-            raise RuntimeError(f"rank {failed[0]} could not encode its gradients; its own error says why")
+            raise RuntimeError(f"rank {failed[0]} could not encode or decode gradients; its own error says why")
 
     def _count(self, sent: int, received: int, start: float) -> None:
         self._statistics.sent += sent + 8 * (self.count - 1)

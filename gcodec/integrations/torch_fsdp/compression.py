@@ -113,18 +113,23 @@ class ReduceScatter:
             return dist.reduce_scatter_tensor(output_tensor, input_tensor, op=op, group=group, async_op=async_op)
         if op not in (dist.ReduceOp.AVG, dist.ReduceOp.SUM):
             raise RuntimeError("gradients are compressed with the operations AVG and SUM only: set no divide factor")
-        means = self._means(parts_of(input_tensor, self._shards, self._wire.count), step)
+        means = self._means(input_tensor, step)
         factor = 1 if op == dist.ReduceOp.AVG else self._wire.count
         output_tensor.copy_(torch.cat([torch.from_numpy(mean).flatten() for mean in means]) * factor)
         return None
 
-    def _means(self, parts: Sequence[Mapping[str, torch.Tensor]], step: int) -> list[Any]:
-        channels = [one.channel(part, step) for one, part in zip(self._channels, parts, strict=True)]
-        made = self._wire.made(lambda: [c.encode(part) for c, part in zip(channels, parts, strict=True)])
-        messages = self._wire.exchange(made)
+    def _means(self, gradients: torch.Tensor, step: int) -> list[Any]:
+        channels: list[gcodec.Channel] = []
+
+        def make() -> list[bytes]:
+            parts = parts_of(gradients, self._shards, self._wire.count)
+            channels.extend(one.channel(part, step) for one, part in zip(self._channels, parts, strict=True))
+            return [channel.encode(part) for channel, part in zip(channels, parts, strict=True)]
+
+        messages = self._wire.exchange(self._wire.made(make))
         self._statistics.error = max(channel.error for channel in channels)
-        with self._wire.coding():
-            return self._decoded.of(channels[self._wire.rank], messages, self._wire.rank)
+        own = self._wire.rank
+        return self._wire.decoded(lambda: self._decoded.of(channels[own], messages, own))
 
 
 def _groups(model: torch.nn.Module) -> list[tuple[str, Any, dict[str, Any]]]:
