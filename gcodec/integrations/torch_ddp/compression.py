@@ -67,6 +67,7 @@ class Compression:
         kind = SCHEMES[scheme or ("owner" if self._wire.count >= MANY else "gather")]
         sizes = {name: parameter.numel() for name, parameter in parameters.items()}
         self._scheme = kind(self._wire, sizes, DEFAULTS | dict(options))
+        self._ends: list[Any] = []  # futures of the buckets of this step
         self._coding, self._sending = Worker("gcodec-ddp-coding"), Worker("gcodec-ddp-sending")
 
     def state_dict(self) -> dict[str, Any]:
@@ -97,20 +98,40 @@ class Compression:
         So a bucket is encoded while the one before it is on its way.
         """
         names, grads = [self._names[id(parameter)] for parameter in bucket.parameters()], bucket.gradients()
-        buffer, future = bucket.buffer(), torch.futures.Future()  # type: ignore[var-annotated]  # torch has Any there
+        buffer, end = bucket.buffer(), torch.futures.Future()  # type: ignore[var-annotated]  # torch has Any there
 
         def encode() -> None:
             mean = self._scheme.encode({n: g.detach().cpu() for n, g in zip(names, grads, strict=True)}, step)
             self.statistics.error = self._scheme.error
-            self._sending.do(lambda: send(mean), future.set_exception)
+            self._sending.do(lambda: send(mean), end.set_result)
 
         def send(mean: Callable[[], Arrays]) -> None:
             for grad, array in zip(grads, mean(), strict=True):
                 grad.copy_(torch.from_numpy(np.ascontiguousarray(array)).view_as(grad))
-            future.set_result(buffer)
+            end.set_result(None)
 
-        self._coding.do(encode, future.set_exception)
-        return future
+        self._coding.do(encode, end.set_result)
+        self._ends.append(end)
+        if bucket.is_last():  # torch waits for the buckets in a callback that follows this one
+            torch.autograd.Variable._execution_engine.queue_callback(self._wait)
+        return end.then(lambda done: _raised(done, buffer))
+
+    def _wait(self) -> None:
+        """Wait for the buckets of this step. Raises what failed.
+
+        The futures of torch would make a RuntimeError of it.
+        """
+        ends, self._ends = self._ends, []
+        for end in ends:
+            _raised(end, None)
+
+
+def _raised(end: Any, buffer: torch.Tensor | None) -> Any:
+    """The buffer. end: a future of nothing, or of an error, which is raised."""
+    failure = end.wait()
+    if failure is not None:
+        raise failure
+    return buffer
 
 
 class Worker:
