@@ -1,5 +1,6 @@
 """DistributedDataParallel with a channel: two processes on this machine, over gloo."""
 
+import io
 import re
 import subprocess
 import sys
@@ -109,7 +110,7 @@ def half_precision(rank: int) -> None:
     ddp.register_comm_hook(state, fp16_compress_wrapper(torch_ddp.hook))
     train(ddp, rank, 3)
     assert_equal_replicas(ddp)
-    assert {array.dtype for array in state.state_dict()["memory"].values()} == {np.dtype(np.float32)}
+    assert {tensor.dtype for tensor in state.state_dict()["memory"].values()} == {torch.float32}
 
 
 def nothing_is_lost_for_good(rank: int) -> None:
@@ -124,23 +125,35 @@ def nothing_is_lost_for_good(rank: int) -> None:
             one(x).square().mean().backward()
     memory = state.state_dict()["memory"]
     for (name, a), b in zip(plain.module.named_parameters(), ddp.parameters(), strict=True):
-        left = torch.from_numpy(memory[name].copy()) / RANKS
+        left = memory[name] / RANKS
         torch.distributed.all_reduce(left)
         np.testing.assert_allclose(b.grad + left, a.grad, atol=1e-5 * float(a.grad.abs().max()))
 
 
 def goes_on_from_its_state(rank: int) -> None:
     """A model that is resumed has other buckets at first, so it is equal up to what they change."""
+    import gcodec
     from gcodec.integrations import torch_ddp
 
     ddp, other = model(), model()
     state, again = (torch_ddp.compress(one, alpha=0.3, method="ecsq") for one in (ddp, other))
     train(ddp, rank, 6)
-    saved = state.state_dict()
+    torch.save(state.state_dict(), file := io.BytesIO())
+    file.seek(0)
+    saved = torch.load(file)
     assert saved["steps"] == 6 and set(saved["memory"]) == {name for name, _ in ddp.module.named_parameters()}
     other.load_state_dict(ddp.state_dict())
     again.load_state_dict(saved)
     assert all(np.array_equal(again.state_dict()["memory"][name], array) for name, array in saved["memory"].items())
+    for bad, words in (
+        ({"model": 1}, "not what the state_dict"),
+        (saved | {"scheme": "owner"}, "of scheme 'owner'"),
+        (saved | {"rank": 1 - rank}, "load what the same rank has saved"),
+        (saved | {"memory": {"last.weight": torch.zeros(3)}}, "last.weight: the state has float32 of shape"),
+        (saved | {"memory": {"other": torch.zeros(3)}}, "a tensor 'other'"),
+    ):
+        with pytest.raises(gcodec.errors.InvalidInput, match=words):
+            again.load_state_dict(bad)
     assert train(ddp, rank, 4, 6) == pytest.approx(train(other, rank, 4, 6), rel=0.02)
     assert_equal_replicas(other)
 

@@ -1,5 +1,7 @@
 """fully_shard with channels: two processes on this machine, over gloo."""
 
+import io
+
 import numpy as np
 import pytest
 import ranks
@@ -73,13 +75,25 @@ def reduces_as_torch_does(rank: int) -> None:
 
 
 def goes_on_from_its_state(rank: int) -> None:
+    import gcodec
     from gcodec.integrations import torch_fsdp
 
     net, other = model(), model()
     state, again = (torch_fsdp.compress(one, alpha=0.3, method="ecsq", start=0) for one in (net, other))
     train(net, rank, range(3))
     other.load_state_dict(net.state_dict())
-    again.load_state_dict(state.state_dict())
+    torch.save(state.state_dict(), file := io.BytesIO())
+    file.seek(0)
+    again.load_state_dict(saved := torch.load(file))
+    for bad, words in (
+        ({}, "not what the state_dict"),
+        (saved | {"ranks": 3}, "of ranks 3"),
+        (saved | {"memory": {}}, "other sharded modules"),
+        (saved | {"memory": dict.fromkeys(saved["memory"], [{}])}, "one dict for each rank"),
+        (saved | {"memory": dict.fromkeys(saved["memory"], [{"other": torch.zeros(1)}] * 2)}, "a tensor 'other'"),
+    ):
+        with pytest.raises(gcodec.errors.InvalidInput, match=words):
+            again.load_state_dict(bad)
     assert train(net, rank, range(3, 6)) == pytest.approx(train(other, rank, range(3, 6)), rel=0.02)
 
 

@@ -86,7 +86,7 @@ def nothing_is_lost_for_good(rank: int) -> None:
 
     sizes = {"a": (70, 80), "b": (300,), "c": (64, 65)}
     wire = Wire(torch.distributed.group.WORLD, Statistics())
-    scheme = Owner(wire, {name: int(np.prod(shape)) for name, shape in sizes.items()}, {"alpha": 0.3, "method": "ecsq"})
+    scheme = Owner(wire, sizes, {"alpha": 0.3, "method": "ecsq"})
     given, sent = ({name: np.zeros(shape) for name, shape in sizes.items()} for _ in range(2))
     for step in range(4):
         every = [
@@ -99,8 +99,7 @@ def nothing_is_lost_for_good(rank: int) -> None:
     state = scheme.state_dict()
     assert {name for name in sizes if name in state["owned"]} == {n for n, r in scheme._owners.items() if r == rank}
     for name, shape in sizes.items():
-        left = torch.from_numpy(state["memory"][name].astype(float) / RANKS)
-        left += torch.from_numpy(state["owned"].get(name, np.zeros(shape)).astype(float))
+        left = state["memory"][name].double() / RANKS + state["owned"].get(name, torch.zeros(shape))
         torch.distributed.all_reduce(left)
         np.testing.assert_allclose(sent[name] + left.numpy(), given[name], atol=1e-5 * np.abs(given[name]).max())
 

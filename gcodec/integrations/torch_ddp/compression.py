@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 import gcodec
 
 from .schemes import MANY, SCHEMES, Arrays
+from .state import check_origin
 from .statistics import Statistics
 from .wire import Wire
 
@@ -64,20 +65,28 @@ class Compression:
         self.statistics = Statistics()
         self._names, self._start = {id(parameter): name for name, parameter in parameters.items()}, start
         self._group, self._wire = model.process_group, Wire(model.process_group, self.statistics, timeout)
-        kind = SCHEMES[scheme or ("owner" if self._wire.count >= MANY else "gather")]
-        sizes = {name: parameter.numel() for name, parameter in parameters.items()}
-        self._scheme = kind(self._wire, sizes, DEFAULTS | dict(options))
+        self._kind = scheme or ("owner" if self._wire.count >= MANY else "gather")
+        shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
+        self._scheme = SCHEMES[self._kind](self._wire, shapes, DEFAULTS | dict(options))
         self._ends: list[Any] = []  # futures of the buckets of this step
         self._coding, self._sending = Worker("gcodec-ddp-coding"), Worker("gcodec-ddp-sending")
 
     def state_dict(self) -> dict[str, Any]:
         """What a training checkpoint needs: the steps so far, and the memory by name."""
-        return {"steps": self.statistics.steps, **self._scheme.state_dict()}
+        return {"steps": self.statistics.steps, **self._origin(), **self._scheme.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state_dict` was taken, on the same rank of as many."""
-        self.statistics.steps = int(state["steps"])
+        """Go on where `state_dict` was taken, on the same rank of as many.
+
+        Raises InvalidInput for a state of another rank, scheme or model; then nothing has changed.
+        """
+        steps = check_origin(state, self._origin())
         self._scheme.load_state_dict(state)
+        self.statistics.steps = steps
+
+    def _origin(self) -> dict[str, Any]:
+        """What a state must have in common with this compression."""
+        return {"scheme": self._kind, "rank": self._wire.rank, "ranks": self._wire.count}
 
     def exchange(self, bucket: Bucket) -> Any:
         """The mean of a bucket over all ranks, in a while."""

@@ -1,5 +1,6 @@
 """How ranks find the mean of their gradients by messages."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -9,10 +10,10 @@ import torch
 
 import gcodec
 
+from .state import Memory, Shapes, packed, unpacked
 from .wire import Made, Wire
 
 Arrays = list[np.ndarray]
-Memory = dict[str, np.ndarray]
 
 
 class Channels:
@@ -36,7 +37,7 @@ class Channels:
 
     @memory.setter
     def memory(self, memory: Memory) -> None:
-        self._memory = {name: np.array(array) for name, array in memory.items()}
+        self._memory = dict(memory)
         self._channels.clear()
 
     def channel(self, tensors: Mapping[str, Any], step: int) -> gcodec.Channel:
@@ -65,10 +66,11 @@ class Scheme(Protocol):
         while this one encodes other tensors.
         """
 
-    def state_dict(self) -> dict[str, Memory]:
+    def state_dict(self) -> dict[str, Any]:
         """What this rank has not sent yet."""
 
-    def load_state_dict(self, state: Mapping[str, Memory]) -> None: ...
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Raises InvalidInput for a state of other tensors; then nothing has changed."""
 
 
 class Gather:
@@ -77,8 +79,9 @@ class Gather:
     Among n ranks each sends n − 1 messages.
     """
 
-    def __init__(self, wire: Wire, sizes: Mapping[str, int], options: Mapping[str, Any]) -> None:
+    def __init__(self, wire: Wire, shapes: Shapes, options: Mapping[str, Any]) -> None:
         self._wire, self._channels, self._means = wire, Channels(wire.rank, options), Means()
+        self._shapes = shapes
         self.error = 0.0
 
     def encode(self, tensors: Mapping[str, torch.Tensor], step: int) -> Callable[[], Arrays]:
@@ -96,11 +99,11 @@ class Gather:
         messages = self._wire.gather(made)
         return self._wire.decoded(lambda: self._means.of(used[0], messages, self._wire.rank))
 
-    def state_dict(self) -> dict[str, Memory]:
-        return {"memory": self._channels.memory}
+    def state_dict(self) -> dict[str, Any]:
+        return {"memory": packed(self._channels.memory)}
 
-    def load_state_dict(self, state: Mapping[str, Memory]) -> None:
-        self._channels.memory = state["memory"]
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._channels.memory = unpacked(state["memory"], self._shapes)
 
 
 class Owner:
@@ -110,12 +113,13 @@ class Owner:
     memory of its own.
     """
 
-    def __init__(self, wire: Wire, sizes: Mapping[str, int], options: Mapping[str, Any]) -> None:
+    def __init__(self, wire: Wire, shapes: Shapes, options: Mapping[str, Any]) -> None:
         self._wire = wire
         self._senders = [Channels(wire.rank, options) for _ in range(wire.count)]
         self._means, self._recoders = Means(), Channels(wire.count + wire.rank, options)
         self._receivers: dict[tuple[str, ...], gcodec.Channel] = {}
-        self._owners = owners(sizes, wire.count)
+        self._owners = owners({name: math.prod(shape) for name, shape in shapes.items()}, wire.count)
+        self._shapes = shapes
         self.error = 0.0
 
     def encode(self, tensors: Mapping[str, torch.Tensor], step: int) -> Callable[[], Arrays]:
@@ -177,19 +181,21 @@ class Owner:
             self._receivers[tuple(part)] = gcodec.Channel(_specs_of_means(part))
         return self._receivers[tuple(part)].decode(data)
 
-    def state_dict(self) -> dict[str, Memory]:
+    def state_dict(self) -> dict[str, Any]:
         memory: Memory = {}
         for channels in self._senders:
             memory |= channels.memory
-        return {"memory": memory, "owned": self._recoders.memory}
+        return {"memory": packed(memory), "owned": packed(self._recoders.memory)}
 
-    def load_state_dict(self, state: Mapping[str, Memory]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        own = {name: shape for name, shape in self._shapes.items() if self._owners[name] == self._wire.rank}
+        memory, owned = unpacked(state["memory"], self._shapes), unpacked(state.get("owned"), own)
         for rank, channels in enumerate(self._senders):
-            channels.memory = {name: array for name, array in state["memory"].items() if self._owners[name] == rank}
-        self._recoders.memory = state["owned"]
+            channels.memory = {name: array for name, array in memory.items() if self._owners[name] == rank}
+        self._recoders.memory = owned
 
 
-SCHEMES: dict[str, Callable[[Wire, Mapping[str, int], Mapping[str, Any]], Scheme]] = {"gather": Gather, "owner": Owner}
+SCHEMES: dict[str, Callable[[Wire, Shapes, Mapping[str, Any]], Scheme]] = {"gather": Gather, "owner": Owner}
 MANY = 4  # ranks, from which on owners send fewer bytes in all
 
 

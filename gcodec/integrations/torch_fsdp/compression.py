@@ -9,7 +9,8 @@ import torch.distributed as dist
 import gcodec
 
 from ..torch_ddp.compression import DEFAULTS
-from ..torch_ddp.schemes import Channels, Means, Memory
+from ..torch_ddp.schemes import Channels, Means
+from ..torch_ddp.state import Memory, check_origin, packed, unpacked
 from ..torch_ddp.statistics import Statistics
 from ..torch_ddp.wire import Wire
 from .shards import Shard, parts_of
@@ -47,19 +48,26 @@ class Compression:
             scatter = ReduceScatter(wire, shards, self.statistics, start, DEFAULTS | dict(options))
             module.set_custom_reduce_scatter(scatter)
             self._scatters[name] = scatter
+        self._origin = {"rank": wire.rank, "ranks": wire.count}
         next(iter(self._scatters.values())).is_counted = True
 
     def state_dict(self) -> dict[str, Any]:
         """What a training checkpoint needs of this rank: steps, and memory by module and rank."""
-        memory = {name: scatter.memory for name, scatter in self._scatters.items()}
-        return {"steps": self.statistics.steps, "memory": memory}
+        memory = {name: scatter.state() for name, scatter in self._scatters.items()}
+        return {"steps": self.statistics.steps, **self._origin, "memory": memory}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state_dict` was taken, on the same rank of as many."""
-        self.statistics.steps = int(state["steps"])
+        """Go on where `state_dict` was taken, on the same rank of as many.
+
+        Raises InvalidInput for a state of another rank or model; then nothing has changed.
+        """
+        steps, given = check_origin(state, self._origin), state["memory"]
+        if not isinstance(given, Mapping) or set(given) != set(self._scatters):
+            raise gcodec.errors.InvalidInput("the state is of a model with other sharded modules")
+        memory = {name: scatter.memory_of(given[name]) for name, scatter in self._scatters.items()}
+        self.statistics.steps = steps
         for name, scatter in self._scatters.items():
-            scatter.steps = self.statistics.steps
-            scatter.memory = state["memory"][name]
+            scatter.go_on(steps, memory[name])
 
 
 class ReduceScatter:
@@ -81,13 +89,19 @@ class ReduceScatter:
         self._decoded = Means()
         self.steps, self.is_counted = 0, False
 
-    @property
-    def memory(self) -> list[Memory]:
+    def state(self) -> list[dict[str, torch.Tensor]]:
         """What each rank was not sent yet."""
-        return [channels.memory for channels in self._channels]
+        return [packed(channels.memory) for channels in self._channels]
 
-    @memory.setter
-    def memory(self, memory: Sequence[Memory]) -> None:
+    def memory_of(self, state: Any) -> list[Memory]:
+        """The memory of a state. Raises InvalidInput for that of another module."""
+        if not isinstance(state, Sequence) or len(state) != len(self._channels):
+            raise gcodec.errors.InvalidInput("the state's memory must be a list of one dict for each rank")
+        return [unpacked(one, {shard.name: shard.shape for shard in self._shards}) for one in state]
+
+    def go_on(self, steps: int, memory: Sequence[Memory]) -> None:
+        """Go on from a step with this memory."""
+        self.steps = steps
         for channels, one in zip(self._channels, memory, strict=True):
             channels.memory = one
 
