@@ -173,9 +173,29 @@ def a_rank_that_fails_ends_the_others(rank: int) -> None:
         nn.functional.mse_loss(ddp(x), torch.zeros(2, 6)).backward()
 
 
+def ranks_that_differ_are_refused(rank: int) -> None:
+    import gcodec
+    from gcodec.integrations import torch_ddp
+
+    for key, values in {"start": (0, 1), "scheme": ("gather", "owner")}.items():
+        ddp = model()
+        torch_ddp.compress(ddp, alpha=0.1, **{key: values[rank]})
+        with pytest.raises(gcodec.errors.InvalidInput, match=f"{key}: rank 0 has .*, and rank 1 has"):
+            train(ddp, rank, 1)
+    ddp = model()
+    state = torch_ddp.compress(ddp, alpha=0.1)
+    if rank == 1:
+        state.load_state_dict(state.state_dict() | {"steps": 5})
+    with pytest.raises(gcodec.errors.InvalidInput, match="steps: rank 0 has 0, and rank 1 has 5"):
+        train(ddp, rank, 1)
+    ddp = DistributedDataParallel(nn.Sequential(nn.EmbeddingBag(9, 4, sparse=True)))
+    with pytest.raises(gcodec.errors.InvalidInput, match="0 gives sparse gradients"):
+        torch_ddp.compress(ddp, alpha=0.1)
+
+
 CASES = (
     learns_and_stays_equal, options_of_torch, half_precision, nothing_is_lost_for_good, goes_on_from_its_state,
-    a_rank_that_fails_ends_the_others,
+    a_rank_that_fails_ends_the_others, ranks_that_differ_are_refused,
 )  # fmt: skip
 
 
@@ -190,14 +210,23 @@ def test_case(outcomes, case, rank):
     assert (outcomes / ranks.name_of(case, rank)).read_text() == ""
 
 
-def test_what_no_channel_takes_is_refused_at_once():
+@pytest.mark.parametrize(("options", "words"), [
+    ({"options": {"alpha": 2.0}}, "alpha"), ({"scheme": "ring"}, "scheme 'ring' is unknown"),
+    ({"start": "a"}, "start must be a whole number"), ({"start": -1}, "start"), ({"start": 1.5}, "start"),
+    ({"timeout": 0}, "timeout must be a number of seconds"), ({"timeout": "x"}, "timeout"), ({"timeout": -1}, "timeout"),
+    ({"options": {"alpha": 0.1, "rank": 1}}, "leave rank out"), ({}, "must be a DistributedDataParallel, not Linear"),
+])  # fmt: skip
+def test_what_cannot_be_is_refused_at_once(options, words):
     import gcodec
     from gcodec.integrations import torch_ddp
 
-    with pytest.raises(gcodec.errors.InvalidInput, match="alpha"):
-        torch_ddp.Compression(None, options={"alpha": 2.0})
-    with pytest.raises(gcodec.errors.InvalidInput, match="scheme 'ring' is unknown"):
-        torch_ddp.Compression(None, scheme="ring", options={})
+    with pytest.raises(gcodec.errors.InvalidInput, match=words):
+        torch_ddp.Compression(nn.Linear(2, 2), **{"options": {"alpha": 0.1}} | options)
+
+
+def test_statistics():
+    from gcodec.integrations import torch_ddp
+
     assert torch_ddp.Statistics().ratio == 1.0
     assert torch_ddp.Statistics(plain=3, sent=2).as_dict()["ratio"] == 1.5
 

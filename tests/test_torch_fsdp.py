@@ -105,6 +105,12 @@ def refuses_what_it_cannot_do(rank: int) -> None:
         torch_fsdp.compress(Net(), alpha=0.1)
     with pytest.raises(gcodec.errors.InvalidInput, match="alpha"):
         torch_fsdp.compress(model(), alpha=2.0)
+    net = model()
+    torch_fsdp.compress(net, alpha=0.1, start=rank)
+    with pytest.raises(gcodec.errors.InvalidInput, match="compressed already"):
+        torch_fsdp.compress(net, alpha=0.1)
+    with pytest.raises(gcodec.errors.InvalidInput, match="start: rank 0 has 0, and rank 1 has 1"):
+        train(net, rank, range(1))
 
 
 def a_rank_that_fails_ends_the_others(rank: int) -> None:

@@ -10,15 +10,15 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-import gcodec
+from gcodec.errors import InvalidInput
 
+from .options import check_dense, checked
 from .schemes import MANY, SCHEMES, Arrays
 from .state import check_origin
 from .statistics import Statistics
-from .wire import Wire
+from .wire import Wire, digest
 
 Bucket = Any  # torch.distributed.GradBucket
-DEFAULTS: dict[str, Any] = {"method": "klt", "effort": "fast", "threads": 1}
 
 
 def compress(
@@ -35,8 +35,11 @@ def compress(
     scheme: "gather" sends each message to all ranks, and "owner" to one rank for each tensor, which
     sends the mean. None is owner among 4 ranks or more. timeout: after so many seconds without a
     word from a rank the others raise an error; None is as long as torch waits.
-    options: those of `gcodec.Channel`, such as alpha, method and effort. Call it once, before the
-    first backward pass. Raises what `gcodec.Channel` and torch raise.
+    options: those of `gcodec.Channel`, such as alpha, method and effort. Call it once, on all
+    ranks, before the first backward pass. Ranks with another start, scheme, number of steps or
+    model raise InvalidInput there.
+
+    Raises InvalidInput for options that no channel takes, and for a model with sparse gradients.
     """
     state = Compression(model, start=start, scheme=scheme, timeout=timeout, options=options)
     model.register_comm_hook(state, hook)
@@ -58,17 +61,21 @@ class Compression:
         timeout: float | None = None,
         options: Mapping[str, Any],
     ) -> None:
-        gcodec.Channel({}, **DEFAULTS | dict(options))  # refuses what no channel takes
+        found = checked(start, timeout, options)
         if scheme not in (None, *SCHEMES):
-            raise gcodec.errors.InvalidInput(f"the scheme {scheme!r} is unknown; known are {', '.join(SCHEMES)}")
+            raise InvalidInput(f"the scheme {scheme!r} is unknown; known are {', '.join(SCHEMES)}")
+        if not isinstance(model, DistributedDataParallel):
+            raise InvalidInput(f"the model must be a DistributedDataParallel, not {type(model).__name__}")
+        check_dense(model.module)
         parameters = {name: parameter for name, parameter in model.module.named_parameters() if parameter.requires_grad}
         self.statistics = Statistics()
         self._names, self._start = {id(parameter): name for name, parameter in parameters.items()}, start
         self._group, self._wire = model.process_group, Wire(model.process_group, self.statistics, timeout)
         self._kind = scheme or ("owner" if self._wire.count >= MANY else "gather")
         shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
-        self._scheme = SCHEMES[self._kind](self._wire, shapes, DEFAULTS | dict(options))
+        self._scheme = SCHEMES[self._kind](self._wire, shapes, found)
         self._ends: list[Any] = []  # futures of the buckets of this step
+        self._agreed, self._same = False, {"start": start, "scheme": self._kind, "tensors": digest(shapes)}
         self._coding, self._sending = Worker("gcodec-ddp-coding"), Worker("gcodec-ddp-sending")
 
     def state_dict(self) -> dict[str, Any]:
@@ -91,6 +98,9 @@ class Compression:
     def exchange(self, bucket: Bucket) -> Any:
         """The mean of a bucket over all ranks, in a while."""
         buffer, step = bucket.buffer(), self.statistics.steps
+        if not self._agreed:
+            self._wire.agree({"steps": step, **self._same})
+            self._agreed = True
         plain = 2 * (self._wire.count - 1) * buffer.numel() * buffer.element_size() // self._wire.count
         self.statistics.plain += plain
         if bucket.is_last():

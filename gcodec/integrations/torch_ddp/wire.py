@@ -1,15 +1,19 @@
 """Messages between ranks, over a process group of their own."""
 
+import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
+from zlib import crc32
 
 import torch
 import torch.distributed as dist
+
+from gcodec.errors import InvalidInput
 
 from .statistics import Statistics
 
@@ -76,6 +80,17 @@ class Wire:
         self._count(own * (self.count - 1), sum(known) - own, start)
         return [data[:length].numpy().tobytes() for data, length in zip(whole, known, strict=True)]
 
+    def agree(self, own: Mapping[str, object]) -> None:
+        """Raise InvalidInput where the ranks have not the same values. All ranks call it."""
+        every = [json.loads(data) for data in self.gather(Made([json.dumps(own).encode()]))]
+        for name, value in every[0].items():
+            for rank, other in enumerate(every):
+                if other.get(name) != value:
+                    raise InvalidInput(
+                        f"{name}: rank 0 has {value!r:.200}, and rank {rank} has {other.get(name)!r:.200}; "
+                        "call compress, and load states, alike on all ranks"
+                    )
+
     def decoded(self, decode: Callable[[], Decoded]) -> Decoded:
         """What a function decodes. All ranks call it, and raise an error if one of them cannot."""
         failure: Exception | None = None
@@ -119,6 +134,11 @@ class Wire:
         self._statistics.sent += sent + 8 * (self.count - 1)
         self._statistics.received += received
         self._statistics.waiting += time.perf_counter() - start
+
+
+def digest(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """A short text that other names, shapes or orders of tensors do not have."""
+    return f"{len(shapes)} of digest {crc32(repr(list(shapes.items())).encode()):08x}"
 
 
 def _tensor(data: bytes) -> torch.Tensor:

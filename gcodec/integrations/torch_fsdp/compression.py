@@ -2,18 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from weakref import WeakSet
 
 import torch
 import torch.distributed as dist
 
 import gcodec
 
-from ..torch_ddp.compression import DEFAULTS
+from ..torch_ddp.options import check_dense, checked
 from ..torch_ddp.schemes import Channels, Means
 from ..torch_ddp.state import Memory, check_origin, packed, unpacked
 from ..torch_ddp.statistics import Statistics
-from ..torch_ddp.wire import Wire
+from ..torch_ddp.wire import Wire, digest
 from .shards import Shard, parts_of
+
+_COMPRESSED: WeakSet[torch.nn.Module] = WeakSet()
 
 
 def compress(model: torch.nn.Module, *, start: int = 1, timeout: float | None = None, **options: Any) -> "Compression":
@@ -23,8 +26,9 @@ def compress(model: torch.nn.Module, *, start: int = 1, timeout: float | None = 
     from a rank the others raise an error. options: those of `gcodec.Channel`. All ranks call it,
     before the first backward pass. Of a mesh of two dimensions, the reduce-scatter alone is coded.
 
-    Raises InvalidInput for a model without sharded modules, and for a torch that does not let the
-    reduce-scatter be replaced; and what `gcodec.Channel` raises.
+    Raises InvalidInput for a model without sharded modules, for one that is compressed already, for
+    options that no channel takes, at the first step on ranks that differ, and for a torch that does
+    not let the reduce-scatter be replaced.
     """
     return Compression(model, start=start, timeout=timeout, options=options)
 
@@ -35,19 +39,24 @@ class Compression:
     def __init__(
         self, model: torch.nn.Module, *, start: int, timeout: float | None, options: Mapping[str, Any]
     ) -> None:
-        gcodec.Channel({}, **DEFAULTS | dict(options))  # refuses what no channel takes
+        found = checked(start, timeout, options)
+        check_dense(model)
+        groups = _groups(model)
+        if any(module in _COMPRESSED for _, module, _ in groups):
+            raise gcodec.errors.InvalidInput("the model is compressed already; call compress once")
         self.statistics = Statistics()
         self._scatters: dict[str, ReduceScatter] = {}
         wires: dict[Any, Wire] = {}
-        for name, module, parameters in _groups(model):
+        for name, module, parameters in groups:
             group = next(iter(parameters.values())).device_mesh.get_group(-1)
             if group not in wires:
                 wires[group] = Wire(group, self.statistics, timeout)
             wire = wires[group]
             shards = [Shard.of(one, parameter, wire.count) for one, parameter in parameters.items()]
-            scatter = ReduceScatter(wire, shards, self.statistics, start, DEFAULTS | dict(options))
+            scatter = ReduceScatter(wire, shards, self.statistics, start, found)
             module.set_custom_reduce_scatter(scatter)
             self._scatters[name] = scatter
+            _COMPRESSED.add(module)
         self._origin = {"rank": wire.rank, "ranks": wire.count}
         next(iter(self._scatters.values())).is_counted = True
 
@@ -87,7 +96,7 @@ class ReduceScatter:
         self._wire, self._shards, self._statistics, self._start = wire, shards, statistics, start
         self._channels = [Channels(wire.rank, options) for _ in range(wire.count)]
         self._decoded = Means()
-        self.steps, self.is_counted = 0, False
+        self.steps, self.is_counted, self._agreed = 0, False, False
 
     def state(self) -> list[dict[str, torch.Tensor]]:
         """What each rank was not sent yet."""
@@ -118,6 +127,10 @@ class ReduceScatter:
     ) -> Any:
         """Put the sum or the mean of this rank's rows into `output_tensor`."""
         step = self.steps
+        if not self._agreed:
+            tensors = digest({shard.name: shard.shape for shard in self._shards})
+            self._wire.agree({"steps": step, "start": self._start, "tensors": tensors})
+            self._agreed = True
         self.steps += 1
         self._statistics.steps += self.is_counted
         plain = output_tensor.numel() * output_tensor.element_size() * (self._wire.count - 1)
