@@ -228,7 +228,29 @@ def test_statistics():
     from gcodec.integrations import torch_ddp
 
     assert torch_ddp.Statistics().ratio == 1.0
-    assert torch_ddp.Statistics(plain=3, sent=2).as_dict()["ratio"] == 1.5
+    found = torch_ddp.Statistics(plain=3, sent=2)
+    assert found.as_dict()["ratio"] == 1.5
+    for error, step, largest in ((0.3, 0, 0.3), (0.1, 0, 0.3), (0.1, 1, 0.1), (0.2, 1, 0.2)):
+        found.left_out(error, step)
+        assert found.as_dict()["error"] == largest
+
+
+def test_memory_goes_along_to_new_channels():
+    """Only the channels whose tensors go elsewhere give their memory away."""
+    from gcodec.integrations.torch_ddp.schemes import Channels
+
+    channels = Channels(0, {"alpha": 0.3, "method": "ecsq"})
+    tensors = {name: np.random.default_rng(0).standard_normal((70, 70)).astype(np.float32) for name in "abcd"}
+    for names in ("ab", "c"):
+        part = {name: tensors[name] for name in names}
+        channels.channel(part, 0).encode(part)
+    before, kept = channels.memory, channels.channel({"c": tensors["c"]}, 1)
+    assert set(before) == set("abc")
+    channels.channel({name: tensors[name] for name in "bd"}, 1)
+    after = channels.memory
+    assert all(np.array_equal(before[name], after[name]) for name in "abc")
+    assert set(after) == set("abc") and channels.channel({"c": tensors["c"]}, 2) is kept
+    assert channels.channel({"b": tensors["b"], "d": tensors["d"]}, 2).step == 1
 
 
 def test_the_code_of_the_page_runs(tmp_path):

@@ -121,7 +121,7 @@ class Compression:
 
         def encode() -> None:
             mean = self._scheme.encode({n: g.detach().cpu() for n, g in zip(names, grads, strict=True)}, step)
-            self.statistics.error = self._scheme.error
+            self.statistics.left_out(self._scheme.error, step)
             self._sending.do(lambda: send(mean), end.set_result)
 
         def send(mean: Callable[[], Arrays]) -> None:

@@ -44,13 +44,18 @@ class Channels:
         """The channel of these tensors. step: its number, where it is new."""
         names = tuple(tensors)
         if names not in self._channels:
-            memory = self.memory
             channel = gcodec.Channel(tensors, rank=self._rank, **self._options)
-            channel.load_state_dict({"step": step, "memory": {name: memory[name] for name in names if name in memory}})
-            self._channels = {key: one for key, one in self._channels.items() if not set(key) & set(names)}
+            self._retire(names)
+            memory = {name: array for name, array in self._memory.items() if name in tensors}
+            channel.load_state_dict({"step": step, "memory": memory})
+            self._memory = {name: array for name, array in self._memory.items() if name not in memory}
             self._channels[names] = channel
-            self._memory = {name: array for name, array in memory.items() if name not in names}
         return self._channels[names]
+
+    def _retire(self, names: Sequence[str]) -> None:
+        """Take the memory of the channels that have one of these tensors, and forget them."""
+        for key in [key for key in self._channels if set(key) & set(names)]:
+            self._memory |= self._channels.pop(key).state_dict()["memory"]
 
 
 class Scheme(Protocol):
@@ -178,6 +183,7 @@ class Owner:
         if rank == self._wire.rank:
             return self._recoder(part, step).decoded
         if tuple(part) not in self._receivers:
+            self._receivers = {key: one for key, one in self._receivers.items() if not set(key) & set(part)}
             self._receivers[tuple(part)] = gcodec.Channel(_specs_of_means(part))
         return self._receivers[tuple(part)].decode(data)
 

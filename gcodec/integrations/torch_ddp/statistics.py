@@ -10,8 +10,8 @@ class Statistics:
     steps: optimizer steps. plain: the bytes that it would have sent to reduce plain gradients in a
     ring: 2(n − 1)/n of their bytes among n ranks. sent, received: the bytes that it did send to
     other ranks, and got from them. coding, waiting: seconds of the worker thread that went into
-    encoding and decoding, and into the network. error: the share of the energy that the messages of
-    the last step left out, at most.
+    encoding and decoding, and into the network. error: the largest share of the energy that
+    a message of the last step left out, at most.
     """
 
     steps: int = 0
@@ -21,6 +21,13 @@ class Statistics:
     coding: float = 0.0
     waiting: float = 0.0
     error: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._step = -1  # the step that `error` is of
+
+    def left_out(self, error: float, step: int) -> None:
+        """Count the share that the messages of a bucket or module left out in a step."""
+        self.error, self._step = (max(self.error, error) if step == self._step else error), step
 
     @property
     def ratio(self) -> float:

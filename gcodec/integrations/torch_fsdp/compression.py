@@ -154,7 +154,7 @@ class ReduceScatter:
             return [channel.encode(part) for channel, part in zip(channels, parts, strict=True)]
 
         messages = self._wire.exchange(self._wire.made(make))
-        self._statistics.error = max(channel.error for channel in channels)
+        self._statistics.left_out(max(channel.error for channel in channels), step)
         own = self._wire.rank
         return self._wire.decoded(lambda: self._decoded.of(channels[own], messages, own))
 
