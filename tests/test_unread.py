@@ -41,7 +41,7 @@ def test_folders_whose_files_are_not_read_there(file, start, words, tmp_path):
         (b"\x1f\x8b\x08", "is packed by gzip, and not a gcodec file; unpack it first"),
         (b"\x89PNG\r\n\x1a\n", "is a PNG picture, and not a gcodec file; name a gcodec file"),
         (b"GCU", "does not start with \\x89GCZ; name one that gcodec wrote"),
-        (b"GCM", "this is a message of a channel, not a gcodec file: it needs the channel's --specs"),
+        (b"GCM", "this is a message of a channel: `gcodec decode` and `gcodec verify` take it with --specs"),
     ],
 )
 def test_what_stands_in_place_of_a_container(start, words, tmp_path):
