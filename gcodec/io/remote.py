@@ -145,6 +145,8 @@ class _RemoteFile(RawIOBase):
 
 
 def _filesystem(url: str) -> tuple[Any, str]:
+    if url in ("http://", "https://"):
+        raise InvalidInput(f"{url}: no server is named; check the URL")
     try:
         from fsspec.core import url_to_fs
     except ImportError:
