@@ -122,3 +122,12 @@ def test_any_multiples(dtype, shape, most, power, seed):
     with np.errstate(over="ignore"):
         x = times(rng.integers(-most, most + 1, shape), np.exp2(rng.normal(size=(*shape[:-1], 1)) + power), dtype)
     assert gcodec.decode(gcodec.encode(x, lossless=True)).tobytes() == x.tobytes()
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: np.dtype(dtype).name)
+def test_the_smallest_numbers_of_a_dtype_come_back(dtype):
+    least = float(ml_dtypes.finfo(dtype).smallest_subnormal)
+    x = (np.arange(1, 257) % 3 + 1).astype(np.float64) * least
+    for scale in (1, 100):
+        values = (x * scale).astype(dtype)
+        assert np.array_equal(gcodec.decode(gcodec.encode(values, lossless=True)), values)

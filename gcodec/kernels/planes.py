@@ -81,6 +81,8 @@ def integers_of(
         while not fits and divisor < most:
             divisor += 1
             low, high = lows[row, order[row, first]] / divisor, highs[row, order[row, first]] / divisor
+            if low == 0:  # it is below the range of float64
+                return False
             fits, passes = True, 0
             while fits and passes < 2:
                 for k in range(first, order.shape[1]):
