@@ -135,7 +135,7 @@ def test_options_of_a_wrong_name_are_a_type_error():
 def test_numbers_of_numpy_count_threads():
     data = gcodec.encode(X, lossless=True, threads=np.int64(1))
     assert np.array_equal(gcodec.decode(data, threads=np.uint8(2)), X)
-    for wrong in (0, 1.0, "2"):
+    for wrong in (0, 1.0, "2", True):
         with pytest.raises(InvalidInput, match="number of threads"):
             gcodec.decode(data, threads=wrong)
 
