@@ -1,4 +1,4 @@
-"""Loops of the encoder that has no trellis: energies, scale classes, thresholds.
+"""Loops over values and their scale classes: energies, classes, and levels by thresholds.
 
 A value x becomes the number sign(x)·⌊|x|·scale + rounding⌋, where the rounding offset depends on
 the class of the value. Classes are numbers below 32, uint8, one for each value.
