@@ -28,6 +28,18 @@ CORPORA = Path(__file__).parent.parent / "corpora"
 FLOATS = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2]
 
 
+@pytest.mark.parametrize("method", ["ecsq", "tcq", "klt"])
+@pytest.mark.parametrize("alpha", [0.95, 0.9999, 1 - 1e-6])
+def test_a_bound_near_1_takes_a_few_levels(method, alpha):
+    """Most steps give zeros alone, whose error does not tell how far the right step is."""
+    one_loud_row = np.random.default_rng(0).standard_normal((111, 101))
+    one_loud_row[7] *= 1e4
+    heavy_tails = np.random.default_rng(7).standard_normal((36, 157)) ** 5
+    for matrix in (one_loud_row, heavy_tails):
+        data = gcodec.encode(matrix.astype(np.float32), method, alpha=alpha)
+        assert checks.header_of(data).guarantee.kind == "alpha" and len(data) < 200
+
+
 @pytest.mark.parametrize("dtype", FLOATS, ids=lambda d: np.dtype(d).name)
 @pytest.mark.parametrize(("method", "kind", "bound"), checks.CASES)
 def test_promise(method, kind, bound, dtype):

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 # the steps that a file can hold, and the error jumps between them.
 _NARROW = 2.0**-10
 _STRIDE = math.log(4.0)  # the longest move while only one side of the target is known
+_FURTHER = 4.0  # times the last move, where that has not changed the error
 # The error grows like a power of the step; this power is taken to lie between these two while only
 # one side of the target is known.
 FLATTEST, STEEPEST = 0.25, 2.0
@@ -37,8 +38,9 @@ def solve_step(
 
     The next step to try is where a line, in logarithms, meets the middle of the interval. The line
     goes through the nearest measurements on both sides of the target, or through the last two
-    measurements if only one side is known. If one side has not moved twice in a row, the bracket is
-    halved. So the number of tries stays small for functions that jump.
+    measurements if only one side is known; if these two are equal, the next move is longer. If one
+    side has not moved twice in a row, the bracket is halved. So the number of tries stays small for
+    functions that jump.
     """
     aim = math.log(target * (1 - tolerance / 2))
     best, best_distortion = 0.0, -1.0
@@ -103,5 +105,7 @@ def _between(below: _Point, above: _Point, aim: float) -> float:
 def _beyond(before: _Point | None, point: _Point, aim: float, slope: float) -> float:
     x, y = point
     if before and before[0] != x:
+        if y == before[1]:  # all levels may be zero at both steps
+            return x + min(max(_FURTHER * (x - before[0]), -_STRIDE), _STRIDE)
         slope = min(max((y - before[1]) / (x - before[0]), FLATTEST), STEEPEST)
     return x + min(max((aim - y) / slope, -_STRIDE), _STRIDE)

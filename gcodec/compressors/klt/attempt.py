@@ -176,8 +176,9 @@ def trial_of(
 ) -> Callable[[float], tuple[Attempt, float]]:
     """What tries a step: an attempt, and its error as a share of what the target leaves for it.
 
-    The error is that of the second factor, which grows with the square of the step. near: as for
-    `Attempt.with_step`. begun: what the first attempt goes on from.
+    The error is that of the second factor, which grows with the square of the step, or of both
+    where the first factor is so coarse that it is zero. near: as for `Attempt.with_step`. begun:
+    what the first attempt goes on from.
     """
     made: list[Attempt] = []
 
@@ -187,7 +188,8 @@ def trial_of(
             made[:] = [made[0].with_step(step, near)]
         else:
             made[:] = [(begun or Begun.of(task, settings.with_step(step))).attempt(step)]
-        return made[0], made[0].second.error / max(task.target - made[0].missed, task.target * 2.0**-40)
+        error = made[0].second.error or made[0].missed
+        return made[0], error / max(task.target - made[0].missed, task.target * 2.0**-40)
 
     return trial
 
