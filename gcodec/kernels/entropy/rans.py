@@ -30,6 +30,7 @@ START = 1 << 16  # the state of each of several lanes before encoding and after 
 BOOK_BITS = 1  # bits of a table's number that are its book, where books are parities
 
 OK, EXHAUSTED, UNFINISHED = 0, 1, 2
+_STRIP = 1024  # codes whose places are found together, in vectors
 
 _RECIPROCAL = 1 << 44
 
@@ -54,16 +55,20 @@ def count_codes(codes: np.ndarray, classes: np.ndarray, book_bits: int, histogra
 @njit
 def count_in_parts(codes: np.ndarray, classes: np.ndarray, book_bits: int, parts: np.ndarray) -> None:
     """Count codes in four tables, uint32, as equal neighbours would wait for each other in one."""
-    shift = np.uint32(5 + book_bits)
+    shift, places = np.uint16(5 + book_bits), np.empty(_STRIP, np.uint16)
     a, b, c, d = parts[0], parts[1], parts[2], parts[3]
-    whole = codes.size & ~3
-    for i in range(0, whole, 4):
-        a[np.uint32(classes[i]) << shift | codes[i]] += np.uint32(1)
-        b[np.uint32(classes[i + 1]) << shift | codes[i + 1]] += np.uint32(1)
-        c[np.uint32(classes[i + 2]) << shift | codes[i + 2]] += np.uint32(1)
-        d[np.uint32(classes[i + 3]) << shift | codes[i + 3]] += np.uint32(1)
-    for i in range(whole, codes.size):
-        a[np.uint32(classes[i]) << shift | codes[i]] += np.uint32(1)
+    for start in range(0, codes.size, _STRIP):
+        strip, beside = codes[start : start + _STRIP], classes[start : start + _STRIP]
+        for i in range(strip.size):
+            places[i] = np.uint16(np.uint16(beside[i]) << shift) | np.uint16(strip[i])
+        whole = strip.size & ~3
+        for i in range(0, whole, 4):
+            a[places[i]] += np.uint32(1)
+            b[places[i + 1]] += np.uint32(1)
+            c[places[i + 2]] += np.uint32(1)
+            d[places[i + 3]] += np.uint32(1)
+        for i in range(whole, strip.size):
+            a[places[i]] += np.uint32(1)
 
 
 @njit

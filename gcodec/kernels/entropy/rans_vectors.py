@@ -20,28 +20,13 @@ from ..compiler.jit import njit
 from . import vectors
 from .rans import BOOK_BITS, MAX_LANES, SYMBOLS, TABLE_BITS, TOTAL
 from .vectors import (
-    BYTE,
-    HALF,
-    LONG,
-    WIDTH,
-    WORD,
-    are_alike,
-    backwards,
-    call,
-    count,
-    each,
-    entries,
-    gather,
-    load,
-    pointer,
-    splat,
-    store,
-    vector,
-    where,
+    BYTE, HALF, LONG, WIDTH, WORD, are_alike, backwards, call, count, each, entries, gather, load, pointer, splat,
+    store, vector, where,
 )  # fmt: skip
 
 SUPPORTED = vectors.SUPPORTED
 SPARE = WIDTH  # words in front of the output that may be overwritten
+_LOOKS = 256  # neighbours that tell whether classes come in runs
 _0, _1, _4, _8 = map(np.uint64, (0, 1, 4, 8))
 
 
@@ -59,44 +44,46 @@ def _refilled(b: ir.IRBuilder, state: ir.Value, states: ir.Value, words: ir.Valu
     return count(b, low)
 
 
-@intrinsic
-def _decode_step(
-    typingctx: Context,
-    states: types.Type,
-    paths: types.Type,
-    odd_jump: types.Type,
-    jump: types.Type,
-    classes: types.Type,
-    slots: types.Type,
-    codes: types.Type,
-    words: types.Type,
-) -> tuple[Signature, Callable[..., ir.Value]]:
-    """Decode a code in each of 16 lanes; returns how many words were read.
+def _make_decode(trellis: bool) -> Callable[..., int]:
+    """A step that decodes codes of any classes, through a trellis or without one."""
 
-    The jumps are uint32, and all other arguments are addresses.
-    """
+    @intrinsic
+    def step(
+        typingctx: Context, states: types.Type, paths: types.Type, odd_jump: types.Type, jump: types.Type,
+        classes: types.Type, slots: types.Type, codes: types.Type, words: types.Type,
+    ) -> tuple[Signature, Callable[..., ir.Value]]:  # fmt: skip
+        """Decode a code in each of 16 lanes; returns how many words were read.
 
-    def code(context: BaseContext, b: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]) -> ir.Value:
-        states, paths, odd_jump, jump, classes, slots, codes, words = args
-        state, path = load(b, states, WORD), load(b, paths, WORD)
-        book = b.and_(path, each(WORD, 1))
-        group = b.zext(load(b, classes, BYTE), vector(WORD))
-        table = b.or_(b.shl(group, each(WORD, BOOK_BITS)), book)
-        slot = b.and_(state, each(WORD, TOTAL - 1))
-        entry = gather(b, slots, b.or_(b.shl(table, each(WORD, TABLE_BITS)), slot))
-        symbol = b.and_(entry, each(WORD, SYMBOLS - 1))
-        store(b, b.trunc(b.or_(symbol, b.shl(book, each(WORD, 5))), vector(BYTE)), codes)
-        odd = b.and_(b.lshr(b.add(symbol, each(WORD, 1)), each(WORD, 1)), each(WORD, 1))
-        path = b.xor(b.lshr(path, each(WORD, 1)), where(b, book, odd_jump))
-        store(b, b.xor(path, where(b, odd, jump)), paths)
-        state = b.add(
-            b.mul(b.lshr(entry, each(WORD, 17)), b.lshr(state, each(WORD, TABLE_BITS))),
-            b.and_(b.lshr(entry, each(WORD, 5)), each(WORD, TOTAL - 1)),
-        )
-        return _refilled(b, state, states, words)
+        The jumps are uint32, and all other arguments are addresses.
+        """
 
-    uint32, uint64 = types.uint32, types.uint64
-    return uint64(uint64, uint64, uint32, uint32, uint64, uint64, uint64, uint64), code
+        def code(context: BaseContext, b: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]) -> ir.Value:
+            states, paths, odd_jump, jump, classes, slots, codes, words = args
+            state, none = load(b, states, WORD), each(WORD, 0)
+            path = load(b, paths, WORD) if trellis else none
+            book = b.and_(path, each(WORD, 1)) if trellis else none
+            table = b.or_(b.shl(b.zext(load(b, classes, BYTE), vector(WORD)), each(WORD, BOOK_BITS)), book)
+            slot = b.and_(state, each(WORD, TOTAL - 1))
+            entry = gather(b, slots, b.or_(b.shl(table, each(WORD, TABLE_BITS)), slot))
+            symbol = b.and_(entry, each(WORD, SYMBOLS - 1))
+            store(b, b.trunc(b.or_(symbol, b.shl(book, each(WORD, 5))), vector(BYTE)), codes)
+            if trellis:
+                odd = b.and_(b.lshr(b.add(symbol, each(WORD, 1)), each(WORD, 1)), each(WORD, 1))
+                path = b.xor(b.lshr(path, each(WORD, 1)), where(b, book, odd_jump))
+                store(b, b.xor(path, where(b, odd, jump)), paths)
+            state = b.add(
+                b.mul(b.lshr(entry, each(WORD, 17)), b.lshr(state, each(WORD, TABLE_BITS))),
+                b.and_(b.lshr(entry, each(WORD, 5)), each(WORD, TOTAL - 1)),
+            )
+            return _refilled(b, state, states, words)
+
+        uint32, uint64 = types.uint32, types.uint64
+        return uint64(uint64, uint64, uint32, uint32, uint64, uint64, uint64, uint64), code
+
+    return step
+
+
+_decode_on_paths, _decode_alone = _make_decode(True), _make_decode(False)
 
 
 def _encoded(b: ir.IRBuilder, states: ir.Value, entry: ir.Value, inverse: ir.Value | None, end: ir.Value) -> ir.Value:
@@ -203,6 +190,19 @@ _search_3, _search_4, _search_5 = map(_make_search, (3, 4, 5))
 
 
 @njit
+def _come_in_runs(classes: np.ndarray) -> bool:
+    """Whether most of 16 neighbours are of one class, as far as some of them tell.
+
+    Where few are, a test of each would cost more than it saves, as no processor foresees it.
+    """
+    alike, looks = 0, 0
+    for i in range(0, classes.size - WIDTH + 1, WIDTH * (classes.size // (WIDTH * _LOOKS) | 1)):
+        looks += 1
+        alike += are_alike(np.uint64(classes.ctypes.data) + np.uint64(i))
+    return 4 * alike >= 3 * looks
+
+
+@njit
 def decode_rows(
     states: np.ndarray,
     words: np.ndarray,
@@ -226,12 +226,13 @@ def decode_rows(
     at, available = _0, np.uint64(words.size - MAX_LANES)
     done, row = _0, np.uint64(states.size)
     end, alone = np.uint64(codes.size), odd_jump == 0 and jump == 0
+    runs = alone and _come_in_runs(classes)
     while done + row <= end and at <= available:
         for k in range(0, states.size, WIDTH):
             lane = np.uint64(k)
             here, beside = np.uint64(states.ctypes.data) + _4 * lane, np.uint64(classes.ctypes.data) + done + lane
             coded, word = np.uint64(codes.ctypes.data) + done + lane, np.uint64(words.ctypes.data) + (at << _1)
-            if alone and are_alike(beside):
+            if runs and are_alike(beside):
                 group = np.uint64(classes[done + lane])
                 first = np.uint64(firsts.ctypes.data) + (group << _8)
                 law = np.uint64(ranges.ctypes.data) + (group << _8)
@@ -244,7 +245,10 @@ def decode_rows(
                     at += _search_5(here, first, law, coded, word)
             else:
                 path, table = np.uint64(paths.ctypes.data) + _4 * lane, np.uint64(slots.ctypes.data)
-                at += _decode_step(here, path, odd_jump, jump, beside, table, coded, word)
+                if alone:
+                    at += _decode_alone(here, path, odd_jump, jump, beside, table, coded, word)
+                else:
+                    at += _decode_on_paths(here, path, odd_jump, jump, beside, table, coded, word)
         done += row
     return np.int64(done), np.int64(at)
 
@@ -268,14 +272,14 @@ def encode_rows(
     """
     at = np.uint64(at)
     row, width = np.uint64(codes.size), np.uint64(states.size)
-    shift, books = np.uint32(5 + book_bits), book_bits == BOOK_BITS
+    shift, runs = np.uint32(5 + book_bits), book_bits == BOOK_BITS and _come_in_runs(classes)
     while row >= width:
         row -= width
         for k in range(states.size - WIDTH, -1, -WIDTH):
             lane = np.uint64(k)
             here, end = np.uint64(states.ctypes.data) + _4 * lane, np.uint64(words.ctypes.data) + (at << _1)
             coded, beside = np.uint64(codes.ctypes.data) + row + lane, np.uint64(classes.ctypes.data) + row + lane
-            if books and are_alike(beside):
+            if runs and are_alike(beside):
                 table = np.uint64(classes[row + lane]) << _8
                 at -= _encode_alike(
                     here, coded, np.uint64(ranges.ctypes.data) + table, np.uint64(inverses.ctypes.data) + table, end

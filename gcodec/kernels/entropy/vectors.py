@@ -23,7 +23,7 @@ WIDTH = 16  # lanes of a vector
 ENTRIES = 64  # those of a table for `look_up`
 _RUN, _FEW = 64, 16  # codes that are counted together, and the values that they may have
 BYTES = 256  # entries of a table for `translate`
-_PLAINLY = 1024  # codes that are counted one by one where some are not plain
+_PLAINLY = 4096  # codes that are counted one by one where some are not plain
 _COMPILERS = range(20, 23)  # versions of LLVM
 _FEATURES = ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vbmi", "avx512vbmi2")
 BIT, BYTE, HALF, WORD, LONG = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
@@ -75,13 +75,9 @@ def call(builder: ir.IRBuilder, name: str, result: ir.Type, *args: ir.Value) -> 
 
 
 def gather(builder: ir.IRBuilder, base: ir.Value, indices: ir.Value) -> ir.Value:
-    """The uint32 numbers at these places of the table at the address `base`."""
-    none = ir.Constant(vector(LONG), ir.Undefined)
-    start = builder.shuffle_vector(builder.insert_element(none, base, WORD(0)), none, each(WORD, 0))
-    places = builder.add(start, builder.shl(builder.zext(indices, vector(LONG)), each(LONG, 2)))
-    pointers = builder.inttoptr(places, vector(WORD.as_pointer()))
-    args = pointers, WORD(4), each(BIT, 1), each(WORD, 0)
-    return call(builder, "masked.gather.v16i32.v16p0", vector(WORD), *args)
+    """The uint32 numbers at these places, below 2³¹, of the table at the address `base`."""
+    args = each(WORD, 0), pointer(builder, base, BYTE), indices, each(BIT, 1), WORD(4)
+    return call(builder, "x86.avx512.mask.gather.dpi.512", vector(WORD), *args)
 
 
 def count(builder: ir.IRBuilder, mask: ir.Value) -> ir.Value:
@@ -106,16 +102,16 @@ def where(builder: ir.IRBuilder, bit: ir.Value, value: ir.Value) -> ir.Value:
 
 
 def entries(builder: ir.IRBuilder, table: ir.Value, places: ir.Value, size: int = ENTRIES) -> ir.Value:
-    """The numbers of 32 bits at these places of a table of 32 or 64, which is at an address.
+    """The numbers of 16 or 32 bits at these places of a table of 32 or 64, which is at an address.
 
     It takes a tenth of the time of `gather`.
     """
-    parts = [load(builder, builder.add(table, LONG(4 * at)), WORD) for at in range(0, size, WIDTH)]
-    halves = [
-        call(builder, "x86.avx512.vpermi2var.d.512", vector(WORD), low, places, high)
-        for low, high in zip(parts[::2], parts[1::2], strict=True)
-    ]
-    if size == ENTRIES:
+    kind, step = places.type, _RUN // (places.type.element.width // 8)
+    name = f"x86.avx512.vpermi2var.{'d' if step == WIDTH else 'hi'}.512"
+    first = builder.inttoptr(table, kind.as_pointer())
+    parts = [builder.load(builder.gep(first, [WORD(at)]), align=1) for at in range(size // step)]
+    halves = [call(builder, name, kind, low, places, high) for low, high in zip(parts[::2], parts[1::2], strict=True)]
+    if len(halves) == 2:
         return builder.select(builder.icmp_unsigned("<", places, each(WORD, 32)), *halves)
     return halves[0]
 
@@ -132,16 +128,28 @@ def are_alike(typingctx: Context, numbers: types.Type) -> tuple[Signature, Calla
     return types.boolean(types.uint64), code
 
 
-@intrinsic
-def _look_up_step(
-    typingctx: Context, places: types.Type, table: types.Type, out: types.Type
-) -> tuple[Signature, Callable[..., ir.Value]]:
-    def code(context: BaseContext, b: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]) -> ir.Value:
-        places, table, out = args
-        store(b, entries(b, table, b.zext(load(b, places, BYTE), vector(WORD))), out)
-        return context.get_dummy_value()
+def _make_look_up(element: ir.IntType, size: int) -> Callable[..., None]:
+    """A step that looks up as many numbers as fit a vector, in a table with `size` entries."""
+    lanes = 8 * _RUN // element.width
 
-    return types.void(types.uint64, types.uint64, types.uint64), code
+    @intrinsic
+    def step(
+        typingctx: Context, places: types.Type, table: types.Type, out: types.Type
+    ) -> tuple[Signature, Callable[..., ir.Value]]:
+        """All arguments are addresses."""
+
+        def code(context: BaseContext, b: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]) -> ir.Value:
+            found = b.load(b.inttoptr(args[0], ir.VectorType(BYTE, lanes).as_pointer()), align=1)
+            wide = b.zext(found, ir.VectorType(element, lanes))
+            store(b, entries(b, args[1], wide, size), args[2])
+            return context.get_dummy_value()
+
+        return types.void(types.uint64, types.uint64, types.uint64), code
+
+    return step
+
+
+_words_up, _low_words_up, _halves_up = (_make_look_up(WORD, 64), _make_look_up(WORD, 32), _make_look_up(HALF, 64))
 
 
 @njit
@@ -153,18 +161,28 @@ def _look_up_plainly(places: np.ndarray, table: np.ndarray, out: np.ndarray) -> 
 
 @njit
 def _look_up_in_vectors(places: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
-    whole = places.size // WIDTH * WIDTH if out.itemsize == 4 else 0
-    for i in range(0, whole, WIDTH):
-        at = np.uint64(i)
-        _look_up_step(
-            np.uint64(places.ctypes.data) + at,
-            np.uint64(table.ctypes.data),
-            np.uint64(out.ctypes.data) + np.uint64(4) * at,
-        )
+    whole = places.size // _RUN * _RUN if out.itemsize == 4 or out.itemsize == 2 else 0
+    of, to = np.uint64(places.ctypes.data), np.uint64(out.ctypes.data)
+    for i in range(0, whole, _RUN // out.itemsize):
+        if out.itemsize == 4:
+            _words_up(of + np.uint64(i), np.uint64(table.ctypes.data), to + np.uint64(4 * i))
+        else:
+            _halves_up(of + np.uint64(i), np.uint64(table.ctypes.data), to + np.uint64(2 * i))
     _look_up_plainly(places[whole:], table, out[whole:])
 
 
-look_up = _look_up_in_vectors if SUPPORTED else _look_up_plainly
+@njit
+def _look_up_low(places: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
+    """As `look_up`, where all places are below 32."""
+    if out.itemsize == 4 and places.size % WIDTH == 0:
+        of, to = np.uint64(places.ctypes.data), np.uint64(out.ctypes.data)
+        for i in range(0, places.size, WIDTH):
+            _low_words_up(of + np.uint64(i), np.uint64(table.ctypes.data), to + np.uint64(4 * i))
+    else:
+        _look_up_plainly(places, table, out)
+
+
+look_up, look_up_low = (_look_up_in_vectors, _look_up_low) if SUPPORTED else (_look_up_plainly, _look_up_plainly)
 
 
 @intrinsic
