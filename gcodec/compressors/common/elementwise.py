@@ -7,7 +7,6 @@ import numpy as np
 
 from ... import dtypes
 from ...coding.bitstring import BitReader
-from ...kernels.entropy.vectors import look_up
 from ...kernels.levels import values
 from ...source import Source
 from ..contract import Decode, Guarantee, Payload, Plan, TensorSpec
@@ -57,8 +56,7 @@ def _values_of(coder: LevelCoder) -> np.ndarray:
 
 def values_of(coded: Coded, classes: np.ndarray, points: Points, work: np.dtype) -> np.ndarray:
     """The work values that `decode_levels` gives for the bytes of `coded.encode`."""
-    out = np.empty(coded.codes.size, work)
-    look_up(coded.codes, points.table(work), out)
+    out = points.decoded(coded.codes, work)
     if coded.raw_bits:
         raw = raw_words(BitReader(coded.settled(classes).raw, "raw bits"))
         law = points.labels.zero, *points.constants(work)
@@ -98,11 +96,10 @@ def decoder_of(name: str, head: bytes, spec: TensorSpec, states: tuple[int, ...]
     reader.align()
     shared = shared.unpack_columns(reader)
     reader.end()
-    work = dtypes.work_dtype(spec.dtype)
 
     def decode(data: bytes, start: int, count: int) -> np.ndarray:
         chunk = BitReader(data, f"{name} chunk")
         classes = shared.unpack_chunk(chunk, start, count)
-        return decode_levels(chunk, classes, points, work)
+        return decode_levels(chunk, classes, points, spec.dtype)
 
     return decode

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from ... import dtypes
 from ...coding.bitstring import BitReader, BitWriter
 from ...coding.rans import count_codes, decode_lanes, encode_lanes, used
 from ...kernels.entropy import rans
@@ -147,6 +148,13 @@ class Points:
         values.fill_values(self.labels.zero, *self.constants(work), by_code)
         return by_code
 
+    def decoded(self, codes: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """The values of codes that have no raw bits, rounded to this dtype."""
+        words = np.dtype(f"u{dtype.itemsize}")
+        by_code, out = dtypes.narrow(self.table(dtypes.work_dtype(dtype)), dtype), np.empty(codes.size, words)
+        look_up(codes, by_code.view(words), out)
+        return out.view(dtype)
+
     def values(self, numbers: np.ndarray, books: np.ndarray | None, work: np.dtype) -> np.ndarray:
         """The work values of numbers in their books. books: None if all are even."""
         out = np.empty(numbers.size, work)
@@ -244,20 +252,22 @@ def overhead(size: int) -> float:
     return min(800 + size / 8, 6000.0)
 
 
-def decode_levels(reader: BitReader, classes: np.ndarray, points: Points, work: np.dtype) -> np.ndarray:
-    """The work values of levels that `Coded.encode` coded, the last of a chunk; raises Corrupt."""
+def decode_levels(reader: BitReader, classes: np.ndarray, points: Points, dtype: np.dtype) -> np.ndarray:
+    """The values, in a floating dtype, of levels that `Coded.encode` coded; raises Corrupt.
+
+    They are the last of a chunk. Where none has raw bits, values are rounded before the look-up.
+    """
     labels = points.labels
     widths, frequencies = read_tables(reader, classes, labels)
     codes = decode_lanes(reader, classes, frequencies, labels.jumps)
-    out = np.empty(codes.size, work)
-    look_up(codes, points.table(work), out)
     if not widths.any() and not frequencies[:, BIG:].any():
         reader.end()
-        return out
-    raw = raw_words(reader)
+        return points.decoded(codes, dtype)
+    work = dtypes.work_dtype(dtype)
+    raw, out = raw_words(reader), points.decoded(codes, work)
     if not values.values_with_raw(codes, classes, widths, *raw, labels.zero, *points.constants(work), out):
         raise reader.corrupt("the raw bits are not those of the symbols")
-    return out
+    return dtypes.narrow(out, dtype)
 
 
 def read_tables(reader: BitReader, classes: np.ndarray, labels: Labels) -> tuple[np.ndarray, np.ndarray]:
