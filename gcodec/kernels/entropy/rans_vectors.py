@@ -26,6 +26,7 @@ from .vectors import (
 
 SUPPORTED = vectors.SUPPORTED
 SPARE = WIDTH  # words in front of the output that may be overwritten
+_DEEP = np.uint8(5)  # the depth from which a look-up takes less time than a search
 _LOOKS = 256  # neighbours that tell whether classes come in runs
 _0, _1, _4, _8 = map(np.uint64, (0, 1, 4, 8))
 
@@ -186,7 +187,7 @@ def _make_search(depth: int) -> Callable[..., int]:
     return step
 
 
-_search_3, _search_4, _search_5 = map(_make_search, (3, 4, 5))
+_search_3, _search_4 = map(_make_search, (3, 4))
 
 
 @njit
@@ -232,23 +233,19 @@ def decode_rows(
             lane = np.uint64(k)
             here, beside = np.uint64(states.ctypes.data) + _4 * lane, np.uint64(classes.ctypes.data) + done + lane
             coded, word = np.uint64(codes.ctypes.data) + done + lane, np.uint64(words.ctypes.data) + (at << _1)
-            if runs and are_alike(beside):
-                group = np.uint64(classes[done + lane])
-                first = np.uint64(firsts.ctypes.data) + (group << _8)
-                law = np.uint64(ranges.ctypes.data) + (group << _8)
-                depth = depths[group << _1]
-                if depth == 3:
-                    at += _search_3(here, first, law, coded, word)
-                elif depth == 4:
-                    at += _search_4(here, first, law, coded, word)
-                else:
-                    at += _search_5(here, first, law, coded, word)
+            group = np.uint64(classes[done + lane])
+            depth = depths[group << _1] if runs and are_alike(beside) else _DEEP
+            first = np.uint64(firsts.ctypes.data) + (group << _8)
+            law = np.uint64(ranges.ctypes.data) + (group << _8)
+            path, table = np.uint64(paths.ctypes.data) + _4 * lane, np.uint64(slots.ctypes.data)
+            if depth == 3:
+                at += _search_3(here, first, law, coded, word)
+            elif depth == 4:
+                at += _search_4(here, first, law, coded, word)
+            elif alone:
+                at += _decode_alone(here, path, odd_jump, jump, beside, table, coded, word)
             else:
-                path, table = np.uint64(paths.ctypes.data) + _4 * lane, np.uint64(slots.ctypes.data)
-                if alone:
-                    at += _decode_alone(here, path, odd_jump, jump, beside, table, coded, word)
-                else:
-                    at += _decode_on_paths(here, path, odd_jump, jump, beside, table, coded, word)
+                at += _decode_on_paths(here, path, odd_jump, jump, beside, table, coded, word)
         done += row
     return np.int64(done), np.int64(at)
 
