@@ -80,12 +80,15 @@ def squared_norm(values: np.ndarray, scale: float) -> float:
 
 
 @ieee.arithmetic()
-def squared_error(values: np.ndarray, decoded: np.ndarray, scale: float) -> float:
+def squared_error(values: np.ndarray, decoded: np.ndarray, scale: float, found: float | None = None) -> float:
     """‖(decoded − values) / scale‖² in float64. It is infinite or NaN when `decoded` is.
 
-    It may be too small by rounding errors of relative size 2⁻⁴³, but not by underflow.
+    It may be too small by rounding errors of relative size 2⁻⁴³, but not by underflow. found: what
+    `norms.compare` found of them, if it did and the scale is 1.
     """
-    if scale == 1.0:
+    if found is not None:
+        error2 = float(found)
+    elif scale == 1.0:
         error2 = float(norms.squared_distance(dtypes.widen(decoded), dtypes.widen(values)))
     else:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -108,9 +111,16 @@ def relative_error(errors: Iterable[float], scan: Scan) -> float:
     return math.nextafter(error2 / scan.norm2 * (1 + SLACK), math.inf) if scan.norm2 else math.inf
 
 
-def part_error(kind: str, values: np.ndarray, decoded: np.ndarray, scan: Scan) -> float:
-    """What a part of a tensor with a guarantee of this kind adds to its distortion."""
-    return largest_error(values, decoded) if kind == "pointwise" else squared_error(values, decoded, scan.scale)
+def part_error(
+    kind: str, values: np.ndarray, decoded: np.ndarray, scan: Scan, found: float | None = None
+) -> float:
+    """What a part of a tensor with a guarantee of this kind adds to its distortion.
+
+    found: as for `squared_error`.
+    """
+    if kind == "pointwise":
+        return largest_error(values, decoded)
+    return squared_error(values, decoded, scan.scale, found)
 
 
 def whole_error(kind: str, parts: Sequence[float], scan: Scan) -> float:
@@ -127,7 +137,7 @@ def largest_error(values: np.ndarray, decoded: np.ndarray) -> float:
     may be the largest, with roundings of 2⁻⁵² of it, and of these it is computed exactly. From 1
     on, where every bound is broken, it is only not below the true one.
     """
-    x, y = values.astype(np.float64), decoded.astype(np.float64)
+    x, y = (dtypes.widen(each).astype(np.float64) for each in (values, decoded))
     if not np.isfinite(y).all() or ((x == 0) != (y == 0)).any() or (np.signbit(x) != np.signbit(y)).any():
         return math.inf
     x, y = np.abs(x[x != y]), np.abs(y[x != y])

@@ -107,6 +107,13 @@ def widen(values: np.ndarray) -> np.ndarray:
     return values.astype(work_dtype(values.dtype), copy=False)
 
 
+def bits_of(values: np.ndarray) -> np.ndarray | None:
+    """The bits of contiguous float32 (int32) or bfloat16 numbers (int16); None for all others."""
+    if values.dtype not in (np.float32, _BFLOAT16) or not values.flags.c_contiguous:
+        return None
+    return values.view(np.int32 if values.dtype == np.float32 else np.int16)
+
+
 def narrow(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Work values rounded to `dtype`, to nearest with ties to even.
 

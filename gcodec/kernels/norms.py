@@ -215,6 +215,56 @@ def _row(
 
 
 @njit
+def compare(
+    values: np.ndarray, decoded: np.ndarray, columns: int, at: int, rows: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
+    """What `add_counts`, `sum_rows` and `squared_distance` find, bit for bit, in one pass.
+
+    values, decoded: the bits of float32 numbers (int32) or of bfloat16 numbers (int16). columns,
+    at, and the number of values are multiples of STRIP, and rows and counts are filled as by
+    `sum_rows` and `add_counts`. Returns what `sum_rows` returns, and Σ (y − x)² after it.
+    """
+    shift = np.int32(32 - 8 * values.itemsize)
+    places = np.empty((2, min(BLOCK, values.size)), np.int32)
+    numbers = places.view(np.float32)
+    errors, squares, energies, lanes = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
+    sums, row, place = np.zeros(4), 0, at
+    for start in range(0, values.size, BLOCK):
+        here, there = values[start : start + BLOCK], decoded[start : start + BLOCK]
+        for i in range(here.size):
+            places[0, i] = np.int32(here[i]) << shift
+        for i in range(here.size):
+            places[1, i] = np.int32(there[i]) << shift
+        left, right = numbers[0, : here.size], numbers[1, : here.size]
+        add_counts(left, right, counts)
+        lanes[:] = 0.0
+        for i in range(0, here.size, STRIP):
+            x, y = left[i : i + STRIP], right[i : i + STRIP]
+            for j in range(LANES):
+                a, b, c, d = errors[j], squares[j], energies[j], lanes[j]
+                for k in range(ROWS):
+                    one, other = np.float64(x[k * LANES + j]), np.float64(y[k * LANES + j])
+                    error = (other - one) * (other - one)
+                    a += error
+                    b += one * one
+                    c += other * other
+                    d += error
+                errors[j], squares[j], energies[j], lanes[j] = a, b, c, d
+            place += STRIP
+            if place == columns or start + i + STRIP == values.size:
+                rows[row, 0], rows[row, 1] = _sum(errors), _sum(squares)
+                sums[0] += rows[row, 0]
+                sums[1] += rows[row, 1]
+                sums[2] += _sum(energies)
+                errors[:] = 0.0
+                squares[:] = 0.0
+                energies[:] = 0.0
+                row, place = row + 1, 0
+        sums[3] += _sum(lanes)
+    return sums
+
+
+@njit
 def add_slices(values: np.ndarray, decoded: np.ndarray, start: int, inner: int, sums: np.ndarray) -> None:
     """Add to sums[:, s], for the slice s of each value: (x̂ − x)², x², and 1 where they differ.
 

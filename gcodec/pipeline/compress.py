@@ -225,9 +225,9 @@ def _code_chunks(
         if exact and not dtypes.same_bytes(back, values):
             raise entry.fault(f"{name or 'the array'} did not come back bit for bit (or it changed meanwhile)")
         pair = None if exact else terms.compared(values, back)
-        pair = pair and (dtypes.widen(pair[0]), dtypes.widen(pair[1]))
-        error = part_error(choice.guarantee.kind, *pair, scan) if pair else 0.0 if exact else math.inf
         parts = [measure(*pair, spec, start, scan.scale)] if pair else []
+        found = parts[0].error if parts else None
+        error = part_error(choice.guarantee.kind, *pair, scan, found) if pair else 0.0 if exact else math.inf
         chunk = Chunk(len(data), crc32(data), crc32(as_bytes(back)))
         return data, chunk, error, parts, slices.sums(*pair, start) if slices and pair else None
 

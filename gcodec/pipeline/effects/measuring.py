@@ -12,7 +12,7 @@ from ...container.effects import Effects
 from ...kernels import norms as kernels
 from ...source import matricise
 from .found import Erased, Found
-from .rows import Heads, Rows, blocks_of_rows, tally
+from .rows import Heads, Rows, blocks_of_rows, room_for_rows, tally
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,14 @@ class Part:
 
     counts: those of `kernels.add_counts`, and the number of values. sums: Σ(x̂ − x)², Σx² and Σx̂².
     rows: those of the tensor as a matrix. heads: see `Heads`; across: the first two sums of each of
-    those along the last axis but one.
+    those along the last axis but one. error: ‖x̂ − x‖² as `distortion.squared_error` sums it, where
+    it was found on the way.
     """
 
     counts: np.ndarray
     sums: np.ndarray
     rows: Rows
+    error: float | None = None
     heads: Rows | None = None
     across: np.ndarray | None = None
 
@@ -39,18 +41,33 @@ class Part:
 @ieee.arithmetic()
 def measure(values: np.ndarray, decoded: np.ndarray, spec: TensorSpec, start: int, scale: float) -> Part:
     """Measure the chunk that starts at a flat index. scale: as in `distortion.Scan`."""
-    x, y = dtypes.widen(values), dtypes.widen(decoded)
+    columns, heads = matricise(spec.shape)[1], Heads.of(spec.shape)
     counts = np.zeros(kernels.COUNTS, np.int64)
+    if heads is None and scale == 1.0 and (pair := _in_strips(values, decoded, start, columns)):
+        found = room_for_rows(values.size, start, columns)
+        *sums, error = kernels.compare(*pair, columns, start % columns, found, counts)
+        counts = np.append(counts, values.size)
+        return Part(counts, np.array(sums), Rows.summed(found, start, columns), error)
+    x, y = dtypes.widen(values), dtypes.widen(decoded)
     kernels.add_counts(x, y, counts)
     counts = np.append(counts, x.size)
     if scale != 1.0:
         x, y = x.astype(np.float64) / scale, y.astype(np.float64) / scale
-    columns, heads = matricise(spec.shape)[1], Heads.of(spec.shape)
-    rows, sums = Rows.of(x, y, start, columns)
+    rows, totals = Rows.of(x, y, start, columns)
     if heads is None:
-        return Part(counts, sums, rows)
+        return Part(counts, totals, rows)
     own = rows if heads.inner == columns else Rows.of(x, y, start, heads.inner)[0]
-    return Part(counts, sums, rows, own, heads.sums_across(x, y, start) if heads.across else None)
+    return Part(counts, totals, rows, None, own, heads.sums_across(x, y, start) if heads.across else None)
+
+
+def _in_strips(
+    values: np.ndarray, decoded: np.ndarray, start: int, columns: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The bits of both for `kernels.compare`; None if it does not take them."""
+    bits = dtypes.bits_of(values), dtypes.bits_of(decoded)
+    if bits[0] is None or bits[1] is None or any(size % kernels.STRIP for size in (values.size, start, columns)):
+        return None
+    return bits[0], bits[1]
 
 
 def combine(parts: Sequence[Part], spec: TensorSpec) -> Found:

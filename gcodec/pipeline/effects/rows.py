@@ -36,11 +36,16 @@ class Rows:
     def of(cls, x: np.ndarray, y: np.ndarray, start: int, columns: int) -> tuple["Rows", np.ndarray]:
         """(the rows of so many columns, the sums Σ(x̂ − x)², Σx² and Σx̂² over all of them)."""
         found, sums = _sums(x, y, start, columns)
+        return cls.summed(found, start, columns), sums
+
+    @classmethod
+    def summed(cls, found: np.ndarray, start: int, columns: int) -> "Rows":
+        """The rows with these sums Σ(x̂ − x)² and Σx², of a chunk that begins at a flat index."""
         edges, inner = found[[0, -1]] if len(found) > 1 else found, found[1:-1]
         if not inner.size:
-            return cls(start % columns == 0, edges, np.zeros(3), np.zeros(0, bool)), sums
+            return cls(start % columns == 0, edges, np.zeros(3), np.zeros(0, bool))
         ratios = _ratios(inner)
-        return cls(start % columns == 0, edges, _tally(ratios, inner), ratios >= _LITTLE), sums
+        return cls(start % columns == 0, edges, _tally(ratios, inner), ratios >= _LITTLE)
 
     @staticmethod
     def joined(parts: Sequence["Rows"]) -> tuple[np.ndarray, np.ndarray]:
@@ -66,9 +71,13 @@ class Rows:
 
 def _sums(x: np.ndarray, y: np.ndarray, start: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
     """(Σ(x̂ − x)² and Σx² over what each row has here, the sums over all of them, and Σx̂²)."""
-    at = start % columns
-    found = np.empty(((at + x.size - 1) // columns + 1, 2))
-    return found, kernels.sum_rows(x, y, columns, at, found)
+    found = room_for_rows(x.size, start, columns)
+    return found, kernels.sum_rows(x, y, columns, start % columns, found)
+
+
+def room_for_rows(size: int, start: int, columns: int) -> np.ndarray:
+    """Room for two sums of each row of so many values that begin at a flat index."""
+    return np.empty(((start % columns + size - 1) // columns + 1, 2))
 
 
 def tally(rows: np.ndarray) -> np.ndarray:
