@@ -19,17 +19,28 @@ def split(words: np.ndarray, turn: bool, planes: np.ndarray) -> None:
     """
     number = words.dtype.type  # all numbers have the words' dtype, so that the loops become vectors
     one, last = number(1), number(8 * planes.shape[0] - 1)
-    turned = np.empty(min(_PIECE, words.size), words.dtype)
     for start in range(0, words.size, _PIECE):
-        part = words[start : start + _PIECE]
-        if turn:
+        part, beside = words[start : start + _PIECE], planes[:, start : start + _PIECE]
+        if beside.shape[0] == 2:
+            low, high = beside[0], beside[1]
             for i in range(part.size):
-                turned[i] = (part[i] << one) | (part[i] >> last)
-            part = turned[: part.size]
-        for p in range(planes.shape[0]):
-            plane, down = planes[p, start : start + _PIECE], number(8 * p)
+                word = number(number(part[i] << number(1)) | number(part[i] >> number(15))) if turn else part[i]
+                low[i] = word
+                high[i] = number(word >> number(8))
+        elif beside.shape[0] == 4:
+            a, b, c, d = beside[0], beside[1], beside[2], beside[3]
             for i in range(part.size):
-                plane[i] = part[i] >> down
+                word = number(number(part[i] << number(1)) | number(part[i] >> number(31))) if turn else part[i]
+                a[i] = word
+                b[i] = number(word >> number(8))
+                c[i] = number(word >> number(16))
+                d[i] = number(word >> number(24))
+        else:
+            for p in range(beside.shape[0]):
+                plane, down = beside[p], number(8 * p)
+                for i in range(part.size):
+                    word = number(number(part[i] << one) | number(part[i] >> last)) if turn else part[i]
+                    plane[i] = word >> down
 
 
 @njit
@@ -38,24 +49,27 @@ def join(planes: np.ndarray, turn: bool, words: np.ndarray) -> None:
     number = words.dtype.type
     one, last = number(1), number(8 * planes.shape[0] - 1)
     for start in range(0, words.size, _PIECE):
-        part = words[start : start + _PIECE]
-        beside = planes[:, start : start + _PIECE]
+        part, beside = words[start : start + _PIECE], planes[:, start : start + _PIECE]
         if beside.shape[0] == 2:
+            low, high = beside[0], beside[1]
             for i in range(part.size):
-                part[i] = number(beside[0, i]) | number(beside[1, i]) << number(8)
+                word = number(number(low[i]) | number(number(high[i]) << number(8)))
+                part[i] = number(number(word >> number(1)) | number(word << number(15))) if turn else word
         elif beside.shape[0] == 4:
+            a, b, c, d = beside[0], beside[1], beside[2], beside[3]
             for i in range(part.size):
-                low = number(beside[0, i]) | number(beside[1, i]) << number(8)
-                part[i] = low | number(beside[2, i]) << number(16) | number(beside[3, i]) << number(24)
+                lower = number(number(a[i]) | number(number(b[i]) << number(8)))
+                upper = number(number(c[i]) | number(number(d[i]) << number(8)))
+                word = number(lower | number(upper << number(16)))
+                part[i] = number(number(word >> number(1)) | number(word << number(31))) if turn else word
         else:
             for i in range(part.size):
                 part[i] = beside[0, i]
             for p in range(1, beside.shape[0]):
                 for i in range(part.size):
                     part[i] |= number(beside[p, i]) << number(8 * p)
-        if turn:
-            for i in range(part.size):
-                part[i] = (part[i] >> one) | (part[i] << last)
+            for i in range(part.size if turn else 0):
+                part[i] = number(number(part[i] >> one) | number(part[i] << last))
 
 
 @njit
