@@ -32,7 +32,7 @@ class BitReader:
     what: the name of the data in errors. Every method raises Corrupt where the data is damaged.
     """
 
-    def __init__(self, data: bytes, what: str) -> None:
+    def __init__(self, data: bytes | memoryview, what: str) -> None:
         self.data = np.frombuffer(data, np.uint8)
         self._bytes = self.data.data
         self.at = 0

@@ -78,7 +78,7 @@ class Lossless(Compressor):
             return Plan(0.0, most, lambda: self._of_few(source, few), math.inf if is_meant else 1.0)
         if source.size <= _SMALL:
             planes = _planes(source.read(0, source.size))
-            bits = 8.0 * len(frames.compress(planes.tobytes(), 1))
+            bits = 8.0 * frames.least_size(planes.reshape(-1))
             return Plan(_LEAST * bits, _MOST * bits, lambda: self._of_planes(source))
         pieces = [
             source.read(start, start + _PIECE) for start in range(0, source.size - _PIECE, source.size // _PIECES + 1)

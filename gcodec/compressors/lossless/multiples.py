@@ -14,7 +14,7 @@ from ... import dtypes
 from ...coding.bitstring import BitReader, BitWriter
 from ...source import Source, spans
 from ..contract import CHUNK
-from .planes import decode_plane, encode_plane
+from .planes import Parts, decode_plane, encode_plane
 from .scales import MOST, looks_like_one, may_be_solved, products, solved
 
 FORM = 1  # the first byte of a head
@@ -119,7 +119,7 @@ class Multiples:
             writer.put(number.bit_length(), _LENGTH_BITS)
             writer.put(number, number.bit_length())
         writer.put(int(not single), 1)
-        parts = [bytes([FORM]), writer.to_bytes()]
+        parts: Parts = [bytes([FORM]), writer.to_bytes()]
         for shift in range(0, 8 * words.itemsize, 8):
             parts += encode_plane((words >> words.dtype.type(shift) & words.dtype.type(255)).astype(np.uint8))
         return b"".join(parts)

@@ -15,6 +15,7 @@ from ...kernels import planes as kernels
 from ...kernels.entropy.vectors import BYTES, translate
 from . import frames, tuples
 
+Parts = list[bytes | memoryview]
 RAW, ZSTANDARD, SYMBOLS, TUPLES = range(4)
 CONTEXTS, PACKED = 4, 8  # codings of indices alone (indices.py); PACKED + b has b < 8 bits for each
 ESCAPE = 31  # the symbol of all bytes that are not listed
@@ -32,14 +33,17 @@ _MUCH = 0.95  # numbers take two symbols for each byte of many values, and are w
 _WORTH = 0.985  # a coding is worth its time below this share of another's bytes
 
 
-def encode_plane(plane: np.ndarray, few: bool = False, level: int = _LEVEL) -> list[bytes]:
+def encode_plane(plane: np.ndarray, few: bool = False, level: int = _LEVEL) -> Parts:
     """The shortest coding of a uint8 plane, of those that may suit it, as parts to be joined.
+
+    A part may be the plane itself, which must stay as it is until then.
 
     few: whether its bytes are the indices of few values, which are worth more time. level: that of
     Zstandard.
     """
     sample = _sample(plane)
-    best, (entropy, by_symbols) = [bytes([RAW]), plane.tobytes()], _estimates(sample)
+    best: Parts = [bytes([RAW]), plane.data]
+    entropy, by_symbols = _estimates(sample)
     if _PLAIN < by_symbols < _WORTH:
         best = min(best, _with_length(SYMBOLS, _pack_symbols(plane)), key=_size)
     if plane.size >= _LONG and entropy < max(_FEW, (_WORTH if few else _MUCH) * min(by_symbols, 1.0)):
@@ -59,11 +63,11 @@ def decode_plane(data: bytes, at: int, plane: np.ndarray) -> int:
     start, stop = extent(data, at, plane.size)
     coding = data[at]
     if coding == RAW:
-        plane[:] = np.frombuffer(data[start:stop], np.uint8)
+        plane[:] = np.frombuffer(data, np.uint8, plane.size, start)
     elif coding == ZSTANDARD:
         plane[:] = np.frombuffer(frames.decompress(data[start:stop], plane.size), np.uint8)
     elif coding == SYMBOLS:
-        _unpack_symbols(data[start:stop], plane)
+        _unpack_symbols(memoryview(data)[start:stop], plane)
     elif coding == TUPLES:
         tuples.unpack(data[start:stop], plane)
     else:
@@ -86,11 +90,11 @@ def extent(data: bytes, at: int, size: int) -> tuple[int, int]:
     return start, stop
 
 
-def _with_length(coding: int, content: bytes) -> list[bytes]:
+def _with_length(coding: int, content: bytes) -> Parts:
     return [bytes([coding]) + len(content).to_bytes(4, "little"), content]
 
 
-def _size(parts: list[bytes]) -> int:
+def _size(parts: Parts) -> int:
     return sum(map(len, parts))
 
 
@@ -146,7 +150,7 @@ def _pack_symbols(plane: np.ndarray) -> bytes:
     return bytes([listed.size, *listed.tolist()]) + encode_numbers(symbols, histogram) + apart.tobytes()
 
 
-def _unpack_symbols(data: bytes, plane: np.ndarray) -> None:
+def _unpack_symbols(data: memoryview, plane: np.ndarray) -> None:
     count = data[0] if data else 0
     listed = np.frombuffer(data[1 : 1 + count], np.uint8)
     if not 0 < count <= ESCAPE or listed.size != count or (np.diff(listed.astype(np.int16)) <= 0).any():
@@ -172,8 +176,8 @@ def _may_repeat(plane: np.ndarray, sample: np.ndarray, size: int) -> bool:
     """
     if sample.size == plane.size:
         return True
-    if len(frames.compress(sample.tobytes(), 1)) < _WORTH * sample.size * size / plane.size:
+    if frames.least_size(sample) < _WORTH * sample.size * size / plane.size:
         return True
     words = plane[: plane.size // 64 * 64].view(np.uint64).reshape(-1, 8)[:: plane.size // (64 * _WORDS)]
-    marks = np.sort((words * _MIX).sum(1))
+    marks = np.sort(words @ _MIX)
     return bool(1 + np.count_nonzero(marks[1:] != marks[:-1]) < _REPEATED * marks.size)

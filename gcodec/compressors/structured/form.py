@@ -13,7 +13,7 @@ import numpy as np
 from ... import dtypes
 from ...coding.bitstring import BitReader
 from ...source import Source
-from ..lossless.planes import decode_plane, encode_plane
+from ..lossless.planes import Parts, decode_plane, encode_plane
 
 MAX_KEPT = 254
 _KEPT, _RANGE, _MEAN, _SCALES, _MEANS = 1, 2, 4, 8, 16  # the flags of a head
@@ -109,7 +109,7 @@ class Form:
         """The head up to the other method's."""
         has = self.kept.size, self.range is not None, self.mean, self.scales.size, self.means.size
         flags = sum(flag for flag, there in zip((_KEPT, _RANGE, _MEAN, _SCALES, _MEANS), has, strict=True) if there)
-        parts = [bytes([flags, method, version])]
+        parts: Parts = [bytes([flags, method, version])]
         if self.kept.size:
             parts += [bytes([self.kept.size]), self.kept.astype(f"<u{self.dtype.itemsize}").tobytes()]
         if self.range is not None:
