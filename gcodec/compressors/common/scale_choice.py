@@ -16,7 +16,7 @@ from ...kernels.entropy.tokens import MAX_CLASSES
 from ...kernels.levels import scales as kernels
 from ...kernels.levels.scales import BLOCK
 from ...parallel import spread
-from ...source import Source, Span
+from ...source import Source, Span, spans
 from .scale_classes import BLOCKS, PRODUCT, WIDEST, ScaleClasses, Tiling
 
 _EXTREME = 100  # decimal exponents beyond which squares could leave the range of float64
@@ -25,6 +25,7 @@ _LOWEST = -5 * _PER_OCTAVE  # all scales below 2⁻⁵ steps are one class
 _NOTHING = 1e-300  # stands for an energy of 0, which has no logarithm
 _COARSE = (2, 3, 5)  # distances of coarser classes, in thirds of an octave
 _SHORT = 64  # up to this length of rows, coarser classes may be worth it where others are not
+_TOGETHER = 1 << 24  # values whose blocks are looked at together
 _TABLE_BITS, _ENTRY_BITS = 12.0, 3.5  # about what a table and each of its entries cost,
 _ENTRIES = 16  # and the most entries that are counted
 
@@ -179,16 +180,24 @@ def _rounded(numbers: np.ndarray, coarse: int) -> np.ndarray:
 
 
 def _of_blocks(energies: Energies, tiling: Tiling, step: float, size: int) -> ScaleClasses:
-    """Classes of blocks, chunk by chunk, as there are many in a large tensor."""
+    """Classes of blocks, of some chunks at a time, as a large tensor has many."""
+    together = tiling.chunk * max(_TOGETHER // tiling.chunk, 1) if tiling.chunk % size == 0 else tiling.chunk
     parts = []
-    for start, stop in tiling.spans():
-        found = energies.blocks[tiling.blocks(start, stop, BLOCK)]
-        starts = np.arange(0, found.size, size // BLOCK)
-        counts = np.full(starts.size, size)
-        counts[-1] = (found.size - starts[-1]) * BLOCK  # the last block of a chunk may be shorter
-        means = np.add.reduceat(found, starts) / counts
-        parts.append(_logarithms(means, step * step).astype(np.int16))
+    for start, stop in spans(tiling.size, together):
+        found = _in_groups(energies.blocks[tiling.blocks(start, stop, BLOCK)], size // BLOCK)
+        found /= size
+        found[-1] *= size / ((stop - start - 1) % size // BLOCK * BLOCK + BLOCK)  # the last one may be shorter
+        parts.append(_logarithms(found, step * step).astype(np.int16))
     return ScaleClasses(tiling, BLOCKS, blocks=_window(np.concatenate(parts)), block=size)
+
+
+def _in_groups(terms: np.ndarray, size: int) -> np.ndarray:
+    """The sums of groups of so many terms; the last group may be shorter."""
+    whole = terms.size // size * size
+    sums = terms[:whole:size].copy()
+    for i in range(1, size):
+        sums += terms[i:whole:size]
+    return sums if whole == terms.size else np.append(sums, terms[whole:].sum())
 
 
 def _logarithms(energies: np.ndarray, reference: float) -> np.ndarray:
