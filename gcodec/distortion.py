@@ -111,9 +111,7 @@ def relative_error(errors: Iterable[float], scan: Scan) -> float:
     return math.nextafter(error2 / scan.norm2 * (1 + SLACK), math.inf) if scan.norm2 else math.inf
 
 
-def part_error(
-    kind: str, values: np.ndarray, decoded: np.ndarray, scan: Scan, found: float | None = None
-) -> float:
+def part_error(kind: str, values: np.ndarray, decoded: np.ndarray, scan: Scan, found: float | None = None) -> float:
     """What a part of a tensor with a guarantee of this kind adds to its distortion.
 
     found: as for `squared_error`.

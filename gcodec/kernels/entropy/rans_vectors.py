@@ -20,8 +20,24 @@ from ..compiler.jit import njit
 from . import vectors
 from .rans import BOOK_BITS, MAX_LANES, SYMBOLS, TABLE_BITS, TOTAL
 from .vectors import (
-    BYTE, HALF, LONG, WIDTH, WORD, are_alike, backwards, call, count, each, entries, gather, load, pointer, splat,
-    store, vector, where,
+    BYTE,
+    HALF,
+    LONG,
+    WIDTH,
+    WORD,
+    are_alike,
+    backwards,
+    call,
+    count,
+    each,
+    entries,
+    gather,
+    load,
+    pointer,
+    splat,
+    store,
+    vector,
+    where,
 )  # fmt: skip
 
 SUPPORTED = vectors.SUPPORTED
@@ -60,9 +76,8 @@ def _make_decode(trellis: bool) -> Callable[..., int]:
 
         def code(context: BaseContext, b: ir.IRBuilder, signature: Signature, args: Sequence[ir.Value]) -> ir.Value:
             states, paths, odd_jump, jump, classes, slots, codes, words = args
-            state, none = load(b, states, WORD), each(WORD, 0)
-            path = load(b, paths, WORD) if trellis else none
-            book = b.and_(path, each(WORD, 1)) if trellis else none
+            state, path = load(b, states, WORD), load(b, paths, WORD) if trellis else each(WORD, 0)
+            book = b.and_(path, each(WORD, 1))
             table = b.or_(b.shl(b.zext(load(b, classes, BYTE), vector(WORD)), each(WORD, BOOK_BITS)), book)
             slot = b.and_(state, each(WORD, TOTAL - 1))
             entry = gather(b, slots, b.or_(b.shl(table, each(WORD, TABLE_BITS)), slot))
@@ -135,8 +150,8 @@ def _encode_step(
         place = b.or_(b.shl(group, splat(b, shift)), b.zext(load(b, codes, BYTE), vector(WORD)))
         return _encoded(b, states, gather(b, ranges, place), None, end)
 
-    uint32, uint64 = types.uint32, types.uint64
-    return uint64(uint64, uint64, uint32, uint64, uint64, uint64), code
+    uint64 = types.uint64
+    return uint64(uint64, uint64, types.uint32, uint64, uint64, uint64), code
 
 
 @intrinsic
@@ -235,8 +250,7 @@ def decode_rows(
             coded, word = np.uint64(codes.ctypes.data) + done + lane, np.uint64(words.ctypes.data) + (at << _1)
             group = np.uint64(classes[done + lane])
             depth = depths[group << _1] if runs and are_alike(beside) else _DEEP
-            first = np.uint64(firsts.ctypes.data) + (group << _8)
-            law = np.uint64(ranges.ctypes.data) + (group << _8)
+            first, law = np.uint64(firsts.ctypes.data) + (group << _8), np.uint64(ranges.ctypes.data) + (group << _8)
             path, table = np.uint64(paths.ctypes.data) + _4 * lane, np.uint64(slots.ctypes.data)
             if depth == 3:
                 at += _search_3(here, first, law, coded, word)
