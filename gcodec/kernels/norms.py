@@ -8,6 +8,7 @@ sum of up to 2²⁰ squares has passed through at most 2⁹ + 40 roundings, each
 import numpy as np
 
 from .compiler.jit import njit
+from .half import from_bfloat16
 
 BLOCK = 4096
 LANES = 16
@@ -215,6 +216,16 @@ def _row(
 
 
 @njit
+def _widen(patterns: np.ndarray, bits: np.ndarray) -> None:
+    """The bits of float32 numbers, from those of equal float32 or bfloat16 numbers."""
+    if patterns.itemsize == bits.itemsize:
+        for i in range(bits.size):
+            bits[i] = patterns[i]
+    else:
+        from_bfloat16(patterns, bits)
+
+
+@njit
 def compare(
     values: np.ndarray, decoded: np.ndarray, columns: int, at: int, rows: np.ndarray, counts: np.ndarray
 ) -> np.ndarray:
@@ -224,17 +235,14 @@ def compare(
     at, and the number of values are multiples of STRIP, and rows and counts are filled as by
     `sum_rows` and `add_counts`. Returns what `sum_rows` returns, and Σ (y − x)² after it.
     """
-    shift = np.int32(32 - 8 * values.itemsize)
-    places = np.empty((2, min(BLOCK, values.size)), np.int32)
-    numbers = places.view(np.float32)
+    bits = np.empty((2, min(BLOCK, values.size)), np.int32)
+    numbers = bits.view(np.float32)
     errors, squares, energies, lanes = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
     sums, row, place = np.zeros(4), 0, at
     for start in range(0, values.size, BLOCK):
         here, there = values[start : start + BLOCK], decoded[start : start + BLOCK]
-        for i in range(here.size):
-            places[0, i] = np.int32(here[i]) << shift
-        for i in range(here.size):
-            places[1, i] = np.int32(there[i]) << shift
+        _widen(here, bits[0, : here.size])
+        _widen(there, bits[1, : here.size])
         left, right = numbers[0, : here.size], numbers[1, : here.size]
         add_counts(left, right, counts)
         lanes[:] = 0.0
