@@ -50,7 +50,7 @@ def scan_source(name: str, source: Source, nonfinite: str, advice: str = _ADVICE
     """
     count, first, largest, squares = 0, -1, 0.0, []
     pieces = spans(source.size, CHUNK)
-    found = spread(lambda span: norms.scan(dtypes.widen(source.read(*span))), pieces)
+    found = spread(lambda span: norms.scan(dtypes.for_kernels(source.read(*span))), pieces)
     for (start, _), (bad, at, top, square) in zip(pieces, found, strict=True):
         first = start + at if bad and not count else first
         count, largest = count + bad, max(largest, top)

@@ -107,11 +107,12 @@ def widen(values: np.ndarray) -> np.ndarray:
     return values.astype(work_dtype(values.dtype), copy=False)
 
 
-def bits_of(values: np.ndarray) -> np.ndarray | None:
-    """The bits of contiguous float32 (int32) or bfloat16 numbers (int16); None for all others."""
-    if values.dtype not in (np.float32, _BFLOAT16) or not values.flags.c_contiguous:
-        return None
-    return values.view(np.int32 if values.dtype == np.float32 else np.int16)
+def for_kernels(values: np.ndarray) -> np.ndarray:
+    """Numbers in the work dtype, or the bits (int16) of contiguous bfloat16 numbers.
+
+    Kernels that say so take both, and need not write numbers that are twice as long to memory.
+    """
+    return values.view(np.int16) if values.dtype == _BFLOAT16 and values.flags.c_contiguous else widen(values)
 
 
 def narrow(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

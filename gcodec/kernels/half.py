@@ -3,7 +3,12 @@
 numpy takes many times as long, most of all where numbers of float16 become subnormal.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+from numba import types
+from numba.extending import overload
 
 from .compiler.jit import njit
 
@@ -39,6 +44,29 @@ def from_bfloat16(patterns: np.ndarray, bits: np.ndarray) -> None:
     """Fill in the bits (int32) of float32 numbers, from those (int16) of equal bfloat16 numbers."""
     for i in range(patterns.size):
         bits[i] = np.int32(patterns[i]) << np.int32(16)
+
+
+def floats_of(values: np.ndarray, room: np.ndarray) -> np.ndarray:
+    """The floats of a strip of values: these, or the numbers whose bfloat16 bits (int16) they are.
+
+    room: float32, for as many numbers.
+    """
+    if values.dtype != np.int16:
+        return values
+    from_bfloat16(values, room.view(np.int32))
+    return room[: values.size]
+
+
+@overload(floats_of)
+def _floats_of(values: np.ndarray, room: np.ndarray) -> Callable[..., Any]:  # numba gives their types
+    def as_they_are(values: np.ndarray, room: np.ndarray) -> np.ndarray:
+        return values
+
+    def widened(values: np.ndarray, room: np.ndarray) -> np.ndarray:
+        from_bfloat16(values, room.view(np.int32))
+        return room[: values.size]
+
+    return widened if values.dtype == types.int16 else as_they_are
 
 
 @njit

@@ -8,7 +8,7 @@ sum of up to 2²⁰ squares has passed through at most 2⁹ + 40 roundings, each
 import numpy as np
 
 from .compiler.jit import njit
-from .half import from_bfloat16
+from .half import floats_of
 
 BLOCK = 4096
 LANES = 16
@@ -22,7 +22,7 @@ def scan(values: np.ndarray) -> tuple[int, int, float, float]:
     """(count, first, max |x|, Σ x²).
 
     count and first: the number of NaN and infinities, and the index of the first one, or -1. The
-    last two are over the finite values.
+    last two are over the finite values. Values may be the bits of bfloat16 numbers, int16.
     """
     largest = largest_magnitude(values)
     if largest < np.inf:
@@ -35,6 +35,8 @@ def largest_magnitude(values: np.ndarray) -> float:
 
     Without their signs, floats have the order of the integers with the same bits.
     """
+    if values.dtype == np.int16:
+        return float(np.int32(int(_largest(values, 0x7FFF)) << 16).view(np.float32))
     if values.itemsize == 4:
         return float(np.int32(_largest(values.view(np.int32), 0x7FFF_FFFF)).view(np.float32))
     return float(np.int64(_largest(values.view(np.int64), 0x7FFF_FFFF_FFFF_FFFF)).view(np.float64))
@@ -52,8 +54,9 @@ def _largest(bits: np.ndarray, mask: int) -> int:
 def _scan_each(values: np.ndarray) -> tuple[int, int, float, float]:
     largest, total = 0.0, 0.0
     count, first = 0, -1
+    floats = floats_of(values, np.empty(values.size, np.float32))
     for i in range(values.size):
-        value = abs(np.float64(values[i]))
+        value = abs(np.float64(floats[i]))
         if value < np.inf:
             largest = max(largest, value)
             total += value * value
@@ -66,9 +69,9 @@ def _scan_each(values: np.ndarray) -> tuple[int, int, float, float]:
 @njit
 def sum_squares(values: np.ndarray) -> float:
     """Σ x²."""
-    lanes, total = np.empty(LANES), 0.0
+    lanes, total, room = np.empty(LANES), 0.0, np.empty(BLOCK, np.float32)
     for start in range(0, values.size, BLOCK):
-        block = values[start : start + BLOCK]
+        block = floats_of(values[start : start + BLOCK], room)
         whole = block.size // STRIP * STRIP
         lanes[:] = 0.0
         for i in range(0, whole, STRIP):
@@ -216,37 +219,24 @@ def _row(
 
 
 @njit
-def _widen(patterns: np.ndarray, bits: np.ndarray) -> None:
-    """The bits of float32 numbers, from those of equal float32 or bfloat16 numbers."""
-    if patterns.itemsize == bits.itemsize:
-        for i in range(bits.size):
-            bits[i] = patterns[i]
-    else:
-        from_bfloat16(patterns, bits)
-
-
-@njit
 def compare(
     values: np.ndarray, decoded: np.ndarray, columns: int, at: int, rows: np.ndarray, counts: np.ndarray
 ) -> np.ndarray:
     """What `add_counts`, `sum_rows` and `squared_distance` find, bit for bit, in one pass.
 
-    values, decoded: the bits of float32 numbers (int32) or of bfloat16 numbers (int16). columns,
-    at, and the number of values are multiples of STRIP, and rows and counts are filled as by
-    `sum_rows` and `add_counts`. Returns what `sum_rows` returns, and Σ (y − x)² after it.
+    columns, at, and the number of values are multiples of STRIP, and rows and counts are filled as
+    by `sum_rows` and `add_counts`. Returns what `sum_rows` returns, and Σ (y − x)² after it. Values
+    may be the bits of bfloat16 numbers, int16.
     """
-    bits = np.empty((2, min(BLOCK, values.size)), np.int32)
-    numbers = bits.view(np.float32)
+    room = np.empty((2, min(BLOCK, values.size)), np.float32)
     errors, squares, energies, lanes = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
     sums, row, place = np.zeros(4), 0, at
     for start in range(0, values.size, BLOCK):
-        here, there = values[start : start + BLOCK], decoded[start : start + BLOCK]
-        _widen(here, bits[0, : here.size])
-        _widen(there, bits[1, : here.size])
-        left, right = numbers[0, : here.size], numbers[1, : here.size]
+        left = floats_of(values[start : start + BLOCK], room[0])
+        right = floats_of(decoded[start : start + BLOCK], room[1])
         add_counts(left, right, counts)
         lanes[:] = 0.0
-        for i in range(0, here.size, STRIP):
+        for i in range(0, left.size, STRIP):
             x, y = left[i : i + STRIP], right[i : i + STRIP]
             for j in range(LANES):
                 a, b, c, d = errors[j], squares[j], energies[j], lanes[j]

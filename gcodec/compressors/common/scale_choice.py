@@ -72,7 +72,8 @@ def scan(source: Source, tiling: Tiling, scale: float) -> Energies:
         where = tiling.rows(start, stop)
         of_rows, of_columns = np.zeros(where.stop - where.start), np.zeros(columns.size)
         of_blocks = blocks[tiling.blocks(start, stop, BLOCK)]
-        kernels.add_energies(read(source, start, stop, scale), start, tiling.width, of_rows, of_columns, of_blocks)
+        values = dtypes.for_kernels(source.read(start, stop)) if scale == 1.0 else read(source, start, stop, scale)
+        kernels.add_energies(values, start, tiling.width, of_rows, of_columns, of_blocks)
         return where, of_rows, of_columns
 
     for where, of_rows, of_columns in spread(add, tiling.spans()):

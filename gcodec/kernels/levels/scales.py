@@ -11,6 +11,7 @@ import numpy as np
 from ..compiler.jit import njit
 from ..entropy.tokens import DIRECT, MAX_CLASSES
 from ..entropy.vectors import look_up_low
+from ..half import floats_of
 
 BLOCK = 64  # values whose energies are added up together
 GRADES = 512  # groups of magnitudes, for estimates: eight in each octave
@@ -22,13 +23,7 @@ _ZERO, _TOP = np.int16(0), np.int16(MAX_CLASSES - 1)
 
 @njit
 def total(terms: np.ndarray) -> float:
-    """The sum of an array in float64, in a fixed order."""
-    return _sum(terms)
-
-
-@njit
-def _sum(terms: np.ndarray) -> float:
-    """The sum of an array by way of eight partial sums, which fit vectors."""
+    """The sum of an array by way of eight partial sums, in float64 and in a fixed order."""
     a = b = c = d = e = f = g = h = 0.0
     whole = terms.size & ~7
     for i in range(0, whole, 8):
@@ -64,12 +59,13 @@ def add_energies(
     """Add the squares of values to the energies of their rows, columns and blocks of BLOCK values.
 
     first: the flat index of the first value. width: of the matrix. rows[0] is the row of the first
-    value, and blocks[0] begins with it. If `columns` is empty, rows are not added up either.
+    value, and blocks[0] begins with it. If `columns` is empty, rows are not added up either. Values
+    may be the bits of bfloat16 numbers (int16).
     """
-    buffer, lanes = np.empty(_LONG_STRIP), np.empty(16)
+    buffer, lanes, room = np.empty(_LONG_STRIP), np.empty(16), np.empty(_LONG_STRIP, np.float32)
     row, column = 0, first % width
     for start in range(0, values.size, _LONG_STRIP):
-        strip = values[start : start + _LONG_STRIP]
+        strip = floats_of(values[start : start + _LONG_STRIP], room)
         squares, here = buffer[: strip.size], blocks[start // BLOCK : (start + _LONG_STRIP) // BLOCK]
         for i in range(strip.size):
             x = np.float64(strip[i])
@@ -77,15 +73,15 @@ def add_energies(
         whole = strip.size // BLOCK
         _sum_blocks(squares, lanes, here[:whole])
         if whole < here.size:
-            here[whole] = _sum(squares[whole * BLOCK :])
+            here[whole] = total(squares[whole * BLOCK :])
         done = 0 if columns.size > 0 else strip.size
         while done < strip.size:
             run = min(strip.size - done, width - column)
             part, below = squares[done : done + run], columns[column : column + run]
             for i in range(run):
                 below[i] += part[i]
-            of_blocks = (done | run) % BLOCK == 0
-            rows[row] += _sum(here[done // BLOCK : (done + run) // BLOCK] if of_blocks else part)
+            in_blocks = (done | run) % BLOCK == 0
+            rows[row] += total(here[done // BLOCK : (done + run) // BLOCK] if in_blocks else part)
             done += run
             column += run
             if column == width:
@@ -194,7 +190,7 @@ def quantise_codes(
     offsets, sizes = np.empty(_STRIP, values.dtype), np.empty(_STRIP, np.int32)
     points, sums = np.empty(_STRIP, values.dtype), np.zeros(_STRIP, values.dtype)
     one, two, cell = by_code[1], by_code[3], by_code[2 * DIRECT - 3] / work(DIRECT - 1)
-    most, total, count, peak = work(LARGEST), 0.0, 0, np.int32(0)
+    most, error, count, peak = work(LARGEST), 0.0, 0, np.int32(0)
     for start in range(0, values.size, _STRIP):
         here = slice(start, start + _STRIP)
         strip, beside, coded = values[here], classes[here], codes[here]
@@ -239,9 +235,9 @@ def quantise_codes(
                 gap = point - abs(strip[i])
                 sums[i] += gap * gap
         if start // _STRIP % 16 == 15:
-            total += _sum(sums)
+            error += total(sums)
             sums[:] = work(0)
-    return total + _sum(sums), count, peak
+    return error + total(sums), count, peak
 
 
 @njit

@@ -43,8 +43,9 @@ def measure(values: np.ndarray, decoded: np.ndarray, spec: TensorSpec, start: in
     """Measure the chunk that starts at a flat index. scale: as in `distortion.Scan`."""
     columns, heads = matricise(spec.shape)[1], Heads.of(spec.shape)
     counts = np.zeros(kernels.COUNTS, np.int64)
-    if heads is None and scale == 1.0 and (pair := _in_strips(values, decoded, start, columns)):
-        found = room_for_rows(values.size, start, columns)
+    in_strips = not any(size % kernels.STRIP for size in (values.size, start, columns))
+    if in_strips and heads is None and scale == 1.0:
+        found, pair = room_for_rows(values.size, start, columns), map(dtypes.for_kernels, (values, decoded))
         *sums, error = kernels.compare(*pair, columns, start % columns, found, counts)
         counts = np.append(counts, values.size)
         return Part(counts, np.array(sums), Rows.summed(found, start, columns), error)
@@ -58,16 +59,6 @@ def measure(values: np.ndarray, decoded: np.ndarray, spec: TensorSpec, start: in
         return Part(counts, totals, rows)
     own = rows if heads.inner == columns else Rows.of(x, y, start, heads.inner)[0]
     return Part(counts, totals, rows, None, own, heads.sums_across(x, y, start) if heads.across else None)
-
-
-def _in_strips(
-    values: np.ndarray, decoded: np.ndarray, start: int, columns: int
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """The bits of both for `kernels.compare`; None if it does not take them."""
-    bits = dtypes.bits_of(values), dtypes.bits_of(decoded)
-    if bits[0] is None or bits[1] is None or any(size % kernels.STRIP for size in (values.size, start, columns)):
-        return None
-    return bits[0], bits[1]
 
 
 def combine(parts: Sequence[Part], spec: TensorSpec) -> Found:
