@@ -36,17 +36,18 @@ def largest_magnitude(values: np.ndarray) -> float:
     Without their signs, floats have the order of the integers with the same bits.
     """
     if values.dtype == np.int16:
-        return float(np.int32(int(_largest(values, 0x7FFF)) << 16).view(np.float32))
+        return float(np.int32(int(_largest(values)) << 16).view(np.float32))
     if values.itemsize == 4:
-        return float(np.int32(_largest(values.view(np.int32), 0x7FFF_FFFF)).view(np.float32))
-    return float(np.int64(_largest(values.view(np.int64), 0x7FFF_FFFF_FFFF_FFFF)).view(np.float64))
+        return float(np.int32(_largest(values.view(np.int32))).view(np.float32))
+    return float(np.int64(_largest(values.view(np.int64))).view(np.float64))
 
 
 @njit
-def _largest(bits: np.ndarray, mask: int) -> int:
-    largest = bits.dtype.type(0)
+def _largest(bits: np.ndarray) -> int:
+    number = bits.dtype.type
+    largest, signless = number(0), number(~(number(1) << number(8 * bits.itemsize - 1)))
     for i in range(bits.size):
-        largest = max(largest, bits.dtype.type(bits[i] & mask))
+        largest = max(largest, number(bits[i] & signless))
     return largest
 
 
