@@ -17,7 +17,7 @@ BLOCK = 64  # values whose energies are added up together
 GRADES = 512  # groups of magnitudes, for estimates: eight in each octave
 LARGEST = 1 << 15  # |numbers| from it on are quantised by `quantise` alone
 
-_STRIP, _LONG_STRIP = 256, 1024  # values that are worked on together, in vectors
+_STRIP, _LONG_STRIP = 512, 1024  # values that are worked on together, in vectors
 _ZERO, _TOP = np.int16(0), np.int16(MAX_CLASSES - 1)
 
 
