@@ -236,7 +236,7 @@ def _plain(values: np.ndarray, target: float, finest: float) -> tuple[float, np.
     some = np.ascontiguousarray(values[:: values.size // _THIN | 1])  # an odd stride meets every column
     part = Part(some, np.zeros(some.size, np.uint8), 1)
     quantiser = Quantiser.fresh(Labels(1), values.dtype, step)
-    quantiser = solved(quantiser, part, target * some.size / values.size, ROUGH, finest)
+    quantiser, _ = solved(quantiser, part, target * some.size / values.size, ROUGH, finest)
     whole = Part(values, np.zeros(values.size, np.uint8), 1)
     return quantiser.step, quantiser.find(whole).numbers
 

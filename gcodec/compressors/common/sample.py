@@ -10,7 +10,7 @@ from ...kernels.entropy.rans import MAX_LANES
 from ...kernels.levels.scales import BLOCK
 from ...source import Source, Span
 from .levels import Labels
-from .quantiser import Part, Quantiser
+from .quantiser import Found, Part, Quantiser
 from .scale_choice import Energies, read
 from .scale_classes import Tiling
 from .step_search import solve_step
@@ -148,19 +148,24 @@ def _train_thresholds(part: Part, quantiser: Quantiser, target: float) -> Traine
     Dead zones that learn from their own levels again and again would grow without end.
     """
     for _ in range(2):
-        quantiser = solved(quantiser, part, target, ROUGH)
-        found = quantiser.find(part)
+        quantiser, found = solved(quantiser, part, target, ROUGH)
         bits = quantiser.bits(part, found)
         quantiser = quantiser.learned(part, found)
     return Trained(quantiser, bits)
 
 
-def solved(quantiser: Quantiser, part: Part, target: float, tolerance: float, finest: float = 0.0) -> Quantiser:
-    """The quantiser with the step at which the error on a part is the target, if there is one."""
-    tried: dict[float, Quantiser] = {}
+def solved(
+    quantiser: Quantiser, part: Part, target: float, tolerance: float, finest: float = 0.0
+) -> tuple[Quantiser, Found]:
+    """The quantiser with the step at which the error on a part is the target, if there is one.
+
+    The other result is what it found on the part.
+    """
+    tried: dict[float, tuple[Quantiser, Found]] = {}
 
     def error(step: float) -> float:
-        tried[step] = trial = quantiser.with_step(max(step, finest))
-        return trial.find(part).error
+        trial = quantiser.with_step(max(step, finest))
+        tried[step] = trial, trial.find(part)
+        return tried[step][1].error
 
     return tried[solve_step(error, target, quantiser.step, tolerance) or min(tried)]

@@ -12,6 +12,7 @@ The encoder chooses them in scale_choice.py.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -86,7 +87,7 @@ class ScaleClasses:
 
     def fill_all(self, spans: Sequence[Span]) -> np.ndarray:
         """The classes of several such spans, one after the other. There is at least one."""
-        classes, limits = np.zeros(sum(stop - start for start, stop in spans), np.uint8), np.array(spans, np.int64)
+        classes, limits = _room(self.mode, sum(stop - start for start, stop in spans)), np.array(spans, np.int64)
         if self.mode == PRODUCT:
             kernels.fill_products(limits, self.tiling.width, self.rows, self.columns, self.offset, classes)
         elif self.mode == BLOCKS:
@@ -146,8 +147,21 @@ class ScaleClasses:
         return None if self.blocks is None else self.blocks[self.tiling.blocks(start, stop, self.block)]
 
 
+def _room(mode: int, count: int) -> np.ndarray:
+    """Room for so many classes. A mode without any needs none: all of its classes are 0."""
+    if mode != NONE:
+        return np.empty(count, np.uint8)
+    return _zeros()[:count] if count <= CHUNK else np.zeros(count, np.uint8)
+
+
+@cache
+def _zeros() -> np.ndarray:
+    """The classes of every chunk that has none. Nobody writes to classes that are filled in."""
+    return np.zeros(CHUNK, np.uint8)
+
+
 def _fill(shared: ScaleClasses, start: int, count: int, own: np.ndarray | None) -> np.ndarray:
-    classes = np.zeros(count, np.uint8)
+    classes = _room(shared.mode, count)
     if shared.mode == PRODUCT:
         kernels.fill_product(start, shared.tiling.width, own, shared.columns, shared.offset, classes)
     elif shared.mode == BLOCKS:
