@@ -17,7 +17,7 @@ def compress(plane: bytes, level: int) -> bytes:
 
 
 class _Room(threading.local):
-    """What a thread compresses samples with: a compressor is not made in less time than it works."""
+    """What a thread compresses samples with. To make it takes as long as to use it."""
 
     def __init__(self) -> None:
         self.compressor = zstandard.ZstdCompressor(level=1, write_checksum=False, write_content_size=True)
