@@ -34,7 +34,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby, product
 from pathlib import Path
 
-METHODS = "plain,PowerSGD 4,int8,klt 0.1,ecsq 0.1"  # channels by their method and alpha
+METHODS = "plain,PowerSGD 4,int8,klt 0.1,klt 0.3,ecsq 0.1"  # channels by their method and alpha
 SUBNET = "10.213.77"
 BURST = 32  # kilobytes that a link lets through at once, at least
 MARK = "<!-- links -->"  # where a page shows them
@@ -67,6 +67,7 @@ def network(ranks: int) -> Iterator[list[str]]:
     """Namespaces that are joined by a bridge; yields their names."""
     own = bridge(os.getpid())
     names = [f"{own}-{rank}" for rank in range(ranks)]
+    clear(own, names)  # a run that was killed may have had the same number
     try:
         ip(f"link add {own} type bridge")
         ip(f"link set {own} up")
@@ -79,13 +80,20 @@ def network(ranks: int) -> Iterator[list[str]]:
             ip(f"-n {name} link set lo up")
         yield names
     finally:
-        for name in names:
-            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
-        subprocess.run(["ip", "link", "del", own], check=False, capture_output=True)
+        clear(own, names)
 
 
 def ip(arguments: str) -> None:
     subprocess.run(["ip", *arguments.split()], check=True)
+
+
+def clear(own: str, names: list[str]) -> None:
+    """Delete a bridge and its namespaces, as far as they exist.
+
+    A device lives on for a while after its namespace, so it is deleted by itself.
+    """
+    for arguments in [*(f"link del {n}v" for n in names), *(f"netns del {n}" for n in names), f"link del {own}"]:
+        subprocess.run(["ip", *arguments.split()], check=False, capture_output=True)
 
 
 def limit(rank: int, mbit: int) -> None:
