@@ -1,9 +1,13 @@
 """DistributedDataParallel with a channel: two processes on this machine, over gloo."""
 
+import gc
 import io
 import re
 import subprocess
 import sys
+import threading
+import time
+import weakref
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -93,8 +97,8 @@ def options_of_torch(rank: int) -> None:
 
 
 def half_precision(rank: int) -> None:
-    """Gradients of bfloat16, and float32 ones that a wrapper of torch makes float16."""
-    from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import fp16_compress_wrapper
+    """Gradients of bfloat16, and float32 ones that a wrapper of torch makes shorter."""
+    from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compress_wrapper, fp16_compress_wrapper
 
     from gcodec.integrations import torch_ddp
 
@@ -105,12 +109,16 @@ def half_precision(rank: int) -> None:
         ddp(torch.full((4, 60), rank + 1.0, dtype=torch.bfloat16)).square().mean().backward()
     assert_equal_replicas(ddp)
     assert ddp.module.weight.grad.dtype == torch.bfloat16 and state.statistics.ratio > 4
-    ddp = model()
-    state = torch_ddp.Compression(ddp, start=0, options={"alpha": 0.1, "method": "ecsq"})
-    ddp.register_comm_hook(state, fp16_compress_wrapper(torch_ddp.hook))
-    train(ddp, rank, 3)
-    assert_equal_replicas(ddp)
-    assert {tensor.dtype for tensor in state.state_dict()["memory"].values()} == {torch.float32}
+    for wrapper in (fp16_compress_wrapper, bf16_compress_wrapper):
+        ddp = model()
+        state = torch_ddp.Compression(ddp, start=0, alpha=0.1, method="ecsq")
+        hook = wrapper(torch_ddp.hook)
+        hook.__name__ = "hook"  # by their name torch refuses hooks of bfloat16 on processors
+        ddp.register_comm_hook(state, hook)
+        train(ddp, rank, 3)
+        assert_equal_replicas(ddp)
+        assert {tensor.dtype for tensor in state.state_dict()["memory"].values()} == {torch.float32}
+        assert flat(ddp).isfinite().all() and state.statistics.ratio > 4
 
 
 def nothing_is_lost_for_good(rank: int) -> None:
@@ -173,6 +181,47 @@ def a_rank_that_fails_ends_the_others(rank: int) -> None:
         nn.functional.mse_loss(ddp(x), torch.zeros(2, 6)).backward()
 
 
+def a_message_that_cannot_be_decoded_ends_all_ranks(rank: int) -> None:
+    """It is that of the first of several buckets, and the others of the step go on."""
+    import gcodec
+    from gcodec.integrations import torch_ddp
+
+    class Broken(gcodec.Channel):
+        def decode(self, data, out=None):
+            return super().decode(data[:-1], out)
+
+    ddp = model()
+    state = torch_ddp.compress(ddp, alpha=0.1, method="ecsq", start=0)
+    train(ddp, rank, 2)
+    first = next(iter(state._scheme._channels._channels.values()))
+    if rank == 1:
+        first.__class__ = Broken
+    kind, words = (gcodec.errors.ChecksumMismatch, "message") if rank == 1 else (RuntimeError, "^rank 1 could not")
+    with pytest.raises(kind, match=words):
+        train(ddp, rank, 1)
+
+
+def threads_end_with_their_compression(rank: int) -> None:
+    from gcodec.integrations import torch_ddp
+
+    def count() -> int:
+        return sum(thread.name.startswith("gcodec-ddp") for thread in threading.enumerate())
+
+    gc.collect()
+    before, ddp = count(), model()
+    state = weakref.ref(torch_ddp.compress(ddp, alpha=0.1, method="ecsq", start=0))
+    train(ddp, rank, 2)
+    assert count() == before + 3
+    del ddp
+    gc.collect()
+    assert state() is None
+    for _ in range(100):
+        if count() == before:
+            break
+        time.sleep(0.05)
+    assert count() == before
+
+
 def ranks_that_differ_are_refused(rank: int) -> None:
     import gcodec
     from gcodec.integrations import torch_ddp
@@ -195,7 +244,8 @@ def ranks_that_differ_are_refused(rank: int) -> None:
 
 CASES = (
     learns_and_stays_equal, options_of_torch, half_precision, nothing_is_lost_for_good, goes_on_from_its_state,
-    a_rank_that_fails_ends_the_others, ranks_that_differ_are_refused,
+    a_rank_that_fails_ends_the_others, a_message_that_cannot_be_decoded_ends_all_ranks,
+    threads_end_with_their_compression, ranks_that_differ_are_refused,
 )  # fmt: skip
 
 
@@ -211,17 +261,17 @@ def test_case(outcomes, case, rank):
 
 
 @pytest.mark.parametrize(("options", "words"), [
-    ({"options": {"alpha": 2.0}}, "alpha"), ({"scheme": "ring"}, "scheme 'ring' is unknown"),
+    ({"alpha": 2.0}, "alpha"), ({"scheme": "ring"}, "scheme 'ring' is unknown"),
     ({"start": "a"}, "start must be a whole number"), ({"start": -1}, "start"), ({"start": 1.5}, "start"),
     ({"timeout": 0}, "timeout must be a number of seconds"), ({"timeout": "x"}, "timeout"), ({"timeout": -1}, "timeout"),
-    ({"options": {"alpha": 0.1, "rank": 1}}, "leave rank out"), ({}, "must be a DistributedDataParallel, not Linear"),
+    ({"rank": 1}, "leave rank out"), ({}, "must be a DistributedDataParallel, not Linear"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused_at_once(options, words):
     import gcodec
     from gcodec.integrations import torch_ddp
 
     with pytest.raises(gcodec.errors.InvalidInput, match=words):
-        torch_ddp.Compression(nn.Linear(2, 2), **{"options": {"alpha": 0.1}} | options)
+        torch_ddp.Compression(nn.Linear(2, 2), **{"alpha": 0.1} | options)
 
 
 def test_statistics():

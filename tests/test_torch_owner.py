@@ -93,9 +93,11 @@ def nothing_is_lost_for_good(rank: int) -> None:
             {name: torch.randn(shape, generator=torch.Generator().manual_seed(10 * step + r)) for name, shape in sizes.items()}
             for r in range(RANKS)
         ]  # fmt: skip
-        for name, mean in zip(sizes, scheme.encode(every[rank], step)(), strict=True):
+        means = [torch.empty(shape) for shape in sizes.values()]
+        scheme.encode(every[rank], step)()(means)
+        for name, mean in zip(sizes, means, strict=True):
             given[name] += sum(grads[name].numpy().astype(float) for grads in every) / RANKS
-            sent[name] += mean
+            sent[name] += mean.numpy()
     state = scheme.state_dict()
     assert {name for name in sizes if name in state["owned"]} == {n for n, r in scheme._owners.items() if r == rank}
     for name, shape in sizes.items():

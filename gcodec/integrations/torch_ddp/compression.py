@@ -2,10 +2,10 @@
 
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from gcodec.errors import InvalidInput
 
 from .options import check_dense, checked
-from .schemes import MANY, SCHEMES, Arrays
+from .schemes import MANY, SCHEMES, Put
 from .state import check_origin
 from .statistics import Statistics
 from .wire import Wire, digest
@@ -41,7 +41,7 @@ def compress(
 
     Raises InvalidInput for options that no channel takes, and for a model with sparse gradients.
     """
-    state = Compression(model, start=start, scheme=scheme, timeout=timeout, options=options)
+    state = Compression(model, start=start, scheme=scheme, timeout=timeout, **options)
     model.register_comm_hook(state, hook)
     return state
 
@@ -49,7 +49,8 @@ def compress(
 class Compression:
     """The state of the hook. `compress` makes it, and registers the hook.
 
-    `statistics` has bytes and times. `state_dict` is a part of the training's state.
+    It takes what `compress` takes. `statistics` has bytes and times. `state_dict` is a part of the
+    training's state.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Compression:
         start: int = 2,
         scheme: str | None = None,
         timeout: float | None = None,
-        options: Mapping[str, Any],
+        **options: Any,
     ) -> None:
         found = checked(start, timeout, options)
         if scheme not in (None, *SCHEMES):
@@ -76,7 +77,12 @@ class Compression:
         self._scheme = SCHEMES[self._kind](self._wire, shapes, found)
         self._ends: list[Any] = []  # futures of the buckets of this step
         self._agreed, self._same = False, {"start": start, "scheme": self._kind, "tensors": digest(shapes)}
-        self._coding, self._sending = Worker("gcodec-ddp-coding"), Worker("gcodec-ddp-sending")
+        self._coding, self._sending, self._decoding = (
+            Worker(f"gcodec-ddp-{name}") for name in ("coding", "sending", "decoding")
+        )
+        self._failures: list[Exception] = []  # what went wrong in decoding in this step
+        for worker in (self._coding, self._sending, self._decoding):
+            weakref.finalize(self, worker.end)
 
     def state_dict(self) -> dict[str, Any]:
         """What a training checkpoint needs: the steps so far, and the memory by name."""
@@ -112,33 +118,49 @@ class Compression:
         return self._coded(bucket, step)
 
     def _coded(self, bucket: Bucket, step: int) -> Any:
-        """The mean of a bucket by messages: one thread encodes, and another one sends and decodes.
+        """The mean of a bucket by messages: one thread encodes, one sends, and one decodes.
 
-        So a bucket is encoded while the one before it is on its way.
+        So while a bucket is on its way, the next one is encoded, and the one before it decoded.
         """
         names, grads = [self._names[id(parameter)] for parameter in bucket.parameters()], bucket.gradients()
-        buffer, end = bucket.buffer(), torch.futures.Future()  # type: ignore[var-annotated]  # torch has Any there
+        buffer, end, is_last = bucket.buffer(), torch.futures.Future(), bucket.is_last()  # type: ignore[var-annotated]
+        failures, failed = self._failures, end.set_result
 
         def encode() -> None:
-            mean = self._scheme.encode({n: g.detach().cpu() for n, g in zip(names, grads, strict=True)}, step)
+            send = self._scheme.encode({n: g.detach().cpu() for n, g in zip(names, grads, strict=True)}, step)
             self.statistics.left_out(self._scheme.error, step)
-            self._sending.do(lambda: send(mean), end.set_result)
+            self._sending.do(lambda: pass_on(send()), failed)
 
-        def send(mean: Callable[[], Arrays]) -> None:
-            for grad, array in zip(grads, mean(), strict=True):
-                grad.copy_(torch.from_numpy(np.ascontiguousarray(array)).view_as(grad))
+        def pass_on(put: Put) -> None:
+            self._decoding.do(lambda: decode(put), failed)
+
+        def decode(put: Put) -> None:
+            try:
+                with self._wire.coding():
+                    put(grads)
+            except Exception as error:  # the other ranks hear of it with the last bucket
+                failures.append(error)
+            if is_last:
+                self._sending.do(settle, failed)
+            else:
+                end.set_result(None)
+
+        def settle() -> None:
+            self._wire.settle(failures[0] if failures else None)
             end.set_result(None)
 
-        self._coding.do(encode, end.set_result)
+        self._coding.do(encode, failed)
         self._ends.append(end)
-        if bucket.is_last():  # torch waits for the buckets in a callback that follows this one
+        if is_last:
+            self._failures = []
             torch.autograd.Variable._execution_engine.queue_callback(self._wait)
         return end.then(lambda done: _raised(done, buffer))
 
     def _wait(self) -> None:
-        """Wait for the buckets of this step. Raises what failed.
+        """Wait for the buckets of this step. Raises what failed first.
 
-        The futures of torch would make a RuntimeError of it.
+        Torch waits in a callback that follows this one, where its futures would make a RuntimeError
+        of it.
         """
         ends, self._ends = self._ends, []
         for end in ends:
@@ -154,24 +176,30 @@ def _raised(end: Any, buffer: torch.Tensor | None) -> Any:
 
 
 class Worker:
-    """A thread that does one thing after another."""
+    """A thread that does one thing after another, until `end` is called."""
 
     def __init__(self, name: str) -> None:
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], None], Callable[[BaseException], object]]]
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], None], Callable[[BaseException], object]] | None]
         self._jobs = queue.SimpleQueue()
-        threading.Thread(target=self._work, daemon=True, name=name).start()
+        threading.Thread(target=_work, args=(self._jobs,), daemon=True, name=name).start()
 
     def do(self, job: Callable[[], None], failed: Callable[[BaseException], object]) -> None:
         """Do it in a while. failed: is given what it raises."""
         self._jobs.put((job, failed))
 
-    def _work(self) -> None:
-        while True:
-            job, failed = self._jobs.get()
-            try:
-                job()
-            except BaseException as error:  # whatever it is, the training must hear of it
-                failed(error)
+    def end(self) -> None:
+        """Have the thread end once it has done what it was given."""
+        self._jobs.put(None)
+
+
+def _work(jobs: queue.SimpleQueue[Any]) -> None:
+    while given := jobs.get():
+        job, failed = given
+        try:
+            job()
+        except BaseException as error:  # whatever it is, the training must hear of it
+            failed(error)
+        del given, job, failed  # nothing else may live until the next job comes
 
 
 def hook(state, bucket):  # type: ignore[no-untyped-def]  # torch looks at annotations

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -11,9 +10,14 @@ import torch
 import gcodec
 
 from .state import Memory, Shapes, packed, unpacked
-from .wire import Made, Wire
+from .wire import Wire
 
 Arrays = list[np.ndarray]
+Put = Callable[[Sequence[torch.Tensor]], None]  # puts means into tensors
+Send = Callable[[], Put]  # sends messages; what it gives decodes those that came
+
+_WIDE = (torch.float32, torch.float64)  # dtypes of sums
+_BLOCK = 1 << 16  # values that are added and divided while they are in the cache
 
 
 class Channels:
@@ -63,12 +67,13 @@ class Scheme(Protocol):
 
     error: float
 
-    def encode(self, tensors: Mapping[str, torch.Tensor], step: int) -> Callable[[], Arrays]:
-        """Encode these tensors; gives the function that sends them.
+    def encode(self, tensors: Mapping[str, torch.Tensor], step: int) -> Send:
+        """Encode these tensors; gives the function that sends them, and that gives another one.
 
-        That gives the mean over all ranks of what they sent, float32 or float64. It raises what
-        encoding raised, and RuntimeError where another rank failed. Another thread may call it
-        while this one encodes other tensors.
+        That one puts the mean over all ranks of what they sent into tensors of the same shapes. A
+        failure of encoding is raised where messages are sent: on this rank as it was, and on the
+        others as RuntimeError. One thread may encode while another one sends, and a third one
+        decodes, each of them one bucket after the other.
         """
 
     def state_dict(self) -> dict[str, Any]:
@@ -85,11 +90,10 @@ class Gather:
     """
 
     def __init__(self, wire: Wire, shapes: Shapes, options: Mapping[str, Any]) -> None:
-        self._wire, self._channels, self._means = wire, Channels(wire.rank, options), Means()
-        self._shapes = shapes
+        self._wire, self._channels, self._shapes = wire, Channels(wire.rank, options), shapes
         self.error = 0.0
 
-    def encode(self, tensors: Mapping[str, torch.Tensor], step: int) -> Callable[[], Arrays]:
+    def encode(self, tensors: Mapping[str, torch.Tensor], step: int) -> Send:
         used: list[gcodec.Channel] = []
 
         def make() -> list[bytes]:
@@ -98,11 +102,18 @@ class Gather:
 
         made = self._wire.made(make)
         self.error = max((channel.error for channel in used), default=0.0)
-        return lambda: self._mean(used, made)
 
-    def _mean(self, used: Sequence[gcodec.Channel], made: Made) -> Arrays:
-        messages = self._wire.gather(made)
-        return self._wire.decoded(lambda: self._means.of(used[0], messages, self._wire.rank))
+        def send() -> Put:
+            messages = self._wire.gather(made)
+
+            def put(into: Sequence[torch.Tensor]) -> None:
+                every = decoded(used[0], messages, self._wire.rank)
+                for target, arrays in zip(into, zip(*every, strict=True), strict=True):
+                    _put_into(arrays, target)
+
+            return put
+
+        return send
 
     def state_dict(self) -> dict[str, Any]:
         return {"memory": packed(self._channels.memory)}
@@ -119,15 +130,14 @@ class Owner:
     """
 
     def __init__(self, wire: Wire, shapes: Shapes, options: Mapping[str, Any]) -> None:
-        self._wire = wire
+        self._wire, self._shapes = wire, shapes
         self._senders = [Channels(wire.rank, options) for _ in range(wire.count)]
-        self._means, self._recoders = Means(), Channels(wire.count + wire.rank, options)
+        self._recoders = Channels(wire.count + wire.rank, options)
         self._receivers: dict[tuple[str, ...], gcodec.Channel] = {}
         self._owners = owners({name: math.prod(shape) for name, shape in shapes.items()}, wire.count)
-        self._shapes = shapes
         self.error = 0.0
 
-    def encode(self, tensors: Mapping[str, torch.Tensor], step: int) -> Callable[[], Arrays]:
+    def encode(self, tensors: Mapping[str, torch.Tensor], step: int) -> Send:
         parts: list[dict[str, torch.Tensor]] = [{} for _ in self._senders]
         for name, tensor in tensors.items():
             parts[self._owners[name]][name] = tensor
@@ -141,51 +151,58 @@ class Owner:
         made = self._wire.made(make)
         self.error = max((channel.error for channel in channels if channel), default=0.0)
 
-        def mean() -> Arrays:
+        def send() -> Put:
             messages = self._wire.exchange(made)
-            own = parts[self._wire.rank]
-            made_again = self._wire.made(lambda: [self._recoded(channels, own, messages, step)])
+            recoded: list[Arrays] = []  # what the message of the means decodes to
+            made_again = self._wire.made(lambda: [self._recoded(channels, parts, messages, step, recoded)])
             means = self._wire.gather(made_again)
-            found = self._wire.decoded(lambda: self._all_decoded(means, parts, step))
-            return [found[name] for name in tensors]
 
-        return mean
+            def put(into: Sequence[torch.Tensor]) -> None:
+                found = self._decoded(means, parts, recoded)
+                for target, name in zip(into, tensors, strict=True):
+                    target.copy_(torch.from_numpy(found[name]).view_as(target))
+
+            return put
+
+        return send
 
     def _recoded(
         self,
         channels: Sequence[gcodec.Channel | None],
-        own: Mapping[str, torch.Tensor],
+        parts: Sequence[Mapping[str, torch.Tensor]],
         messages: Sequence[bytes],
         step: int,
+        recoded: list[Arrays],
     ) -> bytes:
         """The message of the means of the tensors that this rank owns."""
-        channel = channels[self._wire.rank]
+        own = self._wire.rank
+        channel = channels[own]
         if channel is None:
             return b""
-        means = self._means.of(channel, messages, self._wire.rank)
-        return self._recoder(own, step).encode(means)
+        every = decoded(channel, messages, own)
+        recoder = self._recoders.channel(_specs_of_means(parts[own]), step)
+        data = recoder.encode([mean_of(arrays) for arrays in zip(*every, strict=True)])
+        recoded.append(recoder.decoded)
+        return data
 
-    def _recoder(self, own: Mapping[str, torch.Tensor], step: int) -> gcodec.Channel:
-        """The channel of the means of the tensors that this rank owns."""
-        return self._recoders.channel(_specs_of_means(own), step)
-
-    def _all_decoded(
-        self, messages: Sequence[bytes], parts: Sequence[Mapping[str, torch.Tensor]], step: int
+    def _decoded(
+        self, messages: Sequence[bytes], parts: Sequence[Mapping[str, torch.Tensor]], recoded: Sequence[Arrays]
     ) -> dict[str, np.ndarray]:
         """The means by name. messages: of each rank, with the means of its tensors."""
         found: dict[str, np.ndarray] = {}
         for rank, (data, part) in enumerate(zip(messages, parts, strict=True)):
-            found |= zip(part, self._decoded(data, part, rank, step) if data else (), strict=True)
+            if data:
+                arrays = recoded[0] if rank == self._wire.rank else self._receiver(part).decode(data)
+                found |= zip(part, arrays, strict=True)
         return found
 
-    def _decoded(self, data: bytes, part: Mapping[str, torch.Tensor], rank: int, step: int) -> Arrays:
-        """The means that a rank has sent, which owns them."""
-        if rank == self._wire.rank:
-            return self._recoder(part, step).decoded
-        if tuple(part) not in self._receivers:
-            self._receivers = {key: one for key, one in self._receivers.items() if not set(key) & set(part)}
-            self._receivers[tuple(part)] = gcodec.Channel(_specs_of_means(part))
-        return self._receivers[tuple(part)].decode(data)
+    def _receiver(self, part: Mapping[str, torch.Tensor]) -> gcodec.Channel:
+        """The channel that decodes the means of these tensors."""
+        names = tuple(part)
+        if names not in self._receivers:
+            self._receivers = {key: one for key, one in self._receivers.items() if not set(key) & set(names)}
+            self._receivers[names] = gcodec.Channel(_specs_of_means(part))
+        return self._receivers[names]
 
     def state_dict(self) -> dict[str, Any]:
         memory: Memory = {}
@@ -214,41 +231,42 @@ def owners(sizes: Mapping[str, int], count: int) -> dict[str, int]:
     return found
 
 
-class Means:
-    """Means of what messages decode to.
+def decoded(channel: gcodec.Channel, messages: Sequence[bytes], own: int) -> list[Arrays]:
+    """What messages decode to. own: the number of that which the channel has just encoded."""
+    return [channel.decoded if rank == own else channel.decode(data) for rank, data in enumerate(messages)]
 
-    Their arrays are used again for the next means of a channel.
+
+def mean_of(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """The mean of arrays, of float64 in float64 and of all others in float32."""
+    wide = np.float64 if arrays[0].dtype == np.float64 else np.float32
+    out = np.empty(arrays[0].shape, wide)
+    put_mean(arrays, out)
+    return out
+
+
+def put_mean(arrays: Sequence[np.ndarray], out: np.ndarray) -> None:
+    """Put the mean of arrays into another one, in C order, of the dtype of sums.
+
+    They are added in their order, so the bits are the same on every rank.
     """
+    flat, total = [array.reshape(-1) for array in arrays], out.reshape(-1)
+    for start in range(0, total.size, _BLOCK):
+        block = total[start : start + _BLOCK]
+        block[...] = flat[0][start : start + _BLOCK]
+        for other in flat[1:]:
+            block += other[start : start + _BLOCK].astype(out.dtype, copy=False)
+        block /= out.dtype.type(len(arrays))
 
-    def __init__(self) -> None:
-        self._rooms: WeakKeyDictionary[gcodec.Channel, Arrays] = WeakKeyDictionary()
 
-    def of(self, channel: gcodec.Channel, messages: Sequence[bytes], own: int) -> Arrays:
-        """The mean of messages, added in their order: the same bits on every rank.
-
-        own: the number of the message that the channel has just encoded.
-        """
-        if channel not in self._rooms:
-            self._rooms[channel] = [np.empty(array.shape, _wide(array.dtype)) for array in channel.decoded]
-        totals = self._rooms[channel]
-        for rank, data in enumerate(messages):
-            arrays = channel.decoded if rank == own else channel.decode(data)
-            for total, array in zip(totals, arrays, strict=True):
-                if rank == 0:
-                    total[...] = array
-                else:
-                    total += array.astype(total.dtype, copy=False)
-        for total in totals:
-            total /= total.dtype.type(len(messages))
-        return totals
+def _put_into(arrays: Sequence[np.ndarray], target: torch.Tensor) -> None:
+    """Put the mean of arrays into a tensor, without a copy between where it can be."""
+    if target.is_contiguous() and target.device.type == "cpu" and target.dtype in _WIDE:
+        put_mean(arrays, target.detach().numpy())
+    else:
+        target.copy_(torch.from_numpy(mean_of(arrays)))
 
 
 def _specs_of_means(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[tuple[int, ...], type]]:
     """Shapes and dtypes of the means of tensors."""
     wide = {name: np.float64 if tensor.dtype == torch.float64 else np.float32 for name, tensor in tensors.items()}
     return {name: (tuple(tensor.shape), wide[name]) for name, tensor in tensors.items()}
-
-
-def _wide(dtype: np.dtype) -> np.dtype:
-    """The dtype of sums: float64 of float64, float32 of all others."""
-    return dtype if dtype == np.float64 else np.dtype(np.float32)

@@ -32,9 +32,9 @@ class Made:
 class Wire:
     """Sends messages of any length by gloo, and counts bytes and seconds.
 
-    `exchange`, `gather` and `decoded` are collectives: all ranks make the same calls in the same
-    order. If the messages of a rank could not be made or decoded, the others hear of it: they raise
-    RuntimeError. `made` may be called by another thread at the same time.
+    `exchange`, `gather`, `settle` and `decoded` are collectives: all ranks make the same calls in
+    the same order. If the messages of a rank could not be made or decoded, the others hear of it:
+    they raise RuntimeError. Other threads may call `made` and `coding` at the same time.
     """
 
     def __init__(self, group: dist.ProcessGroup, statistics: Statistics, timeout: float | None = None) -> None:
@@ -99,10 +99,14 @@ class Wire:
                 found = decode()
         except Exception as error:  # as in `made`
             failure = error
+        self.settle(failure)
+        return found
+
+    def settle(self, failure: Exception | None) -> None:
+        """Raise what went wrong in decoding: here, or on another rank. All ranks call it."""
         start = time.perf_counter()
         self._known(0, failure)
         self._count(0, 0, start)
-        return found
 
     @contextmanager
     def coding(self) -> Iterator[None]:

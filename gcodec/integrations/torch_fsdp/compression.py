@@ -10,7 +10,7 @@ import torch.distributed as dist
 import gcodec
 
 from ..torch_ddp.options import check_dense, checked
-from ..torch_ddp.schemes import Channels, Means
+from ..torch_ddp.schemes import Channels, decoded, mean_of
 from ..torch_ddp.state import Memory, check_origin, packed, unpacked
 from ..torch_ddp.statistics import Statistics
 from ..torch_ddp.wire import Wire, digest
@@ -30,15 +30,13 @@ def compress(model: torch.nn.Module, *, start: int = 1, timeout: float | None = 
     options that no channel takes, at the first step on ranks that differ, and for a torch that does
     not let the reduce-scatter be replaced.
     """
-    return Compression(model, start=start, timeout=timeout, options=options)
+    return Compression(model, start=start, timeout=timeout, **options)
 
 
 class Compression:
     """`compress` makes it. `statistics` has bytes and times, `state_dict` what was not sent yet."""
 
-    def __init__(
-        self, model: torch.nn.Module, *, start: int, timeout: float | None, options: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, model: torch.nn.Module, *, start: int, timeout: float | None, **options: Any) -> None:
         found = checked(start, timeout, options)
         check_dense(model)
         groups = _groups(model)
@@ -95,7 +93,6 @@ class ReduceScatter:
     ) -> None:
         self._wire, self._shards, self._statistics, self._start = wire, shards, statistics, start
         self._channels = [Channels(wire.rank, options) for _ in range(wire.count)]
-        self._decoded = Means()
         self.steps, self.is_counted, self._agreed = 0, False, False
 
     def state(self) -> list[dict[str, torch.Tensor]]:
@@ -156,7 +153,8 @@ class ReduceScatter:
         messages = self._wire.exchange(self._wire.made(make))
         self._statistics.left_out(max(channel.error for channel in channels), step)
         own = self._wire.rank
-        return self._wire.decoded(lambda: self._decoded.of(channels[own], messages, own))
+        every = self._wire.decoded(lambda: decoded(channels[own], messages, own))
+        return [mean_of(arrays) for arrays in zip(*every, strict=True)]
 
 
 def _groups(model: torch.nn.Module) -> list[tuple[str, Any, dict[str, Any]]]:
