@@ -18,8 +18,11 @@ def whole_number(name: str, value: Any, least: int | None = None) -> int:
 
 
 def check_number(name: str, value: object) -> None:
-    """Raise InvalidInput for what is no real number, and for one that is beyond all floats."""
-    if not isinstance(value, Real):
+    """Raise InvalidInput for what is no real number, and for one that is beyond all floats.
+
+    True and False are none.
+    """
+    if not isinstance(value, Real) or isinstance(value, bool):
         raise InvalidInput(f"{name} must be a number, not {value!r:.200}")
     try:
         float(value)

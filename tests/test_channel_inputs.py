@@ -79,6 +79,35 @@ def test_too_little_memory_for_what_a_short_message_says():
         receiver.decode(message.pack(receiver.manifest))
 
 
+def test_too_little_memory_for_a_container(monkeypatch):
+    def fail(*_args, **_options):
+        raise MemoryError
+
+    sender = gcodec.Channel(TENSORS, alpha=0.1)
+    message = sender.encode(gradients())
+    monkeypatch.setattr("gcodec.channel.contained.ContainerWriter", fail)
+    with pytest.raises(OutOfMemory, match="too little memory for its tensors"):
+        sender.container(message)
+
+
+@pytest.mark.parametrize("kind", ["alpha", "omega", "pointwise"])
+def test_a_bound_is_no_flag(kind):
+    with pytest.raises(InvalidInput, match=f"{kind} must be a number, not True"):
+        gcodec.Channel(TENSORS, **{kind: True})
+
+
+def test_what_was_received_says_where_it_belongs():
+    sender, receiver = gcodec.Channel(TENSORS, alpha=0.1), gcodec.Channel(TENSORS)
+    messages = [sender.encode(gradients()) for _ in range(3)]
+    assert receiver.received is None
+    for i in (0, 2, 1, 1):
+        receiver.decode(messages[i])
+        assert receiver.received == i
+    with pytest.raises(FormatError):
+        receiver.decode(messages[2][:-1])
+    assert receiver.received == 1 and receiver.step == 0
+
+
 def test_a_sender_of_updates_says_what_to_do_about_values_that_are_not_finite():
     sender, bad = gcodec.UpdateSender(TENSORS, alpha=0.1), gradients()
     sender.update(gradients())

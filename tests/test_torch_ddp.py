@@ -303,14 +303,18 @@ def test_memory_goes_along_to_new_channels():
     assert channels.channel({"b": tensors["b"], "d": tensors["d"]}, 2).step == 1
 
 
-def test_the_code_of_the_page_runs(tmp_path):
+@pytest.mark.parametrize(
+    ("number", "title", "host"),
+    [(0, "import torch", None), (1, "Accelerator", "accelerate"), (2, "Callback", "lightning"),
+     (3, "fully_shard", None), (4, "gcodec.Channel", None)],
+)  # fmt: skip
+def test_the_code_of_the_page_runs(tmp_path, number, title, host):
     page = (Path(__file__).parent.parent / "docs" / "training.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) == 5
-    for i, block in enumerate(blocks):
-        if any(host in block and not find_spec(host) for host in ("accelerate", "lightning")):
-            continue
-        alone = f'"gloo", init_method="file://{tmp_path}/meet{i}", rank=0, world_size=1'
-        script = tmp_path / f"{i}.py"
-        script.write_text(block.replace('init_process_group("gloo"', f"init_process_group({alone}"))
-        subprocess.run([sys.executable, script], check=True, timeout=300, cwd=tmp_path)
+    assert len(blocks) == 5 and title in blocks[number]
+    if host and not find_spec(host):
+        pytest.skip(f"{host} is not installed")
+    alone = f'"gloo", init_method="file://{tmp_path}/meet", rank=0, world_size=1'
+    script = tmp_path / "page.py"
+    script.write_text(blocks[number].replace('init_process_group("gloo"', f"init_process_group({alone}"))
+    subprocess.run([sys.executable, script], check=True, timeout=300, cwd=tmp_path)

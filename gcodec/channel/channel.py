@@ -17,7 +17,7 @@ from ..source import matricise
 from .buffers import check_out
 from .coder import Coder
 from .contained import contained
-from .decoding import arrays_of, as_coded, crc_of
+from .decoding import arrays_of, as_coded, crc_of, enough_memory
 from .joined import encode_joined
 from .manifest import Example, Manifest
 from .message import Message, Parcel, bytes_of
@@ -84,7 +84,7 @@ class Channel:
         self._whole = scope == "message"
         self._seed = None if seed is None else whole_number("seed", seed)
         self._rank = whole_number("rank", rank)
-        check_number("feedback", bool(feedback) if isinstance(feedback, np.bool_) else feedback)
+        check_number("feedback", int(feedback) if isinstance(feedback, bool | np.bool_) else feedback)
         if not 0 <= feedback <= 1:
             raise InvalidInput(f"feedback is a factor between 0 and 1, not {feedback}")
         self._feedback = np.float32(feedback if kind == "alpha" else 0)
@@ -92,6 +92,7 @@ class Channel:
         self._memory: dict[int, np.ndarray] = {}
         self._sums: dict[int, np.ndarray] = {}  # room for gradients with the memory in them
         self.step = 0
+        self.received: int | None = None
         self.decoded: list[np.ndarray] = []
         self.error = 0.0
 
@@ -131,10 +132,16 @@ class Channel:
         family for damaged bytes and for a message of other tensors; UnsupportedVersion or
         UnsupportedFeature; LimitExceeded for a message that takes far more time than its tensors'
         sizes let expect; and OutOfMemory.
+
+        Messages that come twice, or in another order, are decoded like all others. `received` is
+        the step of this one afterwards: the `step` that the sending end had before it encoded.
         """
         if out is not None:
             check_out(out, self.manifest)
-        arrays = arrays_of(Message.unpack(bytes_of(data), self.manifest), self.manifest)
+        with enough_memory(self.manifest):
+            message = Message.unpack(bytes_of(data), self.manifest)
+            arrays = arrays_of(message, self.manifest)
+        self.received = message.step
         if out is None:
             return arrays
         for target, array in zip(out, arrays, strict=True):
@@ -151,7 +158,8 @@ class Channel:
 
         It has the message's tensors by name. Raises what `decode` raises.
         """
-        return contained(bytes_of(data), self.manifest)
+        with enough_memory(self.manifest):
+            return contained(bytes_of(data), self.manifest)
 
     def state_dict(self) -> dict[str, Any]:
         """What a training checkpoint needs of the sending end: the step, and the memory by name."""
@@ -172,8 +180,6 @@ class Channel:
         if kind == "exact":
             raise InvalidInput("this channel is lossless, and its messages have no bound")
         check_number("bound", bound)
-        if isinstance(bound, bool):
-            raise InvalidInput(f"bound must be a number, not {bound}")
         return choose(self._choice.method, **{kind: bound}).guarantee  # type: ignore[arg-type]
 
     def _message(self, given: Sequence[np.ndarray]) -> tuple[bytes, list[np.ndarray]]:

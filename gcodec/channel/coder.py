@@ -28,9 +28,9 @@ class Coder:
     """Codes vectors of one shape and dtype.
 
     before: the method of the last one, and what codes the next one like it. age: how many came
-    since everything was chosen. share: the part of the bound that the method is given, as what
-    counts is larger than the error that it measures: the worst of joined tensors, or what rounding
-    to a dtype adds.
+    since everything was chosen. share: the part of the bound that the method is given. It is below
+    1 where what counts is larger than the error that the method measures: the worst of joined
+    tensors, or what rounding to a dtype adds.
     """
 
     name: str
@@ -59,18 +59,24 @@ class Coder:
             return None
         method, again = self.before
         for _ in range(_TRIES):
-            bound = self.share * target.bound
-            payload = again(source, replace(self.choice.guarantee, bound=bound))
+            payload = again(source, replace(self.choice.guarantee, bound=self.share * target.bound))
             if payload is None:
                 return None
             back = _values(method, source, payload)
             error = target.measure(back)
-            if error > (target.bound if self.share == 1 else 0):
-                self.share = min(self.share * _ROOM * target.bound / error, 1.0)
+            self._aim(error, target.bound)
             if error <= target.bound:
                 self._remember(method, payload)
                 return replace(_parcel(method, source, payload), error=error), back
         return None
+
+    def _aim(self, error: float, bound: float) -> None:
+        """Choose the share so that the next error is just within the bound.
+
+        Where the method measures what counts, the share is 1, and stays 1.
+        """
+        if error > bound or (self.share < 1 and error > 0):
+            self.share = min(self.share * _ROOM * bound / error, 1.0)
 
     def _remember(self, method: int, payload: Payload) -> None:
         """Keep of a payload only what the next one begins with: the rest takes much memory."""

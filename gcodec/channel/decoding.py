@@ -1,6 +1,7 @@
 """Messages back to arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -18,20 +19,22 @@ from .manifest import Manifest
 from .message import ZERO, Message, Parcel
 
 
-def arrays_of(message: Message, manifest: Manifest) -> list[np.ndarray]:
-    """The arrays of a message, in the order of the manifest.
-
-    Raises an error of the FormatError family, UnsupportedFeature, LimitExceeded and OutOfMemory.
-    """
+@contextmanager
+def enough_memory(manifest: Manifest) -> Iterator[None]:
+    """Raise OutOfMemory where the system gives too little memory for what is done within."""
     try:
-        return _arrays_of(message, manifest)
+        yield
     except MemoryError as error:
         size = sum(spec.size * spec.dtype.itemsize for spec in manifest.specs)
         raise OutOfMemory(f"message: the system gives too little memory for its tensors, of {size} bytes") from error
 
 
 @ieee.arithmetic()
-def _arrays_of(message: Message, manifest: Manifest) -> list[np.ndarray]:
+def arrays_of(message: Message, manifest: Manifest) -> list[np.ndarray]:
+    """The arrays of a message, in the order of the manifest.
+
+    Raises an error of the FormatError family, UnsupportedFeature and LimitExceeded.
+    """
     kind, specs = message.guarantee.kind, manifest.specs
     arrays = [np.zeros(() if spec.size else spec.shape, spec.dtype) for spec in specs]
     alone, small = manifest.alone(kind), manifest.joined(kind)
