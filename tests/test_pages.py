@@ -16,7 +16,7 @@ import pytest
 from pages import ROOT
 
 PARTS = ("*.md", "docs/**/*.md", "examples/**/*.md")
-OWN = {"docs/stores.md", "docs/training.md"}  # test_store_page.py and test_torch_ddp.py run them
+OWN = {"docs/stores.md", "docs/training.md"}  # test_store_page.py and test_training_page.py run them
 DEVELOPERS = {"CONTRIBUTING.md", "RELEASE.md"}  # their blocks are set-ups, tests and uploads
 ALL = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for part in PARTS for path in ROOT.glob(part)
