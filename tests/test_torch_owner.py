@@ -93,9 +93,9 @@ def nothing_is_lost_for_good(rank: int) -> None:
             {name: torch.randn(shape, generator=torch.Generator().manual_seed(10 * step + r)) for name, shape in sizes.items()}
             for r in range(RANKS)
         ]  # fmt: skip
-        means = [torch.empty(shape) for shape in sizes.values()]
+        means = {name: torch.empty(shape) for name, shape in sizes.items()}
         scheme.encode(every[rank], step)()(means)
-        for name, mean in zip(sizes, means, strict=True):
+        for name, mean in means.items():
             given[name] += sum(grads[name].numpy().astype(float) for grads in every) / RANKS
             sent[name] += mean.numpy()
     state = scheme.state_dict()

@@ -122,12 +122,13 @@ class Compression:
 
         So while a bucket is on its way, the next one is encoded, and the one before it decoded.
         """
-        names, grads = [self._names[id(parameter)] for parameter in bucket.parameters()], bucket.gradients()
+        names = [self._names[id(parameter)] for parameter in bucket.parameters()]
+        grads = dict(zip(names, bucket.gradients(), strict=True))
         buffer, end, is_last = bucket.buffer(), torch.futures.Future(), bucket.is_last()  # type: ignore[var-annotated]
         failures, failed = self._failures, end.set_result
 
         def encode() -> None:
-            send = self._scheme.encode({n: g.detach().cpu() for n, g in zip(names, grads, strict=True)}, step)
+            send = self._scheme.encode({name: grad.detach().cpu() for name, grad in grads.items()}, step)
             self.statistics.left_out(self._scheme.error, step)
             self._sending.do(lambda: pass_on(send()), failed)
 

@@ -10,10 +10,10 @@ import torch
 import gcodec
 
 from .state import Memory, Shapes, packed, unpacked
-from .wire import Wire
+from .wire import Made, Wire
 
 Arrays = list[np.ndarray]
-Put = Callable[[Sequence[torch.Tensor]], None]  # puts means into tensors
+Put = Callable[[Mapping[str, torch.Tensor]], None]  # puts means into tensors by name
 Send = Callable[[], Put]  # sends messages; what it gives decodes those that came
 
 _WIDE = (torch.float32, torch.float64)  # dtypes of sums
@@ -70,7 +70,7 @@ class Scheme(Protocol):
     def encode(self, tensors: Mapping[str, torch.Tensor], step: int) -> Send:
         """Encode these tensors; gives the function that sends them, and that gives another one.
 
-        That one puts the mean over all ranks of what they sent into tensors of the same shapes. A
+        That one puts the mean over all ranks of what they sent into tensors like these. A
         failure of encoding is raised where messages are sent: on this rank as it was, and on the
         others as RuntimeError. One thread may encode while another one sends, and a third one
         decodes, each of them one bucket after the other.
@@ -106,9 +106,9 @@ class Gather:
         def send() -> Put:
             messages = self._wire.gather(made)
 
-            def put(into: Sequence[torch.Tensor]) -> None:
+            def put(into: Mapping[str, torch.Tensor]) -> None:
                 every = decoded(used[0], messages, self._wire.rank)
-                for target, arrays in zip(into, zip(*every, strict=True), strict=True):
+                for target, arrays in zip(into.values(), zip(*every, strict=True), strict=True):
                     _put_into(arrays, target)
 
             return put
@@ -151,50 +151,42 @@ class Owner:
         made = self._wire.made(make)
         self.error = max((channel.error for channel in channels if channel), default=0.0)
 
-        def send() -> Put:
-            messages = self._wire.exchange(made)
-            recoded: list[Arrays] = []  # what the message of the means decodes to
-            made_again = self._wire.made(lambda: [self._recoded(channels, parts, messages, step, recoded)])
-            means = self._wire.gather(made_again)
+        return lambda: self._send(made, channels, parts, step)
 
-            def put(into: Sequence[torch.Tensor]) -> None:
-                found = self._decoded(means, parts, recoded)
-                for target, name in zip(into, tensors, strict=True):
-                    target.copy_(torch.from_numpy(found[name]).view_as(target))
-
-            return put
-
-        return send
-
-    def _recoded(
+    def _send(
         self,
+        made: Made,
         channels: Sequence[gcodec.Channel | None],
         parts: Sequence[Mapping[str, torch.Tensor]],
-        messages: Sequence[bytes],
         step: int,
-        recoded: list[Arrays],
-    ) -> bytes:
-        """The message of the means of the tensors that this rank owns."""
-        own = self._wire.rank
-        channel = channels[own]
-        if channel is None:
-            return b""
-        every = decoded(channel, messages, own)
-        recoder = self._recoders.channel(_specs_of_means(parts[own]), step)
-        data = recoder.encode([mean_of(arrays) for arrays in zip(*every, strict=True)])
-        recoded.append(recoder.decoded)
-        return data
+    ) -> Put:
+        """Send messages to the owners, and then the means of this rank's tensors to all.
 
-    def _decoded(
-        self, messages: Sequence[bytes], parts: Sequence[Mapping[str, torch.Tensor]], recoded: Sequence[Arrays]
-    ) -> dict[str, np.ndarray]:
-        """The means by name. messages: of each rank, with the means of its tensors."""
-        found: dict[str, np.ndarray] = {}
-        for rank, (data, part) in enumerate(zip(messages, parts, strict=True)):
-            if data:
-                arrays = recoded[0] if rank == self._wire.rank else self._receiver(part).decode(data)
-                found |= zip(part, arrays, strict=True)
-        return found
+        channels, parts: of each owner's tensors.
+        """
+        messages, own, recoded = self._wire.exchange(made), self._wire.rank, list[Arrays]()
+        channel = channels[own]
+
+        def make() -> list[bytes]:
+            if channel is None:
+                return [b""]
+            recoder = self._recoders.channel(_specs_of_means(parts[own]), step)
+            data = recoder.encode([mean_of(arrays) for arrays in zip(*decoded(channel, messages, own), strict=True)])
+            recoded.append(recoder.decoded)
+            return [data]
+
+        means = self._wire.gather(self._wire.made(make))
+
+        def put(into: Mapping[str, torch.Tensor]) -> None:
+            found: dict[str, np.ndarray] = {}
+            for rank, (data, part) in enumerate(zip(means, parts, strict=True)):
+                if part:
+                    arrays = recoded[0] if rank == own else self._receiver(part).decode(data)
+                    found |= zip(part, arrays, strict=True)
+            for name, target in into.items():
+                target.copy_(torch.from_numpy(found[name]).view_as(target))
+
+        return put
 
     def _receiver(self, part: Mapping[str, torch.Tensor]) -> gcodec.Channel:
         """The channel that decodes the means of these tensors."""
