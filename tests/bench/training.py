@@ -34,7 +34,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby, product
 from pathlib import Path
 
-METHODS = "plain,PowerSGD 4,int8,klt 0.1,klt 0.3,ecsq 0.1"  # channels by their method and alpha
+METHODS = "plain,PowerSGD 4,int8,klt 0.1,klt 0.3,ecsq 0.1"  # channels by their method, alpha and scope
 SUBNET = "10.213.77"
 BURST = 32  # kilobytes that a link lets through at once, at least
 MARK = "<!-- links -->"  # where a page shows them

@@ -97,7 +97,8 @@ def register(ddp: DistributedDataParallel, method: str) -> Callable[[], float]:
         ddp.register_comm_hook(state, int8_hook)
         return lambda: state.sent
     if name in ("klt", "ecsq"):
-        compression = torch_ddp.compress(ddp, method=name, alpha=float(setting[0]), start=START)
+        alpha, scope = float(setting[0]), "".join(setting[1:]) or "tensor"
+        compression = torch_ddp.compress(ddp, method=name, alpha=alpha, scope=scope, start=START)
         return lambda: compression.statistics.sent
     numbers = sum(sizes)
     if name == "PowerSGD":
