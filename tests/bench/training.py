@@ -1,4 +1,4 @@
-"""Training over a slow network:
+r"""Training over a slow network:
 
     python tests/bench/training.py --out docs/experiments/links --page docs/training.md
 
@@ -16,9 +16,12 @@ after every 10th step. With --out, `table.csv` has all rows, `steps.csv` the los
 and `links.png` draws it against time. With --page, that page shows the picture, the seconds beyond
 the computation, and the loss at the end.
 
-A link of 0 has no limit. So the loss after many steps is found by
+A link of 0 has no limit. So the losses after many steps are found by
 
-    python tests/bench/training.py --ranks 2 --links 0 --methods "plain,klt 0.1" --steps 200
+    python tests/bench/training.py --ranks 2 --links 0 --vocabulary 512 --steps 200 \
+        --methods "plain,klt 0.1,klt 0.14,klt 0.17,klt 0.12 message,klt 0.14 message"
+    python tests/bench/training.py --links 0 --width 96 --blocks 2 --steps 120 \
+        --methods "plain,klt 0.1,ecsq 0.1"
 """
 
 import argparse
