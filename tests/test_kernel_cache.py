@@ -65,6 +65,15 @@ def by_intrinsic(n):
 signature_of = lambda x: x(x)
 print(twice(add(1))(0), twice(add(2))(0), by_intrinsic(3)(0), by_intrinsic(4)(0), len(written))
 """
+CODE_AND_SAY_WHAT_WAS_LOADED = """
+import sys
+import gcodec
+import numpy as np
+values = np.random.default_rng(0).standard_normal((64, 64), np.float32)
+for method in ("tcq", "ecsq", "lossless"):
+    gcodec.decode(gcodec.encode(values, method))
+print(*(name for name in ("numba.np.arraymath", "numba.np.linalg", "scipy.linalg") if name in sys.modules))
+"""
 HOLD = """
 import sys, time
 from pathlib import Path
@@ -121,6 +130,12 @@ def test_settings_of_numba_have_files_of_their_own(tmp_path):
 def test_kernels_that_one_function_makes_have_files_of_their_own(tmp_path):
     assert run(MAKE_KERNELS, XDG_CACHE_HOME=str(tmp_path))[0] == ["2", "4", "3", "4", "6"]
     assert run(MAKE_KERNELS, XDG_CACHE_HOME=str(tmp_path))[0] == ["2", "4", "3", "4", "0"]
+
+
+def test_kernels_are_loaded_without_what_only_a_compilation_needs():
+    """Numba's functions for arrays import scipy, where it is installed, which takes 0.2 s."""
+    run(CODE_AND_SAY_WHAT_WAS_LOADED)
+    assert run(CODE_AND_SAY_WHAT_WAS_LOADED)[0] == []
 
 
 def test_processes_that_start_together_compile_once(tmp_path):

@@ -22,6 +22,7 @@ import numba
 from numba.core.compiler import CompileResult
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.extending import _Intrinsic
+from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
 from . import notice
@@ -73,11 +74,17 @@ class KernelCache:
         return str(folder())
 
     def load_overload(self, signature: Any, target_context: Any) -> CompileResult | None:
-        """What was compiled for this signature, or None."""
-        target_context.refresh()
+        """What was compiled for this signature, or None.
+
+        Compiled code needs numba's runtime for arrays, but none of what `target_context.refresh`
+        loads for a compilation: that is most of numba, and scipy where it is installed.
+        """
         path = self.path(signature, target_context.codegen())
         data = None if path is None else _read(path)
-        return None if data is None else CompileResult._rebuild(target_context, *pickle.loads(data))
+        if data is None:
+            return None
+        rtsys.initialize(target_context)
+        return CompileResult._rebuild(target_context, *pickle.loads(data))
 
     def save_overload(self, signature: Any, result: CompileResult) -> None:
         """Keep what was just compiled; says once, by a warning, when it cannot be kept."""

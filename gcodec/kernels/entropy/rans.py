@@ -82,6 +82,25 @@ def mark_used(tables: np.ndarray, used: np.ndarray) -> None:
 
 
 @njit
+def any_of(numbers: np.ndarray) -> bool:
+    """Whether one of them is not 0. Numba would load much of itself, and scipy, for numpy's."""
+    for number in numbers:  # noqa: SIM110
+        if number != 0:
+            return True
+    return False
+
+
+@njit
+def _largest(numbers: np.ndarray) -> int:
+    """The place of the largest, the first of equals."""
+    place = 0
+    for i in range(numbers.size):
+        if numbers[i] > numbers[place]:
+            place = i
+    return place
+
+
+@njit
 def normalise(weights: np.ndarray, frequencies: np.ndarray) -> None:
     """Frequencies with the sum TOTAL that are proportional to weights; a part of the format.
 
@@ -101,9 +120,9 @@ def normalise(weights: np.ndarray, frequencies: np.ndarray) -> None:
         frequencies[s] = f
         left -= f
     if left > 0:
-        frequencies[np.argmax(frequencies)] += left
+        frequencies[_largest(frequencies)] += left
     while left < 0:
-        frequencies[np.argmax(frequencies)] -= 1
+        frequencies[_largest(frequencies)] -= 1
         left += 1
 
 

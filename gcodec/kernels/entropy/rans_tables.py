@@ -19,7 +19,7 @@ import numpy as np
 
 from ..compiler.jit import njit
 from .bits import get_bits, get_rice, put_bits, put_rice
-from .rans import SYMBOLS, TOTAL, normalise
+from .rans import SYMBOLS, TOTAL, any_of, normalise
 from .tokens import BIG, DIRECT
 
 # They are numpy's integers, as numba compiles a function anew for every Python integer in a call.
@@ -144,7 +144,7 @@ def get_table(data: np.ndarray, at: int, pairing: int, frequencies: np.ndarray) 
         at, exponent, weights[entry] = take_weight(data, at, exponent)
         if at < 0:
             return at
-    if not weights.any() or at > 8 * data.size:
+    if not any_of(weights) or at > 8 * data.size:
         return np.int64(-1)
     _spread(kind, pairing, weights, frequencies)
     return at
@@ -191,7 +191,7 @@ def choose_table(
         frequencies[only] = TOTAL
         return put_bits(out, at, SINGLE << _LAST_BITS | only, _KIND_BITS + _LAST_BITS)
     paired, full = _WORST, _WORST
-    if only < 0 and histogram.any():
+    if only < 0 and any_of(histogram):
         trial = np.zeros(MAX_BITS // 8, np.uint8)
         paired = put_table(PAIRED, pairing, histogram, trial, np.int64(0), frequencies)
         paired += code_length(histogram, frequencies)

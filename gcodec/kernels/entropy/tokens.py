@@ -19,6 +19,7 @@ words gives any 32 bits. Classes are uint8 below MAX_CLASSES. Raw widths are int
 import numpy as np
 
 from ..compiler.jit import njit
+from .rans import any_of
 
 MAX_CLASSES = 32
 # Raw widths are below it, and the length of a cell and its raw width together are at most this.
@@ -85,7 +86,7 @@ def tokenise(numbers: np.ndarray, classes: np.ndarray, widths: np.ndarray, symbo
     It works in strips: first as if each cell had a symbol of its own, in loops that the compiler
     can turn into vectors, and then on the cells for which that was wrong.
     """
-    plain = not widths.any()
+    plain = not any_of(widths)
     cells = np.empty(_STRIP, np.int64)
     raw = np.int64(0)
     for start in range(0, numbers.size, _STRIP):
@@ -190,7 +191,7 @@ def finish_raw(words: np.ndarray, at: np.uint64, held: np.uint64, bits: np.uint6
 def put_raw(numbers: np.ndarray, classes: np.ndarray, widths: np.ndarray, words: np.ndarray) -> None:
     """Write the raw bits of all numbers. words: uint32, one more than the bits need."""
     held, bits, at = _0, _0, _0
-    plain = not widths.any()
+    plain = not any_of(widths)
     for i in range(numbers.size):
         width, n = widths[classes[i]], np.int64(numbers[i])
         if plain and abs(n) < DIRECT:

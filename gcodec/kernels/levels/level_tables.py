@@ -10,7 +10,7 @@ import numpy as np
 
 from ..compiler.jit import njit
 from ..entropy.bits import get_rice, put_rice
-from ..entropy.rans import SYMBOLS
+from ..entropy.rans import SYMBOLS, any_of
 from ..entropy.rans_tables import EVEN, MAX_BITS, ODD, RAW, choose_table, get_table
 from ..entropy.tokens import BIG, LAST_SYMBOL, MAX_CLASSES, MAX_WIDTH
 from .laws import ZERO_BOOK, fill_law, fit_law, get_law, put_law
@@ -52,7 +52,9 @@ def _law_of(used: np.ndarray, widths: np.ndarray, books: int, zero: bool, histog
     for group in used:
         width = widths[group]
         for table in range(BOOKS * group, _tables_of(group, width, books)):
-            size = histograms[table].sum()
+            size = np.int64(0)
+            for symbol in range(SYMBOLS):
+                size += histograms[table, symbol]
             if 0 < size < _FEW:
                 rows[count, 0], rows[count, 1] = table, group
                 rows[count, 2], rows[count, 3] = width, _book_of(table, width, zero)
@@ -126,7 +128,7 @@ def get_tables(
             book = _book_of(table, width, zero)
             fill_law(law, group, width, book, frequencies[table])
             at = get_table(data, at, _pairing_of(book), frequencies[table])
-            if at < 0 or frequencies[table, LAST_SYMBOL + 1 :].any():
+            if at < 0 or any_of(frequencies[table, LAST_SYMBOL + 1 :]):
                 return np.int64(-1)
         if width > 0:
             for symbol in range(SYMBOLS):
