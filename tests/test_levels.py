@@ -166,7 +166,8 @@ def test_tables(data, books, zero):
     for table in itertools.chain(2 * used, 2 * used + 1 if books == 2 else ()):
         histograms[table, :31] = rng.geometric(0.3, 31) * (rng.random(31) < 0.4) * 10 ** rng.integers(0, 5)
     out, written = np.zeros(level_tables.ROOM // 8, np.uint8), np.zeros_like(histograms)
-    end = level_tables.put_tables(used, widths, books, zero, histograms.copy(), out, 3, written)
+    args = used, widths, books, zero, histograms.copy()
+    end = level_tables.put_tables(level_tables.law_of(*args), *args, out, 3, written)
     read, read_widths = np.zeros_like(written), np.zeros_like(widths)
     assert level_tables.get_tables(out, 3, used, books, zero, read_widths, read) == end
     assert np.array_equal(read, written) and np.array_equal(read_widths[used], widths[used])

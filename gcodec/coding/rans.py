@@ -183,7 +183,7 @@ def sequence_bits(classes: np.ndarray) -> float:
 
 def _bits_both_ways(numbers: np.ndarray) -> tuple[float, float]:
     """About what numbers take as they are, and as differences modulo 32."""
-    plain, relative = sequences.bits_both_ways(numbers)
+    plain, relative = sequences.bits_of(numbers, False), sequences.bits_of(numbers, True)
     return plain + _LANE_BITS * lanes_for(plain), relative + _LANE_BITS * lanes_for(relative)
 
 

@@ -235,7 +235,8 @@ class Coded:
         frequencies = np.zeros_like(histograms)
         groups = np.flatnonzero(histograms.reshape(MAX_CLASSES, -1).any(1))
         args = groups, self.widths, labels.books, labels.zero, histograms
-        writer.at = level_tables.put_tables(*args, writer.data, writer.at, frequencies)
+        law = level_tables.law_of(*args)
+        writer.at = level_tables.put_tables(law, *args, writer.data, writer.at, frequencies)
         tail = encode_lanes(writer, self.codes, classes, rans.BOOK_BITS, frequencies, lanes)
         return writer.to_bytes() + tail + self.settled(classes).raw
 

@@ -249,7 +249,7 @@ class Quantiser:
         """The quantiser with the prices that follow from the nearest levels of each book."""
         scale, size = 0.5 / self.step, part.values.size
         values = part.fitting(scale)
-        even, odd = np.empty(size, np.int64), np.empty(size, np.int64)
+        even, odd = np.empty(size, np.int32), np.empty(size, np.int32)
         kernels.nearest_numbers(values, values.dtype.type(scale), self.labels.zero, even, odd)
         widths = choose_widths(even, part.classes)
         histograms = Coded.of(even, None, part.classes, widths).histograms(part.classes)

@@ -22,7 +22,11 @@ def njit(function: Callable[..., Result]) -> Callable[..., Result]:
 
 
 def njit_inline(function: Callable[..., Result]) -> Callable[..., Result]:
-    """As `njit`, copied into each caller: for a few instructions of an inner loop."""
+    """As `njit`, copied into each caller.
+
+    It is for a few instructions of an inner loop, and for parts of a single kernel: by itself, each
+    would take about as long to compile as a short kernel.
+    """
     return _compiled(function, inline="always")
 
 

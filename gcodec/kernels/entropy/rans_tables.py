@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from ..compiler.jit import njit
+from ..compiler.jit import njit, njit_inline
 from .bits import get_bits, get_rice, put_bits, put_rice
 from .rans import SYMBOLS, TOTAL, any_of, normalise
 from .tokens import BIG, DIRECT
@@ -50,7 +50,7 @@ ENTRIES = _entries()
 ENTRY_COUNT = DIRECT + SYMBOLS - BIG
 
 
-@njit
+@njit_inline
 def put_weight(out: np.ndarray, at: int, f: int, before: int) -> tuple[int, int, int]:
     """Write f ≥ 0 as a float with 3 bits of mantissa and an exponent relative to the one before.
 
@@ -71,7 +71,7 @@ def put_weight(out: np.ndarray, at: int, f: int, before: int) -> tuple[int, int,
     return put_bits(out, at, (f >> cut) & ((1 << keep) - 1), keep), exponent, f
 
 
-@njit
+@njit_inline
 def take_weight(data: np.ndarray, at: int, before: int) -> tuple[int, int, int]:
     """The inverse of `put_weight`: (position after it, or -1 if it is not valid; exponent; f)."""
     change, at = get_rice(data, at, np.int64(1), 2 * MAX_EXPONENT)
@@ -162,7 +162,7 @@ def code_length(histogram: np.ndarray, frequencies: np.ndarray) -> float:
     return bits
 
 
-@njit
+@njit_inline
 def _only_symbol(histogram: np.ndarray) -> int:
     """The only symbol that occurs, or -1 if there are several or none."""
     only = -1

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from ..compiler.jit import njit
+from ..compiler.jit import njit, njit_inline
 from ..entropy.bits import get_bits, put_bits
 from ..entropy.rans import SYMBOLS, normalise
 from ..entropy.rans_tables import ODD, code_length
@@ -34,7 +34,7 @@ def scale_of(scale: int, group: int) -> float:
     return THIRDS[third % 3] * 2.0 ** (third // 3 + LOWEST)
 
 
-@njit
+@njit_inline
 def _density(x: float, s: float, shape: int) -> float:
     quotient = x / s
     base = 1.0 + quotient * quotient / (1 << shape)
@@ -43,14 +43,14 @@ def _density(x: float, s: float, shape: int) -> float:
     return 1.0 / base
 
 
-@njit
+@njit_inline
 def _mass(low: float, high: float, s: float, shape: int) -> float:
     middle = (low + high) * 0.5
     sides = _density(low, s, shape) + _density(high, s, shape)
     return (sides + 4.0 * _density(middle, s, shape)) * (high - low)
 
 
-@njit
+@njit_inline
 def _edges(cell: int, width: int, book: int) -> tuple[float, float]:
     """(low, high): between which values a cell lies that has a symbol of its own."""
     if width > 0:
@@ -88,14 +88,14 @@ def fill_law(law: np.ndarray, group: int, width: int, book: int, frequencies: np
             found = (token & 2) | ((symbol & 1) ^ 1)
             size = float(np.int64(2) << width)
             end = STARTS[found + 1] if found < 3 else END
-            mass = _mass(STARTS[found] * size, end * size, s, shape)
+            low, high = STARTS[found] * size, end * size
         else:
             low, high = _edges(token if symbol & 1 else -token, width, book)
-            mass = _mass(low, high, s, shape)
-            if width > 0:
-                mass = mass * 0.5
-            elif symbol == 0 and book != ODD:
-                mass = mass * PEAKS[law[2]]
+        mass = _mass(low, high, s, shape)
+        if width > 0:
+            mass = mass * 0.5 if symbol < BIG else mass
+        elif symbol == 0 and book != ODD:
+            mass = mass * PEAKS[law[2]]
         masses[symbol] = mass
         total += mass
     weights = np.zeros(SYMBOLS, np.int64)
@@ -104,7 +104,7 @@ def fill_law(law: np.ndarray, group: int, width: int, book: int, frequencies: np
     normalise(weights, frequencies)
 
 
-@njit
+@njit_inline
 def put_law(law: np.ndarray, out: np.ndarray, at: int) -> int:
     """Write a law; returns the position after it."""
     for field in range(FIELDS.size):
@@ -112,7 +112,7 @@ def put_law(law: np.ndarray, out: np.ndarray, at: int) -> int:
     return at
 
 
-@njit
+@njit_inline
 def get_law(data: np.ndarray, at: int, law: np.ndarray) -> int:
     """Read a law; returns the position after it, which may be beyond the data."""
     for field in range(FIELDS.size):
@@ -121,7 +121,7 @@ def get_law(data: np.ndarray, at: int, law: np.ndarray) -> int:
     return at
 
 
-@njit
+@njit_inline
 def law_bits(
     law: np.ndarray, histograms: np.ndarray, groups: np.ndarray, widths: np.ndarray, books: np.ndarray
 ) -> float:
@@ -137,7 +137,7 @@ def law_bits(
     return bits
 
 
-@njit
+@njit_inline
 def _first_scale(histograms: np.ndarray, groups: np.ndarray, widths: np.ndarray) -> int:
     """The scale field that suits the mean magnitude of the numbers."""
     weight, total = 0.0, 0.0
@@ -153,31 +153,31 @@ def _first_scale(histograms: np.ndarray, groups: np.ndarray, widths: np.ndarray)
     return np.int64(min(max(total / max(weight, 1.0), 0.0), 63.0))
 
 
-@njit
+@njit_inline
 def fit_law(histograms: np.ndarray, groups: np.ndarray, widths: np.ndarray, books: np.ndarray) -> np.ndarray:
     """The law with the shortest code of these histograms that a walk over its fields finds.
 
     The last token is the largest that occurs, so that every symbol that occurs has a frequency.
     """
-    law = np.array([_first_scale(histograms, groups, widths), 1, 0, 0])
+    law = np.zeros(4, np.int64)
+    law[0], law[1] = _first_scale(histograms, groups, widths), 1
     for row in range(groups.size):
         for symbol in range(LAST_SYMBOL + 1):
             if histograms[row, symbol] > 0:
                 law[3] = max(law[3], (symbol + 1) >> 1)
-    best = law_bits(law, histograms, groups, widths, books)
+    best = np.inf
     stride = 4
     while stride > 0:
         moved = False
-        for field, change in ((0, stride), (0, -stride), (1, 1), (1, -1), (2, 1), (2, -1)):
+        for field, change in ((0, 0), (0, stride), (0, -stride), (1, 1), (1, -1), (2, 1), (2, -1)):
             old = law[field]
             law[field] = min(max(old + change, 0), (1 << FIELDS[field]) - 1)
-            bits = (
-                best
-                if law[field] == old or (field > 0 and stride > 1)
-                else law_bits(law, histograms, groups, widths, books)
-            )
+            if best < np.inf and (law[field] == old or (field > 0 and stride > 1)):
+                law[field] = old
+                continue
+            bits = law_bits(law, histograms, groups, widths, books)
             if bits < best:
-                best, moved = bits, True
+                best, moved = bits, change != 0
             else:
                 law[field] = old
         if not moved:

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from ..compiler.jit import njit
+from ..compiler.jit import njit, njit_inline
 from ..entropy.bits import get_rice, put_rice
 from ..entropy.rans import SYMBOLS, any_of
 from ..entropy.rans_tables import EVEN, MAX_BITS, ODD, RAW, choose_table, get_table
@@ -26,27 +26,35 @@ _TABLE_BITS, _ENTRY_BITS, _ENTRIES, _LAW_BITS, _LAW_LOSS = 12.0, 3.5, 16, 3.0, 1
 _FEW = 1 << 12  # the law is fitted to tables of fewer values; larger ones can pay for a description
 
 
-@njit
+@njit_inline
 def _book_of(table: int, width: int, zero: bool) -> int:
     if width > 0:
         return RAW
     return EVEN if table % BOOKS == 0 else (ZERO_BOOK if zero else ODD)
 
 
-@njit
+@njit_inline
 def _pairing_of(book: int) -> int:
     return EVEN if book == ZERO_BOOK else book
 
 
-@njit
+@njit_inline
 def _tables_of(group: int, width: int, books: int) -> int:
     """The number after that of the last table of a class. The first table is 2·group."""
     return BOOKS * group + (1 if width > 0 else books)
 
 
 @njit
-def _law_of(used: np.ndarray, widths: np.ndarray, books: int, zero: bool, histograms: np.ndarray) -> np.ndarray:
-    """The law that suits the tables of few values."""
+def law_of(used: np.ndarray, widths: np.ndarray, books: int, zero: bool, histograms: np.ndarray) -> np.ndarray:
+    """The law that suits the tables of few values; the parameters are those of `put_tables`.
+
+    It adds up the two histograms of each class with a raw width.
+    """
+    for group in used:
+        if widths[group] > 0:
+            for symbol in range(SYMBOLS):
+                histograms[BOOKS * group, symbol] += histograms[BOOKS * group + 1, symbol]
+                histograms[BOOKS * group + 1, symbol] = 0
     rows = np.empty((TABLES, 4), np.int64)  # table, class, raw width, book
     count = 0
     for group in used:
@@ -68,6 +76,7 @@ def _law_of(used: np.ndarray, widths: np.ndarray, books: int, zero: bool, histog
 
 @njit
 def put_tables(
+    law: np.ndarray,
     used: np.ndarray,
     widths: np.ndarray,
     books: int,
@@ -79,16 +88,10 @@ def put_tables(
 ) -> int:
     """Write the law, raw widths and tables of the classes `used`; returns the position after them.
 
-    used: ascending. books: 1 without a trellis, else 2. zero: whether the odd book has a zero.
-    histograms: int64 (TABLES, SYMBOLS); the two of a class with a raw width are added up.
-    frequencies: filled in.
+    law: what `law_of` gave, which makes fewer kernels that have others in them. used: ascending.
+    books: 1 without a trellis, else 2. zero: whether the odd book has a zero. histograms: int64
+    (TABLES, SYMBOLS), as `law_of` left them. frequencies: filled in.
     """
-    for group in used:
-        if widths[group] > 0:
-            for symbol in range(SYMBOLS):
-                histograms[BOOKS * group, symbol] += histograms[BOOKS * group + 1, symbol]
-                histograms[BOOKS * group + 1, symbol] = 0
-    law = _law_of(used, widths, books, zero, histograms)
     at = put_law(law, out, at)
     before = np.int64(0)
     by_law = np.empty(SYMBOLS, np.int64)

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from ..compiler.jit import njit
+from ..compiler.jit import njit, njit_inline
 from ..entropy.tokens import BIG
 from .values import level_of, value_of
 
 STRIP = 1024  # values that are measured together
 
 
-@njit
+@njit_inline
 def _levels_of(numbers: np.ndarray, books: np.ndarray, zero: bool, levels: np.ndarray) -> None:
     """Fill in the levels of numbers. books: codes, uint8, whose bit 5 is the book."""
     for i in range(numbers.size):
@@ -18,7 +18,7 @@ def _levels_of(numbers: np.ndarray, books: np.ndarray, zero: bool, levels: np.nd
         levels[i] = 2 * n - back * book
 
 
-@njit
+@njit_inline
 def add_excess(
     values: np.ndarray,
     scale: float,
@@ -76,7 +76,7 @@ def fill_offsets(
         offsets[level] = np.int64(min(max(np.rint(per_step * mean), -127.0), 127.0))
 
 
-@njit
+@njit_inline
 def _fill_big(
     numbers: np.ndarray,
     codes: np.ndarray,

@@ -83,7 +83,7 @@ def _by_subset(lengths: np.ndarray, book: int, zero: bool, found: np.ndarray) ->
 
 @njit
 def nearest_numbers(values: np.ndarray, scale: float, zero: bool, even: np.ndarray, odd: np.ndarray) -> None:
-    """Fill in, int64, the numbers of the nearest level of each book.
+    """Fill in, int32, the numbers of the nearest level of each book.
 
     scale: the levels of a book that lie in a unit of the values.
     """

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..compiler.jit import njit
+from ..compiler.jit import njit, njit_inline
 from ..entropy.rans import MAX_LANES
 from ..entropy.tokens import MAX_CLASSES
 from . import trellis_lane
@@ -75,7 +75,7 @@ def fill_lookup(
                 picks[q * _ROOM + c * BINS + k] = best
 
 
-@njit
+@njit_inline
 def _points(zero: bool, offsets: np.ndarray) -> np.ndarray:
     """Where point number u of a subset is reconstructed, in steps, as [subset, u]."""
     points = np.empty((SUBSETS, RATED))
@@ -113,7 +113,7 @@ def rate_plainly(steps: np.ndarray, places: np.ndarray, table: np.ndarray, rated
             rated[SUBSETS * i + q] = gap * gap + table[at]
 
 
-@njit
+@njit_inline
 def _nearest(steps: np.ndarray, first: np.float32, metrics: np.ndarray) -> None:
     """Overwrite the metrics of values beyond REACH. first: the first point of the subset."""
     for i in range(steps.size):
@@ -140,7 +140,8 @@ rate, deal = (vectors.rate, vectors.deal) if vectors.USED else (rate_plainly, de
 
 def _make_search(states: int) -> Callable[..., None]:
     advance, walk = (vectors.ADVANCE if vectors.USED else ADVANCE)[states], trellis_lane.WALK[states]
-    apart = _APART
+    # Kernels are compiled anew for each Python integer in a call, but not for each of numpy's.
+    apart, every = _APART, np.int64(states)
 
     @njit
     def search(
@@ -179,7 +180,7 @@ def _make_search(states: int) -> Callable[..., None]:
             deal(rated, near, zero, size, planes)
             if lanes <= apart:
                 walk(cost, planes, ways, start, size, lanes)
-                settle_costs(cost, states, lanes)
+                settle_costs(cost, every, lanes)
                 continue
             for first in range(0, size, lanes):
                 count = min(lanes, size - first)
@@ -189,8 +190,8 @@ def _make_search(states: int) -> Callable[..., None]:
                         for lane in range(count, lanes):
                             grown[s * MAX_LANES + lane] = cost[s * MAX_LANES + lane]
                 cost, grown = grown, cost
-            settle_costs(cost, states, lanes)
-        best_ends(cost, states, ends)
+            settle_costs(cost, every, lanes)
+        best_ends(cost, every, ends)
 
     return search
 
@@ -198,7 +199,7 @@ def _make_search(states: int) -> Callable[..., None]:
 SEARCHES = {states: _make_search(states) for states in (8, 32)}
 
 
-@njit
+@njit_inline
 def _subsets(steps: np.ndarray, slots: np.ndarray, zero: bool, places: np.ndarray) -> None:
     """Move places to the tables of the subset that each slot stands for."""
     for i in range(steps.size):
@@ -207,14 +208,14 @@ def _subsets(steps: np.ndarray, slots: np.ndarray, zero: bool, places: np.ndarra
         places[i] += (np.int32(5) - slot if turned else slot) * _PLACES
 
 
-@njit
+@njit_inline
 def _pick(places: np.ndarray, picks: np.ndarray, points: np.ndarray) -> None:
     """Fill in the number, within its subset, of the best point of each value."""
     for i in range(places.size):
         points[i] = picks[_u32(places[i])]
 
 
-@njit
+@njit_inline
 def _pick_nearest(steps: np.ndarray, places: np.ndarray, points: np.ndarray) -> None:
     """Overwrite the point numbers of values beyond REACH."""
     for i in range(steps.size):
@@ -224,7 +225,7 @@ def _pick_nearest(steps: np.ndarray, places: np.ndarray, points: np.ndarray) -> 
         points[i] = np.int32((size - first) * _QUARTER + _HALF) if size >= REACH else points[i]
 
 
-@njit
+@njit_inline
 def _levels(
     steps: np.ndarray, places: np.ndarray, zero: bool, slots: np.ndarray, points: np.ndarray, numbers: np.ndarray
 ) -> None:
