@@ -113,7 +113,7 @@ def rate_plainly(steps: np.ndarray, places: np.ndarray, table: np.ndarray, rated
             rated[SUBSETS * i + q] = gap * gap + table[at]
 
 
-@njit_inline
+@njit
 def _nearest(steps: np.ndarray, first: np.float32, metrics: np.ndarray) -> None:
     """Overwrite the metrics of values beyond REACH. first: the first point of the subset."""
     for i in range(steps.size):
@@ -140,8 +140,7 @@ rate, deal = (vectors.rate, vectors.deal) if vectors.USED else (rate_plainly, de
 
 def _make_search(states: int) -> Callable[..., None]:
     advance, walk = (vectors.ADVANCE if vectors.USED else ADVANCE)[states], trellis_lane.WALK[states]
-    # Kernels are compiled anew for each Python integer in a call, but not for each of numpy's.
-    apart, every = _APART, np.int64(states)
+    apart = _APART
 
     @njit
     def search(
@@ -180,7 +179,7 @@ def _make_search(states: int) -> Callable[..., None]:
             deal(rated, near, zero, size, planes)
             if lanes <= apart:
                 walk(cost, planes, ways, start, size, lanes)
-                settle_costs(cost, every, lanes)
+                settle_costs(cost, states, lanes)
                 continue
             for first in range(0, size, lanes):
                 count = min(lanes, size - first)
@@ -190,8 +189,8 @@ def _make_search(states: int) -> Callable[..., None]:
                         for lane in range(count, lanes):
                             grown[s * MAX_LANES + lane] = cost[s * MAX_LANES + lane]
                 cost, grown = grown, cost
-            settle_costs(cost, every, lanes)
-        best_ends(cost, every, ends)
+            settle_costs(cost, states, lanes)
+        best_ends(cost, states, ends)
 
     return search
 
@@ -199,7 +198,7 @@ def _make_search(states: int) -> Callable[..., None]:
 SEARCHES = {states: _make_search(states) for states in (8, 32)}
 
 
-@njit_inline
+@njit
 def _subsets(steps: np.ndarray, slots: np.ndarray, zero: bool, places: np.ndarray) -> None:
     """Move places to the tables of the subset that each slot stands for."""
     for i in range(steps.size):
@@ -208,14 +207,14 @@ def _subsets(steps: np.ndarray, slots: np.ndarray, zero: bool, places: np.ndarra
         places[i] += (np.int32(5) - slot if turned else slot) * _PLACES
 
 
-@njit_inline
+@njit
 def _pick(places: np.ndarray, picks: np.ndarray, points: np.ndarray) -> None:
     """Fill in the number, within its subset, of the best point of each value."""
     for i in range(places.size):
         points[i] = picks[_u32(places[i])]
 
 
-@njit_inline
+@njit
 def _pick_nearest(steps: np.ndarray, places: np.ndarray, points: np.ndarray) -> None:
     """Overwrite the point numbers of values beyond REACH."""
     for i in range(steps.size):
@@ -225,7 +224,7 @@ def _pick_nearest(steps: np.ndarray, places: np.ndarray, points: np.ndarray) -> 
         points[i] = np.int32((size - first) * _QUARTER + _HALF) if size >= REACH else points[i]
 
 
-@njit_inline
+@njit
 def _levels(
     steps: np.ndarray, places: np.ndarray, zero: bool, slots: np.ndarray, points: np.ndarray, numbers: np.ndarray
 ) -> None:
