@@ -17,7 +17,7 @@ from ...parallel import spread
 from ...source import Source, remembered
 from .levels import Coded, Labels, Points
 from .quantiser import LARGEST_LEVEL, Part, Quantiser
-from .sample import NO_ERROR, ROUGH, settle, solved, take, train
+from .sample import NO_ERROR, QUICK, ROUGH, settle, solved, take, train
 from .scale_choice import Energies, SampledLevels, choose_classes, exponent_of, read, scan
 from .scale_classes import ScaleClasses, Tiling
 from .scaled import energy
@@ -180,7 +180,7 @@ class Survey:
         best = settle(part, dtype, max(self.step, finest), aim, states)
         rate = best.bits / self.share / tiling.size
         lanes = lanes_for(rate * min(tiling.chunk, tiling.size))
-        if states > 1:  # where values are zero for long, a path through the trellis depends on the lanes
+        if states > 1 and (lanes != part.lanes or part.values.size > QUICK):  # where values are zero for long, a path through the trellis depends on the lanes
             part = replace(part, lanes=lanes)
             best = train(part, best.quantiser, aim, 1)
         total, reference = self.energies.total, 2 * self.step

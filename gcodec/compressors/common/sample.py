@@ -21,6 +21,7 @@ ROUGH = 0.03  # while classes are chosen, a sample's error may miss its target b
 # round that changes error and bits by less than the share _SETTLED is the last one.
 _ROUNDS, _SETTLED, _LESSONS, _BLOCK = 3, 0.01, 1 << 15, 1 << 10
 NO_ERROR = 1e-30  # stands for an error of 0, which has no logarithm
+QUICK = 1 << 12  # so few values that a trellis of any size takes less than what is around it
 # The trellis has so few states until only prices and the step are left to be chosen.
 _FEW_STATES = 8
 # Below so many bits for each value, an odd book with a zero is tried as well.
@@ -97,6 +98,8 @@ def settle(part: Part, dtype: np.dtype, step: float, target: float, states: int)
     """Labels, prices, centroids and a step whose error on the sample is about the target."""
     if states == 1:
         return _train_thresholds(part, Quantiser.fresh(Labels(1), dtype, step), target)
+    if part.values.size <= QUICK:
+        return _train_all(part, Quantiser.fresh(Labels(states), dtype, step), target)
     some = _thinned(part)
     due = target * some.values.size / part.values.size
     best = train(some, Quantiser.fresh(Labels(_FEW_STATES), dtype, step), due, _ROUNDS)
@@ -104,6 +107,15 @@ def settle(part: Part, dtype: np.dtype, step: float, target: float, states: int)
         fresh = Quantiser.fresh(Labels(_FEW_STATES, True), dtype, best.quantiser.step)
         best = min(best, train(some, fresh, due, _ROUNDS), key=lambda trained: trained.bits)
     return train(part, best.quantiser.with_states(states), target, 1)
+
+
+def _train_all(part: Part, fresh: Quantiser, target: float) -> Trained:
+    """A quantiser for few values, which learns from all of them with its own trellis at once."""
+    best = train(part, fresh, target, _ROUNDS)
+    if best.bits / part.values.size < _ZERO_RATE:
+        with_zero = Quantiser.fresh(Labels(fresh.labels.states, True), fresh.dtype, best.quantiser.step)
+        best = min(best, train(part, with_zero, target, _ROUNDS), key=lambda trained: trained.bits)
+    return best
 
 
 def _thinned(part: Part) -> Part:
