@@ -27,6 +27,7 @@ _MOST = 8  # sentinels of a tensor
 _KINDS = 64  # different other values, so that one that repeats is something else
 _ENERGY = 0.5  # the share of the norm² of a value from which a bound says little about the others
 _CHUNK = 1 << 20
+_QUICK = 1 << 12  # so few values that sorting them all takes less than the looks at them
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,16 @@ class Repeated:
 def sentinels(source: Source) -> tuple[float, ...]:
     """The sentinels: those that are large beside the others first, by their size."""
     values = _sample(source)
+    if source.size <= _QUICK and _all_differ(values):
+        return ()
     large = _larger(source, values)
     return large + _behind_gaps(source, values[~np.isin(values, large)], large)
+
+
+def _all_differ(values: np.ndarray) -> bool:
+    """Whether no value repeats."""
+    ascending = np.sort(values)
+    return not (ascending[1:] == ascending[:-1]).any()
 
 
 def _larger(source: Source, values: np.ndarray) -> tuple[float, ...]:

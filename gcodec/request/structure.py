@@ -63,14 +63,15 @@ class Structure:
         terms = choice.terms
         values = looks.sample(source, _PIECES, _PIECE)
         zeros, mapped, worth = _zeros(source, choice.guarantee.bound)
-        others = values[~terms.mask(values)].astype(np.float64)
+        others = (values[~terms.mask(values)] if terms.kept else values).astype(np.float64)
         if not others.size or not np.isfinite(others).all():
             return cls(zeros, mapped, worth)
         own = Others(source, terms) if terms.kept else source
         found = np.array(sentinels(own), source.dtype)
         if terms.kept or choice.keep_zeros is False:
             found = found[found != 0]  # zeros stand in the places of kept values, or nobody cares
-        others = others[~np.isin(others, found.astype(np.float64))]
+        if found.size:
+            others = others[~np.isin(others, found.astype(np.float64))]
         peak = float(np.abs(others).max(initial=0.0)) or 1.0
         scaled = others / peak
         square = float((scaled**2).mean()) if others.size else 0.0
@@ -213,7 +214,8 @@ def with_found(choice: Choice, found: Structure) -> Choice:
     if choice.keep_zeros is True or (kept and found.zeros and choice.keep_zeros is None):
         kept.update((0,) if kept or choice.terms.axis is not None else ())
     axis = found.axis if choice.terms.axis is None else choice.terms.axis
-    return replace(choice, terms=Terms(tuple(sorted(kept)), axis))
+    terms = Terms(tuple(sorted(kept)), axis)
+    return choice if terms == choice.terms else replace(choice, terms=terms)
 
 
 def variants(

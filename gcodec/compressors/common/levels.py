@@ -5,7 +5,7 @@ All methods with a step send their values as levels. See spec/levels.md.
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class Step:
     def __float__(self) -> float:
         return math.ldexp((1 << _MANTISSA_BITS) + self.mantissa, self.exponent - _MANTISSA_BITS)
 
-    @property
+    @cached_property
     def factors(self) -> np.ndarray:
         """Two normal float64 numbers whose product is the step."""
         if abs(self.exponent) <= _NORMAL:
