@@ -180,7 +180,9 @@ class Survey:
         best = settle(part, dtype, max(self.step, finest), aim, states)
         rate = best.bits / self.share / tiling.size
         lanes = lanes_for(rate * min(tiling.chunk, tiling.size))
-        if states > 1 and (lanes != part.lanes or part.values.size > QUICK):  # where values are zero for long, a path through the trellis depends on the lanes
+        if states > 1 and (
+            lanes != part.lanes or part.values.size > QUICK
+        ):  # where values are zero for long, a path through the trellis depends on the lanes
             part = replace(part, lanes=lanes)
             best = train(part, best.quantiser, aim, 1)
         total, reference = self.energies.total, 2 * self.step
