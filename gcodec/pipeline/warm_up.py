@@ -20,7 +20,7 @@ from ..source import ArraySource
 from . import auto
 from .decompress import decompress
 
-DTYPES = ("float16", "float32", "float64")  # the kernels of these serve the other ones, too
+DTYPES = ("bfloat16", "float16", "float32", "float64")  # the kernels of these serve the other ones, too
 ROWS, COLUMNS, SHORT = 512, 256, 500
 _COARSE = {
     "alpha": {"alpha": 0.1},
@@ -81,7 +81,9 @@ def _samples() -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
     yield np.sign(matrix), {"exact": {"lossless": True}}
     yield np.repeat(np.sign(vector), 8), {"exact": {"lossless": True}}
     gains = 1 + 0.1 * vector / np.abs(vector).max()
-    yield from ((matrix, _COARSE), (matrix, _FINE), (vector, _COARSE), (gains, _FINE), (vector, _FINEST))
+    uneven = matrix[:, 1:]  # whose rows are no multiple of what fits vectors
+    yield from ((matrix, _COARSE), (uneven, _COARSE), (matrix, _FINE))
+    yield from ((vector, _COARSE), (gains, _FINE), (vector, _FINEST))
 
 
 def _there_and_back(array: np.ndarray, choice: Choice) -> None:
