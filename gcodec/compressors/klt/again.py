@@ -18,7 +18,7 @@ from .spectrum import OVERSAMPLE, followed
 _WIDER = 1.15  # the first subspace is so many times as wide as the last rank
 _LEFT, _TRIES = 0.03, 6  # share of what the target leaves for the second factor that may be left; attempts
 _NEAR = 1.4  # the quotient of the steps of both factors is smaller, if it was foretold
-_SAMPLE, _AIM, _SLOPE = 1 << 13, 0.985, 1.8  # levels that foretell an error; what is aimed at; how errors grow
+_SAMPLE, _AIM = 1 << 13, 0.985  # levels that foretell an error, and what is aimed at
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def fit_again(before: Start, source: Source, bound: float) -> tuple[Attempt, Sta
     step = planned * before.coarser
     for _ in range(2):
         begun = Begun.of(task, settings.with_step(step))
-        step = _foretold(begun)
+        step = begun.foretold(_SAMPLE, _AIM)
         if 1 / _NEAR < step / begun.settings.step < _NEAR:
             break
     trial = trial_of(task, begun.settings, math.inf, begun)
@@ -73,16 +73,3 @@ def fit_again(before: Start, source: Source, bound: float) -> tuple[Attempt, Sta
         return None
     coarser = found.settings.step / planned
     return found, replace(before, vectors=spectrum.vectors, settings=found.settings, coarser=coarser)
-
-
-def _foretold(begun: Begun) -> float:
-    """The step of the second factor that some of its rows let expect."""
-    stride = max(begun.values.size // _SAMPLE, 1)
-    step = begun.settings.step
-    for _ in range(2):
-        error = begun.second(step, stride).error * len(begun.values) / len(begun.values[::stride])
-        growth = begun.room * _AIM / max(error, math.ulp(0.0))
-        step *= min(max(growth ** (1 / _SLOPE), 0.5), 2.0)
-        if 0.8 < growth < 1.25:
-            break
-    return step

@@ -21,6 +21,8 @@ from .levels import Factor, column_classes
 from .matrix import Matrix
 from .spectrum import Spectrum
 
+_SLOPE = 1.8  # the power of a step with which errors of the second factor grow
+
 
 @dataclass(frozen=True)
 class Task:
@@ -94,6 +96,21 @@ class Begun:
         values, quantiser = self.values[::stride], self.settings.second.with_step(step)
         cuts = self.task.matrix.view.cuts() if stride == 1 else (0, len(values))
         return Factor.of(values, self.basis.classes, quantiser, self.settings.rows[1], cuts)
+
+    def foretold(self, levels: int, aim: float) -> float:
+        """The step that so many levels of the second factor let expect, or rather more.
+
+        aim: the share of the room that its error should have.
+        """
+        stride = max(self.values.size // levels, 1)
+        step = self.settings.step
+        for _ in range(2):
+            error = self.second(step, stride).error * len(self.values) / len(self.values[::stride])
+            growth = self.room * aim / max(error, math.ulp(0.0))
+            step *= min(max(growth ** (1 / _SLOPE), 0.5), 2.0)
+            if 0.8 < growth < 1.25:
+                break
+        return step
 
     def attempt(self, step: float) -> "Attempt":
         settings = replace(self.settings, step=step, second=self.settings.second.with_step(step))

@@ -43,10 +43,11 @@ class Matrix:
         wide = scaled.source.dtype == np.float64 or bound < _FINE
         return cls(scaled, view, np.dtype(np.float64 if wide else np.float32))
 
-    def blocks(self, work: Callable[[slice, np.ndarray], Result]) -> Iterator[Result]:
+    def blocks(self, work: Callable[[slice, np.ndarray], Result], size: int = _BLOCK) -> Iterator[Result]:
         """What `work` gives for some rows of T at a time: which they are, and their values.
 
-        Blocks are spread over threads; the results are in the order of the rows.
+        Blocks are spread over threads; the results are in the order of the rows. size: values of a
+        block.
         """
         columns = self.view.columns
 
@@ -54,7 +55,7 @@ class Matrix:
             start, stop = rows
             return work(slice(start, stop), self._read((start * columns, stop * columns)).reshape(-1, columns))
 
-        return spread(one, spans(self.view.rows, max(_BLOCK // columns, 1)))
+        return spread(one, spans(self.view.rows, max(size // columns, 1)))
 
     def _read(self, span: Span) -> np.ndarray:
         """Values of the scaled tensor."""
@@ -97,12 +98,31 @@ class Matrix:
     def squarer(self, count: int, rounds: int) -> Callable[[np.ndarray], np.ndarray]:
         """What gives Xᵀ · X · right for `count` columns, and is called so many times.
 
-        Xᵀ · X is computed once where that takes less time.
+        Xᵀ · X is computed once where that takes less time, and is kept for later calls.
         """
         height, width = self.view.height, self.view.width
-        if height * width + 2 * rounds * width * count >= 4 * rounds * height * count:
-            return self.square_times
-        return lambda right: self._square @ right
+        dear = height * width + 2 * rounds * width * count >= 4 * rounds * height * count
+        return self.square_times if dear and not self.knows_square else lambda right: self._square @ right
+
+    def expect(self, count: int, rounds: int) -> None:
+        """Compute Xᵀ · X now if so many products with so many columns will take less time with it."""
+        if self.squarer(count, rounds) != self.square_times:
+            _ = self._square
+
+    @property
+    def knows_square(self) -> bool:
+        """Whether Xᵀ · X is there, and products with it take little time."""
+        return "_square" in vars(self)
+
+    def forget_square(self) -> None:
+        """Free the memory of Xᵀ · X."""
+        vars(self).pop("_square", None)
+
+    def rows(self, stride: int) -> np.ndarray:
+        """Every row of X whose number is a multiple of `stride`."""
+        if self.view.transposed:
+            return np.concatenate(list(self.blocks(lambda rows, block: block[:, ::stride].copy()))).T
+        return np.concatenate(list(self.blocks(lambda rows, block: block[-rows.start % stride :: stride].copy())))
 
     def square_times(self, right: np.ndarray, stride: int = 1) -> np.ndarray:
         """Xᵀ · X · right, width × count; T is read once where it is X, twice where it is Xᵀ.
@@ -121,7 +141,7 @@ class Matrix:
     def _square(self) -> np.ndarray:
         """Xᵀ · X."""
         if not self.view.transposed:
-            return self._sum(lambda rows, block: block.T @ block)
+            return self._sum(lambda rows, block: block.T @ block, 4 * _BLOCK)
         total = np.zeros((self.view.rows, self.view.rows), self.dtype)
         for part in spread(self._of_columns, spans(self.view.columns, max(_BLOCK // self.view.rows, 1))):
             total += part
@@ -155,12 +175,13 @@ class Matrix:
         """Tᵀ · right, of every column of T whose number is a multiple of `stride`."""
         return self._sum(lambda rows, block: np.ascontiguousarray(block[:, ::stride]).T @ right[rows])
 
-    def _sum(self, product: Callable[[slice, np.ndarray], np.ndarray]) -> np.ndarray:
+    def _sum(self, product: Callable[[slice, np.ndarray], np.ndarray], size: int = _BLOCK) -> np.ndarray:
         """The sum of a product over all blocks."""
-        parts = self.blocks(product)
+        parts = self.blocks(product, size)
         total = next(parts)
         for part in parts:
             total += part
+            del part  # it may be as large as the tensor
         return total
 
 

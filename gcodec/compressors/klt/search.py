@@ -17,7 +17,7 @@ from ..common.quantiser import LARGEST_LEVEL, Quantiser
 from ..common.scaled import Scaled
 from ..common.step_search import Spending
 from ..contract import TooFine
-from .attempt import Attempt, Settings, Task, deviations, trial_of
+from .attempt import Attempt, Begun, Settings, Task, deviations, trial_of
 from .factors import classes_of
 from .levels import Factor, column_classes
 from .look import Look
@@ -25,17 +25,19 @@ from .spectrum import spectrum_of
 
 # The share of the target by which a distortion may stay below it. Of few levels it is more, but
 # about _BITS_LEFT bits at most.
-_TOLERANCE, _MOST_LEFT, _BITS_LEFT = 0.004, 0.03, 3.0
+_TOLERANCE, _MOST_LEFT, _BITS_LEFT = 0.006, 0.03, 3.0
+_SAMPLE = 1 << 15  # levels of the second factor that foretell the error of all
 _NEAR = 1.04  # steps whose quotient is smaller share the first factor,
 _FEW = 1 << 14  # if both factors together have more levels than that
 _SHARED = 1 << 15  # levels of both factors from which on two threads find them sooner than one
 ROOM = 1e-4  # share of the bound that is left for roundings that were not foreseen
 _ROUNDS = {False: 2, True: 3}  # how often prices and step are settled, by whether there are fewer than _FEW levels
 _FAST = 32.0  # bits of a level, by which lanes are chosen while settings are: more lanes are faster
-_STRIDE, _STRIDES = 0.08, 3  # share of the planned rank between tried ones; number of higher ones
-# About how many of a factor's levels settings are learned from, and of how many rows at least.
-_LEVELS, _ROWS = 1 << 15, 1 << 9
-_ZERO_RATE = 2.5  # bits a level; below it, an odd book with a zero is tried as well
+_HIGHER = 1.07  # times the planned rank: so much higher, the fewest bits are found
+# About how many of a factor's levels settings are learned from, and of how many rows of each factor
+# at least.
+_LEVELS, _ROWS = 1 << 15, (1 << 8, 1 << 9)
+_ZERO_RATE = 2.0  # bits a level; below it, an odd book with a zero is tried as well
 _CHECKS = 3  # how often what the decoder gives is measured, each followed by a smaller target
 _FEW_STATES, _STATES = 8, 32  # states while settings are chosen; states of the thorough choice
 _THOROUGH = 1 << 20  # levels up to which there are so many states at last
@@ -60,6 +62,7 @@ class Chosen:
     def of(cls, look: Look, thorough: bool) -> "Chosen":
         matrix, bound, total = look.matrix, look.bound, look.sketch.total
         spectrum = spectrum_of(matrix, look.sketch, bound * total)
+        matrix.forget_square()
         rounded = roundings(matrix.scaled, total) / bound
         foreseen = rounded < FORESEEN and bound > FINE
         task = Task(matrix, spectrum, bound * total * (1 - ROOM - (rounded if foreseen else 0)))
@@ -104,42 +107,33 @@ def _solve(task: Task, settings: Settings) -> Attempt:
     levels = settings.rank * (view.height + view.width)
     left = min(max(_TOLERANCE, _BITS_LEFT / levels), _MOST_LEFT)
     tolerance = min(left * task.target / task.room(settings.rank), 0.5)
-    trial = trial_of(task, settings, _NEAR if levels > _FEW else 1.0)
-    return Spending(trial, 1.0).search(settings.with_step(settings.step).step, tolerance)
+    if levels <= _FEW:
+        return Spending(trial_of(task, settings, 1.0), 1.0).search(settings.with_step(settings.step).step, tolerance)
+    begun = Begun.of(task, settings.with_step(settings.step))
+    step = begun.foretold(_SAMPLE, 1 - tolerance / 2)
+    if not 1 / _NEAR < step / begun.settings.step < _NEAR:  # rows differ so much that some do not stand for all
+        step = begun.settings.step
+    return Spending(trial_of(task, settings, _NEAR, begun), 1.0).search(step, tolerance)
 
 
 def _choose(task: Task, thorough: bool) -> tuple[Settings, float]:
     """Rank, labels, prices and centroids, and about the bits of both factors."""
     rank, step = task.spectrum.plan(task.target)
-    ranks = _ranks(rank, task.spectrum.values.size)
-    school = School.of(task, ranks[-1])
+    rank = min(round(_HIGHER * rank), task.spectrum.values.size)
+    school = School.of(task, rank)
     fresh = Quantiser.fresh(Labels(_FEW_STATES, False), task.matrix.dtype, step)
     rounds = _ROUNDS[school.size(rank) < _FEW]
     best = school.train(Settings(rank, step, fresh, fresh), rounds)
-    for higher in ranks[1:]:
-        found = school.train(replace(best[0], rank=higher), 1)
-        if found[1] >= best[1]:
-            break
-        best = found
     rows = school.with_rows(best[0])
     if any(rows.rows):
         best = min(best, school.train(rows, 1), key=_bits_of)
-    if best[1] < _ZERO_RATE * school.size(best[0].rank):
+    if best[1] < _ZERO_RATE * school.size(rank):
         fresh = Quantiser.fresh(Labels(_FEW_STATES, True), task.matrix.dtype, best[0].step)
         with_zero = replace(best[0], first=fresh, second=fresh)
         best = min(best, school.train(with_zero, rounds), key=_bits_of)
-    if thorough and best[0].rank * (task.matrix.view.height + task.matrix.view.width) <= _THOROUGH:
+    if thorough and rank * (task.matrix.view.height + task.matrix.view.width) <= _THOROUGH:
         best = school.train(best[0].with_states(_STATES), 1)
     return best
-
-
-def _ranks(rank: int, most: int) -> list[int]:
-    """The ranks to try, increasing.
-
-    The first one is as planned, which is rather too low than too high.
-    """
-    strides = range(_STRIDES + 1)
-    return sorted({min(rank + round(i * _STRIDE * rank), most) for i in strides})
 
 
 def _bits_of(trained: tuple[Settings, float]) -> float:
@@ -162,7 +156,8 @@ class School:
         matrix, spectrum = task.matrix, task.spectrum
         vectors = spectrum.vectors[:, :rank]
         width, height = matrix.view.width, matrix.view.height
-        strides = [max(min(length * rank // _LEVELS, length // _ROWS), 1) for length in (width, height)]
+        fewest = zip((width, height), _ROWS, strict=True)
+        strides = [max(min(length * rank // _LEVELS, length // rows), 1) for length, rows in fewest]
         first = (vectors[:: strides[0]] * spectrum.values[:rank]).astype(matrix.dtype)
         second = matrix.times(vectors.astype(matrix.dtype), strides[1])
         return cls(task, (first, second), (len(first) / width, len(second) / height))
