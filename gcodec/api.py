@@ -85,7 +85,7 @@ def encode(
     pointwise: 0 < pointwise < 1. Every x̂ᵢ has |x̂ᵢ − xᵢ| ≤ pointwise·|xᵢ| and the sign of xᵢ.
     lossless: x̂ is x, bit for bit.
 
-    effort: "best" for the fewest bytes, "fast" for less time. Every method accepts it.
+    effort: "best" for the fewest bytes, "fast" for less time (docs/methods). Every method takes it.
     nonfinite: whether to "refuse" an array with NaN or infinity, or to store it "lossless".
     threads: the most that are used; None is one for each core. The bytes do not depend on them.
 

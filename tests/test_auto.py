@@ -5,6 +5,7 @@ import pytest
 from checks import distortion, header_of, tensors
 
 import gcodec
+from gcodec.compressors import registry
 
 ALPHAS = (0.5, 0.1, 1e-3, 1e-9)
 SEEDS = 300
@@ -27,6 +28,20 @@ def test_never_more_bytes_than_lossless_or_sd(dtype, effort):
 
 def test_omega_of_what_lossless_packs():
     assert len(gcodec.encode(np.ones(100_000, np.float32), omega=1e-3)) < 300
+
+
+@pytest.mark.parametrize(("decay", "taken"), [(10, "klt"), (200, "ecsq")])
+@pytest.mark.parametrize("shape", [(700, 300), (300, 700)])
+def test_fast_effort_takes_klt_where_the_rank_is_low(decay, taken, shape):
+    """Best effort takes it on both matrices, and by its name it takes both at each effort."""
+    rng = np.random.default_rng(decay)
+    left = rng.normal(size=(shape[0], 300)) * np.exp(-np.arange(300) / decay)
+    x = (left @ rng.normal(size=(300, shape[1]))).astype(np.float32)
+    methods = [
+        registry.by_id(header_of(gcodec.encode(x, method, alpha=0.1, effort=effort)).compressor).name
+        for method, effort in (("auto", "fast"), ("auto", "best"), ("klt", "fast"))
+    ]
+    assert methods == [taken, "klt", "klt"]
 
 
 def one_hot():

@@ -130,7 +130,9 @@ StatesOpt = Annotated[
     int | None,
     typer.Option(help="dither: states of its trellis, 1, 8 or 32; default: the one of 1 and 8 that needs fewer bits."),
 ]
-EffortOpt = Annotated[str, typer.Option(help="best (fewest bytes) or fast; of methods that have a choice.")]
+EffortOpt = Annotated[
+    str, typer.Option(help="best (fewest bytes), or fast: without tcq, and klt only where the rank is low.")
+]
 ThreadsOpt = Annotated[int | None, typer.Option("-T", "--threads", help="Threads; default: one for each core.")]
 ForceOpt = Annotated[bool, typer.Option("-f", "--force", help="Overwrite an existing output.")]
 JsonOpt = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

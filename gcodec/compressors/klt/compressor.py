@@ -7,6 +7,7 @@ B̂ tells the scales of the columns of Ĉ. So the best linear transform is sent 
 precisely as its use is worth. See spec/compressors/07-klt.md.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -25,7 +26,8 @@ from . import anatomy
 from .again import Start, fit_again
 from .attempt import Attempt
 from .factors import Basis, Columns, View, product
-from .look import Look
+from .look import Look, is_dear
+from .matrix import Matrix
 from .search import Chosen, fit
 
 _RANK_BITS, _CLASS_BITS, _LENGTH_BYTES = 12, 5, 4
@@ -127,7 +129,8 @@ class Klt(Compressor):
 
     A tensor that is no matrix is taken as one of a single column.
 
-    effort: "best" searches with more states; "fast" does not.
+    effort: "best" searches with more states. "fast" does not, and where some rows of a matrix tell
+    that its rank is not low, it plans endless bits, so that `auto` does not take it.
     """
 
     effort: str = "best"
@@ -140,9 +143,12 @@ class Klt(Compressor):
     def plan(self, source: Source, guarantee: Guarantee) -> Plan:
         if self.effort not in ("best", "fast"):
             raise InvalidInput(f'effort must be "best" or "fast", not {self.effort!r}')
-        look = Look.at(Scaled.of(source), View.of(source.shape), guarantee.bound)
-        chosen = cache(blas_on_one_thread()(lambda: Chosen.of(look, self.effort == "best")))
-        return Plan(*look.range(), lambda: self._payload(look, chosen()), closer=lambda: _LEAST * chosen().bits)
+        bound = guarantee.bound
+        matrix = Matrix.of(Scaled.of(source), View.of(source.shape), bound)
+        look = cache(blas_on_one_thread()(lambda: Look.at(matrix, bound)))
+        chosen = cache(blas_on_one_thread()(lambda: Chosen.of(look(), self.effort == "best")))
+        bits = (math.inf, math.inf) if self.effort == "fast" and is_dear(matrix, bound) else look().range()
+        return Plan(*bits, lambda: self._payload(look(), chosen()), closer=lambda: _LEAST * chosen().bits)
 
     @blas_on_one_thread()
     def _payload(self, look: Look, chosen: Chosen) -> Payload:

@@ -7,10 +7,9 @@ import numpy as np
 
 from ...errors import InvalidInput
 from ..common.levels import overhead
-from ..common.scaled import Scaled
 from .factors import View
 from .matrix import Matrix
-from .spectrum import Spectrum, sketch_of
+from .spectrum import ROWS, Spectrum, rank_of_rows, sketch_of
 
 _WIDE = 512  # widths above it take long where the rank is not low
 _DEAREST = 1.25  # times the bits of Gaussian values: the most that may be expected of a wide matrix,
@@ -36,14 +35,13 @@ class Look:
     unevenness: float
 
     @classmethod
-    def at(cls, scaled: Scaled, view: View, bound: float) -> "Look":
+    def at(cls, matrix: Matrix, bound: float) -> "Look":
         """Raises InvalidInput for a wide matrix whose rank is not low."""
-        matrix = Matrix.of(scaled, view, bound)
         rows, columns = matrix.energies()
         total = math.fsum(rows)
         sketch = sketch_of(matrix, total, bound * total)
-        if view.width > _WIDE:
-            _refuse_high_ranks(sketch, view, bound)
+        if matrix.view.width > _WIDE:
+            _refuse_high_ranks(sketch, matrix.view, bound)
         return cls(matrix, sketch, bound, _unevenness(rows) + _unevenness(columns))
 
     def range(self) -> tuple[float, float]:
@@ -57,6 +55,14 @@ class Look:
         bits = expected.bits(target)
         least = _LEAST * 2 ** (-self.unevenness / 2) * bits + _FEWEST
         return least, _MOST * bits + overhead(view.height * view.width)
+
+
+def is_dear(matrix: Matrix, bound: float) -> bool:
+    """Whether finding a subspace is likely to take long for what it saves.
+
+    Some rows need more than half as many vectors as they are, or as they are wide.
+    """
+    return rank_of_rows(matrix, bound) > min(ROWS, matrix.view.width) // 2
 
 
 def _unevenness(energies: np.ndarray) -> float:

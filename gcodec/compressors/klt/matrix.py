@@ -105,7 +105,7 @@ class Matrix:
         return self.square_times if dear and not self.knows_square else lambda right: self._square @ right
 
     def expect(self, count: int, rounds: int) -> None:
-        """Compute Xᵀ · X now if so many products with so many columns will take less time with it."""
+        """Compute Xᵀ · X now if so many products with `count` columns take less time with it."""
         if self.squarer(count, rounds) != self.square_times:
             _ = self._square
 
