@@ -8,6 +8,9 @@ error. Times are CPU times of the thread, the best of several runs.
 Each speed is given in MB/s of the tensor, as a multiple of zstd level 1 *encoding* the same bytes
 in the same run, and as a multiple of `np.copyto` of them. The last lines are the means of
 the multiples of zstd over the tensors of the paths, by method.
+
+--growth gives, instead, nanoseconds a value for square matrices like a gradient, from small to
+large.
 """
 
 import argparse
@@ -27,6 +30,7 @@ import gcodec
 from gcodec.errors import InvalidInput
 
 METHODS = ("ecsq", "tcq", "klt", "auto", "lossless")
+SIDES = (256, 1024, 4096)  # rows and columns for --growth
 LONG = 1.0  # seconds after which a call is not run again
 
 
@@ -74,6 +78,15 @@ def times_of(x: np.ndarray, method: str, alpha: float, runs: int) -> tuple[float
     return there, back, 8 * len(data) / x.size
 
 
+def show_growth(methods: list[str], alpha: float, runs: int) -> None:
+    """Print the time that a value takes, and by how much it grows at most with the matrix."""
+    for method in methods:
+        times = [times_of(gradient_like(side, side), method, alpha, runs)[0] / side**2 for side in SIDES]
+        figures = " | ".join(f"{side}²: {1e9 * time:.1f} ns" for side, time in zip(SIDES, times, strict=True))
+        growth = max(later / least for later, least in zip(times[1:], np.minimum.accumulate(times), strict=False))
+        print(f"| {method} | {figures} | {growth:.2f} × |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("paths", nargs="*", type=Path)
@@ -81,8 +94,11 @@ def main() -> None:
     parser.add_argument("--alpha", type=float, default=0.1)
     parser.add_argument("--least", type=float, default=2.0, help="MB of the smallest tensor that is taken")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--growth", action="store_true")
     options = parser.parse_args()
     simplefilter("ignore")
+    if options.growth:
+        return show_growth(options.methods, options.alpha, options.runs)
     means: dict[tuple[str, str], list[tuple[float, float]]] = {}
     print(
         "| tensor | coder | encode MB/s | × zstd | × copy | decode MB/s | × zstd | × copy | bits |\n"
