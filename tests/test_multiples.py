@@ -131,3 +131,10 @@ def test_the_smallest_numbers_of_a_dtype_come_back(dtype):
     for scale in (1, 100):
         values = (x * scale).astype(dtype)
         assert np.array_equal(gcodec.decode(gcodec.encode(values, lossless=True)), values)
+
+
+def test_scales_that_float32_cannot_hold():
+    """They are sent as float64, and without a warning of an overflow."""
+    x = 1e305 * integers(4, 64, 32)
+    data = gcodec.encode(x, lossless=True)
+    assert len(data) < x.nbytes / 8 and np.array_equal(gcodec.decode(data), x)

@@ -110,8 +110,10 @@ class Multiples:
         return values
 
     def head(self) -> bytes:
-        single = np.array_equal(self.scales.astype(np.float32), self.scales)
-        words = self.scales.astype(np.float32).view(np.uint32) if single else self.scales.view(np.uint64)
+        with np.errstate(over="ignore"):  # a scale that float32 cannot hold becomes infinite, and differs
+            narrow = self.scales.astype(np.float32)
+        single = np.array_equal(narrow, self.scales)
+        words = narrow.view(np.uint32) if single else self.scales.view(np.uint64)
         writer = BitWriter(_HEAD_BITS)
         writer.put(-self.low, 8)
         writer.put(self.span - 1, 8)
