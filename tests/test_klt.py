@@ -12,7 +12,7 @@ import gcodec
 from gcodec import dtypes
 from gcodec.compressors.common.scaled import Scaled
 from gcodec.compressors.contract import CHUNK, Guarantee, Payload, TensorSpec
-from gcodec.compressors.klt import search
+from gcodec.compressors.klt import look, search
 from gcodec.compressors.klt.compressor import Head, Klt
 from gcodec.compressors.klt.factors import MAX_RANK, Basis, View, classes_of
 from gcodec.compressors.klt.matrix import Matrix
@@ -164,13 +164,22 @@ def test_full_rank_at_any_width(shape):
 
 
 @pytest.mark.parametrize("bound", [0.3, 1e-3])
-def test_wide_matrices_of_high_rank_are_refused_early(bound, monkeypatch):
-    """A look at the spectrum tells that `tcq` takes far fewer bits. Low ranks are not refused."""
-    low = nearly_low_rank((600, 530), 10, 0.01)
-    assert distortion(low, decode(low, *encode(low, bound))) <= bound
+def test_wide_matrices_of_high_rank_are_not_planned(bound, monkeypatch):
+    """A look at the spectrum tells that `tcq` takes fewer bits; asked by name, `klt` codes them."""
+    x = np.random.default_rng(5).normal(size=(600, 530))
+    assert distortion(x, decode(x, *encode(x, bound))) <= bound
     monkeypatch.setattr(search, "spectrum_of", None)  # never reached
-    with pytest.raises(InvalidInput, match="rank of a matrix of 600 x 530 is not low enough"):
-        encode(np.random.default_rng(5).normal(size=(600, 530)), bound)
+    assert Klt().plan(ArraySource(x), Guarantee("alpha", bound)).least == math.inf
+    low = nearly_low_rank((600, 530), 10, 0.01)
+    assert Klt().plan(ArraySource(low), Guarantee("alpha", bound)).least < math.inf
+
+
+def test_ranks_that_no_decoder_would_trust_are_refused(monkeypatch):
+    monkeypatch.setattr(look, "_HIGHEST", 100)
+    x = np.random.default_rng(5).normal(size=(300, 200))
+    with pytest.raises(InvalidInput, match="rank of a matrix of 300 x 200 is too high; use tcq or auto"):
+        encode(x, 0.01)
+    assert encode(x, 0.8)
 
 
 def test_chunks_beside_a_head_with_both_factors_are_empty():

@@ -7,13 +7,12 @@ import numpy as np
 
 from ...errors import InvalidInput
 from ..common.levels import overhead
-from .factors import View
 from .matrix import Matrix
 from .spectrum import ROWS, Spectrum, rank_of_rows, sketch_of
 
 _WIDE = 512  # widths above it take long where the rank is not low
-_DEAREST = 1.25  # times the bits of Gaussian values: the most that may be expected of a wide matrix,
-_ALLOWANCE = 0.1  # with these bits a value
+_DEAREST = 1.25  # times the bits of Gaussian values, which are about the most that `tcq` takes,
+_ALLOWANCE = 0.1  # with these bits a value: more than `tcq` takes
 _HIGHEST = 1 << 11  # the rank above which few factors are long enough for a decoder to trust them
 _IN_MEMORY = 1 << 26  # levels of both factors: an encoder holds all of them, in several forms
 # What payloads took at least and at most, as multiples of the bits that a sketch foretells, and
@@ -36,25 +35,30 @@ class Look:
 
     @classmethod
     def at(cls, matrix: Matrix, bound: float) -> "Look":
-        """Raises InvalidInput for a wide matrix whose rank is not low."""
+        """Raises InvalidInput for a rank so high that no decoder would trust the file."""
         rows, columns = matrix.energies()
         total = math.fsum(rows)
-        sketch = sketch_of(matrix, total, bound * total)
-        if matrix.view.width > _WIDE:
-            _refuse_high_ranks(sketch, matrix.view, bound)
+        sketch, view = sketch_of(matrix, total, bound * total), matrix.view
+        if sketch.extended().plan(bound * total)[0] > _HIGHEST:
+            raise InvalidInput(
+                f"klt: the rank of a matrix of {view.rows} x {view.columns} is too high; use tcq or auto"
+            )
         return cls(matrix, sketch, bound, _unevenness(rows) + _unevenness(columns))
 
     def range(self) -> tuple[float, float]:
         """The numbers of bits between which the payload is likely to be.
 
-        They are infinite where the factors are too large for memory.
+        They are infinite where the factors are too large for memory, and where a wide matrix, whose
+        subspace takes long to find, is sure to take more bits than with `tcq`.
         """
         view, target, expected = self.matrix.view, self.bound * self.sketch.total, self.sketch.extended()
+        bits, values = expected.bits(target), view.height * view.width
         if expected.plan(target)[0] * (view.height + view.width) > _IN_MEMORY:
             return math.inf, math.inf
-        bits = expected.bits(target)
+        if view.width > _WIDE and bits > (_DEAREST * max(-0.5 * math.log2(self.bound), 0.0) + _ALLOWANCE) * values:
+            return math.inf, math.inf
         least = _LEAST * 2 ** (-self.unevenness / 2) * bits + _FEWEST
-        return least, _MOST * bits + overhead(view.height * view.width)
+        return least, _MOST * bits + overhead(values)
 
 
 def is_dear(matrix: Matrix, bound: float) -> bool:
@@ -69,17 +73,3 @@ def _unevenness(energies: np.ndarray) -> float:
     """Half of log2 of the mean, less the mean of half of log2; nearly zero ones count as 2⁻²⁰."""
     shares = np.maximum(energies / energies.mean(), 2.0**-20)
     return float(-np.log2(shares).mean() / 2)
-
-
-def _refuse_high_ranks(sketch: Spectrum, view: View, bound: float) -> None:
-    """Raise InvalidInput if far more bits are expected than those of `tcq`.
-
-    `tcq` takes hardly more bits than Gaussian values need.
-    """
-    expected, target = sketch.extended(), bound * sketch.total
-    gaussian = max(-0.5 * math.log2(bound), 0.0)
-    dearest = (_DEAREST * gaussian + _ALLOWANCE) * view.width * view.height
-    if expected.plan(target)[0] > _HIGHEST or expected.bits(target) > dearest:
-        raise InvalidInput(
-            f"klt: the rank of a matrix of {view.rows} x {view.columns} is not low enough; use tcq or auto"
-        )
