@@ -6,8 +6,9 @@ in the .npy files of the paths, where uint16 stands for bfloat16. Encoding is al
 error. Times are CPU times of the thread, the best of several runs.
 
 Each speed is given in MB/s of the tensor, as a multiple of zstd level 1 *encoding* the same bytes
-in the same run, and as a multiple of `np.copyto` of them. The last lines are the means of
-the multiples of zstd over the tensors of the paths, by method.
+in the same run, and as a multiple of `np.copyto` of them. Over a link below the break-even speed,
+in Gbit/s for each core of both ends, a transfer with the method takes less time than one without.
+The last lines are the means of the multiples of zstd over the tensors of the paths, by method.
 
 --growth gives, instead, nanoseconds a value for square matrices like a gradient, from small to
 large.
@@ -101,8 +102,8 @@ def main() -> None:
         return show_growth(options.methods, options.alpha, options.runs)
     means: dict[tuple[str, str], list[tuple[float, float]]] = {}
     print(
-        "| tensor | coder | encode MB/s | × zstd | × copy | decode MB/s | × zstd | × copy | bits |\n"
-        "|---|---|---|---|---|---|---|---|---|"
+        "| tensor | coder | encode MB/s | × zstd | × copy | decode MB/s | × zstd | × copy | bits | break-even |\n"
+        "|---|---|---|---|---|---|---|---|---|---|"
     )
     for place, (name, x) in enumerate(tensors(options.paths, options.least)):
         label, speed, room = f"{name} {x.dtype} {x.shape}", x.nbytes / 1e6, np.empty_like(x)
@@ -110,14 +111,15 @@ def main() -> None:
         pack = best_time(lambda: compress(raw), options.runs)  # noqa: B023  (it is called at once)
         copy = best_time(lambda: np.copyto(room, x), options.runs)  # noqa: B023
         bits = 8 * len(compress(raw)) / x.size
-        print(f"| {label} | zstd -1 | {speed / pack:.0f} | 1 | {copy / pack:.3f} | | | | {bits:.3f} |", flush=True)
+        print(f"| {label} | zstd -1 | {speed / pack:.0f} | 1 | {copy / pack:.3f} | | | | {bits:.3f} | |", flush=True)
         for method in options.methods:
             try:
                 there, back, bits = times_of(x, method, options.alpha, options.runs)
             except InvalidInput:  # klt takes matrices alone
                 continue
             figures = " | ".join(f"{speed / t:.0f} | {pack / t:.3f} | {copy / t:.3f}" for t in (there, back))
-            print(f"| {label} | {method} | {figures} | {bits:.3f} |", flush=True)
+            even = (8 * x.nbytes - bits * x.size) / (there + back) / 1e9
+            print(f"| {label} | {method} | {figures} | {bits:.3f} | {even:.2f} |", flush=True)
             if place > 1:
                 means.setdefault((method, str(x.dtype)), []).append((pack / there, pack / back))
     for (method, dtype), pairs in sorted(means.items()):
