@@ -17,7 +17,7 @@ from ...parallel import spread
 from ...source import Source, remembered
 from .levels import Coded, Labels, Points
 from .quantiser import LARGEST_LEVEL, Part, Quantiser
-from .sample import NO_ERROR, QUICK, ROUGH, settle, solved, take, train
+from .sample import NO_ERROR, QUICK, ROUGH, learn, solved, take, train
 from .scale_choice import Energies, SampledLevels, choose_classes, exponent_of, read, scan
 from .scale_classes import ScaleClasses, Tiling
 from .scaled import energy
@@ -177,7 +177,7 @@ class Survey:
         part, tiling, dtype = self.part, self.classes.tiling, self.source.dtype
         share = self.share if states == 1 else self._share_of_errors()
         aim = _within(part.values, self.target * share)
-        best = settle(part, dtype, max(self.step, finest), aim, states)
+        best = learn(part, dtype, max(self.step, finest), aim, states)
         rate = best.bits / self.share / tiling.size
         lanes = lanes_for(rate * min(tiling.chunk, tiling.size))
         if states > 1 and (

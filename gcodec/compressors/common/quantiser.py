@@ -79,8 +79,8 @@ class Part:
         return float(max(self.values.max(), -self.values.min()))
 
     @cached_property
-    def count(self) -> int:
-        """The number after that of the highest class."""
+    def class_count(self) -> int:
+        """How many classes there may be: one more than the number of the highest."""
         return int(self.classes.max()) + 1
 
     def fitting(self, scale: float) -> np.ndarray:
@@ -208,13 +208,13 @@ class Quantiser:
         values = part.fitting(inverse)
         scale = values.dtype.type(inverse)
         table, picks = _room.tables
-        trellis.fill_lookup(self.prices, WORTH, part.count, labels.zero, self.points.in_steps, table, picks)
+        trellis.fill_lookup(self.prices, WORTH, part.class_count, labels.zero, self.points.in_steps, table, picks)
         ways, ends = _room.ways(values.size + SPARE), np.empty(part.lanes, np.uint32)
         trellis.SEARCHES[labels.states](values, scale, part.classes, table, labels.zero, ways, ends)
-        books, numbers = np.empty(values.size, np.uint8), np.empty(values.size, np.int32)
-        paths.trace(ways[: values.size], ends, np.uint32(bits - 1), np.uint32(odd_jump), np.uint32(jump), books)
-        trellis.settle(values, scale, part.classes, books, picks, labels.zero, numbers)
-        return numbers, books
+        slots, numbers = np.empty(values.size, np.uint8), np.empty(values.size, np.int32)
+        paths.trace(ways[: values.size], ends, np.uint32(bits - 1), np.uint32(odd_jump), np.uint32(jump), slots)
+        trellis.fill_numbers(values, scale, part.classes, slots, picks, labels.zero, numbers)
+        return numbers, slots  # which have become books
 
     def _error(self, part: Part, numbers: np.ndarray, books: np.ndarray | None, coded: Coded) -> float:
         constants = self.points.constants(part.values.dtype)

@@ -94,7 +94,7 @@ class Trained:
     bits: float
 
 
-def settle(part: Part, dtype: np.dtype, step: float, target: float, states: int) -> Trained:
+def learn(part: Part, dtype: np.dtype, step: float, target: float, states: int) -> Trained:
     """Labels, prices, centroids and a step whose error on the sample is about the target."""
     if states == 1:
         return _train_thresholds(part, Quantiser.fresh(Labels(1), dtype, step), target)

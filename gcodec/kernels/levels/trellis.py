@@ -247,7 +247,7 @@ def _levels(
 
 
 @njit
-def settle(
+def fill_numbers(
     values: np.ndarray,
     scale: float,
     classes: np.ndarray,
