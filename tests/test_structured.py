@@ -169,6 +169,13 @@ def test_a_mean_that_carries_the_norm():
     assert len(fine) < 0.75 * len(gcodec.encode(x, "tcq", alpha=1e-4))
 
 
+def test_means_that_float32_cannot_hold():
+    """They are left on, without a warning of an overflow."""
+    x = 1e300 * (5 + normal(64, 32).astype(np.float64))
+    y = gcodec.decode(gcodec.encode(x, "structured", alpha=0.01, options={"means": 0}))
+    assert error(x / 1e300, y / 1e300) <= 0.01
+
+
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
 @pytest.mark.parametrize("axis", [0, 1])
 def test_means_of_rows_and_columns_that_carry_the_norm(axis, dtype):

@@ -71,7 +71,8 @@ def means_of(source: Source, form: Form, axis: int, pieces: list[Span]) -> np.nd
         which = form.slices(positions, axis)
         sums += np.bincount(which, values.astype(np.float64), sums.size)
         counts += np.bincount(which, minlength=sums.size)
-    words = (sums / np.maximum(counts, 1)).astype(np.float32).view(np.uint32) >> 16 << 16
+    with np.errstate(over="ignore"):  # a mean that float32 cannot hold becomes infinite
+        words = (sums / np.maximum(counts, 1)).astype(np.float32).view(np.uint32) >> 16 << 16
     means: np.ndarray = words.view(np.float32).astype(np.float64)
     return np.where(np.isfinite(means), means, 0.0)
 
