@@ -63,7 +63,7 @@ class Structure:
         terms = choice.terms
         values = looks.sample(source, _PIECES, _PIECE)
         zeros, mapped, worth = _zeros(source, choice.guarantee.bound)
-        others = (values[~terms.mask(values)] if terms.kept else values).astype(np.float64)
+        others = _widened(values[~terms.mask(values)] if terms.kept else values)
         if not others.size or not np.isfinite(others).all():
             return cls(zeros, mapped, worth)
         own = Others(source, terms) if terms.kept else source
@@ -80,6 +80,12 @@ class Structure:
         marks = tuple(map(int, found.view(f"u{found.itemsize}")))
         means = None if found.size else _axis_of_means(own)
         return cls(zeros, mapped, worth, marks, _is_bounded(others), mean, means, axis)
+
+
+def _widened(values: np.ndarray) -> np.ndarray:
+    """The values as float64, without numpy's warning of a NaN that signals."""
+    with np.errstate(invalid="ignore"):
+        return values.astype(np.float64)
 
 
 def _zeros(source: Source, bound: float) -> tuple[bool, bool, float]:
@@ -191,7 +197,7 @@ def settled(name: str, source: Source, choice: Choice) -> Choice:
     if not choice.terms:
         if choice.guarantee.kind != "alpha" or choice.method not in registry.LEAVE_RANGE or not is_float(source.dtype):
             return choice
-        bounded = _is_bounded(looks.sample(source, _PIECES, _PIECE).astype(np.float64)) if source.size else False
+        bounded = _is_bounded(_widened(looks.sample(source, _PIECES, _PIECE))) if source.size else False
         return inside(choice, choice.method, clamp=True) if bounded else choice
     able = (registry.WRAPPED_WITH_KEPT if choice.terms.kept else registry.WRAPPED)[choice.guarantee.kind]
     if choice.method not in able:
