@@ -1,7 +1,9 @@
 """Chains of files: tensors that never change, and rows that need little of each file."""
 
+import h5py
 import numpy as np
 import pytest
+from checks import call_cli
 
 import gcodec
 from gcodec.errors import FormatError, MissingBase
@@ -48,3 +50,18 @@ def test_rows_decode_only_their_chunks_of_the_bases(tmp_path):
         for rows in ((1098, 1100), (0, 1100)):
             with pytest.raises(FormatError):
                 archive.rows("x", *rows)
+
+
+def test_words_about_a_file_that_is_more_than_its_tensors(tmp_path):
+    """What an HDF5 file has beside tensors is counted as none, and has no name that a user knows."""
+    for step in "01":
+        with h5py.File(tmp_path / f"{step}.h5", "w") as file:
+            file["w"] = np.random.default_rng(0).standard_normal(2000) + int(step) / 1000
+            file["n"] = np.arange(2000)
+    first, second = tmp_path / "0.h5.gcz", tmp_path / "1.h5.gcz"
+    assert call_cli("encode", tmp_path / "0.h5", "--lossless")[0] == 0
+    out = call_cli("encode", tmp_path / "1.h5", "--lossless", "--base", first)[1]
+    assert "2 tensors: 2 exact; 2 of 2 against a base" in " ".join(out.split())
+    first.unlink()
+    code, _, err = call_cli("decode", second, "--base-dir", tmp_path, "-o", tmp_path / "back.h5")
+    assert code == 2 and f"it is not in the folder {str(tmp_path)!r}. Give its file" in err and "//" not in err

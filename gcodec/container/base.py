@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeGuard
 from ..errors import Corrupt, MissingBase
 from ..source import Source, Span
 
+RESERVED = "//"  # how the names of records begin that are no tensors of a user
 KEY = "base"  # the key of a record's attributes
 DELTA = 11  # the id of the compressor whose payload is read beside the base; others code the change
 MAX_DEPTH = 1000  # records between a record and a tensor without a base, so many at most
@@ -60,6 +61,8 @@ class BaseName:
             return (
                 f"the tensors that are joined with {self.name!r}, whose values together have the CRC-32 {self.crc:08x}"
             )
+        if self.name.startswith(RESERVED):
+            return f"what a file has beside its tensors, with the CRC-32 {self.crc:08x}"
         return f"the tensor {self.name!r} whose values have the CRC-32 {self.crc:08x}"
 
 
@@ -80,8 +83,9 @@ class Bases(Protocol):
 
 def missing_base(record: str, base: BaseName, why: str) -> MissingBase:
     """The error, to be raised, for a record whose base is not at hand."""
+    what = f"record {record!r}" if not record.startswith(RESERVED) else "what the file has beside its tensors"
     return MissingBase(
-        f"record {record!r} was coded against a base: {base.words}; {why}. Give its file: --base FILE or --base-dir "
+        f"{what} was coded against a base: {base.words}; {why}. Give its file: --base FILE or --base-dir "
         "FOLDER on the command line, base= in Python"
     )
 

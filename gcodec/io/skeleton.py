@@ -13,10 +13,10 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ..container.base import RESERVED
 from ..errors import Corrupt, InvalidInput
 from .streams import read_at
 
-RESERVED = "//"  # how names begin that no tensor of a user has
 SKELETON = "//hdf5"  # the record of an HDF5 file
 FILE = "//file/"  # followed by its path in a folder: the record of any other file
 RAW = "//raw/"  # followed by its name in the file: the bytes of a part that gcodec does not code

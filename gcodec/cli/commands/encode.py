@@ -57,6 +57,7 @@ def encode(
     """
     from ...container.describe import describe, names_in_meta, original_bytes
     from ...container.resume import AFTER, left_out
+    from ...io.skeleton import is_skeleton
     from ...parallel import thread_count
     from ...pipeline.convert import encode_tensors
     from ...request.on_base import OnBases, checked_alpha_of
@@ -155,8 +156,8 @@ def encode(
     lines = [f"{way(input, output)}: {original:,} → {counted.size:,} bytes ({times(original, counted.size)})"]
     lines += [_line(tensor) for tensor in described] if single else [_summary(described, scoped)]
     if bases is not None:
-        on_base = sum("base" in tensor for tensor in described)
-        lines[-1] += f"; {on_base:,} of {len(described):,} against a base"
+        own = [tensor for tensor in described if not is_skeleton(tensor["name"])]
+        lines[-1] += f"; {sum('base' in tensor for tensor in own):,} of {len(own):,} against a base"
     if skip is not None:
         lines.append(f"left out, as {'they' if arrived > 1 else 'it'} had arrived: {plural(arrived, 'record')}")
     if protected:

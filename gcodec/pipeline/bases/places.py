@@ -116,7 +116,7 @@ class Folder:
     """The containers of a folder, opened as they are needed."""
 
     def __init__(self, folder: Path) -> None:
-        self.label, self.size, self._folder = str(folder), 0, folder
+        self.label, self.size, self._folder = f"the folder {str(folder)!r}", 0, folder
         self._places: dict[Path, Container] = {}
         self._files: list[Any] = []
 
