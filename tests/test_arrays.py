@@ -155,7 +155,30 @@ def test_a_state_dict_is_saved_as_it_is(torch, tmp_path):
     found = gcodec.load(tmp_path / "m.gcz")
     assert list(found) == list(model.state_dict())
     assert gcodec.verify(tmp_path / "m.gcz", model.state_dict()).ok
-    model.load_state_dict({name: torch.from_numpy(array) for name, array in found.items()})
+    from gcodec.integrations import torch_tensors
+
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    torch.nn.init.zeros_(model[0].weight)
+    model.load_state_dict(torch_tensors.load(tmp_path / "m.gcz"))
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+
+
+def test_tensors_come_back_as_tensors(torch, tmp_path):
+    """Of every dtype that goes in, with their bits; those without axes and values, too."""
+    from gcodec.integrations import torch_tensors
+
+    names = "float64 float32 float16 bfloat16 float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz float8_e8m0fnu"
+    whole = torch.from_numpy(X * 3)
+    tensors = {
+        name: whole.abs().to(getattr(torch, name)) for name in f"{names} int8 uint8 int64 bool complex64".split()
+    }
+    tensors |= {"scalar": tensors["bfloat16"][0, 0], "empty": torch.zeros(0, 3), "step": torch.tensor(7)}
+    gcodec.save(tmp_path / "all.gcz", tensors, lossless=True)
+    found = torch_tensors.load(tmp_path / "all.gcz")
+    assert list(found) == list(tensors)
+    for name, tensor in tensors.items():
+        assert (found[name].dtype, found[name].shape) == (tensor.dtype, tensor.shape), name
+        assert found[name].contiguous().view(-1).view(torch.uint8).equal(tensor.contiguous().view(-1).view(torch.uint8))
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,8 @@ def _array_of_object(what: str, value: Any) -> np.ndarray:
         example = f"{what}/{next(iter(value), 'weight')}"
         raise InvalidInput(
             f"{what}: is a {kind}, not an array; a container is one flat mapping, so give each array inside a name of "
-            f"its own, such as {example!r}"
+            f"its own, such as {example!r}; a state of model and optimizer goes through torch.save and then, as a file, "
+            "through the command gcodec encode"
         )
     if isinstance(value, list | tuple):
         raise InvalidInput(f"{what}: is a {kind}, which does not say its dtype; give numpy.asarray(…, dtype=…) of it")

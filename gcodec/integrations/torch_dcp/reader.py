@@ -17,6 +17,7 @@ from torch.futures import Future
 import gcodec
 from gcodec.errors import Corrupt, GcodecError, MissingTensor
 
+from ..torch_tensors import tensor_of
 from .metadata import Unreadable, reading, unpickled
 from .places import Place, file_system, mark, place, within
 from .writer import shared_out
@@ -149,7 +150,7 @@ def _load_tensors(archive: gcodec.Archive, items: Items, planner: LoadPlanner) -
     """Give the planner tensors, or parts of them."""
     for item, where in items:
         target = planner.resolve_tensor(item).detach()
-        target.copy_(_tensor(_box(archive, where.record, item)).reshape(target.shape))
+        target.copy_(tensor_of(_box(archive, where.record, item)).reshape(target.shape))
         planner.commit_tensor(item, target)
 
 
@@ -163,15 +164,6 @@ def _box(archive: gcodec.Archive, record: str, item: ReadItem) -> np.ndarray:
     first, rows = offsets[0], lengths[0]
     values = archive[record] if rows == shape[0] else archive.rows(record, first, first + rows)
     return values[(slice(None), *(slice(o, o + n) for o, n in zip(offsets[1:], lengths[1:], strict=True)))]
-
-
-def _tensor(array: np.ndarray) -> torch.Tensor:
-    """The same values for torch, which knows none of the dtypes of ml_dtypes as numpy has them."""
-    plain = np.ascontiguousarray(array)
-    if array.dtype.isbuiltin == 1:  # one of numpy's own
-        return torch.from_numpy(plain)
-    bits = torch.from_numpy(plain.view(f"i{array.dtype.itemsize}"))
-    return bits.view(getattr(torch, array.dtype.name))
 
 
 def _check_object(name: str, data: bytes) -> None:
