@@ -53,7 +53,7 @@ def test_rows_decode_only_their_chunks_of_the_bases(tmp_path):
 
 
 def test_words_about_a_file_that_is_more_than_its_tensors(tmp_path):
-    """What an HDF5 file has beside tensors is counted as none, and has no name that a user knows."""
+    """What an HDF5 file has beside tensors counts as none, and has no name that a user knows."""
     for step in "01":
         with h5py.File(tmp_path / f"{step}.h5", "w") as file:
             file["w"] = np.random.default_rng(0).standard_normal(2000) + int(step) / 1000

@@ -82,7 +82,7 @@ def test_lossless_keeps_every_bit():
 
 @pytest.mark.parametrize("bad", [0x7FC00000, 0x7F800001, 0x7F800000, 0xFF800000])
 def test_non_finite(bad):
-    """Two kinds of NaN, of which the second one signals when it is converted, and the infinities."""
+    """Two kinds of NaN, of which the second one signals when it is converted, and infinities."""
     x = np.ones((4, 5), np.float32)
     x.view(np.uint32)[[2, 3], [3, 0]] = bad
     with pytest.raises(NonFinite, match=r"2 of 20 .* index \(2, 3\)"):

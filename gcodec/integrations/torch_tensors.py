@@ -1,4 +1,4 @@
-"""Tensors of gcodec files as tensors of PyTorch, for `load_state_dict` and what else takes these."""
+"""Tensors of gcodec files as tensors of PyTorch, for `load_state_dict` and the like."""
 
 import os
 from typing import Any, BinaryIO
@@ -12,7 +12,7 @@ import gcodec
 def load(
     file: str | os.PathLike[str] | BinaryIO, *, base: Any = None, threads: int | None = None, limit: int | None = None
 ) -> dict[str, torch.Tensor]:
-    """All tensors of a container by name, as `gcodec.load` gives arrays, in memory of the processor.
+    """All tensors of a container by name, as `gcodec.load` gives arrays, in the processor's memory.
 
     The dtypes are those of the file, bfloat16 and float8 too. The parameters, and what is raised,
     are those of `gcodec.load`.
