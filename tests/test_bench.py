@@ -1,6 +1,10 @@
-"""bench/run.py measures what is installed, and NNCodec by an interpreter of its own."""
+"""The programs of bench/: measuring what is installed, and filling pages with what was measured.
+
+NNCodec is measured by an interpreter of its own.
+"""
 
 import csv
+import re
 import sys
 from pathlib import Path
 
@@ -72,3 +76,37 @@ def test_a_coder_that_misses_its_promise_is_no_row(bench):
     liar = bench.coders.Coder("liar", "1", "alpha 0.1", lambda x: x.tobytes(), lambda data: bytes(len(data)))
     with pytest.raises(AssertionError, match="liar"):
         bench.measured("x", np.ones(8, np.float32), liar)
+
+
+@pytest.fixture
+def fill(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "bench")
+    import fill
+
+    return fill
+
+
+@pytest.fixture
+def table(fill):
+    """The table that README names."""
+    (name,) = re.findall(r"bench/results/[^)]*\.csv", (ROOT / "README.md").read_text(encoding="utf-8"))
+    return fill.Table(ROOT / name)
+
+
+def test_pages_have_the_numbers_of_the_table(fill, table):
+    for page in fill.PAGES:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert fill.filled(page, text, table) == text, f"run bench/fill.py for {page}"
+
+
+def test_numbers_that_grew_old_are_filled(fill, table):
+    page = "docs/methods/klt.md"
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for number in ("12,345.6", "–"):
+        old = re.sub(r"(?<=against) [\d.]+ (?=of `tcq`)", f"\n{number} ", text)
+        assert old != text and fill.filled(page, old, table).split() == text.split()
+    link = "see bench/results/0.0.1-a-machine.csv"
+    assert fill.filled("docs/benchmarks.md", link, table) == f"see bench/results/{table.name}"
+    for lost in (text.replace("`tcq`)", "tcq)"), 2 * text):
+        with pytest.raises(SystemExit, match=r"klt\.md: .* is there [02] times and not once"):
+            fill.filled(page, lost, table)
