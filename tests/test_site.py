@@ -4,7 +4,9 @@ import os
 import re
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -30,6 +32,52 @@ def test_the_site_fetches_nothing_from_other_hosts(site):
     found = {path.name: REMOTE.findall(path.read_text(encoding="utf-8")) for path in pages}
     assert {name: links for name, links in found.items() if links} == {}
     assert REMOTE.search('<script src="https://unpkg.com/x.js">') and REMOTE.search("<link href=//a.b/c.css>")
+
+
+class Links(HTMLParser):
+    """What a page links to, and the places in it that links may name."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.targets: set[str] = set()
+        self.anchors = {""}
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        for name, value in attributes:
+            if name in ("href", "src"):
+                self.targets.add(value or "")
+            elif name == "id":
+                self.anchors.add(value or "")
+
+
+def dead_links(site: Path) -> set[tuple[str, str]]:
+    """The links of pages to files of the site that are not there, or to no anchor of a page."""
+    pages = {path: Links(path) for path in site.rglob("*.html")}
+    dead = set()
+    for page, links in pages.items():
+        for target in links.targets:
+            found = urlsplit(target)
+            if found.scheme or found.netloc:
+                continue
+            where = page if not found.path else Path(os.path.normpath(page.parent / unquote(found.path)))
+            if found.path.startswith("/"):  # as 404.html has them
+                where = site / found.path.strip("/")
+            where = where / "index.html" if where.is_dir() else where
+            if not where.is_file() or (where in pages and unquote(found.fragment) not in pages[where].anchors):
+                dead.add((page.relative_to(site).as_posix(), target))
+    return dead
+
+
+def test_links_of_the_site_lead_somewhere(site):
+    assert dead_links(site) == set()
+
+
+def test_dead_links_of_a_site_are_found(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.html").write_text('<a href="../y.html#b">1</a><a href="../y.html#c">2</a><img src="z.png">')
+    (tmp_path / "y.html").write_text('<h1 id="b"><a href="a/">3</a><a href="https://a.b/c">4</a><a href="#b">5</a>')
+    assert dead_links(tmp_path) == {("a/x.html", "../y.html#c"), ("a/x.html", "z.png"), ("y.html", "a/")}
 
 
 def test_what_is_generated_is_there(site):

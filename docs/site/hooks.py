@@ -14,7 +14,8 @@ PAGES = ("docs/**/*.md", "spec/**/*.md", "corpora/README.md", "examples/**/*.md"
 # What pages link to: pictures, tables, programs, vectors.
 OTHERS = (
     "docs/**/*.png", "docs/**/*.svg", "docs/**/*.csv", "docs/site/*.css", "spec/**/*.py", "spec/gcodec.ksy",
-    "spec/vectors/**/*.gcz", "examples/**/*.py", "examples/**/*.mjs", "bench/**/*.csv", "bench/**/*.svg",
+    "spec/vectors/**/*.gc[mz]", "examples/**/*.py", "examples/**/*.mjs", "examples/**/*.sh", "bench/**/*.csv",
+    "bench/**/*.svg", "gcodec/compressors/contract.py",
 )  # fmt: skip
 COMMANDS = "<!-- the commands -->"
 
