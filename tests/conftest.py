@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from checks import run_cli
 from hypothesis import HealthCheck, settings
 
 from gcodec.compressors import registry
-from gcodec.compressors.plugins import Plugins
+from gcodec.compressors.plugins import GROUP, Plugins
 
 settings.register_profile("dev", deadline=None, max_examples=30)
 settings.register_profile("ci", deadline=None, max_examples=30, derandomize=True)
@@ -35,11 +37,20 @@ def gradient(tmp_path):
 
 @pytest.fixture
 def plugins(monkeypatch):
-    """Looks for plug-ins anew, in these folders too."""
+    """Looks for plug-ins anew, in these folders alone, whatever else is installed."""
+    searched: list[str] = []
+    of_all = metadata.entry_points
+
+    def found(**asked: str) -> Iterable[metadata.EntryPoint]:
+        if asked != {"group": GROUP}:
+            return of_all(**asked)
+        return [point for one in metadata.distributions(path=searched) for point in one.entry_points.select(**asked)]
 
     def use(*folders: Path) -> None:
         for folder in folders:
             monkeypatch.syspath_prepend(folder)
+        searched.extend(map(str, folders))
+        monkeypatch.setattr(metadata, "entry_points", found)
         monkeypatch.setattr(registry, "_PLUGINS", Plugins(registry._PLUGINS._taken))
 
     yield use

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,7 +32,7 @@ def installed(tmp_path_factory):
     return target
 
 
-def test_the_example_from_the_command_line(installed, tmp_path):
+def test_the_example_from_the_command_line(installed, plugins, tmp_path):
     def run(*args: object) -> str:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (installed, ROOT)))}
         command = [sys.executable, "-m", "gcodec", *map(str, args)]
@@ -51,7 +52,8 @@ def test_the_example_from_the_command_line(installed, tmp_path):
     rows = json.loads(run("compare", path, "--alpha", 0.01, "--json"))["totals"]
     (row,) = (row for row in rows if row["name"] == "uniform")
     assert row["reaches"] and row["rate"] == pytest.approx(tensor["payload_bits"] / x.size, rel=0.01)
-    assert checks.run_cli("decode", coded, "-o", tmp_path / "without.npy")[0] == 4
+    plugins()
+    assert checks.call_cli("decode", coded, "-o", tmp_path / "without.npy")[0] == 4
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -68,6 +70,20 @@ def test_the_example_with_options_and_damage(installed, plugins):
     sizes = [len(gcodec.encode(x, "uniform", alpha=0.3, options={"level": level})) for level in (0, 9)]
     assert sizes[1] < sizes[0]
     checks.check_corrupt_payloads("uniform", "alpha", 0.1)
+
+
+def test_the_shared_checks_of_an_installed_package(installed, tmp_path):
+    """As their author runs them. They find a package that misses its bound."""
+    bad = copy_package(tmp_path, "gcodec_off", "off", body=MISSES)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "float32 or verify"]
+    runs = {}
+    for folder in (installed, bad):
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (folder, ROOT)))}
+        checked = [*command, ROOT / "tests" / "test_installed.py"]
+        runs[folder] = subprocess.Popen(checked, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    said = {folder: run.communicate(timeout=300)[0] for folder, run in runs.items()}
+    assert runs[installed].returncode == 0 and re.search(r"\d+ passed", said[installed]), said[installed]
+    assert runs[bad].returncode == 1 and "missed alpha ≤ 0.1" in said[bad], said[bad]
 
 
 def test_one_that_is_exact_is_used(plugins, tmp_path):
