@@ -63,6 +63,13 @@ def test_the_check_for_ci(tmp_path):
     assert '"ok": true' in (tmp_path / "model.h5.gcz.json").read_text()
     environment = os.environ | {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    (tmp_path / "Llama" / "more").mkdir()
+    (tmp_path / "Llama" / "more" / "config.json").write_text("{}")
+    size = (tmp_path / "Llama" / "model.safetensors").stat().st_size + 2
+    command = ["sh", script, "Llama/", "1e-4", "90"]
+    said = subprocess.run(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+    assert re.search(rf"^Llama: \d+ % of +{size} bytes, alpha 1e-4 holds", said), said
+    assert '"ok": true' in (tmp_path / "Llama.gcz.json").read_text()
     for arguments, prepared in ((("model.h5", "1e-4", "1"), None), (("x.npy", "1e-4"), "verify")):
         if prepared:  # a gcodec whose files are not within the bound
             x = np.random.default_rng(0).normal(size=5000)
