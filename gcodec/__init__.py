@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .verification.report import Report, TensorReport
     from .verification.verify import verify
 
-__version__ = "0.1.0"  # the one place where it stands: pyproject.toml reads it here
+__version__ = "1.0rc1"  # the one place where it stands: pyproject.toml reads it here
 if os.name != "posix":
     raise ImportError("gcodec runs on Linux and macOS only, as it reads files by os.pread; on Windows, run it in WSL")
 _HOMES = {  # the public names, by the module that has them
