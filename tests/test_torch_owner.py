@@ -78,6 +78,25 @@ def learns_with_few_bytes(rank: int) -> None:
     assert found["coding"] > 0 and found["waiting"] > 0 and 0 < found["error"] <= 0.1
 
 
+def counts_what_leaves_it(rank: int) -> None:
+    from gcodec.integrations import torch_ddp
+
+    left, real = [0], torch.distributed.all_to_all_single
+
+    def counted(output, given, output_sizes=None, input_sizes=None, group=None):
+        own = given.numel() // RANKS if input_sizes is None else input_sizes[rank]
+        left[0] += (given.numel() - own) * given.element_size()
+        return real(output, given, output_sizes, input_sizes, group=group)
+
+    torch.distributed.all_to_all_single = counted
+    ddp = model()
+    state = torch_ddp.compress(ddp, alpha=0.1, method="ecsq", start=0)
+    train(ddp, rank, range(3))
+    torch.distributed.all_to_all_single = real
+    ends = 3 * 8 * (RANKS - 1)  # after each step, ranks tell each other whether they could decode
+    assert state.statistics.sent == left[0] + ends
+
+
 def nothing_is_lost_for_good(rank: int) -> None:
     """Σ means that were sent + memories = Σ means of the gradients, to 1e-5 of them."""
     from gcodec.integrations.torch_ddp.schemes import Owner
@@ -114,6 +133,7 @@ def goes_on_from_its_state(rank: int) -> None:
     train(ddp, rank, range(3))
     again.load_state_dict(saved := state.state_dict())
     back = again.state_dict()
+    assert back["steps"] == 3 and again.statistics.steps == 0
     for part in ("memory", "owned"):
         assert set(back[part]) == set(saved[part]) != set()
         assert all(np.array_equal(back[part][name], array) for name, array in saved[part].items())
@@ -137,12 +157,12 @@ def a_rank_that_is_silent_ends_the_others(rank: int) -> None:
     ddp = model()
     torch_ddp.compress(ddp, alpha=0.1, start=0, timeout=3.0)
     if rank != 1:
-        with pytest.raises(RuntimeError):
+        with pytest.raises(RuntimeError, match=r"another rank has ended, or has said nothing for 3 s \(timeout\)"):
             ddp(batch(0)[0]).sum().backward()
 
 
 CASES = (
-    learns_with_few_bytes, nothing_is_lost_for_good, goes_on_from_its_state, a_rank_that_fails_ends_the_others,
+    learns_with_few_bytes, counts_what_leaves_it, nothing_is_lost_for_good, goes_on_from_its_state, a_rank_that_fails_ends_the_others,
     a_rank_that_is_silent_ends_the_others,
 )  # fmt: skip
 

@@ -75,6 +75,7 @@ class Compression:
         self._kind = scheme or ("owner" if self._wire.count >= MANY else "gather")
         shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
         self._scheme = SCHEMES[self._kind](self._wire, shapes, found)
+        self._steps = 0  # of the whole training
         self._ends: list[Any] = []  # futures of the buckets of this step
         self._agreed, self._same = False, {"start": start, "scheme": self._kind, "tensors": digest(shapes)}
         self._coding, self._sending, self._decoding = (
@@ -86,7 +87,7 @@ class Compression:
 
     def state_dict(self) -> dict[str, Any]:
         """What a training checkpoint needs: the steps so far, and the memory by name."""
-        return {"steps": self.statistics.steps, **self._origin(), **self._scheme.state_dict()}
+        return {"steps": self._steps, **self._origin(), **self._scheme.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where `state_dict` was taken, on the same rank of as many.
@@ -95,7 +96,7 @@ class Compression:
         """
         steps = check_origin(state, self._origin())
         self._scheme.load_state_dict(state)
-        self.statistics.steps = steps
+        self._steps = steps
 
     def _origin(self) -> dict[str, Any]:
         """What a state must have in common with this compression."""
@@ -103,13 +104,14 @@ class Compression:
 
     def exchange(self, bucket: Bucket) -> Any:
         """The mean of a bucket over all ranks, in a while."""
-        buffer, step = bucket.buffer(), self.statistics.steps
+        buffer, step = bucket.buffer(), self._steps
         if not self._agreed:
             self._wire.agree({"steps": step, **self._same})
             self._agreed = True
         plain = 2 * (self._wire.count - 1) * buffer.numel() * buffer.element_size() // self._wire.count
         self.statistics.plain += plain
         if bucket.is_last():
+            self._steps += 1
             self.statistics.steps += 1
         if step < self._start:
             self.statistics.sent += plain

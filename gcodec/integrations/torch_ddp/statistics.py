@@ -5,13 +5,14 @@ from dataclasses import asdict, dataclass
 
 @dataclass
 class Statistics:
-    """Sums over all steps of this rank.
+    """Sums over the steps of this rank since `compress` was called.
 
     steps: optimizer steps. plain: the bytes that it would have sent to reduce plain gradients in a
     ring: 2(n − 1)/n of their bytes among n ranks. sent, received: the bytes that it did send to
-    other ranks, and got from them. coding, waiting: seconds of the worker thread that went into
-    encoding and decoding, and into the network. error: the largest share of the energy that
-    a message of the last step left out, at most.
+    other ranks, and got from them. coding, waiting: seconds that its threads, which work at the
+    same time, took for encoding and decoding, and for the network. error: the largest share of the
+    energy that a message of this rank's gradients left out in the last step, at most. What an owner
+    leaves out of means is not in it.
     """
 
     steps: int = 0

@@ -43,7 +43,7 @@ class Wire:
         self._group = dist.new_group(  # the other ranks of the world need not call it
             dist.get_process_group_ranks(group), backend="gloo", timeout=limit, use_local_synchronization=True
         )
-        self._statistics, self._lock = statistics, threading.Lock()
+        self._statistics, self._lock, self._timeout = statistics, threading.Lock(), timeout
         self.rank, self.count = dist.get_rank(self._group), dist.get_world_size(self._group)
 
     def made(self, make: Callable[[], Sequence[bytes]]) -> Made:
@@ -56,29 +56,27 @@ class Wire:
 
     def exchange(self, made: Made) -> list[bytes]:
         """What every rank has for this one. made: a message for each rank, which may be empty."""
-        messages, begin = made.messages, time.perf_counter()
+        messages, start = made.messages, time.perf_counter()
         failed = [_FAILED] * self.count
         lengths = torch.tensor(failed if made.failure else [len(message) for message in messages])
         known = torch.empty_like(lengths)
-        dist.all_to_all_single(known, lengths, group=self._group)
+        with self._words_of_failure():
+            dist.all_to_all_single(known, lengths, group=self._group)
         self._check(known.tolist(), made.failure)
-        data = torch.empty(int(known.sum()), dtype=torch.uint8)
-        dist.all_to_all_single(data, _tensor(b"".join(messages)), known.tolist(), lengths.tolist(), group=self._group)
+        whole, data = torch.empty(int(known.sum()), dtype=torch.uint8), _tensor(b"".join(messages))
+        with self._words_of_failure():
+            dist.all_to_all_single(whole, data, known.tolist(), lengths.tolist(), group=self._group)
         own = len(messages[self.rank])
-        self._count(sum(map(len, messages)) - own, data.numel() - own, begin)
-        whole, ends = data.numpy().tobytes(), known.cumsum(0).tolist()
-        return [whole[start:stop] for start, stop in zip([0, *ends], ends, strict=False)]
+        self._count(data.numel() - own, whole.numel() - own, start)
+        every, ends = whole.numpy().tobytes(), known.cumsum(0).tolist()
+        return [every[start:stop] for start, stop in zip([0, *ends], ends, strict=False)]
 
     def gather(self, made: Made) -> list[bytes]:
-        """The messages of all ranks, in their order. made: the only one of this rank."""
-        start = time.perf_counter()
-        known = self._known(0 if made.failure else len(made.messages[0]), made.failure)
-        whole = [torch.empty(max(known), dtype=torch.uint8) for _ in known]
-        if max(known):
-            dist.all_gather(whole, _tensor(made.messages[0].ljust(max(known), b"\0")), group=self._group)
-        own = known[self.rank]
-        self._count(own * (self.count - 1), sum(known) - own, start)
-        return [data[:length].numpy().tobytes() for data, length in zip(whole, known, strict=True)]
+        """The messages of all ranks, in their order. made: the only one of this rank.
+
+        Torch's own all_gather would fill up each message to the length of the longest one.
+        """
+        return self.exchange(Made([*made.messages] * self.count, made.failure))
 
     def agree(self, own: Mapping[str, object]) -> None:
         """Raise InvalidInput where the ranks have not the same values. All ranks call it."""
@@ -105,7 +103,11 @@ class Wire:
     def settle(self, failure: Exception | None) -> None:
         """Raise what went wrong in decoding: here, or on another rank. All ranks call it."""
         start = time.perf_counter()
-        self._known(0, failure)
+        own = torch.tensor([_FAILED if failure else 0])
+        every = [torch.empty_like(own) for _ in range(self.count)]
+        with self._words_of_failure():
+            dist.all_gather(every, own, group=self._group)
+        self._check([int(one) for one in every], failure)
         self._count(0, 0, start)
 
     @contextmanager
@@ -118,14 +120,14 @@ class Wire:
             with self._lock:
                 self._statistics.coding += time.perf_counter() - start
 
-    def _known(self, length: int, failure: Exception | None) -> list[int]:
-        """The lengths that all ranks have. Raises an error where one of them has failed."""
-        own = torch.tensor([_FAILED if failure else length])
-        lengths = [torch.empty_like(own) for _ in range(self.count)]
-        dist.all_gather(lengths, own, group=self._group)
-        known = [int(one) for one in lengths]
-        self._check(known, failure)
-        return known
+    @contextmanager
+    def _words_of_failure(self) -> Iterator[None]:
+        """Say of an error of gloo what it means for the training."""
+        try:
+            yield
+        except RuntimeError as error:
+            silent = "" if self._timeout is None else f", or has said nothing for {self._timeout:g} s (timeout)"
+            raise RuntimeError(f"gradients were not exchanged: another rank has ended{silent}: {error}") from error
 
     def _check(self, lengths: Sequence[int], failure: Exception | None) -> None:
         if failure is not None:

@@ -56,12 +56,13 @@ class Compression:
             self._scatters[name] = scatter
             _COMPRESSED.add(module)
         self._origin = {"rank": wire.rank, "ranks": wire.count}
-        next(iter(self._scatters.values())).is_counted = True
+        self._counted = next(iter(self._scatters.values()))
+        self._counted.is_counted = True
 
     def state_dict(self) -> dict[str, Any]:
         """What a training checkpoint needs of this rank: steps, and memory by module and rank."""
         memory = {name: scatter.state() for name, scatter in self._scatters.items()}
-        return {"steps": self.statistics.steps, **self._origin, "memory": memory}
+        return {"steps": self._counted.steps, **self._origin, "memory": memory}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where `state_dict` was taken, on the same rank of as many.
@@ -72,7 +73,6 @@ class Compression:
         if not isinstance(given, Mapping) or set(given) != set(self._scatters):
             raise gcodec.errors.InvalidInput("the state is of a model with other sharded modules")
         memory = {name: scatter.memory_of(given[name]) for name, scatter in self._scatters.items()}
-        self.statistics.steps = steps
         for name, scatter in self._scatters.items():
             scatter.go_on(steps, memory[name])
 
