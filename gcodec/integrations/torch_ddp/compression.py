@@ -14,11 +14,12 @@ from gcodec.errors import InvalidInput
 
 from .options import check_dense, checked
 from .schemes import MANY, SCHEMES, Put
-from .state import check_origin
+from .state import check_memory, check_origin
 from .statistics import Statistics
 from .wire import Wire, digest
 
 Bucket = Any  # torch.distributed.GradBucket
+_COMPRESSED: weakref.WeakSet[DistributedDataParallel] = weakref.WeakSet()
 
 
 def compress(
@@ -39,10 +40,14 @@ def compress(
     ranks, before the first backward pass. Ranks with another start, scheme, number of steps or
     model raise InvalidInput there.
 
-    Raises InvalidInput for options that no channel takes, and for a model with sparse gradients.
+    Raises InvalidInput for options that no channel takes, for a model with sparse gradients, and
+    for one that is compressed already.
     """
+    if model in _COMPRESSED:
+        raise InvalidInput("the model is compressed already; call compress once")
     state = Compression(model, start=start, scheme=scheme, timeout=timeout, **options)
     model.register_comm_hook(state, hook)
+    _COMPRESSED.add(model)
     return state
 
 
@@ -76,6 +81,7 @@ class Compression:
         shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
         self._scheme = SCHEMES[self._kind](self._wire, shapes, found)
         self._steps = 0  # of the whole training
+        self._options, self._wide = found, {name for name, one in parameters.items() if one.dtype == torch.float64}
         self._ends: list[Any] = []  # futures of the buckets of this step
         self._agreed, self._same = False, {"start": start, "scheme": self._kind, "tensors": digest(shapes)}
         self._coding, self._sending, self._decoding = (
@@ -92,9 +98,12 @@ class Compression:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where `state_dict` was taken, on the same rank of as many.
 
-        Raises InvalidInput for a state of another rank, scheme or model; then nothing has changed.
+        Raises InvalidInput for a state of another rank, scheme or model, and for a memory that
+        channels with these options would not take; then nothing has changed.
         """
         steps = check_origin(state, self._origin())
+        for part in ("memory", "owned"):
+            check_memory(state.get(part), self._wide, self._options)
         self._scheme.load_state_dict(state)
         self._steps = steps
 
@@ -106,6 +115,8 @@ class Compression:
         """The mean of a bucket over all ranks, in a while."""
         buffer, step = bucket.buffer(), self._steps
         if not self._agreed:
+            if any(id(parameter) not in self._names for parameter in bucket.parameters()):
+                raise InvalidInput("this compression was made for another model; register it on the model it was given")
             self._wire.agree({"steps": step, **self._same})
             self._agreed = True
         plain = 2 * (self._wire.count - 1) * buffer.numel() * buffer.element_size() // self._wire.count

@@ -11,7 +11,7 @@ import gcodec
 
 from ..torch_ddp.options import check_dense, checked
 from ..torch_ddp.schemes import Channels, decoded, mean_of
-from ..torch_ddp.state import Memory, check_origin, packed, unpacked
+from ..torch_ddp.state import Memory, check_memory, check_origin, packed, unpacked
 from ..torch_ddp.statistics import Statistics
 from ..torch_ddp.wire import Wire, digest
 from .shards import Shard, parts_of
@@ -55,6 +55,10 @@ class Compression:
             module.set_custom_reduce_scatter(scatter)
             self._scatters[name] = scatter
             _COMPRESSED.add(module)
+        self._options = found
+        self._wide = {
+            name for *_, parameters in groups for name, one in parameters.items() if one.dtype == torch.float64
+        }
         self._origin = {"rank": wire.rank, "ranks": wire.count}
         self._counted = next(iter(self._scatters.values()))
         self._counted.is_counted = True
@@ -67,12 +71,15 @@ class Compression:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where `state_dict` was taken, on the same rank of as many.
 
-        Raises InvalidInput for a state of another rank or model; then nothing has changed.
+        Raises InvalidInput for a state of another rank or model, and for a memory that channels
+        with these options would not take; then nothing has changed.
         """
         steps, given = check_origin(state, self._origin), state["memory"]
         if not isinstance(given, Mapping) or set(given) != set(self._scatters):
             raise gcodec.errors.InvalidInput("the state is of a model with other sharded modules")
         memory = {name: scatter.memory_of(given[name]) for name, scatter in self._scatters.items()}
+        for part in (part for parts in memory.values() for part in parts):
+            check_memory(part, self._wide, self._options)
         for name, scatter in self._scatters.items():
             scatter.go_on(steps, memory[name])
 
