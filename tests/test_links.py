@@ -64,7 +64,20 @@ def test_compare_over_a_link(tmp_path):
         assert one["compressed"] == pytest.approx(work + row["rate"] * x.size / 1e7)
         assert row["break_even"] == pytest.approx(8 * x.nbytes * (1 - row["rate"] / 32) / work)
         assert (one["faster"] > 1) == (row["break_even"] > 1e7)
+    assert all(one["reaches"] for one in sent)
     assert "link" not in json.loads(call_cli("compare", tmp_path / "x.npy", "--methods", "sd", "--json")[1])
+
+
+def test_what_misses_alpha_comes_last_over_a_link_and_exact_methods_once(tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32))
+    args = "compare", tmp_path / "x.npy", "--alpha", 0.01, "--methods", "delta,ecsq,scaled-sign", "--link", "1kbit"
+    table = call_cli(*args)[1].split("over a link")[1].splitlines()
+    rows = [line for line in table if line.startswith(("method", "baseline"))]
+    assert [line.split()[1] for line in rows] == ["ecsq", "delta", "scaled-sign"]
+    assert [line.endswith("misses alpha") for line in rows] == [False, False, True]
+    result = json.loads(call_cli(*args, "--json")[1])
+    assert [one["reaches"] for one in result["link"]["transfers"]] == [True, True, False]
+    assert [row["name"] for row in result["totals"]].count("delta") == 1
 
 
 def test_times_of_a_file(file):

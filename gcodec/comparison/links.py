@@ -28,8 +28,8 @@ class Transfer:
     """What a method makes of the time that all tensors take over a link.
 
     alpha, group, name, kind: as in Row. plain: seconds without compressing. compressed: seconds of
-    encoding, of sending what it gives, and of decoding, one after the other. faster: how many times
-    sooner all is there.
+    encoding, of sending what it gives, and of decoding, one after the other. reaches: as in Row.
+    faster: how many times sooner all is there.
     """
 
     alpha: float
@@ -38,6 +38,7 @@ class Transfer:
     kind: str
     plain: float
     compressed: float
+    reaches: bool
 
     @property
     def faster(self) -> float:
@@ -50,14 +51,16 @@ class Transfer:
 def transfers(totals: Iterable[Row], size: int, link: float) -> list[Transfer]:
     """The transfers of `size` values by each method, the fastest first for each α.
 
+    Those that miss their α come last, however fast they are.
     link: bits per second.
     """
     found = [_transfer(row, size, link) for row in totals]
-    return sorted(found, key=lambda one: (-one.alpha, one.compressed))
+    return sorted(found, key=lambda one: (-one.alpha, not one.reaches, one.compressed))
 
 
 def _transfer(row: Row, size: int, link: float) -> Transfer:
     megabytes = size * row.original_rate / 8e6
     work = megabytes / row.encode_speed + (megabytes / row.decode_speed if row.decode_speed else 0.0)
     sent = size * row.rate / link
-    return Transfer(row.alpha, row.group, row.name, row.kind, size * row.original_rate / link, work + sent)
+    plain = size * row.original_rate / link
+    return Transfer(row.alpha, row.group, row.name, row.kind, plain, work + sent, row.reaches)

@@ -142,6 +142,8 @@ def _tasks(name: str, alphas: list[float], pointwises: Sequence[float]) -> Itera
         yield from (Task(BASELINE, name, member.kind, baseline=member) for member in FAMILIES[name])
         return
     kinds = ("alpha", "pointwise") if name == "auto" else registry.by_name(name).load().kinds
+    if "exact" in kinds:  # it has the same bits and error for every bound
+        kinds = ("exact",)
     bounds: dict[str, Sequence[float | None]] = {"exact": [None], "pointwise": pointwises}
     for kind in kinds:
         yield from (Task(METHOD, name, kind, bound) for bound in bounds.get(kind, alphas))

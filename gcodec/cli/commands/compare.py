@@ -21,6 +21,8 @@ COLUMNS = """gap: bits/coord above ½·log2(1/error), the least for a vector of 
 the data is compressible. above cap: the same above the least of what keeps alpha for every input.
 pays below: on slower links, coding and sending takes less time than sending the original."""
 
+_KINDS = {"omega": "unbiased", "exact": "bit for bit"}
+
 
 def compare(
     input: opt.InputArg,
@@ -149,7 +151,7 @@ def _transfers(sent: "list[Transfer]", speed: float) -> str:
         rows = [("", "name", "plain s", "compressed s", "times faster", "")]
         rows += [
             (one.group, one.name, f"{one.plain:.3g}", f"{one.compressed:.3g}", f"{one.faster:.3g}",
-             {"omega": "unbiased", "exact": "bit for bit"}.get(one.kind, ""))
+             "; ".join(filter(None, (_KINDS.get(one.kind), "" if one.reaches else "misses alpha"))))
             for one in sent if one.alpha == alpha
         ]  # fmt: skip
         tables.append(f"alpha = {alpha:g}\n{table(rows, right=(2, 3, 4))}")
