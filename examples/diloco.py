@@ -8,7 +8,7 @@ through a channel with feedback, and for comparison
 * as int8 with feedback: a scale for each tensor,
 * as the largest 3 % of each 4096 values, in 2 bits each, with feedback, as SparseLoCo has it.
 
-The channel's bound is steered so that it sends at most the bytes that the largest 3 % take. All
+The channel's bound is steered so that it sends about as many bytes as the largest 3 % take. All
 workers run in this process, one after the other. It needs torch, and reads Python's own sources as
 text.
 """
@@ -108,7 +108,7 @@ def top_k(x: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def channel(method: str) -> Callable[[Arrays], Send]:
-    """A channel that takes at most the bytes of Top-k.
+    """A channel that takes about as many bytes as Top-k.
 
     A message has about 1/bound bytes. So the bound follows from the size of the last message and
     from what the next one may take.

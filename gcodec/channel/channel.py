@@ -99,7 +99,8 @@ class Channel:
     def encode(self, arrays: Sequence[Any] | Mapping[str, Any], bound: float | None = None) -> bytes:
         """The message of these arrays, in the order of the tensors, or by name.
 
-        bound: of this message and those after it, in the place of the one before.
+        bound: of this message and those after it, in the place of the one before. One thread at a
+        time may encode.
 
         Afterwards `decoded` has what the other end will see, `error` says which share of the energy
         was left out, at most, and `step` is one more. Raises
