@@ -4,7 +4,7 @@ r"""Training over a slow network:
 
 Each rank is a process in a network namespace of its own. The namespaces hang on a bridge, and each
 link is limited to so many Mbit/s by a token bucket (`tc tbf`). It needs root, and iproute2. With
-the defaults it takes about five minutes.
+the defaults it takes about eight minutes.
 
 For each number of ranks, link and method, a language model is trained anew for some seconds (or
 some steps, by --steps). Before that, some plain steps and one by the method, in which it finds its
@@ -37,7 +37,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby, product
 from pathlib import Path
 
-METHODS = "plain,PowerSGD 4,int8,klt 0.1,klt 0.3,ecsq 0.1"  # channels by their method, alpha and scope
+METHODS = "plain,PowerSGD 4,int8,klt 0.1,klt 0.3,ecsq 0.1,ecsq 0.2"  # channels by their method, alpha and scope
 SUBNET = "10.213.77"
 BURST = 32  # kilobytes that a link lets through at once, at least
 MARK = "<!-- links -->"  # where a page shows them
