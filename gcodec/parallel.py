@@ -10,11 +10,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from numbers import Integral
 from threading import Lock
 from typing import Any, TypeVar
 
-from .arguments import whole_number
-from .errors import OutOfMemory
+from .errors import InvalidInput, OutOfMemory
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,7 +29,9 @@ def thread_count(asked: int | None) -> int:
     Raises InvalidInput for less than one.
     """
     if asked is not None:
-        return whole_number("the number of threads", asked, 1)
+        if not isinstance(asked, Integral) or isinstance(asked, bool) or asked < 1:
+            raise InvalidInput(f"the number of threads must be a whole number, at least 1, not {asked!r}")
+        return int(asked)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -96,8 +96,6 @@ def _parsed(text: str) -> dict[str, Example]:
         rows = None
     if not isinstance(rows, list) or not all(map(_is_row, rows)):
         raise InvalidInput('specs are a JSON list of ["name", "dtype", [shape]], as `Channel.specs` writes it')
-    if not rows:
-        raise InvalidInput("specs name no tensor")
     found: dict[str, Example] = {name: (shape, _dtype_of(name, dtype)) for name, dtype, shape in rows}
     if len(found) < len(rows):
         raise InvalidInput("specs name a tensor twice")

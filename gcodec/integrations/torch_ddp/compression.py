@@ -80,7 +80,7 @@ class Compression:
         self._kind = scheme or ("owner" if self._wire.count >= MANY else "gather")
         shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
         self._scheme = SCHEMES[self._kind](self._wire, shapes, found)
-        self._steps = 0  # of the whole training
+        self._steps = 0  # those of the whole training
         self._options, self._wide = found, {name for name, one in parameters.items() if one.dtype == torch.float64}
         self._ends: list[Any] = []  # futures of the buckets of this step
         self._agreed, self._same = False, {"start": start, "scheme": self._kind, "tensors": digest(shapes)}
