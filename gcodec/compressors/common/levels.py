@@ -158,8 +158,6 @@ class Points:
     def values(self, numbers: np.ndarray, books: np.ndarray | None, work: np.dtype) -> np.ndarray:
         """The work values of numbers in their books. books: None if all are even."""
         out = np.empty(numbers.size, work)
-        if numbers.dtype == np.int8:  # one kernel less to compile
-            numbers = numbers.astype(np.int32)
         books = np.zeros(numbers.size, np.uint8) if books is None else books
         values.values_of_numbers(numbers, books, self.labels.zero, *self.constants(work), out)
         return out

@@ -109,7 +109,7 @@ class Found:
     def numbers(self) -> np.ndarray:
         if self.coded.numbers is not None:
             return self.coded.numbers
-        numbers = np.empty(self.coded.codes.size, np.int8 if self.large is None else np.int32)
+        numbers = np.empty(self.coded.codes.size, np.int32)
         tokens.numbers_of(self.coded.codes, numbers)
         if self.large is not None:
             numbers[self.large[0]] = self.large[1]
@@ -197,7 +197,7 @@ class Quantiser:
     def _by_thresholds(self, part: Part) -> tuple[np.ndarray, None]:
         scale = 0.5 / self.step
         values, peak = part.fitting(scale), part.peak * scale
-        numbers = np.empty(values.size, np.int8 if peak < 120 else (np.int32 if peak < 2.0**30 else np.int64))
+        numbers = np.empty(values.size, np.int32 if peak < 2.0**30 else np.int64)
         scales.quantise(values, values.dtype.type(scale), part.classes, self.prices.astype(values.dtype), numbers)
         return numbers, None
 

@@ -12,7 +12,6 @@ The encoder chooses them in scale_choice.py.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
 
@@ -148,16 +147,8 @@ class ScaleClasses:
 
 
 def _room(mode: int, count: int) -> np.ndarray:
-    """Room for so many classes. A mode without any needs none: all of its classes are 0."""
-    if mode != NONE:
-        return np.empty(count, np.uint8)
-    return _zeros()[:count] if count <= CHUNK else np.zeros(count, np.uint8)
-
-
-@cache
-def _zeros() -> np.ndarray:
-    """The classes of every chunk that has none. Nobody writes to classes that are filled in."""
-    return np.zeros(CHUNK, np.uint8)
+    """Room for so many classes, which are all 0 in a mode without any."""
+    return np.zeros(count, np.uint8) if mode == NONE else np.empty(count, np.uint8)
 
 
 def _fill(shared: ScaleClasses, start: int, count: int, own: np.ndarray | None) -> np.ndarray:

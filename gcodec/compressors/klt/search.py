@@ -34,6 +34,7 @@ ROOM = 1e-4  # share of the bound that is left for roundings that were not fores
 _ROUNDS = {False: 2, True: 3}  # how often prices and step are settled, by whether there are fewer than _FEW levels
 _FAST = 32.0  # bits of a level, by which lanes are chosen while settings are: more lanes are faster
 _HIGHER = 1.07  # times the planned rank: so much higher, the fewest bits are found
+_NOTHING = 1e-4  # share of the target below which a component is not worth a rank, as where roundings are left
 # About how many of a factor's levels settings are learned from, and of how many rows of each factor
 # at least.
 _LEVELS, _ROWS = 1 << 15, (1 << 8, 1 << 9)
@@ -119,7 +120,8 @@ def _solve(task: Task, settings: Settings) -> Attempt:
 def _choose(task: Task, thorough: bool) -> tuple[Settings, float]:
     """Rank, labels, prices and centroids, and about the bits of both factors."""
     rank, step = task.spectrum.plan(task.target)
-    rank = min(round(_HIGHER * rank), task.spectrum.values.size)
+    worth = int(np.count_nonzero(task.spectrum.values**2 > _NOTHING * task.target))
+    rank = max(min(round(_HIGHER * rank), worth), rank)
     school = School.of(task, rank)
     fresh = Quantiser.fresh(Labels(_FEW_STATES, False), task.matrix.dtype, step)
     rounds = _ROUNDS[school.size(rank) < _FEW]
